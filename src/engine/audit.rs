@@ -1,0 +1,181 @@
+//! The audit event: one line of JSON for each request.
+//!
+//! In: the head, the decision and where the request came from. Out: an [`AuditEvent`] that never holds a
+//! secret, a whole digest or a query, and whose length is bounded whatever the request was.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::engine::decision::Decision;
+use crate::engine::head::RequestHead;
+use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::policy::Policy;
+use crate::engine::reason::Reason;
+use crate::engine::secret::Fingerprint;
+use crate::engine::time::Time;
+
+/// What is told of one request.
+#[derive(Debug, Serialize)]
+pub struct AuditEvent<'a> {
+    v: u8,
+    #[serde(serialize_with = "milliseconds")]
+    ts: Time,
+    event: &'static str,
+    decision: &'static str,
+    reason: Reason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    mode: &'static str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: Cow<'a, str>,
+    method: Cow<'a, str>,
+    host: Cow<'a, str>,
+    path: Cow<'a, str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    source: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a TokenId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a SecretId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a KindName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<&'a [RoleName]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<&'a PermissionName>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retiring: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a PolicyName>,
+    revision: u64,
+    seq: u64,
+}
+
+impl<'a> AuditEvent<'a> {
+    /// The event of a decision; `source` is the peer as Envoy gives it, `seq` the number of the event.
+    pub fn of(
+        decision: &'a Decision<'_>,
+        head: &'a RequestHead<'_>,
+        policy: &'a Policy,
+        now: Time,
+        source: &'a [u8],
+        seq: u64,
+    ) -> Self {
+        let subject = decision.subject();
+        let (outcome, rule, fingerprint) = match decision {
+            Decision::Permit(_) => ("permit", None, None),
+            Decision::Deny(deny) => ("deny", deny.rule, deny.fingerprint),
+        };
+        Self {
+            v: FORMAT_VERSION,
+            ts: now,
+            event: "decision",
+            decision: outcome,
+            reason: decision.reason(),
+            rule,
+            mode: "enforce",
+            request_id: text(head.request_id, MAX_REQUEST_ID),
+            method: text(head.method, MAX_METHOD),
+            host: text(head.host, MAX_HOST),
+            path: path(head),
+            source: text(address(source), MAX_HOST),
+            token: subject.map(|subject| subject.token()),
+            secret: subject.map(|subject| subject.secret()),
+            kind: subject.map(|subject| subject.kind()),
+            roles: subject.map(|subject| subject.roles()),
+            permission: decision.permission(),
+            retiring: subject.is_some_and(|subject| subject.retiring()),
+            fingerprint,
+            bundle: policy.name(),
+            revision: policy.revision(),
+            seq,
+        }
+    }
+
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// That a configuration is in force: the event of a new policy.
+#[derive(Debug, Serialize)]
+pub struct ConfiguredEvent<'a> {
+    v: u8,
+    #[serde(serialize_with = "milliseconds")]
+    ts: Time,
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a PolicyName>,
+    revision: u64,
+    tokens: usize,
+}
+
+impl<'a> ConfiguredEvent<'a> {
+    /// The event of a policy that is now in force.
+    pub fn of(policy: &'a Policy, now: Time) -> Self {
+        Self {
+            v: FORMAT_VERSION,
+            ts: now,
+            event: "configured",
+            bundle: policy.name(),
+            revision: policy.revision(),
+            tokens: policy.token_count(),
+        }
+    }
+
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+/// The canonical path, or what came in before any query where there is none.
+fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
+    match &head.path {
+        Ok(path) => text(path.as_str().as_bytes(), MAX_PATH),
+        Err(_) => {
+            let end = head
+                .target
+                .iter()
+                .position(|byte| matches!(byte, b'?' | b'#'));
+            text(
+                head.target
+                    .get(..end.unwrap_or(head.target.len()))
+                    .unwrap_or_default(),
+                MAX_PATH,
+            )
+        }
+    }
+}
+
+/// The address in `203.0.113.7:4711` or `[2001:db8::1]:4711`.
+fn address(source: &[u8]) -> &[u8] {
+    let end = source
+        .iter()
+        .rposition(|byte| *byte == b':')
+        .unwrap_or(source.len());
+    let address = source.get(..end).unwrap_or_default();
+    address
+        .strip_prefix(b"[")
+        .and_then(|inner| inner.strip_suffix(b"]"))
+        .unwrap_or(address)
+}
+
+/// At most `limit` bytes as text, what is not UTF-8 replaced.
+fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes))
+}
+
+const FORMAT_VERSION: u8 = 1;
+const MAX_REQUEST_ID: usize = 128;
+const MAX_METHOD: usize = 32;
+const MAX_HOST: usize = 255;
+const MAX_PATH: usize = 1_024;

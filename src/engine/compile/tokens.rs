@@ -1,0 +1,305 @@
+//! Tokens: their rights, their kind's guard-rails, their secrets.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+
+use crate::engine::compile::roles::Roles;
+use crate::engine::compile::{Check, Permissions, root};
+use crate::engine::document::{self, Document, Kind, RequiredField};
+use crate::engine::name::{KindName, TokenId};
+use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
+use crate::engine::problem::{Fault, Place};
+use crate::engine::secret::SecretDigest;
+use crate::engine::time::Span;
+
+/// The tokens of a document, resolved.
+#[derive(Default)]
+pub(super) struct Tokens {
+    pub(super) grants: Vec<Grant>,
+    pub(super) tokens: Vec<Token>,
+    pub(super) secrets: HashMap<SecretDigest, Secret>,
+    /// Tokens with the same roles and scope share a grant.
+    known: HashMap<(Vec<usize>, Option<Vec<usize>>), usize>,
+}
+
+impl Tokens {
+    pub(super) fn resolve(
+        document: &Document,
+        permissions: &Permissions<'_>,
+        roles: &Roles<'_>,
+        check: &mut Check,
+    ) -> Self {
+        let mut tokens = Self::default();
+        let kinds: HashMap<&KindName, (usize, &Kind)> = document
+            .kinds
+            .iter()
+            .enumerate()
+            .map(|(number, (name, kind))| (name, (number, kind)))
+            .collect();
+        for (id, token) in document.tokens.iter() {
+            let grant = tokens.grant(id, token, permissions, roles, check);
+            let kind = kinds.get(&token.kind);
+            match kind {
+                Some((_, rails)) => guard(id, token, rails, check),
+                None => check.fault(
+                    place(id).key("kind"),
+                    Fault::UnknownKind {
+                        token: id.clone(),
+                        kind: token.kind.clone(),
+                    },
+                ),
+            }
+            tokens.add_secrets(id, token, document, check);
+            let kind = kind.map_or(0, |(number, _)| *number);
+            tokens.tokens.push(Token {
+                id: id.clone(),
+                kind,
+                grant,
+                revoked: token.revoked_at.is_some(),
+            });
+        }
+        tokens
+    }
+
+    /// The number of the grant that the token's roles and scope come to.
+    fn grant(
+        &mut self,
+        id: &TokenId,
+        token: &document::Token,
+        permissions: &Permissions<'_>,
+        roles: &Roles<'_>,
+        check: &mut Check,
+    ) -> usize {
+        let mut held = Vec::with_capacity(token.roles.len());
+        for (position, role) in token.roles.iter().enumerate() {
+            match roles.number(role) {
+                Some(number) => held.push(number),
+                None => check.fault(
+                    place(id).key("roles").index(position),
+                    Fault::UnknownRole {
+                        user: format!("token `{id}`"),
+                        role: role.clone(),
+                    },
+                ),
+            }
+        }
+        let scope = token.scope.as_ref().map(|names| {
+            permissions.resolve(
+                names,
+                || (format!("scope of token `{id}`"), place(id).key("scope")),
+                check,
+            )
+        });
+        let next = self.grants.len();
+        match self.known.entry((held, scope)) {
+            Entry::Occupied(known) if known.key().1.is_none() => *known.get(),
+            // A scope is checked for each token that has one.
+            Entry::Occupied(known) => {
+                roles
+                    .grant(&known.key().0, None)
+                    .check_scope(id, token, permissions, check);
+                *known.get()
+            }
+            Entry::Vacant(new) => {
+                let (held, scope) = new.key();
+                roles
+                    .grant(held, None)
+                    .check_scope(id, token, permissions, check);
+                self.grants.push(roles.grant(held, scope.as_deref()));
+                *new.insert(next)
+            }
+        }
+    }
+
+    fn add_secrets(
+        &mut self,
+        id: &TokenId,
+        token: &document::Token,
+        document: &Document,
+        check: &mut Check,
+    ) {
+        let number = self.tokens.len();
+        let mut ids = HashSet::new();
+        for (position, secret) in token.secrets.iter().enumerate() {
+            let place = || place(id).key("secrets").index(position);
+            if !ids.insert(&secret.id) {
+                let fault = Fault::DuplicateSecretId {
+                    token: id.clone(),
+                    secret: secret.id.clone(),
+                };
+                check.fault(place().key("id"), fault);
+            }
+            if let (Some(start), Some(end)) = (secret.not_before, secret.expires_at)
+                && end <= start
+            {
+                check.fault(
+                    place().key("expires_at"),
+                    Fault::EmptyLifetime {
+                        secret: secret.id.clone(),
+                    },
+                );
+            }
+            if secret.retired_at.is_some() && secret.expires_at.is_none() {
+                check.fault(
+                    place().key("retired_at"),
+                    Fault::RetiredWithoutEnd {
+                        secret: secret.id.clone(),
+                    },
+                );
+            }
+            match self.secrets.entry(secret.sha256) {
+                Entry::Occupied(known) => {
+                    let owner = document
+                        .tokens
+                        .0
+                        .get(known.get().token)
+                        .map_or(id, |(owner, _)| owner);
+                    let fault = Fault::DuplicateDigest {
+                        fingerprint: secret.sha256.fingerprint(),
+                        first: format!("secret `{}` of token `{owner}`", known.get().id),
+                        second: format!("secret `{}` of token `{id}`", secret.id),
+                    };
+                    check.fault(place().key("sha256"), fault);
+                }
+                Entry::Vacant(new) => {
+                    new.insert(Secret {
+                        id: secret.id.clone(),
+                        token: number,
+                        not_before: secret.not_before,
+                        expires_at: secret.expires_at,
+                        retired: secret.retired_at.is_some(),
+                        revoked: secret.revoked_at.is_some(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+impl Roles<'_> {
+    /// What the roles with these numbers grant, narrowed to `scope`.
+    fn grant(&self, held: &[usize], scope: Option<&[usize]>) -> Grant {
+        let mut numbers: Vec<usize> = Vec::new();
+        let (mut permitted, mut denied) = (PermissionSet::default(), PermissionSet::default());
+        for role in held.iter().filter_map(|number| self.get(*number)) {
+            permitted.merge(&role.permitted);
+            denied.merge(&role.denied);
+            numbers.extend(&role.closure);
+        }
+        if let Some(scope) = scope {
+            let mut narrow = PermissionSet::default();
+            narrow.extend(scope.iter().copied());
+            permitted.retain(&narrow);
+        }
+        let mut seen = HashSet::new();
+        numbers.retain(|number| seen.insert(*number));
+        Grant {
+            roles: numbers
+                .into_iter()
+                .filter_map(|number| self.name(number).cloned())
+                .collect(),
+            permitted,
+            denied,
+        }
+    }
+}
+
+impl Grant {
+    /// Checks that the token's scope names only what this grant of its roles permits.
+    fn check_scope(
+        &self,
+        id: &TokenId,
+        token: &document::Token,
+        permissions: &Permissions<'_>,
+        check: &mut Check,
+    ) {
+        for (position, name) in token.scope.iter().flatten().enumerate() {
+            if permissions
+                .number(name)
+                .is_some_and(|number| !self.permitted.contains(number))
+            {
+                let fault = Fault::ScopeBeyondRoles {
+                    token: id.clone(),
+                    permission: name.clone(),
+                };
+                check.fault(place(id).key("scope").index(position), fault);
+            }
+        }
+    }
+}
+
+/// Checks the token against its kind's guard-rails.
+fn guard(id: &TokenId, token: &document::Token, kind: &Kind, check: &mut Check) {
+    for (position, role) in token.roles.iter().enumerate() {
+        if let Some(allowed) = kind
+            .roles
+            .as_ref()
+            .filter(|allowed| !allowed.contains(role))
+        {
+            let fault = Fault::RoleNotAllowed {
+                token: id.clone(),
+                role: role.clone(),
+                kind: token.kind.clone(),
+                allowed: allowed.clone(),
+            };
+            check.fault(place(id).key("roles").index(position), fault);
+        }
+    }
+    for field in &kind.require {
+        if let Some(field) = missing(token, *field) {
+            check.fault(
+                place(id),
+                Fault::MissingField {
+                    token: id.clone(),
+                    kind: token.kind.clone(),
+                    field,
+                },
+            );
+        }
+    }
+    if let Some(limit) = kind.max_lifetime {
+        for (position, secret) in token.secrets.iter().enumerate() {
+            if let Some(fault) = lifetime(secret, &token.kind, limit) {
+                check.fault(place(id).key("secrets").index(position), fault);
+            }
+        }
+    }
+}
+
+fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str> {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let (name, present) = match field {
+        RequiredField::Owner => ("owner", given(&token.owner)),
+        RequiredField::Purpose => ("purpose", given(&token.purpose)),
+        RequiredField::Scope => ("scope", token.scope.is_some()),
+    };
+    (!present).then_some(name)
+}
+
+fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<Fault> {
+    let endless = |missing| {
+        Some(Fault::EndlessSecret {
+            secret: secret.id.clone(),
+            kind: kind.clone(),
+            limit,
+            missing,
+        })
+    };
+    let Some(end) = secret.expires_at else {
+        return endless("expires_at");
+    };
+    let Some(start) = secret.created_at else {
+        return endless("created_at");
+    };
+    let seconds = end.seconds().saturating_sub(start.seconds());
+    (start.plus(limit) < end).then(|| Fault::LongLifetime {
+        secret: secret.id.clone(),
+        kind: kind.clone(),
+        limit,
+        seconds,
+    })
+}
+
+fn place(id: &TokenId) -> Place {
+    root("tokens").key(id)
+}

@@ -1,0 +1,428 @@
+//! Documents as people and machines write them: policy document, registry, and the bundle of both.
+//!
+//! In: JSON, or a tree that a YAML reader made. Out: plain data in the order of the text, with unknown and
+//! repeated keys refused. What the data *means* is `Policy::compile`'s business.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::ser::Serializer;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::secret::SecretDigest;
+use crate::engine::time::{Span, Time};
+
+/// The policy document: what people write.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyDocument {
+    /// Version of the format.
+    pub version: Version,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// First part of minted secrets: `acme` gives `acme_svc_…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_prefix: Option<TokenPrefix>,
+    /// Operations that need no token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
+    /// Named sets of operations.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub permissions: Entries<PermissionName, Vec<String>>,
+    /// Named sets of permissions.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub roles: Entries<RoleName, Role>,
+    /// Classes of tokens with their guard-rails.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub kinds: Entries<KindName, Kind>,
+}
+
+/// The registry: tokens with the digests of their secrets, written by the command line.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Registry {
+    /// Version of the format.
+    pub version: Version,
+    /// Tokens by id.
+    #[serde(default)]
+    pub tokens: Entries<TokenId, Token>,
+}
+
+/// The bundle: policy document and registry with a revision; what ships.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// Version of the format.
+    pub version: Version,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// Number of this bundle; a later bundle has a higher one.
+    #[serde(default)]
+    pub revision: u64,
+    /// When the bundle was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built_at: Option<Time>,
+    /// From when on the bundle is no longer to be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// First part of minted secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_prefix: Option<TokenPrefix>,
+    /// Operations that need no token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
+    /// Named sets of operations.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub permissions: Entries<PermissionName, Vec<String>>,
+    /// Named sets of permissions.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub roles: Entries<RoleName, Role>,
+    /// Classes of tokens with their guard-rails.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub kinds: Entries<KindName, Kind>,
+    /// Tokens by id.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub tokens: Entries<TokenId, Token>,
+}
+
+impl Document {
+    /// The bundle of a policy document and a registry; revision and times are set by who ships it.
+    pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
+        let PolicyDocument {
+            version,
+            name,
+            token_prefix,
+            public,
+            permissions,
+            roles,
+            kinds,
+        } = policy;
+        let Registry { version: _, tokens } = registry;
+        Self {
+            version,
+            name,
+            revision: 0,
+            built_at: None,
+            expires_at: None,
+            token_prefix,
+            public,
+            permissions,
+            roles,
+            kinds,
+            tokens,
+        }
+    }
+}
+
+/// A role as written.
+#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Role {
+    /// What the role is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Roles whose permissions and denials this one has as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherits: Vec<RoleName>,
+    /// Permissions granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<PermissionName>,
+    /// Permissions whose operations are taken away, whatever else grants them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<PermissionName>,
+}
+
+/// A kind of token as written: its guard-rails.
+#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kind {
+    /// Longest time from a secret's creation to its expiry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime: Option<Span>,
+    /// Fields that a token of this kind must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<RequiredField>,
+    /// The only roles that a token of this kind may hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<RoleName>>,
+}
+
+/// A field that a kind can require of its tokens.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequiredField {
+    /// Who answers for the token.
+    Owner,
+    /// What the token is for.
+    Purpose,
+    /// A subset of the roles' permissions.
+    Scope,
+}
+
+/// A token as written.
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Class of the token.
+    pub kind: KindName,
+    /// Roles assigned to it.
+    #[serde(default)]
+    pub roles: Vec<RoleName>,
+    /// Subset of the roles' permissions that the token is narrowed to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Vec<PermissionName>>,
+    /// Who answers for the token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// What the token is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// When the whole token was revoked; its presence revokes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
+    /// Its secrets; several, so that rotation can overlap.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+}
+
+/// A secret as written: its digest and its life.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// Id within the token.
+    pub id: SecretId,
+    /// SHA-256 of the secret.
+    pub sha256: SecretDigest,
+    /// When it was minted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// When it begins to work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// When it no longer works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// When rotation replaced it; it goes on working until `expires_at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Time>,
+    /// When it was revoked; its presence revokes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
+}
+
+/// The version of the format: 1.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Version;
+
+impl TryFrom<u64> for Version {
+    type Error = String;
+
+    fn try_from(version: u64) -> Result<Self, String> {
+        if version == FORMAT_VERSION {
+            return Ok(Self);
+        }
+        Err(format!(
+            "format version `{version}` is not known: this program reads version {FORMAT_VERSION}"
+        ))
+    }
+}
+
+impl From<Version> for u64 {
+    fn from(_: Version) -> Self {
+        FORMAT_VERSION
+    }
+}
+
+/// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenPrefix(String);
+
+impl TokenPrefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TokenPrefix {
+    type Error = String;
+
+    fn try_from(prefix: String) -> Result<Self, String> {
+        let letters = prefix
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let first = prefix
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase());
+        if letters && first && (2..=16).contains(&prefix.len()) {
+            return Ok(Self(prefix));
+        }
+        let shown: String = prefix.chars().take(40).collect();
+        Err(format!(
+            "`{}` is not a token prefix: it has 2 to 16 lower-case letters and digits, a letter first",
+            shown.escape_default()
+        ))
+    }
+}
+
+impl From<TokenPrefix> for String {
+    fn from(prefix: TokenPrefix) -> Self {
+        prefix.0
+    }
+}
+
+/// A mapping in the order it was written, each key once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entries<K, V>(pub Vec<(K, V)>);
+
+impl<K, V> Entries<K, V> {
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The entries in the order they were written.
+    pub fn iter(&self) -> std::slice::Iter<'_, (K, V)> {
+        self.0.iter()
+    }
+}
+
+impl<K: PartialEq, V> Entries<K, V> {
+    /// The value of `key`.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.0
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| value)
+    }
+}
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for Entries<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
+}
+
+impl<'de, K, V> Deserialize<'de> for Entries<K, V>
+where
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EntriesVisitor(PhantomData))
+    }
+}
+
+struct EntriesVisitor<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K, V> Visitor<'de> for EntriesVisitor<K, V>
+where
+    K: Deserialize<'de> + Ord + fmt::Display,
+    V: Deserialize<'de>,
+{
+    type Value = Entries<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = access.next_entry()? {
+            entries.push(entry);
+        }
+        match repeated(&entries) {
+            // serde_json would keep the last of two: two readings of one document.
+            Some(key) => Err(A::Error::custom(format_args!("key `{key}` is there twice"))),
+            None => Ok(Entries(entries)),
+        }
+    }
+}
+
+fn repeated<K: Ord, V>(entries: &[(K, V)]) -> Option<&K> {
+    let mut keys: Vec<&K> = entries.iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys.windows(2).find_map(|pair| match pair {
+        [one, other] if one == other => Some(*one),
+        _ => None,
+    })
+}
+
+/// Reads a value from JSON text.
+///
+/// # Errors
+/// The first thing that is wrong with the text or its shape, with its place.
+pub fn from_json<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Problems> {
+    // Tracking the place costs: only a text that cannot be read is read a second time for it.
+    serde_json::from_slice(json).or_else(|error| {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let _: T = with_place(&mut deserializer)?;
+        Err(json_problem(Place::default(), &error))
+    })
+}
+
+/// Reads a value from a tree that a reader of another format made.
+///
+/// # Errors
+/// The first thing that is wrong with the tree's shape, with its place.
+pub fn from_tree<'de, T: Deserialize<'de>>(tree: &'de serde_json::Value) -> Result<T, Problems> {
+    with_place(tree)
+}
+
+fn with_place<'de, T, D>(deserializer: D) -> Result<T, Problems>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let place = error.path().iter().filter_map(step).collect();
+        json_problem(place, error.inner())
+    })
+}
+
+fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
+    match segment {
+        serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+        serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+    }
+}
+
+/// The problem behind serde_json's error; a wrong shape reads the same whatever text it came from.
+fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let message = text
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&text)
+        .to_owned();
+    let fault = if error.is_data() {
+        Fault::Shape(message)
+    } else {
+        Fault::Syntax {
+            message,
+            line,
+            column,
+        }
+    };
+    Problem { place, fault }.into()
+}
+
+const FORMAT_VERSION: u64 = 1;

@@ -1,0 +1,21 @@
+//! The policy engine: pure, shared by filter, command line, tests, fuzzers and benchmarks.
+//!
+//! Nothing in this folder knows proxy-wasm, files, the network, the environment, a clock or randomness:
+//! time and random characters are arguments. `make lint` guards this.
+
+pub mod audit;
+mod compile;
+pub mod decision;
+pub mod document;
+pub mod head;
+pub mod index;
+pub mod name;
+pub mod path;
+pub mod pattern;
+pub mod policy;
+pub mod problem;
+pub mod reason;
+pub mod secret;
+pub mod settings;
+pub mod time;
+pub mod verdict;

@@ -1,0 +1,127 @@
+//! The names of a policy's things, each a type of its own and checked when it is made.
+//!
+//! In: text from a document. Out: a name that can be written into a header, a challenge, a log line
+//! or a metric without escaping: what goes into a structured header is an RFC 9651 §3.3.4 token.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A text that cannot be the name it was meant to be.
+#[derive(Debug, Eq, PartialEq)]
+pub struct BadName {
+    what: &'static str,
+    name: String,
+    first: First,
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum First {
+    Letter,
+    LetterOrDigit,
+}
+
+impl fmt::Display for BadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            name,
+            first,
+            limit,
+        } = self;
+        let name = name.chars().take(80).collect::<String>();
+        let first = match first {
+            First::Letter => "a letter",
+            First::LetterOrDigit => "a letter or digit",
+        };
+        write!(
+            f,
+            "`{}` is not a {what}: it begins with {first}, goes on with letters, digits and `. _ : -`, \
+             and has at most {limit} characters",
+            name.escape_default()
+        )
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $first:ident, $limit:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $type(Box<str>);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = BadName;
+
+            fn try_from(name: String) -> Result<Self, BadName> {
+                if is_name(&name, First::$first, $limit) {
+                    return Ok(Self(name.into_boxed_str()));
+                }
+                Err(BadName { what: $what, name, first: First::$first, limit: $limit })
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0.into_string()
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = BadName;
+
+            fn from_str(name: &str) -> Result<Self, BadName> {
+                Self::try_from(name.to_owned())
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name!(
+    /// Name of a policy, as in `name: acme-edge`; also the realm of a challenge.
+    PolicyName, "policy name", Letter, 64
+);
+name!(
+    /// Name of a permission, written like an OAuth scope: `metrics:read`.
+    PermissionName, "permission name", Letter, 64
+);
+name!(
+    /// Name of a role.
+    RoleName, "role name", Letter, 64
+);
+name!(
+    /// Name of a kind of token: `admin`, `service`, `user`.
+    KindName, "kind name", Letter, 32
+);
+name!(
+    /// Stable id of a token; unlike its secret it may be logged and shown.
+    TokenId, "token id", LetterOrDigit, 64
+);
+name!(
+    /// Id of one secret within its token.
+    SecretId, "secret id", LetterOrDigit, 32
+);
+
+fn is_name(name: &str, first: First, limit: usize) -> bool {
+    let mut bytes = name.bytes();
+    name.len() <= limit
+        && bytes.next().is_some_and(|byte| match first {
+            First::Letter => byte.is_ascii_alphabetic(),
+            First::LetterOrDigit => byte.is_ascii_alphanumeric(),
+        })
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte))
+}

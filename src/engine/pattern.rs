@@ -1,0 +1,352 @@
+//! Operations as a policy writes them: methods and a path pattern, `GET,DELETE /v1/users/{id}`.
+//!
+//! In: one line of text. Out: an [`Operation`], its literals spelled as request paths are, or what is
+//! wrong with the text.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::engine::path::{BadPath, canonical};
+
+/// Methods and a path pattern.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Operation {
+    /// The methods it covers.
+    pub methods: Methods,
+    /// The paths it covers.
+    pub pattern: Pattern,
+}
+
+impl Operation {
+    /// Reads an operation.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, BadOperation> {
+        let (methods, pattern) = text.trim().split_once(' ').ok_or(BadOperation::Parts)?;
+        let pattern = pattern.trim_start();
+        if pattern.contains(char::is_whitespace) {
+            return Err(BadOperation::Parts);
+        }
+        Ok(Self {
+            methods: Methods::parse(methods)?,
+            pattern: Pattern::parse(pattern)?,
+        })
+    }
+}
+
+/// The methods of an operation.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Methods {
+    /// `*`.
+    Any,
+    /// A list; where `GET` is in it, `HEAD` is too.
+    Named(Box<[Box<str>]>),
+}
+
+impl Methods {
+    /// Whether a request's method is among them, byte for byte.
+    pub fn cover(&self, method: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Named(names) => names.iter().any(|name| name.as_bytes() == method),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, BadOperation> {
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let mut names: Vec<Box<str>> = Vec::new();
+        for name in text.split(',') {
+            if !is_method(name) {
+                return Err(BadOperation::Method(name.chars().take(40).collect()));
+            }
+            names.push(name.into());
+        }
+        // RFC 9110 §9.3.2: HEAD is GET without the content.
+        if names.iter().any(|name| &**name == "GET") && !names.iter().any(|name| &**name == "HEAD")
+        {
+            names.push("HEAD".into());
+        }
+        Ok(Self::Named(names.into()))
+    }
+}
+
+/// A path pattern.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pattern {
+    /// What each segment must be.
+    pub segments: Vec<Segment>,
+    /// Whether it ends in `/**`: the path itself and everything below it.
+    pub subtree: bool,
+}
+
+/// What one segment of a path must be.
+///
+/// Ordered as the most specific operation is found: literals, then variables with more literal text
+/// around them (of the same length, the longer prefix), then plain variables.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Segment {
+    /// This text.
+    Literal(Box<str>),
+    /// Any text of at least one character between these two; not both empty.
+    Affix {
+        /// What it begins with.
+        prefix: Box<str>,
+        /// What it ends in.
+        suffix: Box<str>,
+    },
+    /// Any text.
+    Variable,
+}
+
+impl Pattern {
+    fn parse(text: &str) -> Result<Self, BadOperation> {
+        if text.contains("${") {
+            return Err(BadOperation::NotYet(
+                "a segment bound to a token's attribute (`${…}`)",
+            ));
+        }
+        let Some(inner) = text.strip_prefix('/') else {
+            return Err(not_a_path(text));
+        };
+        let (inner, subtree) = match inner.strip_suffix("**") {
+            Some("") => ("", true),
+            Some(prefix) if prefix.ends_with('/') => (prefix, true),
+            Some(_) | None => (inner, false),
+        };
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        if inner.is_empty() {
+            return Ok(Self {
+                segments: Vec::new(),
+                subtree,
+            });
+        }
+        let segments = inner
+            .split('/')
+            .map(Segment::parse)
+            .collect::<Result<Vec<_>, _>>()?;
+        if segments.len() > MAX_SEGMENTS {
+            return Err(BadOperation::TooManySegments(segments.len()));
+        }
+        Ok(Self { segments, subtree })
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, BadOperation> {
+        if text.contains("**") {
+            return Err(BadOperation::InnerSubtree);
+        }
+        let Some((prefix, suffix)) = around_variable(text)? else {
+            return Ok(Self::Literal(literal(text)?));
+        };
+        if prefix.is_empty() && suffix.is_empty() {
+            return Ok(Self::Variable);
+        }
+        Ok(Self::Affix {
+            prefix: part(prefix)?,
+            suffix: part(suffix)?,
+        })
+    }
+}
+
+impl Ord for Segment {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(two)) => one.cmp(two),
+            (
+                Self::Affix {
+                    prefix: p1,
+                    suffix: s1,
+                },
+                Self::Affix {
+                    prefix: p2,
+                    suffix: s2,
+                },
+            ) => {
+                let literal =
+                    |prefix: &str, suffix: &str| prefix.len().saturating_add(suffix.len());
+                (literal(p2, s2), p2.len(), p1, s1).cmp(&(literal(p1, s1), p1.len(), p2, s2))
+            }
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl PartialOrd for Segment {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Segment {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Literal(_) => 0,
+            Self::Affix { .. } => 1,
+            Self::Variable => 2,
+        }
+    }
+
+    /// This segment with its literal text in lower case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        let fold = |text: &str| text.to_ascii_lowercase().into_boxed_str();
+        match self {
+            Self::Literal(text) => Self::Literal(fold(text)),
+            Self::Affix { prefix, suffix } => Self::Affix {
+                prefix: fold(prefix),
+                suffix: fold(suffix),
+            },
+            Self::Variable => Self::Variable,
+        }
+    }
+}
+
+/// The literal parts before and after the segment's variable, if it has one.
+fn around_variable(text: &str) -> Result<Option<(&str, &str)>, BadOperation> {
+    let Some((prefix, rest)) = text.split_once(['{', '*']) else {
+        return if text.contains('}') {
+            Err(BadOperation::Braces)
+        } else {
+            Ok(None)
+        };
+    };
+    let suffix = if text.as_bytes().get(prefix.len()) == Some(&b'*') {
+        rest
+    } else {
+        let (name, suffix) = rest.split_once('}').ok_or(BadOperation::Braces)?;
+        if !is_variable_name(name) {
+            return Err(BadOperation::VariableName(name.chars().take(40).collect()));
+        }
+        suffix
+    };
+    if suffix.contains(['{', '*']) {
+        return Err(BadOperation::TwoVariables);
+    }
+    if prefix.contains('}') || suffix.contains('}') {
+        return Err(BadOperation::Braces);
+    }
+    Ok(Some((prefix, suffix)))
+}
+
+/// A whole literal segment in the spelling of request paths.
+fn literal(text: &str) -> Result<Box<str>, BadOperation> {
+    if text.is_empty() {
+        return Err(BadOperation::Path(BadPath::EmptySegment));
+    }
+    if text.contains('+') || text.contains("%2B") || text.contains("%2b") {
+        return Err(BadOperation::Plus);
+    }
+    let path = format!("/{text}");
+    let spelled = canonical(path.as_bytes()).map_err(BadOperation::Path)?;
+    Ok(spelled.strip_prefix('/').unwrap_or(&spelled).into())
+}
+
+/// A literal part of a segment: the same spelling, but it may be empty, or dots.
+fn part(text: &str) -> Result<Box<str>, BadOperation> {
+    // Beside a variable dots make no dot segment: check them behind a letter.
+    let spelled = literal(&format!("x{text}"))?;
+    Ok(spelled.strip_prefix('x').unwrap_or(&spelled).into())
+}
+
+fn not_a_path(text: &str) -> BadOperation {
+    let host = text.split('/').next().unwrap_or_default();
+    if host.contains('.') {
+        return BadOperation::NotYet("a host before the path");
+    }
+    BadOperation::Path(BadPath::NotAPath)
+}
+
+/// RFC 9110 §9.1: a method is a case-sensitive token; ours are written in upper case.
+fn is_method(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+}
+
+fn is_variable_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+/// Why a text is no operation.
+#[derive(Debug, Eq, PartialEq)]
+pub enum BadOperation {
+    /// Not methods, a space and a pattern.
+    Parts,
+    /// Not a method.
+    Method(String),
+    /// A part of the language that this version does not read.
+    NotYet(&'static str),
+    /// A literal that no request path can have.
+    Path(BadPath),
+    /// `+` in a literal.
+    Plus,
+    /// `**` elsewhere than in a `/**` at the end.
+    InnerSubtree,
+    /// Two variables in one segment.
+    TwoVariables,
+    /// Braces that do not pair.
+    Braces,
+    /// A name that is none.
+    VariableName(String),
+    /// More segments than a pattern may have.
+    TooManySegments(usize),
+}
+
+impl BadOperation {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Parts => "write methods, one space and a path, as in `GET,DELETE /v1/users/{id}`",
+            Self::Method(_) => "write methods in upper case with commas between, or `*` for all",
+            Self::NotYet(_) => "this version reads methods and a path without it",
+            Self::Path(BadPath::NotAPath) => "begin the path with `/`",
+            Self::Path(BadPath::Control | BadPath::NonAscii) => {
+                "percent-encode the character, as in `%20`"
+            }
+            Self::Path(_) => {
+                "no request with such a path is let through, so no pattern can have it"
+            }
+            Self::Plus => "some servers read `+` as a space: use a variable for this segment",
+            Self::InnerSubtree => "`**` stands alone, as the last segment; `*` is any one segment",
+            Self::TwoVariables => {
+                "a segment has at most one variable, with literal text before or after it"
+            }
+            Self::Braces => "a variable is `{name}` or `*`",
+            Self::VariableName(_) => "a variable's name has letters, digits and `_ - .`",
+            Self::TooManySegments(_) => "end the pattern in `/**` instead",
+        }
+    }
+}
+
+impl fmt::Display for BadOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parts => f.write_str("it is not methods, a space and a path"),
+            Self::Method(name) => write!(f, "`{}` is not a method", name.escape_default()),
+            Self::NotYet(what) => write!(f, "{what} is not supported yet"),
+            Self::Path(rule) => rule.fmt(f),
+            Self::Plus => f.write_str("a literal segment has no `+`"),
+            Self::InnerSubtree => f.write_str("`**` is elsewhere than at the end"),
+            Self::TwoVariables => f.write_str("two variables are in one segment"),
+            Self::Braces => f.write_str("braces do not pair"),
+            Self::VariableName(name) => {
+                write!(f, "`{}` is not a variable's name", name.escape_default())
+            }
+            Self::TooManySegments(count) => write!(
+                f,
+                "{count} segments are more than the {MAX_SEGMENTS} allowed"
+            ),
+        }
+    }
+}
+
+/// Most segments in a pattern: bounds the depth of the index.
+pub(crate) const MAX_SEGMENTS: usize = 32;

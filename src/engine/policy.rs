@@ -1,0 +1,154 @@
+//! The policy: a bundle compiled into what decisions are looked up in.
+//!
+//! A `Policy` can only come from [`compile`](crate::engine::compile) or be the policy that denies all:
+//! there is no half-checked one. It holds digests, never secrets.
+
+use std::collections::HashMap;
+
+use crate::engine::index::Index;
+use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::secret::SecretDigest;
+use crate::engine::time::Time;
+
+/// A compiled bundle.
+#[derive(Debug, Default)]
+pub struct Policy {
+    pub(crate) name: Option<PolicyName>,
+    pub(crate) revision: u64,
+    /// From when on all is denied; `None` for never.
+    pub(crate) expires_at: Option<Time>,
+    pub(crate) permissions: Box<[PermissionName]>,
+    pub(crate) index: Index,
+    pub(crate) has_public: bool,
+    pub(crate) kinds: Box<[KindName]>,
+    pub(crate) grants: Box<[Grant]>,
+    pub(crate) tokens: Box<[Token]>,
+    pub(crate) secrets: HashMap<SecretDigest, Secret>,
+}
+
+impl Policy {
+    /// The policy where there is no usable one: it denies every request.
+    pub fn deny_all() -> Self {
+        Self {
+            expires_at: Some(Time::BEGINNING),
+            ..Self::default()
+        }
+    }
+
+    /// Name of the policy; none where there is no usable one.
+    pub fn name(&self) -> Option<&PolicyName> {
+        self.name.as_ref()
+    }
+
+    /// Revision of the bundle.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Number of tokens.
+    pub fn token_count(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// The index of operations.
+    pub fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// Name of the permission with this index.
+    pub fn permission(&self, index: usize) -> Option<&PermissionName> {
+        self.permissions.get(index)
+    }
+
+    /// The token and the secret with this digest.
+    pub(crate) fn find(&self, digest: SecretDigest) -> Option<(&Token, &Secret)> {
+        let secret = self.secrets.get(&digest)?;
+        Some((self.tokens.get(secret.token)?, secret))
+    }
+}
+
+/// A token of the policy.
+#[derive(Debug)]
+pub struct Token {
+    pub(crate) id: TokenId,
+    pub(crate) kind: usize,
+    pub(crate) grant: usize,
+    pub(crate) revoked: bool,
+}
+
+/// What tokens with the same roles and scope may do.
+#[derive(Debug)]
+pub struct Grant {
+    /// The roles assigned and those that they inherit from.
+    pub(crate) roles: Box<[RoleName]>,
+    /// What the roles grant, narrowed to the scope.
+    pub(crate) permitted: PermissionSet,
+    /// What a role denies.
+    pub(crate) denied: PermissionSet,
+}
+
+/// A secret of the policy.
+#[derive(Debug)]
+pub struct Secret {
+    pub(crate) id: SecretId,
+    pub(crate) token: usize,
+    pub(crate) not_before: Option<Time>,
+    pub(crate) expires_at: Option<Time>,
+    pub(crate) retired: bool,
+    pub(crate) revoked: bool,
+}
+
+/// A set of permissions, by index.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PermissionSet(Vec<u64>);
+
+impl PermissionSet {
+    /// Whether the permission is in the set.
+    pub fn contains(&self, permission: usize) -> bool {
+        let (word, bit) = (permission / BITS, permission % BITS);
+        self.0.get(word).is_some_and(|word| word & (1 << bit) != 0)
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Puts the permission into the set.
+    pub(crate) fn insert(&mut self, permission: usize) {
+        let (word, bit) = (permission / BITS, permission % BITS);
+        if self.0.len() <= word {
+            self.0.resize(word.saturating_add(1), 0);
+        }
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= 1 << bit;
+        }
+    }
+
+    /// Puts the permissions of `other` into the set.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
+    }
+
+    /// Keeps the permissions that are also in `other`.
+    pub(crate) fn retain(&mut self, other: &Self) {
+        for (position, word) in self.0.iter_mut().enumerate() {
+            *word &= other.0.get(position).copied().unwrap_or(0);
+        }
+    }
+}
+
+impl Extend<usize> for PermissionSet {
+    fn extend<I: IntoIterator<Item = usize>>(&mut self, permissions: I) {
+        permissions
+            .into_iter()
+            .for_each(|permission| self.insert(permission));
+    }
+}
+
+const BITS: usize = 64;

@@ -1,0 +1,79 @@
+//! Why a request is permitted or denied: one stable code for each reason, used everywhere.
+
+use serde::{Deserialize, Serialize};
+
+/// The reason of a decision.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The path or the method cannot be read one way only.
+    MalformedRequest,
+    /// There is no usable bundle, or it has expired.
+    NoPolicy,
+    /// The operation needs no token.
+    Public,
+    /// The request brings no token.
+    MissingToken,
+    /// The request brings more than one credential.
+    AmbiguousToken,
+    /// No token has this secret.
+    UnknownToken,
+    /// The token or the secret was revoked.
+    RevokedToken,
+    /// The secret was rotated away and its overlap is over.
+    RetiredSecret,
+    /// The secret has expired.
+    ExpiredToken,
+    /// The secret's life has not begun.
+    NotYetValid,
+    /// A role of the token denies the operation.
+    DeniedOperation,
+    /// No permission that the token holds lists the operation.
+    InsufficientScope,
+    /// The token may do this.
+    Permitted,
+}
+
+impl Reason {
+    /// All reasons, in the order of the checks.
+    pub const ALL: [Self; 13] = [
+        Self::MalformedRequest,
+        Self::NoPolicy,
+        Self::Public,
+        Self::MissingToken,
+        Self::AmbiguousToken,
+        Self::UnknownToken,
+        Self::RevokedToken,
+        Self::RetiredSecret,
+        Self::ExpiredToken,
+        Self::NotYetValid,
+        Self::DeniedOperation,
+        Self::InsufficientScope,
+        Self::Permitted,
+    ];
+
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed_request",
+            Self::NoPolicy => "no_policy",
+            Self::Public => "public",
+            Self::MissingToken => "missing_token",
+            Self::AmbiguousToken => "ambiguous_token",
+            Self::UnknownToken => "unknown_token",
+            Self::RevokedToken => "revoked_token",
+            Self::RetiredSecret => "retired_secret",
+            Self::ExpiredToken => "expired_token",
+            Self::NotYetValid => "not_yet_valid",
+            Self::DeniedOperation => "denied_operation",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::Permitted => "permitted",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code())
+    }
+}

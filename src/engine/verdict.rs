@@ -1,0 +1,265 @@
+//! The verdict: what the filter does with a request after the decision.
+//!
+//! In: a [`Decision`]. Out: either what to change before forwarding, or a whole reply. Forwarding takes a
+//! [`Permit`], so nothing can be forwarded that was not permitted.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::engine::decision::{Decision, Deny, Permit, Subject};
+use crate::engine::head::RequestHead;
+use crate::engine::name::PermissionName;
+use crate::engine::policy::Policy;
+use crate::engine::reason::Reason;
+use crate::engine::settings::Settings;
+
+/// What the filter must do.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict<'a> {
+    /// Forward the request, changed so.
+    Forward(Forward<'a>),
+    /// Answer it.
+    Reply(Reply),
+}
+
+/// How a request is changed before it is forwarded.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    /// Headers to remove.
+    pub remove: &'a [&'a [u8]],
+    /// Headers to set after that.
+    pub set: Vec<(&'a str, String)>,
+    /// `:path`, where it came in another spelling than the one that was judged.
+    pub path: Option<Vec<u8>>,
+}
+
+/// An answer in the upstream's stead.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u32,
+    /// Response code details for Envoy's access log: `tokenward_<reason>`.
+    pub details: String,
+    /// Headers.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body: an RFC 9457 problem.
+    pub body: String,
+    /// gRPC status, where the caller speaks gRPC.
+    pub grpc_status: Option<u32>,
+}
+
+impl<'a> Verdict<'a> {
+    /// The verdict on a request.
+    pub fn of(
+        decision: &Decision<'_>,
+        head: &'a RequestHead<'_>,
+        policy: &Policy,
+        settings: &'a Settings,
+    ) -> Self {
+        match decision {
+            Decision::Permit(permit) => Self::Forward(Forward::of(permit, head, settings)),
+            Decision::Deny(deny) => Self::Reply(Reply::of(deny, head, policy)),
+        }
+    }
+
+    /// The HTTP status, where the filter answers.
+    pub fn status(&self) -> Option<u32> {
+        match self {
+            Self::Forward(_) => None,
+            Self::Reply(reply) => Some(reply.status),
+        }
+    }
+}
+
+impl<'a> Forward<'a> {
+    fn of(permit: &Permit<'_>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
+        let mut set = Vec::new();
+        if let (Some(subject), Some(permission)) = (permit.subject(), permit.permission()) {
+            set.reserve_exact(2);
+            set.push((
+                settings.identity_headers.token.as_str(),
+                subject.token().to_string(),
+            ));
+            set.push((
+                settings.identity_headers.identity.as_str(),
+                identity(subject, permission),
+            ));
+        }
+        let path = head.path.as_ref().ok().and_then(|path| path.rewritten());
+        Self {
+            remove: &head.remove,
+            set,
+            path,
+        }
+    }
+}
+
+/// The identity as an RFC 9651 dictionary; names need no escaping.
+fn identity(subject: &Subject<'_>, permission: &PermissionName) -> String {
+    let mut identity = String::with_capacity(128);
+    identity.push_str("kind=");
+    identity.push_str(subject.kind().as_str());
+    identity.push_str(", roles=(");
+    for (position, role) in subject.roles().iter().enumerate() {
+        if position > 0 {
+            identity.push(' ');
+        }
+        identity.push_str(role.as_str());
+    }
+    identity.push_str("), permission=\"");
+    identity.push_str(permission.as_str());
+    identity.push('"');
+    identity
+}
+
+/// The body of a reply (RFC 9457).
+#[derive(Serialize)]
+struct ProblemDetails<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: &'a str,
+}
+
+impl Reply {
+    /// The reply where the host would not make the changes that a permitted request needs.
+    #[cold]
+    pub fn unchangeable() -> Self {
+        Self {
+            status: 503,
+            details: "tokenward_unchangeable".to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            grpc_status: None,
+        }
+    }
+
+    #[cold]
+    fn of(deny: &Deny<'_>, head: &RequestHead<'_>, policy: &Policy) -> Self {
+        let outside = Outside::of(deny.reason);
+        let request_id = std::str::from_utf8(head.request_id)
+            .ok()
+            .filter(|id| id.len() <= MAX_REQUEST_ID);
+        let problem = ProblemDetails {
+            r#type: format!("urn:tokenward:{}", outside.code),
+            title: outside.title,
+            status: outside.status,
+            request_id: request_id.unwrap_or_default(),
+        };
+        let mut headers = vec![("content-type", "application/problem+json".to_owned())];
+        if let Some(challenge) = challenge(deny, &outside, policy) {
+            headers.push(("www-authenticate", challenge));
+        }
+        Self {
+            status: outside.status,
+            details: format!("tokenward_{}", deny.reason.code()),
+            headers,
+            body: serde_json::to_string(&problem).unwrap_or_default(),
+            grpc_status: head.grpc.then_some(outside.grpc_status),
+        }
+    }
+}
+
+/// What a caller is told: unknown, expired and revoked tokens look alike.
+struct Outside {
+    status: u32,
+    grpc_status: u32,
+    code: &'static str,
+    title: &'static str,
+    /// Error code of the challenge (RFC 6750 §3.1), where there is a challenge with one.
+    error: Option<&'static str>,
+}
+
+impl Outside {
+    fn of(reason: Reason) -> Self {
+        let (status, grpc_status, code, title, error) = match reason {
+            Reason::MalformedRequest => (
+                400,
+                INVALID_ARGUMENT,
+                "malformed_request",
+                "The request cannot be read one way only",
+                None,
+            ),
+            Reason::MissingToken => (
+                401,
+                UNAUTHENTICATED,
+                "missing_token",
+                "A token is required",
+                None,
+            ),
+            Reason::AmbiguousToken => (
+                401,
+                UNAUTHENTICATED,
+                "invalid_request",
+                "More than one credential was given",
+                Some("invalid_request"),
+            ),
+            Reason::UnknownToken
+            | Reason::RevokedToken
+            | Reason::RetiredSecret
+            | Reason::ExpiredToken
+            | Reason::NotYetValid => (
+                401,
+                UNAUTHENTICATED,
+                "invalid_token",
+                "The token is not valid",
+                Some("invalid_token"),
+            ),
+            Reason::InsufficientScope => (
+                403,
+                PERMISSION_DENIED,
+                "insufficient_scope",
+                "The token may not do this",
+                Some("insufficient_scope"),
+            ),
+            Reason::DeniedOperation => (
+                403,
+                PERMISSION_DENIED,
+                "forbidden",
+                "The token may not do this",
+                None,
+            ),
+            // A permit has no reply; were one asked for, it would be the safest.
+            Reason::NoPolicy | Reason::Public | Reason::Permitted => {
+                (503, UNAVAILABLE, "no_policy", "No policy is in force", None)
+            }
+        };
+        Self {
+            status,
+            grpc_status,
+            code,
+            title,
+            error,
+        }
+    }
+}
+
+/// The challenge of RFC 6750 §3, for those reasons that have one.
+fn challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> Option<String> {
+    if outside.status != 401 && outside.error.is_none() {
+        return None;
+    }
+    let mut challenge = format!(
+        "Bearer realm=\"{}\"",
+        policy.name().map_or("", |name| name.as_str())
+    );
+    if let Some(error) = outside.error {
+        let _ = write!(challenge, ", error=\"{error}\"");
+    }
+    if !deny.sufficient.is_empty() {
+        let scope: Vec<&str> = deny.sufficient.iter().map(|name| name.as_str()).collect();
+        let _ = write!(challenge, ", scope=\"{}\"", scope.join(" "));
+    }
+    Some(challenge)
+}
+
+/// gRPC status codes, <https://grpc.io/docs/guides/status-codes/>.
+const INVALID_ARGUMENT: u32 = 3;
+const PERMISSION_DENIED: u32 = 7;
+const UNAVAILABLE: u32 = 14;
+const UNAUTHENTICATED: u32 = 16;
+
+const MAX_REQUEST_ID: usize = 128;

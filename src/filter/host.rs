@@ -1,0 +1,216 @@
+//! The host: every call across the boundary that a request or a configuration makes.
+//!
+//! The only file that knows the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on a value that is not
+//! UTF-8 and on any status that they do not expect, and a panic ends the VM; these functions take bytes and
+//! turn every failure into a value.
+
+use std::panic::Location;
+use std::ptr;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{BufferType, LogLevel};
+
+use crate::engine::settings::Level;
+use crate::engine::time::Time;
+use crate::engine::verdict::Reply;
+use crate::filter::host::pairs::Pairs;
+
+mod pairs;
+
+/// The headers of the current request; none where the host has none.
+pub(super) fn request_headers() -> Pairs {
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(
+        unsafe_code,
+        reason = "ABI: the host writes a pointer and a size, or neither"
+    )]
+    let status =
+        unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut size) };
+    Pairs::new(owned(status, data, size))
+}
+
+/// Removes all headers of this name; false where the host refuses.
+pub(super) fn remove_request_header(name: &[u8]) -> bool {
+    #[expect(
+        unsafe_code,
+        reason = "ABI: a pointer and a size that live through the call"
+    )]
+    let status =
+        unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    status == OK
+}
+
+/// Sets the one header of this name; false where the host refuses.
+pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
+    #[expect(
+        unsafe_code,
+        reason = "ABI: pointers and sizes that live through the call"
+    )]
+    let status = unsafe {
+        proxy_replace_header_map_value(
+            REQUEST_HEADERS,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    };
+    status == OK
+}
+
+/// The peer of the current request as Envoy sees it, `address:port`; empty where there is none.
+pub(super) fn source_address() -> Vec<u8> {
+    let path = b"source\0address";
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(
+        unsafe_code,
+        reason = "ABI: the host writes a pointer and a size, or neither"
+    )]
+    let status =
+        unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+    owned(status, data, size)
+}
+
+/// The host's wall clock; the beginning of time where it has none, so that nothing is valid yet.
+pub(super) fn now() -> Time {
+    let mut nanoseconds = 0;
+    #[expect(unsafe_code, reason = "ABI: the host writes a number")]
+    let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) };
+    if status == OK {
+        Time::from_nanos(nanoseconds)
+    } else {
+        Time::BEGINNING
+    }
+}
+
+/// Answers the current request.
+pub(super) fn send_reply(reply: &Reply) {
+    let headers = pairs::serialize(&reply.headers);
+    let grpc_status = reply
+        .grpc_status
+        .and_then(|status| i32::try_from(status).ok())
+        .unwrap_or(NO_GRPC_STATUS);
+    #[expect(
+        unsafe_code,
+        reason = "ABI: pointers and sizes that live through the call"
+    )]
+    let status = unsafe {
+        proxy_send_local_response(
+            reply.status,
+            reply.details.as_ptr(),
+            reply.details.len(),
+            reply.body.as_ptr(),
+            reply.body.len(),
+            headers.as_ptr(),
+            headers.len(),
+            grpc_status,
+        )
+    };
+    if status != OK {
+        // The request stays paused: it is not answered, but it is not forwarded either.
+        log_error("tokenward: the host refused a reply");
+    }
+}
+
+/// Writes a line into the host's log.
+pub(super) fn log(level: Level, line: &str) {
+    write_log(
+        match level {
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+            Level::Critical => LogLevel::Critical,
+        },
+        line,
+    );
+}
+
+/// Writes an error into the host's log.
+pub(super) fn log_error(line: &str) {
+    write_log(LogLevel::Error, line);
+}
+
+/// Writes where a panic happened; never what it said, which may hold a request's bytes.
+pub(super) fn log_panic(location: Option<&Location<'_>>) {
+    match location {
+        Some(place) => write_log(
+            LogLevel::Critical,
+            &format!("tokenward: panic at {}:{}", place.file(), place.line()),
+        ),
+        None => write_log(LogLevel::Critical, "tokenward: panic"),
+    }
+}
+
+/// The plugin configuration; empty where there is none.
+pub(super) fn plugin_configuration() -> Vec<u8> {
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+fn write_log(level: LogLevel, line: &str) {
+    #[expect(
+        unsafe_code,
+        reason = "ABI: a pointer and a size that live through the call"
+    )]
+    let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
+}
+
+/// What the host wrote into memory that it had from our allocator.
+fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
+    if status != OK || data.is_null() {
+        return Vec::new();
+    }
+    // INVARIANT: the host asked the SDK's `malloc` for exactly `size` bytes, which is a `Vec` of that capacity.
+    #[expect(
+        unsafe_code,
+        reason = "ABI: the host hands over the memory that it asked us for"
+    )]
+    unsafe {
+        Vec::from_raw_parts(data, size, size)
+    }
+}
+
+/// `proxy_map_type_t`: HTTP request headers.
+const REQUEST_HEADERS: u32 = 0;
+/// `proxy_status_t`: success.
+const OK: u32 = 0;
+const NO_GRPC_STATUS: i32 = -1;
+
+#[link(wasm_import_module = "env")]
+#[expect(
+    unsafe_code,
+    reason = "proxy-wasm ABI 0.2.1; statuses as plain numbers, for a host may send any"
+)]
+unsafe extern "C" {
+    fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
+    fn proxy_replace_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_get_property(
+        path: *const u8,
+        path_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+    fn proxy_send_local_response(
+        status: u32,
+        details: *const u8,
+        details_size: usize,
+        body: *const u8,
+        body_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        grpc_status: i32,
+    ) -> u32;
+}

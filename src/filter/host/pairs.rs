@@ -1,0 +1,62 @@
+//! Header maps as they cross the boundary: a count, the sizes, then names and values with a NUL after each.
+//!
+//! proxy-wasm ABI 0.2.1, "serialized maps"; little-endian 32-bit numbers.
+
+/// A header map in the host's serialization, read in place.
+pub(in crate::filter) struct Pairs(Vec<u8>);
+
+impl Pairs {
+    pub(super) fn new(serialized: Vec<u8>) -> Self {
+        Self(serialized)
+    }
+
+    /// The names and values in their order; ends early where the bytes are not such a map.
+    pub(in crate::filter) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let count = number(&self.0, 0).unwrap_or(0);
+        let mut at = count.saturating_mul(PAIR).saturating_add(NUMBER);
+        (0..count).map_while(move |pair| {
+            let sizes = pair.saturating_mul(PAIR).saturating_add(NUMBER);
+            let name = text(&self.0, &mut at, number(&self.0, sizes)?)?;
+            let value = text(
+                &self.0,
+                &mut at,
+                number(&self.0, sizes.saturating_add(NUMBER))?,
+            )?;
+            Some((name, value))
+        })
+    }
+}
+
+/// Headers of ours in the host's serialization.
+pub(super) fn serialize(headers: &[(&'static str, String)]) -> Vec<u8> {
+    let mut serialized = Vec::with_capacity(256);
+    let mut push =
+        |number: usize| serialized.extend(u32::try_from(number).unwrap_or(0).to_le_bytes());
+    push(headers.len());
+    for (name, value) in headers {
+        push(name.len());
+        push(value.len());
+    }
+    for (name, value) in headers {
+        for text in [name.as_bytes(), value.as_bytes()] {
+            serialized.extend(text);
+            serialized.push(0);
+        }
+    }
+    serialized
+}
+
+fn number(bytes: &[u8], at: usize) -> Option<usize> {
+    let number = bytes.get(at..)?.first_chunk::<NUMBER>()?;
+    usize::try_from(u32::from_le_bytes(*number)).ok()
+}
+
+fn text<'a>(bytes: &'a [u8], at: &mut usize, size: usize) -> Option<&'a [u8]> {
+    let end = at.checked_add(size)?;
+    let text = bytes.get(*at..end)?;
+    *at = end.checked_add(1)?;
+    Some(text)
+}
+
+const NUMBER: usize = 4;
+const PAIR: usize = 8;

@@ -1,0 +1,85 @@
+//! The enforcement point: the proxy-wasm filter. Reads, asks the engine, acts; no decisions of its own.
+//!
+//! wasm32 only. Envoy makes one root context for each configuration and thread, and one HTTP context for
+//! each request. `on_configure` answers by the configuration's bytes alone; a root context that was never
+//! configured denies all, so that no order of calls leaves a request unjudged.
+
+mod host;
+mod http;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::ContextType;
+
+use crate::engine::audit::ConfiguredEvent;
+use crate::engine::settings::{Gateway, Sink};
+use crate::filter::http::Request;
+
+proxy_wasm::main! {{
+    std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
+    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::deny_all()) }));
+}}
+
+/// What the requests of one configuration share.
+struct Shared {
+    gateway: Gateway,
+    /// Number of the next audit event.
+    sequence: Cell<u64>,
+}
+
+impl Shared {
+    fn deny_all() -> Self {
+        Self::of(Gateway::deny_all())
+    }
+
+    fn of(gateway: Gateway) -> Self {
+        Self {
+            gateway,
+            sequence: Cell::new(0),
+        }
+    }
+
+    fn next_sequence(&self) -> u64 {
+        self.sequence.replace(self.sequence.get().saturating_add(1))
+    }
+}
+
+struct Root {
+    shared: Rc<Shared>,
+}
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        match Gateway::configure(&host::plugin_configuration()) {
+            Ok(gateway) => {
+                let audit = &gateway.settings.audit;
+                if audit.sinks.contains(&Sink::Log) {
+                    host::log(
+                        audit.level,
+                        &ConfiguredEvent::of(&gateway.policy, host::now()).to_json(),
+                    );
+                }
+                self.shared = Rc::new(Shared::of(gateway));
+                true
+            }
+            Err(problems) => {
+                host::log_error(&format!(
+                    "tokenward: the plugin configuration is refused\n{problems}"
+                ));
+                false
+            }
+        }
+    }
+
+    fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Request::new(Rc::clone(&self.shared))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
