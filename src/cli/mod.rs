@@ -1,1 +1,4 @@
-//! x
+//! The command line.
+pub mod failure;
+pub mod source;
+pub mod workspace;

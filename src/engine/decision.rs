@@ -31,6 +31,11 @@ impl<'p> Decision<'p> {
         }
     }
 
+    /// Whether the request may pass.
+    pub fn is_permit(&self) -> bool {
+        matches!(self, Self::Permit(_))
+    }
+
     /// The token that the request brought, where it is known.
     pub fn subject(&self) -> Option<&Subject<'p>> {
         match self {

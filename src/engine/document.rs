@@ -16,7 +16,7 @@ use crate::engine::secret::SecretDigest;
 use crate::engine::time::{Span, Time};
 
 /// The policy document: what people write.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyDocument {
     /// Version of the format.
@@ -41,7 +41,7 @@ pub struct PolicyDocument {
 }
 
 /// The registry: tokens with the digests of their secrets, written by the command line.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registry {
     /// Version of the format.
@@ -52,7 +52,7 @@ pub struct Registry {
 }
 
 /// The bundle: policy document and registry with a revision; what ships.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
     /// Version of the format.
@@ -118,7 +118,7 @@ impl Document {
 }
 
 /// A role as written.
-#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Role {
     /// What the role is for.
@@ -136,7 +136,7 @@ pub struct Role {
 }
 
 /// A kind of token as written: its guard-rails.
-#[derive(Debug, Default, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kind {
     /// Longest time from a secret's creation to its expiry.
@@ -163,7 +163,7 @@ pub enum RequiredField {
 }
 
 /// A token as written.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
     /// Class of the token.

@@ -4,11 +4,14 @@
 //! time and random characters are arguments. `make lint` guards this.
 
 pub mod audit;
+pub mod case;
 mod compile;
 pub mod decision;
 pub mod document;
+pub mod explain;
 pub mod head;
 pub mod index;
+pub mod lint;
 pub mod name;
 pub mod path;
 pub mod pattern;

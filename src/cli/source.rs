@@ -1,0 +1,183 @@
+//! Documents as files: YAML or JSON text into data, and places in the data back into lines of the text.
+
+use std::path::{Path, PathBuf};
+
+use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::cli::failure::Failure;
+use crate::engine::document;
+use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+
+/// A file that was read.
+#[derive(Debug)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    text: String,
+}
+
+/// A position in a text: line and column, counted from 1.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+impl Source {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// That it cannot be read, is not UTF-8, or is too large.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        let cannot = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
+        let size = std::fs::metadata(path)
+            .map_err(|error| cannot(error.to_string()))?
+            .len();
+        if size > MAX_BYTES {
+            return Err(cannot(format!(
+                "{size} bytes are more than the {MAX_BYTES} allowed"
+            )));
+        }
+        let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            text,
+        })
+    }
+
+    /// The file's text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value that the text is.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problems> {
+        if self
+            .path
+            .extension()
+            .is_some_and(|extension| extension == "json")
+        {
+            return document::from_json(self.text.as_bytes());
+        }
+        document::from_tree(&tree(&self.text)?)
+    }
+
+    /// The position of a place, or of the nearest thing around it that the text has.
+    pub fn position(&self, place: &Place) -> Option<Position> {
+        let documents = MarkedYaml::load_from_str(&self.text).ok()?;
+        let mut node = documents.first()?;
+        let mut marker = node.span.start;
+        for step in place.steps() {
+            let found = match (step, &node.data) {
+                (Step::Key(key), YamlData::Mapping(entries)) => {
+                    let entry = entries
+                        .iter()
+                        .find(|(name, _)| name.data.as_str() == Some(key));
+                    entry.map(|(name, value)| (name.span.start, value))
+                }
+                (Step::Index(index), YamlData::Sequence(items)) => {
+                    items.get(*index).map(|item| (item.span.start, item))
+                }
+                _ => None,
+            };
+            let Some((start, next)) = found else { break };
+            let scalar = matches!(next.data, YamlData::Value(_));
+            (node, marker) = (next, if scalar { next.span.start } else { start });
+        }
+        Some(Position {
+            line: marker.line(),
+            column: marker.col().saturating_add(1),
+        })
+    }
+}
+
+/// The tree of a YAML text.
+fn tree(text: &str) -> Result<Value, Problems> {
+    let syntax = |message: String, line, column| {
+        Problems::from(Problem {
+            place: Place::default(),
+            fault: Fault::Syntax {
+                message,
+                line,
+                column,
+            },
+        })
+    };
+    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+        let marker = error.marker();
+        syntax(
+            error.info().to_owned(),
+            marker.line(),
+            marker.col().saturating_add(1),
+        )
+    })?;
+    match documents.as_slice() {
+        [] => Ok(Value::Null),
+        [document] => value(document, MAX_DEPTH).map_err(|(node, message)| {
+            syntax(
+                message.to_owned(),
+                node.span.start.line(),
+                node.span.start.col().saturating_add(1),
+            )
+        }),
+        [_, second, ..] => Err(syntax(
+            "a second document begins".to_owned(),
+            second.span.start.line(),
+            second.span.start.col().saturating_add(1),
+        )),
+    }
+}
+
+fn value<'y, 't>(
+    node: &'y MarkedYaml<'t>,
+    depth: usize,
+) -> Result<Value, (&'y MarkedYaml<'t>, &'static str)> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err((node, "the document is nested too deeply"));
+    };
+    match &node.data {
+        YamlData::Value(scalar) => Ok(scalar_value(scalar)),
+        YamlData::Sequence(items) => items
+            .iter()
+            .map(|item| value(item, depth))
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
+        YamlData::Mapping(entries) => {
+            let mut map = Map::new();
+            for (key, entry) in entries {
+                let name = key
+                    .data
+                    .as_str()
+                    .ok_or((key, "a key must be text: put it in quotes"))?;
+                map.insert(name.to_owned(), value(entry, depth)?);
+            }
+            Ok(Value::Object(map))
+        }
+        YamlData::Tagged(..) => Err((node, "tags are not allowed")),
+        YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
+            Err((node, "this is not a value"))
+        }
+    }
+}
+
+fn scalar_value(scalar: &Scalar<'_>) -> Value {
+    match scalar {
+        Scalar::Null => Value::Null,
+        Scalar::Boolean(flag) => Value::from(*flag),
+        Scalar::Integer(number) => Value::from(*number),
+        Scalar::FloatingPoint(number) => Value::from(number.into_inner()),
+        Scalar::String(text) => Value::from(text.as_ref()),
+    }
+}
+
+/// Largest file that is read.
+const MAX_BYTES: u64 = 256 << 20;
+/// Deepest nesting of a document.
+const MAX_DEPTH: usize = 32;

@@ -1,0 +1,50 @@
+//! The engine's specification by example: every case of the corpus, natively.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::HashSet;
+
+use tokenward::engine::case::Outcome;
+use tokenward::engine::explain::Explanation;
+use tokenward::engine::reason::Reason;
+
+#[path = "support/corpus.rs"]
+mod corpus;
+
+#[test]
+fn each_case_is_decided_as_it_says() {
+    let mut wrong = Vec::new();
+    for topic in corpus::topics() {
+        for case in &topic.cases {
+            let prepared = topic.rehearsal.prepare(&case.request);
+            let prepared = prepared.unwrap_or_else(|error| panic!("{}: {}: {error}", topic.folder.display(), case.name));
+            let judged = topic.rehearsal.judge(&prepared, &mut ());
+            let told = topic.rehearsal.judge(&prepared, &mut Explanation::default());
+            assert_eq!(judged.event, told.event, "explain disagrees with enforcement");
+            for difference in judged.differences(&case.expect) {
+                wrong.push(format!("{}: {}: {difference}", topic.folder.display(), case.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn names_of_cases_are_their_own() {
+    for topic in corpus::topics() {
+        let mut names = HashSet::new();
+        for case in &topic.cases {
+            assert!(names.insert(&case.name), "{}: `{}` is there twice", topic.folder.display(), case.name);
+        }
+    }
+}
+
+#[test]
+fn every_reason_has_cases_and_denials_are_the_majority() {
+    let topics = corpus::topics();
+    let cases: Vec<_> = topics.iter().flat_map(|topic| &topic.cases).collect();
+    for reason in Reason::ALL {
+        assert!(cases.iter().any(|case| case.expect.reason == reason), "no case for {reason}");
+    }
+    let denials = cases.iter().filter(|case| case.expect.decision == Outcome::Deny).count();
+    assert!(denials.saturating_mul(2) > cases.len(), "{denials} of {} cases are denials", cases.len());
+}

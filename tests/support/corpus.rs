@@ -1,0 +1,41 @@
+//! The corpus: every policy folder with its cases, from `tests/decisions` and from `policies`.
+
+use std::path::{Path, PathBuf};
+
+use tokenward::cli::workspace::{CaseFile, Workspace, case_files};
+use tokenward::engine::case::{Case, Rehearsal};
+
+/// A policy folder with its cases.
+pub struct Topic {
+    /// Its folder, from the root of the repository.
+    pub folder: PathBuf,
+    /// Its cases.
+    pub cases: Vec<Case>,
+    /// Its policy with secrets that are known.
+    pub rehearsal: Rehearsal,
+}
+
+/// All topics, in the order of their folders.
+pub fn topics() -> Vec<Topic> {
+    let mut folders = [subfolders("tests/decisions"), subfolders("policies")].concat();
+    folders.sort();
+    folders.into_iter().map(topic).collect()
+}
+
+fn topic(folder: PathBuf) -> Topic {
+    let files: Vec<CaseFile> =
+        case_files(&folder).unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
+    let cases: Vec<Case> = files.into_iter().flat_map(|file| file.cases).collect();
+    assert!(!cases.is_empty(), "{} has no cases", folder.display());
+    let workspace = Workspace::open(&folder).unwrap();
+    let document =
+        workspace.document().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
+    let rehearsal = Rehearsal::of(document, &cases)
+        .unwrap_or_else(|problems| panic!("{}: {problems}", folder.display()));
+    Topic { folder, cases, rehearsal }
+}
+
+fn subfolders(parent: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(Path::new(parent)).unwrap();
+    entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
