@@ -1,1 +1,8 @@
-fn main() {}
+//! The `tokenward` command.
+
+use clap::Parser;
+use tokenward::cli::{Arguments, Exit, run};
+
+fn main() -> Exit {
+    run(Arguments::parse())
+}

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cli::source::Position;
+use crate::engine::problem::Problem;
 
 /// Something that kept a command from its work.
 #[derive(Debug)]
@@ -22,6 +23,15 @@ impl Failure {
         }
     }
 
+    /// What is wrong with a document, told by somebody who does not know its text.
+    pub fn of(problem: &Problem) -> Self {
+        Self {
+            message: problem.fault.to_string(),
+            place: None,
+            hint: problem.fault.hint(),
+        }
+    }
+
     /// The failure with what to do about it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
@@ -33,12 +43,7 @@ impl Failure {
 
     /// The failure with where it is.
     #[must_use]
-    pub fn at(
-        self,
-        path: impl fmt::Display,
-        position: Option<Position>,
-        place: impl fmt::Display,
-    ) -> Self {
+    pub fn at(self, path: impl fmt::Display, position: Option<Position>, place: impl fmt::Display) -> Self {
         let place = match position {
             Some(Position { line, column }) => format!("{path}:{line}:{column} ({place})"),
             None => format!("{path} ({place})"),

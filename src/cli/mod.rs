@@ -1,4 +1,110 @@
-//! The command line.
+//! The command line: what PAP work there is on policies and tokens, over the same engine as the filter.
+//!
+//! Data goes to stdout, everything else to stderr. Exit 0 is yes or done, 1 a valid "no" (denied, findings,
+//! failed cases), 2 could not.
+
+use std::process::{ExitCode, Termination};
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::failure::Failure;
+
+mod build;
+mod clock;
+mod explain;
 pub mod failure;
+mod files;
+mod hash;
+mod lint;
+mod mint;
+mod output;
+mod registry;
+mod render;
 pub mod source;
+mod test;
 pub mod workspace;
+
+/// Role policies for API tokens, enforced inside Envoy and Istio.
+#[derive(Debug, Parser)]
+#[command(name = "tokenward", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Print data as JSON, one value a line
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mint a secret, for a new token or another one for a known token
+    Mint(mint::Mint),
+    /// Print the SHA-256 of a secret read from standard input
+    Hash(hash::Hash),
+    /// Check a policy and its tokens
+    Lint(lint::Lint),
+    /// Run a policy's test cases
+    Test(test::Test),
+    /// Tell what the policy decides about a request, and why
+    Explain(explain::Explain),
+    /// Build the bundle that ships
+    Build(build::Build),
+    /// Write the configuration that Envoy loads
+    Render(render::Render),
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// Yes, or done.
+    Yes,
+    /// A valid "no".
+    No,
+    /// Could not do it.
+    Failed,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Yes => 0,
+            Self::No => 1,
+            Self::Failed => 2,
+        })
+    }
+}
+
+/// How data is printed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// Runs the command that the arguments name.
+pub fn run(arguments: Arguments) -> Exit {
+    let format = if arguments.json {
+        Format::Json
+    } else {
+        Format::Text
+    };
+    let ended = match arguments.command {
+        Command::Mint(mint) => mint.run(format),
+        Command::Hash(hash) => hash.run(format),
+        Command::Lint(lint) => lint.run(format),
+        Command::Test(test) => test.run(format),
+        Command::Explain(explain) => explain.run(format),
+        Command::Build(build) => build.run(),
+        Command::Render(render) => render.run(),
+    };
+    ended.unwrap_or_else(|failures| {
+        failures.iter().for_each(output::failure);
+        Exit::Failed
+    })
+}
+
+impl From<Failure> for Vec<Failure> {
+    fn from(failure: Failure) -> Self {
+        vec![failure]
+    }
+}

@@ -54,19 +54,20 @@ impl Source {
         &self.text
     }
 
+    /// Whether the file says that it is JSON.
+    pub fn is_json(&self) -> bool {
+        self.path.extension().is_some_and(|extension| extension == "json")
+    }
+
     /// The value that the text is.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problems> {
-        if self
-            .path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-        {
+        if self.is_json() {
             return document::from_json(self.text.as_bytes());
         }
-        document::from_tree(&tree(&self.text)?)
+        parse_yaml(&self.text)
     }
 
     /// The position of a place, or of the nearest thing around it that the text has.
@@ -77,9 +78,7 @@ impl Source {
         for step in place.steps() {
             let found = match (step, &node.data) {
                 (Step::Key(key), YamlData::Mapping(entries)) => {
-                    let entry = entries
-                        .iter()
-                        .find(|(name, _)| name.data.as_str() == Some(key));
+                    let entry = entries.iter().find(|(name, _)| name.data.as_str() == Some(key));
                     entry.map(|(name, value)| (name.span.start, value))
                 }
                 (Step::Index(index), YamlData::Sequence(items)) => {
@@ -96,6 +95,14 @@ impl Source {
             column: marker.col().saturating_add(1),
         })
     }
+}
+
+/// The value that a YAML text is.
+///
+/// # Errors
+/// The first thing that is wrong with it.
+pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Problems> {
+    document::from_tree(&tree(text)?)
 }
 
 /// The tree of a YAML text.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::cli::failure::Failure;
 use crate::cli::source::Source;
 use crate::engine::case::Case;
-use crate::engine::document::{Document, PolicyDocument, Registry, Version};
+use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Place, Problems, Step};
 
 /// The files of a policy, read.
 #[derive(Debug)]
 pub struct Workspace {
+    folder: PathBuf,
     policy: Source,
     registry: Option<Source>,
 }
@@ -23,8 +24,10 @@ impl Workspace {
     /// What cannot be read.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         if !path.is_dir() {
+            let policy = Source::read(path)?;
             return Ok(Self {
-                policy: Source::read(path)?,
+                folder: PathBuf::new(),
+                policy,
                 registry: None,
             });
         }
@@ -34,6 +37,7 @@ impl Workspace {
             .map(|path| Source::read(&path))
             .transpose()?;
         Ok(Self {
+            folder: path.to_owned(),
             policy: Source::read(&policy)?,
             registry,
         })
@@ -44,32 +48,45 @@ impl Workspace {
     /// # Errors
     /// What is wrong with their shape: one failure for each problem.
     pub fn document(&self) -> Result<Document, Vec<Failure>> {
-        if self
-            .policy
-            .path
-            .extension()
-            .is_some_and(|extension| extension == "json")
-            && self.registry.is_none()
-        {
-            return self
-                .policy
-                .parse()
-                .map_err(|problems| self.failures_in(&self.policy, &problems));
+        if self.registry.is_none() && self.policy.is_json() {
+            return read(&self.policy);
         }
-        let policy: PolicyDocument = self
-            .policy
-            .parse()
-            .map_err(|problems| self.failures_in(&self.policy, &problems))?;
-        let registry = match &self.registry {
-            Some(source) => source
-                .parse()
-                .map_err(|problems| self.failures_in(source, &problems))?,
-            None => Registry {
+        Ok(Document::of(self.policy()?, self.registry()?))
+    }
+
+    /// The policy document.
+    ///
+    /// # Errors
+    /// What is wrong with its shape.
+    pub fn policy(&self) -> Result<PolicyDocument, Vec<Failure>> {
+        read(&self.policy)
+    }
+
+    /// The registry; an empty one where there is no file.
+    ///
+    /// # Errors
+    /// What is wrong with its shape.
+    pub fn registry(&self) -> Result<Registry, Vec<Failure>> {
+        match &self.registry {
+            Some(source) => read(source),
+            None => Ok(Registry {
                 version: Version,
-                tokens: Default::default(),
-            },
-        };
-        Ok(Document::of(policy, registry))
+                tokens: Entries::default(),
+            }),
+        }
+    }
+
+    /// The registry's text; that of an empty one where there is no file.
+    pub fn registry_text(&self) -> &str {
+        self.registry.as_ref().map_or(EMPTY_REGISTRY, Source::text)
+    }
+
+    /// Where the registry is, or will be.
+    pub fn registry_path(&self) -> PathBuf {
+        match &self.registry {
+            Some(source) => source.path.clone(),
+            None => self.folder.join("tokens.yaml"),
+        }
     }
 
     /// The document and its policy.
@@ -78,23 +95,15 @@ impl Workspace {
     /// All that is wrong with them: one failure for each problem.
     pub fn compile(&self) -> Result<(Document, Policy), Vec<Failure>> {
         let document = self.document()?;
-        let policy =
-            Policy::compile(document.clone()).map_err(|problems| self.failures(&problems))?;
-        Ok((document, policy))
+        let policy = Policy::compile(document.clone());
+        Ok((document, policy.map_err(|problems| self.failures(&problems))?))
     }
 
     /// A failure for each problem, with file, line and column.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
         problems
             .iter()
-            .map(|problem| {
-                let failure = Failure::new(problem.fault.to_string());
-                let failure = self.locate(failure, &problem.place);
-                match problem.fault.hint() {
-                    Some(hint) => failure.hint(hint),
-                    None => failure,
-                }
-            })
+            .map(|problem| self.locate(Failure::of(problem), &problem.place))
             .collect()
     }
 
@@ -105,20 +114,6 @@ impl Workspace {
             _ => &self.policy,
         };
         failure.at(source.path.display(), source.position(place), place)
-    }
-
-    fn failures_in(&self, source: &Source, problems: &Problems) -> Vec<Failure> {
-        problems
-            .iter()
-            .map(|problem| {
-                let failure = Failure::new(problem.fault.to_string());
-                failure.at(
-                    source.path.display(),
-                    source.position(&problem.place),
-                    &problem.place,
-                )
-            })
-            .collect()
     }
 }
 
@@ -136,12 +131,8 @@ pub struct CaseFile {
 /// # Errors
 /// What cannot be read.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
-    let cannot = |error: std::io::Error| {
-        vec![Failure::new(format!(
-            "cannot read {}: {error}",
-            folder.display()
-        ))]
-    };
+    let cannot =
+        |error: std::io::Error| vec![Failure::new(format!("cannot read {}: {error}", folder.display()))];
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
@@ -158,31 +149,33 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| case_file(path)).collect()
+    paths
+        .into_iter()
+        .map(|path| {
+            Ok(CaseFile {
+                cases: read(&Source::read(&path)?)?,
+                path,
+            })
+        })
+        .collect()
 }
 
-fn case_file(path: &Path) -> Result<CaseFile, Vec<Failure>> {
-    let source = Source::read(path).map_err(|failure| vec![failure])?;
-    let cases = source.parse().map_err(|problems| {
+fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
+    source.parse().map_err(|problems| {
         let failures = problems.iter().map(|problem| {
-            let failure = Failure::new(problem.fault.to_string());
-            failure.at(
-                source.path.display(),
-                source.position(&problem.place),
-                &problem.place,
-            )
+            let position = source.position(&problem.place);
+            Failure::of(problem).at(source.path.display(), position, &problem.place)
         });
-        failures.collect::<Vec<_>>()
-    })?;
-    Ok(CaseFile {
-        path: path.to_owned(),
-        cases,
+        failures.collect()
     })
 }
 
 fn existing(folder: &Path, stem: &str) -> Option<PathBuf> {
-    ["yaml", "yml", "json"]
-        .iter()
-        .map(|extension| folder.join(format!("{stem}.{extension}")))
-        .find(|path| path.is_file())
+    let files = ["yaml", "yml", "json"].map(|extension| folder.join(format!("{stem}.{extension}")));
+    files.into_iter().find(|path| path.is_file())
 }
+
+const EMPTY_REGISTRY: &str = "\
+# Tokens and the SHA-256 of their secrets, written by `tokenward mint`. No secret is in here.
+version: 1
+";

@@ -142,10 +142,7 @@ fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
     match &head.path {
         Ok(path) => text(path.as_str().as_bytes(), MAX_PATH),
         Err(_) => {
-            let end = head
-                .target
-                .iter()
-                .position(|byte| matches!(byte, b'?' | b'#'));
+            let end = head.target.iter().position(|byte| matches!(byte, b'?' | b'#'));
             text(
                 head.target
                     .get(..end.unwrap_or(head.target.len()))

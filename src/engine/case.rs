@@ -180,8 +180,7 @@ impl Rekeyed {
             (":path".to_owned(), request.path.clone()),
             (":authority".to_owned(), host.to_owned()),
         ];
-        headers
-            .extend(secret.map(|secret| ("authorization".to_owned(), format!("Bearer {secret}"))));
+        headers.extend(secret.map(|secret| ("authorization".to_owned(), format!("Bearer {secret}"))));
         for (name, values) in request.headers.iter() {
             let values = match values {
                 Values::One(value) => std::slice::from_ref(value),
@@ -236,12 +235,7 @@ pub struct Prepared {
 
 impl Prepared {
     /// Judges the request by `policy`.
-    pub fn judge<'p>(
-        &self,
-        policy: &'p Policy,
-        settings: &Settings,
-        trace: &mut impl Trace<'p>,
-    ) -> Judged {
+    pub fn judge<'p>(&self, policy: &'p Policy, settings: &Settings, trace: &mut impl Trace<'p>) -> Judged {
         let headers = self
             .headers
             .iter()
@@ -249,8 +243,7 @@ impl Prepared {
         let head = RequestHead::read(headers, settings);
         let decision = policy.decide_traced(&head, self.at, trace);
         let source = format!("{}:0", self.source);
-        let event =
-            AuditEvent::of(&decision, &head, policy, self.at, source.as_bytes(), 0).to_json();
+        let event = AuditEvent::of(&decision, &head, policy, self.at, source.as_bytes(), 0).to_json();
         let status = Verdict::of(&decision, &head, policy, settings).status();
         Judged {
             decision: if decision.is_permit() {
@@ -292,11 +285,7 @@ impl Judged {
                 differences.push(format!("{what}: expected {expected}, got {got}"));
             }
         };
-        differ(
-            "decision",
-            expect.decision.to_string(),
-            self.decision.to_string(),
-        );
+        differ("decision", expect.decision.to_string(), self.decision.to_string());
         differ("reason", expect.reason.to_string(), self.reason.to_string());
         if let Some(permission) = &expect.permission {
             differ(
@@ -373,9 +362,7 @@ impl fmt::Display for BadCase {
                 "no token or secret `{}` is in the registry",
                 token.escape_default()
             ),
-            Self::TokenAndSecret => {
-                f.write_str("a request brings a `token` or a `secret`, not both")
-            }
+            Self::TokenAndSecret => f.write_str("a request brings a `token` or a `secret`, not both"),
         }
     }
 }

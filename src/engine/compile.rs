@@ -35,12 +35,7 @@ impl Policy {
             name: Some(document.name),
             revision: document.revision,
             expires_at: document.expires_at,
-            permissions: document
-                .permissions
-                .0
-                .into_iter()
-                .map(|(name, _)| name)
-                .collect(),
+            permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
             has_public: !document.public.is_empty(),
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),

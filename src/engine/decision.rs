@@ -231,12 +231,7 @@ impl Policy {
         self.authorize(subject, head.method, path, trace)
     }
 
-    fn is_public<'p>(
-        &'p self,
-        method: &[u8],
-        path: &CanonicalPath<'_>,
-        trace: &mut impl Trace<'p>,
-    ) -> bool {
+    fn is_public<'p>(&'p self, method: &[u8], path: &CanonicalPath<'_>, trace: &mut impl Trace<'p>) -> bool {
         let mut public = false;
         self.index
             .visit(Case::Strict, method, path.segments(), |how, listing| {
@@ -308,28 +303,26 @@ impl Policy {
                 });
                 // The operation's own permission is the one to tell, rather than that of a `/**` above it.
                 if held
-                    && (by.is_none()
-                        || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation)
+                    && (by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation)
                 {
                     by = permission.map(|permission| (how, permission));
                 }
             });
         if !denied.is_empty() {
             for case in [Case::Strict, Case::Folded] {
-                self.index
-                    .visit(case, method, path.segments(), |how, listing| {
-                        if let Lister::Permission(number) = listing.by
-                            && denied.contains(number)
-                        {
-                            forbidden = true;
-                            trace.step(|| Step::Denied {
-                                how,
-                                case,
-                                listing,
-                                permission: self.permission(number),
-                            });
-                        }
-                    });
+                self.index.visit(case, method, path.segments(), |how, listing| {
+                    if let Lister::Permission(number) = listing.by
+                        && denied.contains(number)
+                    {
+                        forbidden = true;
+                        trace.step(|| Step::Denied {
+                            how,
+                            case,
+                            listing,
+                            permission: self.permission(number),
+                        });
+                    }
+                });
             }
         }
         match by {

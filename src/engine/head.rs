@@ -75,9 +75,7 @@ impl<'a> RequestHead<'a> {
             b":authority" => self.host = value,
             b"content-type" => self.grpc = value.starts_with(b"application/grpc"),
             b"authorization" => self.authorization(name, value, settings),
-            _ if is_override(name) || settings.identity_headers.contains(name) => {
-                self.remove.push(name)
-            }
+            _ if is_override(name) || settings.identity_headers.contains(name) => self.remove.push(name),
             b"x-request-id" => self.request_id = value,
             _ => {}
         }
@@ -104,10 +102,7 @@ fn bearer(value: &[u8]) -> Credential<'_> {
         return Credential::Ambiguous;
     }
     let value = value.trim_ascii();
-    let end = value
-        .iter()
-        .position(|byte| *byte == b' ')
-        .unwrap_or(value.len());
+    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
     match value.split_at_checked(end) {
         Some((scheme, secret)) if scheme.eq_ignore_ascii_case(b"bearer") => {
             Credential::Presented(secret.trim_ascii_start())
@@ -118,10 +113,7 @@ fn bearer(value: &[u8]) -> Credential<'_> {
 
 /// Whether a backend may take the value of this header for the request's method, path or host.
 fn is_override(name: &[u8]) -> bool {
-    name.first() == Some(&b'x')
-        && OVERRIDES
-            .iter()
-            .any(|known| same_header(name, known.as_bytes()))
+    name.first() == Some(&b'x') && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
 }
 
 /// Whether two header names are the same for some program: CGI and its heirs read `-` and `_` alike.
@@ -133,11 +125,7 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
             byte.to_ascii_lowercase()
         }
     };
-    name.len() == known.len()
-        && name
-            .iter()
-            .zip(known)
-            .all(|(one, two)| fold(one) == fold(two))
+    name.len() == known.len() && name.iter().zip(known).all(|(one, two)| fold(one) == fold(two))
 }
 
 const OVERRIDES: [&str; 9] = [
@@ -158,9 +146,7 @@ mod tests {
 
     fn read<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
         RequestHead::read(
-            headers
-                .iter()
-                .map(|(name, value)| (name.as_bytes(), *value)),
+            headers.iter().map(|(name, value)| (name.as_bytes(), *value)),
             &Settings::default(),
         )
     }
@@ -191,14 +177,8 @@ mod tests {
     fn two_credentials_are_ambiguous_in_whatever_way_they_come() {
         for headers in [
             &[("authorization", &b"Bearer a,Bearer b"[..])][..],
-            &[
-                ("authorization", b"Bearer a"),
-                ("authorization", b"Bearer a"),
-            ],
-            &[
-                ("authorization", b"Bearer a"),
-                ("authorization", b"Basic a"),
-            ],
+            &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
+            &[("authorization", b"Bearer a"), ("authorization", b"Basic a")],
         ] {
             let head = read(headers);
             assert!(matches!(head.credential, Credential::Ambiguous));
@@ -215,11 +195,7 @@ mod tests {
             ("x_original_url", b"/admin"),
             ("x-unrelated", b"\xff"),
         ];
-        let names: Vec<&[u8]> = headers
-            .iter()
-            .map(|(name, _)| name.as_bytes())
-            .take(4)
-            .collect();
+        let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_bytes()).take(4).collect();
         assert_eq!(read(&headers).remove, names);
     }
 }

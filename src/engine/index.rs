@@ -171,8 +171,7 @@ fn node(entries: &[Entry], depth: usize) -> Node {
     node.leads_to_subtree = entries.iter().any(|entry| entry.subtree);
 
     let (mut literals, mut affixes) = (Vec::new(), Vec::new());
-    for group in longer.chunk_by(|one, other| one.segments.get(depth) == other.segments.get(depth))
-    {
+    for group in longer.chunk_by(|one, other| one.segments.get(depth) == other.segments.get(depth)) {
         let child = self::node(group, depth.saturating_add(1));
         match group.first().and_then(|entry| entry.segments.get(depth)) {
             Some(Segment::Literal(text)) => literals.push((text.clone(), child)),
@@ -241,10 +240,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
 
     fn report(&mut self, how: Match, numbers: &[usize]) -> bool {
         let mut any = false;
-        for listing in numbers
-            .iter()
-            .filter_map(|number| self.listings.get(*number))
-        {
+        for listing in numbers.iter().filter_map(|number| self.listings.get(*number)) {
             if listing.methods.cover(self.method) {
                 any = true;
                 (self.visit)(how, listing);

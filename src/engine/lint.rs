@@ -54,9 +54,7 @@ impl Code {
     /// How much such a finding matters.
     pub fn severity(self) -> Severity {
         match self {
-            Self::CrossingPatterns | Self::UnusedPermission | Self::EndlessSecret => {
-                Severity::Warning
-            }
+            Self::CrossingPatterns | Self::UnusedPermission | Self::EndlessSecret => Severity::Warning,
             Self::SubtreeCovers | Self::UnusedRole => Severity::Note,
         }
     }
@@ -157,18 +155,14 @@ fn cross(one: &Operation, two: &Operation) -> bool {
 }
 
 fn covering(operations: &[Named<'_>]) -> Vec<Finding> {
-    let subtrees = operations
-        .iter()
-        .filter(|named| named.operation.pattern.subtree);
+    let subtrees = operations.iter().filter(|named| named.operation.pattern.subtree);
     let findings = subtrees.filter_map(|subtree| {
         let covered: Vec<&str> = operations
             .iter()
             .filter(|other| covers(&subtree.operation, &other.operation))
             .map(|other| other.text)
             .collect();
-        let (shown, more) = covered
-            .split_at_checked(MAX_SHOWN)
-            .unwrap_or((&covered, &[]));
+        let (shown, more) = covered.split_at_checked(MAX_SHOWN).unwrap_or((&covered, &[]));
         let list = shown
             .iter()
             .map(|text| format!("`{text}`"))
@@ -223,10 +217,7 @@ fn overlap(one: &Segment, two: &Segment) -> bool {
                 prefix: p2,
                 suffix: s2,
             },
-        ) => {
-            (p1.starts_with(&**p2) || p2.starts_with(&**p1))
-                && (s1.ends_with(&**s2) || s2.ends_with(&**s1))
-        }
+        ) => (p1.starts_with(&**p2) || p2.starts_with(&**p1)) && (s1.ends_with(&**s2) || s2.ends_with(&**s1)),
     }
 }
 
@@ -266,10 +257,7 @@ fn unused_roles(document: &Document) -> Vec<Finding> {
             );
         }
     }
-    let unused = document
-        .roles
-        .iter()
-        .filter(|(name, _)| !used.contains(name));
+    let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
     unused
         .map(|(name, _)| Finding {
             code: Code::UnusedRole,

@@ -22,6 +22,8 @@ enum First {
     LetterOrDigit,
 }
 
+impl std::error::Error for BadName {}
+
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -171,10 +171,7 @@ pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
 
 fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
     // Where all bytes stand for themselves there is nothing to rewrite: the common case.
-    if path
-        .iter()
-        .all(|byte| stands_for_itself(*byte) || *byte == b'/')
-    {
+    if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {
         return std::str::from_utf8(path)
             .map(Cow::Borrowed)
             .map_err(|_| BadPath::NonAscii);
@@ -212,9 +209,7 @@ fn push(spelled: &mut String, byte: u8, encode: bool) {
     }
     spelled.push('%');
     for nibble in [byte >> 4, byte & 0x0F] {
-        spelled.extend(
-            char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()),
-        );
+        spelled.extend(char::from_digit(u32::from(nibble), 16).map(|digit| digit.to_ascii_uppercase()));
     }
 }
 

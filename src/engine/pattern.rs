@@ -65,8 +65,7 @@ impl Methods {
             names.push(name.into());
         }
         // RFC 9110 §9.3.2: HEAD is GET without the content.
-        if names.iter().any(|name| &**name == "GET") && !names.iter().any(|name| &**name == "HEAD")
-        {
+        if names.iter().any(|name| &**name == "GET") && !names.iter().any(|name| &**name == "HEAD") {
             names.push("HEAD".into());
         }
         Ok(Self::Named(names.into()))
@@ -166,8 +165,7 @@ impl Ord for Segment {
                     suffix: s2,
                 },
             ) => {
-                let literal =
-                    |prefix: &str, suffix: &str| prefix.len().saturating_add(suffix.len());
+                let literal = |prefix: &str, suffix: &str| prefix.len().saturating_add(suffix.len());
                 (literal(p2, s2), p2.len(), p1, s1).cmp(&(literal(p1, s1), p1.len(), p2, s2))
             }
             _ => self.rank().cmp(&other.rank()),
@@ -308,17 +306,11 @@ impl BadOperation {
             Self::Method(_) => "write methods in upper case with commas between, or `*` for all",
             Self::NotYet(_) => "this version reads methods and a path without it",
             Self::Path(BadPath::NotAPath) => "begin the path with `/`",
-            Self::Path(BadPath::Control | BadPath::NonAscii) => {
-                "percent-encode the character, as in `%20`"
-            }
-            Self::Path(_) => {
-                "no request with such a path is let through, so no pattern can have it"
-            }
+            Self::Path(BadPath::Control | BadPath::NonAscii) => "percent-encode the character, as in `%20`",
+            Self::Path(_) => "no request with such a path is let through, so no pattern can have it",
             Self::Plus => "some servers read `+` as a space: use a variable for this segment",
             Self::InnerSubtree => "`**` stands alone, as the last segment; `*` is any one segment",
-            Self::TwoVariables => {
-                "a segment has at most one variable, with literal text before or after it"
-            }
+            Self::TwoVariables => "a segment has at most one variable, with literal text before or after it",
             Self::Braces => "a variable is `{name}` or `*`",
             Self::VariableName(_) => "a variable's name has letters, digits and `_ - .`",
             Self::TooManySegments(_) => "end the pattern in `/**` instead",
@@ -340,10 +332,9 @@ impl fmt::Display for BadOperation {
             Self::VariableName(name) => {
                 write!(f, "`{}` is not a variable's name", name.escape_default())
             }
-            Self::TooManySegments(count) => write!(
-                f,
-                "{count} segments are more than the {MAX_SEGMENTS} allowed"
-            ),
+            Self::TooManySegments(count) => {
+                write!(f, "{count} segments are more than the {MAX_SEGMENTS} allowed")
+            }
         }
     }
 }

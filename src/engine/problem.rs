@@ -143,10 +143,7 @@ pub enum Fault {
     /// A value that the format has no place for: an unknown key, a wrong type, a bad name.
     Shape(String),
     /// An operation that cannot be read.
-    Operation {
-        operation: String,
-        error: BadOperation,
-    },
+    Operation { operation: String, error: BadOperation },
     /// A permission that is not defined.
     UnknownPermission {
         user: String,
@@ -222,19 +219,13 @@ impl Fault {
                 ));
             }
             Self::UnknownRole { role, .. } => {
-                return Some(format!(
-                    "define `{role}` under `roles`, or correct the name"
-                ));
+                return Some(format!("define `{role}` under `roles`, or correct the name"));
             }
             Self::UnknownKind { kind, .. } => {
-                return Some(format!(
-                    "define `{kind}` under `kinds`, or correct the name"
-                ));
+                return Some(format!("define `{kind}` under `kinds`, or correct the name"));
             }
             Self::InheritanceCycle { .. } => "remove one of these `inherits` entries",
-            Self::RoleNotAllowed { .. } => {
-                "take the role from the token, or add it to the kind's `roles`"
-            }
+            Self::RoleNotAllowed { .. } => "take the role from the token, or add it to the kind's `roles`",
             Self::MissingField { field, .. } => return Some(format!("add `{field}` to the token")),
             Self::EndlessSecret { missing, .. } => {
                 return Some(format!("add `{missing}` to the secret"));
@@ -268,26 +259,16 @@ impl fmt::Display for Fault {
             Self::Shape(message) => f.write_str(message),
             Self::Operation { operation, error } => {
                 let shown: String = operation.chars().take(120).collect();
-                write!(
-                    f,
-                    "`{}` is not an operation: {error}",
-                    shown.escape_default()
-                )
+                write!(f, "`{}` is not an operation: {error}", shown.escape_default())
             }
             Self::UnknownPermission { user, permission } => {
-                write!(
-                    f,
-                    "{user} names permission `{permission}`, which is not defined"
-                )
+                write!(f, "{user} names permission `{permission}`, which is not defined")
             }
             Self::UnknownRole { user, role } => {
                 write!(f, "{user} names role `{role}`, which is not defined")
             }
             Self::UnknownKind { token, kind } => {
-                write!(
-                    f,
-                    "token `{token}` is of kind `{kind}`, which is not defined"
-                )
+                write!(f, "token `{token}` is of kind `{kind}`, which is not defined")
             }
             Self::InheritanceCycle { chain } => cycle(f, chain),
             Self::RoleNotAllowed {
@@ -342,10 +323,7 @@ impl fmt::Display for Fault {
                 first,
                 second,
             } => {
-                write!(
-                    f,
-                    "{second} has the same digest ({fingerprint}…) as {first}"
-                )
+                write!(f, "{second} has the same digest ({fingerprint}…) as {first}")
             }
             Self::DuplicateSecretId { token, secret } => {
                 write!(f, "token `{token}` has two secrets `{secret}`")

@@ -109,7 +109,9 @@ pub struct BadDigest;
 
 impl fmt::Display for BadDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a secret is kept as its SHA-256 in 64 hex digits (`tokenward hash` prints it); this is not one")
+        f.write_str(
+            "a secret is kept as its SHA-256 in 64 hex digits (`tokenward hash` prints it); this is not one",
+        )
     }
 }
 

@@ -97,6 +97,8 @@ impl std::str::FromStr for Time {
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadTime(String);
 
+impl std::error::Error for BadTime {}
+
 impl fmt::Display for BadTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -177,6 +179,8 @@ impl std::str::FromStr for Span {
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadSpan(String);
 
+impl std::error::Error for BadSpan {}
+
 impl fmt::Display for BadSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -204,10 +208,7 @@ mod tests {
             ("90s", 90, "90s"),
         ] {
             let span: Span = text.parse().unwrap();
-            assert_eq!(
-                (span.seconds(), span.to_string()),
-                (seconds, shown.to_owned())
-            );
+            assert_eq!((span.seconds(), span.to_string()), (seconds, shown.to_owned()));
         }
         for text in [
             "",

@@ -183,13 +183,7 @@ impl Outside {
                 "The request cannot be read one way only",
                 None,
             ),
-            Reason::MissingToken => (
-                401,
-                UNAUTHENTICATED,
-                "missing_token",
-                "A token is required",
-                None,
-            ),
+            Reason::MissingToken => (401, UNAUTHENTICATED, "missing_token", "A token is required", None),
             Reason::AmbiguousToken => (
                 401,
                 UNAUTHENTICATED,

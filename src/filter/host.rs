@@ -21,32 +21,21 @@ mod pairs;
 pub(super) fn request_headers() -> Pairs {
     let mut data = ptr::null_mut();
     let mut size = 0;
-    #[expect(
-        unsafe_code,
-        reason = "ABI: the host writes a pointer and a size, or neither"
-    )]
-    let status =
-        unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut size) };
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status = unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut size) };
     Pairs::new(owned(status, data, size))
 }
 
 /// Removes all headers of this name; false where the host refuses.
 pub(super) fn remove_request_header(name: &[u8]) -> bool {
-    #[expect(
-        unsafe_code,
-        reason = "ABI: a pointer and a size that live through the call"
-    )]
-    let status =
-        unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
+    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
     status == OK
 }
 
 /// Sets the one header of this name; false where the host refuses.
 pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
-    #[expect(
-        unsafe_code,
-        reason = "ABI: pointers and sizes that live through the call"
-    )]
+    #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status = unsafe {
         proxy_replace_header_map_value(
             REQUEST_HEADERS,
@@ -64,12 +53,8 @@ pub(super) fn source_address() -> Vec<u8> {
     let path = b"source\0address";
     let mut data = ptr::null_mut();
     let mut size = 0;
-    #[expect(
-        unsafe_code,
-        reason = "ABI: the host writes a pointer and a size, or neither"
-    )]
-    let status =
-        unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
     owned(status, data, size)
 }
 
@@ -92,10 +77,7 @@ pub(super) fn send_reply(reply: &Reply) {
         .grpc_status
         .and_then(|status| i32::try_from(status).ok())
         .unwrap_or(NO_GRPC_STATUS);
-    #[expect(
-        unsafe_code,
-        reason = "ABI: pointers and sizes that live through the call"
-    )]
+    #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status = unsafe {
         proxy_send_local_response(
             reply.status,
@@ -152,10 +134,7 @@ pub(super) fn plugin_configuration() -> Vec<u8> {
 }
 
 fn write_log(level: LogLevel, line: &str) {
-    #[expect(
-        unsafe_code,
-        reason = "ABI: a pointer and a size that live through the call"
-    )]
+    #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
@@ -197,12 +176,7 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
     ) -> u32;
-    fn proxy_get_property(
-        path: *const u8,
-        path_size: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_send_local_response(
         status: u32,
         details: *const u8,

@@ -121,11 +121,7 @@ fn own(
     }
     Own {
         inherits,
-        permitted: permissions.resolve(
-            &role.permissions,
-            || (user(), place.key("permissions")),
-            check,
-        ),
+        permitted: permissions.resolve(&role.permissions, || (user(), place.key("permissions")), check),
         denied: permissions.resolve(&role.deny, || (user(), place.key("deny")), check),
     }
 }
@@ -138,10 +134,7 @@ fn inherit(number: usize, own: &[Own]) -> Resolved {
     };
     let mut seen = HashSet::from([number]);
     let mut queue = VecDeque::from([number]);
-    while let Some((number, role)) = queue
-        .pop_front()
-        .and_then(|next| Some((next, own.get(next)?)))
-    {
+    while let Some((number, role)) = queue.pop_front().and_then(|next| Some((next, own.get(next)?))) {
         resolved.closure.push(number);
         resolved.permitted.extend(role.permitted.iter().copied());
         resolved.denied.extend(role.denied.iter().copied());
@@ -159,10 +152,7 @@ fn inherit(number: usize, own: &[Own]) -> Resolved {
 fn parents(start: usize, own: &[Own]) -> HashMap<usize, usize> {
     let mut parents = HashMap::new();
     let mut queue = VecDeque::from([start]);
-    while let Some((number, role)) = queue
-        .pop_front()
-        .and_then(|next| Some((next, own.get(next)?)))
-    {
+    while let Some((number, role)) = queue.pop_front().and_then(|next| Some((next, own.get(next)?))) {
         for parent in &role.inherits {
             if !parents.contains_key(parent) {
                 parents.insert(*parent, number);

@@ -102,22 +102,14 @@ impl Tokens {
             }
             Entry::Vacant(new) => {
                 let (held, scope) = new.key();
-                roles
-                    .grant(held, None)
-                    .check_scope(id, token, permissions, check);
+                roles.grant(held, None).check_scope(id, token, permissions, check);
                 self.grants.push(roles.grant(held, scope.as_deref()));
                 *new.insert(next)
             }
         }
     }
 
-    fn add_secrets(
-        &mut self,
-        id: &TokenId,
-        token: &document::Token,
-        document: &Document,
-        check: &mut Check,
-    ) {
+    fn add_secrets(&mut self, id: &TokenId, token: &document::Token, document: &Document, check: &mut Check) {
         let number = self.tokens.len();
         let mut ids = HashSet::new();
         for (position, secret) in token.secrets.iter().enumerate() {
@@ -231,11 +223,7 @@ impl Grant {
 /// Checks the token against its kind's guard-rails.
 fn guard(id: &TokenId, token: &document::Token, kind: &Kind, check: &mut Check) {
     for (position, role) in token.roles.iter().enumerate() {
-        if let Some(allowed) = kind
-            .roles
-            .as_ref()
-            .filter(|allowed| !allowed.contains(role))
-        {
+        if let Some(allowed) = kind.roles.as_ref().filter(|allowed| !allowed.contains(role)) {
             let fault = Fault::RoleNotAllowed {
                 token: id.clone(),
                 role: role.clone(),

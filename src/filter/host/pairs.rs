@@ -17,11 +17,7 @@ impl Pairs {
         (0..count).map_while(move |pair| {
             let sizes = pair.saturating_mul(PAIR).saturating_add(NUMBER);
             let name = text(&self.0, &mut at, number(&self.0, sizes)?)?;
-            let value = text(
-                &self.0,
-                &mut at,
-                number(&self.0, sizes.saturating_add(NUMBER))?,
-            )?;
+            let value = text(&self.0, &mut at, number(&self.0, sizes.saturating_add(NUMBER))?)?;
             Some((name, value))
         })
     }
@@ -30,8 +26,7 @@ impl Pairs {
 /// Headers of ours in the host's serialization.
 pub(super) fn serialize(headers: &[(&'static str, String)]) -> Vec<u8> {
     let mut serialized = Vec::with_capacity(256);
-    let mut push =
-        |number: usize| serialized.extend(u32::try_from(number).unwrap_or(0).to_le_bytes());
+    let mut push = |number: usize| serialized.extend(u32::try_from(number).unwrap_or(0).to_le_bytes());
     push(headers.len());
     for (name, value) in headers {
         push(name.len());

@@ -1,0 +1,55 @@
+//! `tokenward build`: policy document and registry into the bundle that ships.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Exit, clock, files, output};
+use crate::engine::time::Span;
+
+/// Build the bundle that ships
+#[derive(Args, Debug)]
+pub(super) struct Build {
+    /// Folder with policy.yaml and tokens.yaml
+    policy: PathBuf,
+    /// File to write; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Number of this bundle, higher than the last one's; seconds since 1970 without it
+    #[arg(long)]
+    revision: Option<u64>,
+    /// How long the bundle may be used, as in 30d; for ever without it
+    #[arg(long, value_name = "SPAN")]
+    expires_in: Option<Span>,
+}
+
+impl Build {
+    pub(super) fn run(self) -> Result<Exit, Vec<Failure>> {
+        let workspace = Workspace::open(&self.policy)?;
+        let (mut document, _) = workspace.compile()?;
+        let now = clock::now();
+        document.revision = self
+            .revision
+            .unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
+        document.built_at = Some(now);
+        document.expires_at = self.expires_in.map(|span| now.plus(span));
+        let mut bundle = serde_json::to_string(&document)
+            .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
+        bundle.push('\n');
+        match &self.output {
+            None => output::data(&bundle),
+            Some(path) => {
+                files::replace(path, &bundle)?;
+                let (name, revision) = (&document.name, document.revision);
+                output::done(&format!(
+                    "built {}: {name}, revision {revision}, {} tokens",
+                    path.display(),
+                    document.tokens.len()
+                ));
+            }
+        }
+        Ok(Exit::Yes)
+    }
+}

@@ -1,0 +1,79 @@
+//! `tokenward explain`: a decision and the steps that led to it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Exit, Format, clock, output};
+use crate::engine::case::{Judged, Outcome, Rehearsal, Request};
+use crate::engine::document::Entries;
+use crate::engine::explain::Explanation;
+use crate::engine::time::Time;
+
+/// Tell what the policy decides about a request, and why
+#[derive(Args, Debug)]
+pub(super) struct Explain {
+    /// Folder with policy.yaml and tokens.yaml, or a bundle
+    policy: PathBuf,
+    /// Method of the request
+    method: String,
+    /// Path of the request, query included
+    path: String,
+    /// Token that the request brings: its id, or id/secret-id
+    #[arg(long)]
+    token: Option<String>,
+    /// Time of the request, in RFC 3339; now without it
+    #[arg(long)]
+    at: Option<Time>,
+}
+
+impl Explain {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let workspace = Workspace::open(&self.policy)?;
+        let rehearsal =
+            Rehearsal::of(workspace.document()?, &[]).map_err(|problems| workspace.failures(&problems))?;
+        let request = Request {
+            method: self.method,
+            path: self.path,
+            host: None,
+            token: self.token,
+            secret: None,
+            source: None,
+            at: Some(self.at.unwrap_or_else(clock::now)),
+            headers: Entries::default(),
+        };
+        let prepared = rehearsal
+            .prepare(&request)
+            .map_err(|error| Failure::new(error.to_string()))?;
+        let mut explanation = Explanation::default();
+        let judged = rehearsal.judge(&prepared, &mut explanation);
+        let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();
+        match format {
+            Format::Text => output::data(&told(&judged, &steps)),
+            Format::Json => output::json(&json!({
+                "decision": judged.decision,
+                "reason": judged.reason,
+                "permission": judged.permission,
+                "status": judged.status,
+                "steps": steps,
+            })),
+        }
+        Ok(match judged.decision {
+            Outcome::Permit => Exit::Yes,
+            Outcome::Deny => Exit::No,
+        })
+    }
+}
+
+fn told(judged: &Judged, steps: &[String]) -> String {
+    let mut text: String = steps.iter().map(|step| format!("  {step}\n")).collect();
+    let status = match judged.decision {
+        Outcome::Permit => "forwarded".to_owned(),
+        Outcome::Deny => judged.status.to_string(),
+    };
+    text.push_str(&format!("{}: {} ({status})\n", judged.decision, judged.reason));
+    text
+}
