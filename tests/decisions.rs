@@ -16,7 +16,8 @@ fn each_case_is_decided_as_it_says() {
     for topic in corpus::topics() {
         for case in &topic.cases {
             let prepared = topic.rehearsal.prepare(&case.request);
-            let prepared = prepared.unwrap_or_else(|error| panic!("{}: {}: {error}", topic.folder.display(), case.name));
+            let prepared =
+                prepared.unwrap_or_else(|error| panic!("{}: {}: {error}", topic.folder.display(), case.name));
             let judged = topic.rehearsal.judge(&prepared, &mut ());
             let told = topic.rehearsal.judge(&prepared, &mut Explanation::default());
             assert_eq!(judged.event, told.event, "explain disagrees with enforcement");

@@ -30,9 +30,7 @@ impl Build {
         let workspace = Workspace::open(&self.policy)?;
         let (mut document, _) = workspace.compile()?;
         let now = clock::now();
-        document.revision = self
-            .revision
-            .unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
+        document.revision = self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
         document.built_at = Some(now);
         document.expires_at = self.expires_in.map(|span| now.plus(span));
         let mut bundle = serde_json::to_string(&document)

@@ -5,10 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::engine::time::Time;
 
 /// The start of the current second.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is native: it has a clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "the command line is native: it has a clock")]
 pub(super) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).whole_second()

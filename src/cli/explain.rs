@@ -45,9 +45,7 @@ impl Explain {
             at: Some(self.at.unwrap_or_else(clock::now)),
             headers: Entries::default(),
         };
-        let prepared = rehearsal
-            .prepare(&request)
-            .map_err(|error| Failure::new(error.to_string()))?;
+        let prepared = rehearsal.prepare(&request).map_err(|error| Failure::new(error.to_string()))?;
         let mut explanation = Explanation::default();
         let judged = rehearsal.judge(&prepared, &mut explanation);
         let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();

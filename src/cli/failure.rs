@@ -16,29 +16,18 @@ pub struct Failure {
 impl Failure {
     /// A failure; `message` is lower-case, says what is wrong with which thing, and has no full stop.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            place: None,
-            hint: None,
-        }
+        Self { message: message.into(), place: None, hint: None }
     }
 
     /// What is wrong with a document, told by somebody who does not know its text.
     pub fn of(problem: &Problem) -> Self {
-        Self {
-            message: problem.fault.to_string(),
-            place: None,
-            hint: problem.fault.hint(),
-        }
+        Self { message: problem.fault.to_string(), place: None, hint: problem.fault.hint() }
     }
 
     /// The failure with what to do about it.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
-        Self {
-            hint: Some(hint.into()),
-            ..self
-        }
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// The failure with where it is.
@@ -48,9 +37,6 @@ impl Failure {
             Some(Position { line, column }) => format!("{path}:{line}:{column} ({place})"),
             None => format!("{path} ({place})"),
         };
-        Self {
-            place: Some(place),
-            ..self
-        }
+        Self { place: Some(place), ..self }
     }
 }

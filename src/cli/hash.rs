@@ -16,9 +16,7 @@ pub(super) struct Hash {}
 impl Hash {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let mut input = Vec::new();
-        let limit = u64::try_from(MAX_SECRET_BYTES)
-            .unwrap_or(u64::MAX)
-            .saturating_add(2);
+        let limit = u64::try_from(MAX_SECRET_BYTES).unwrap_or(u64::MAX).saturating_add(2);
         std::io::stdin()
             .take(limit)
             .read_to_end(&mut input)

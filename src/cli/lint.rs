@@ -36,10 +36,7 @@ impl Lint {
         for finding in &findings {
             tell(finding, &workspace, format);
         }
-        let warnings = findings
-            .iter()
-            .filter(|finding| finding.code.severity() == Severity::Warning)
-            .count();
+        let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
         if format == Format::Text {
             output::done(&format!(
                 "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",

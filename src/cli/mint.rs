@@ -102,10 +102,8 @@ impl Mint {
             .hint("leave out the options that describe a new token, or edit tokens.yaml")),
             (Some(known), _) => Ok(known.kind.clone()),
             (None, Some(kind)) => Ok(kind.clone()),
-            (None, None) => Err(
-                Failure::new(format!("token `{}` is not in the registry", self.token))
-                    .hint("say what it is: `--kind service --role viewer --owner … --purpose …`"),
-            ),
+            (None, None) => Err(Failure::new(format!("token `{}` is not in the registry", self.token))
+                .hint("say what it is: `--kind service --role viewer --owner … --purpose …`")),
         }
     }
 
@@ -128,15 +126,10 @@ fn secret(
     now: Time,
     end: Time,
 ) -> Result<document::Secret, Failure> {
-    let numbers = known
-        .iter()
-        .flat_map(|token| &token.secrets)
-        .filter_map(|secret| secret.id.as_str().parse().ok());
+    let numbers =
+        known.iter().flat_map(|token| &token.secrets).filter_map(|secret| secret.id.as_str().parse().ok());
     let next = numbers.max().unwrap_or(0_u32).saturating_add(1);
-    let id: SecretId = next
-        .to_string()
-        .parse()
-        .map_err(|error| Failure::new(format!("{error}")))?;
+    let id: SecretId = next.to_string().parse().map_err(|error| Failure::new(format!("{error}")))?;
     Ok(document::Secret {
         id,
         sha256: SecretDigest::of(clear.as_bytes()),
@@ -166,10 +159,7 @@ fn mint(prefix: Option<&TokenPrefix>, kind: &KindName) -> Result<String, Failure
         .map_err(|error| Failure::new(format!("the system has no random numbers: {error}")))?;
     let prefix = prefix.map_or(DEFAULT_PREFIX, TokenPrefix::as_str);
     let random = Alphanumeric.sample_string(&mut random, RANDOM_CHARACTERS);
-    Ok(with_checksum(&format!(
-        "{prefix}_{}_{random}",
-        kind_letters(kind)
-    )))
+    Ok(with_checksum(&format!("{prefix}_{}_{random}", kind_letters(kind))))
 }
 
 fn kind_letters(kind: &KindName) -> String {
@@ -177,12 +167,9 @@ fn kind_letters(kind: &KindName) -> String {
         "service" => "svc".to_owned(),
         "admin" => "adm".to_owned(),
         "user" => "usr".to_owned(),
-        other => other
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .take(3)
-            .collect::<String>()
-            .to_ascii_lowercase(),
+        other => {
+            other.chars().filter(char::is_ascii_alphanumeric).take(3).collect::<String>().to_ascii_lowercase()
+        }
     }
 }
 
@@ -211,10 +198,7 @@ mod tests {
     fn a_minted_secret_has_its_prefix_kind_and_checksum() {
         let prefix = TokenPrefix::try_from("acme".to_owned()).unwrap();
         let secret = mint(Some(&prefix), &"service".parse().unwrap()).unwrap();
-        assert_eq!(
-            secret.len(),
-            "acme_svc_".len() + RANDOM_CHARACTERS + CHECKSUM_DIGITS
-        );
+        assert_eq!(secret.len(), "acme_svc_".len() + RANDOM_CHARACTERS + CHECKSUM_DIGITS);
         let (body, _) = secret.split_at(secret.len() - CHECKSUM_DIGITS);
         assert!(secret.starts_with("acme_svc_") && with_checksum(body) == secret);
         assert!(Secret::parse(secret.as_bytes()).is_some());

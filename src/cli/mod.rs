@@ -83,11 +83,7 @@ enum Format {
 
 /// Runs the command that the arguments name.
 pub fn run(arguments: Arguments) -> Exit {
-    let format = if arguments.json {
-        Format::Json
-    } else {
-        Format::Text
-    };
+    let format = if arguments.json { Format::Json } else { Format::Text };
     let ended = match arguments.command {
         Command::Mint(mint) => mint.run(format),
         Command::Hash(hash) => hash.run(format),

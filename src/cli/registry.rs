@@ -26,27 +26,12 @@ pub(super) fn with_token(
         // `tokens: {}` or no `tokens` at all: nothing there is worth keeping.
         let tokens = Yaml::Mapping([(Yaml::from(id.as_str()), token)].into_iter().collect());
         let present = registry_has_tokens(text);
-        let operation = if present {
-            Op::Replace(tokens)
-        } else {
-            Op::Add {
-                key: "tokens".to_owned(),
-                value: tokens,
-            }
-        };
+        let operation =
+            if present { Op::Replace(tokens) } else { Op::Add { key: "tokens".to_owned(), value: tokens } };
         let route = if present { route!("tokens") } else { route!() };
         return patch(text, Patch { route, operation });
     }
-    patch(
-        text,
-        Patch {
-            route: route!("tokens"),
-            operation: Op::Add {
-                key: id.to_string(),
-                value: token,
-            },
-        },
-    )
+    patch(text, Patch { route: route!("tokens"), operation: Op::Add { key: id.to_string(), value: token } })
 }
 
 /// The text of a registry in which `id` has one secret more.
@@ -63,33 +48,11 @@ pub(super) fn with_secret(
     let token = || route!("tokens", id.as_str());
     let secrets = || route!("tokens", id.as_str(), "secrets");
     if !known.secrets.is_empty() {
-        return patch(
-            text,
-            Patch {
-                route: secrets(),
-                operation: Op::Append { value: secret },
-            },
-        );
+        return patch(text, Patch { route: secrets(), operation: Op::Append { value: secret } });
     }
     let list = Yaml::Sequence(vec![secret]);
-    patch(
-        text,
-        Patch {
-            route: secrets(),
-            operation: Op::Replace(list.clone()),
-        },
-    )
-    .or_else(|_| {
-        patch(
-            text,
-            Patch {
-                route: token(),
-                operation: Op::Add {
-                    key: "secrets".to_owned(),
-                    value: list,
-                },
-            },
-        )
+    patch(text, Patch { route: secrets(), operation: Op::Replace(list.clone()) }).or_else(|_| {
+        patch(text, Patch { route: token(), operation: Op::Add { key: "secrets".to_owned(), value: list } })
     })
 }
 

@@ -45,11 +45,8 @@ impl Render {
         let configuration = json!({ "bundle": bundle }).to_string();
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.as_bytes()).map_err(|problems| {
-            Failure::new(format!(
-                "{} is no usable bundle\n{problems}",
-                ecds.bundle.display()
-            ))
-            .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
+            Failure::new(format!("{} is no usable bundle\n{problems}", ecds.bundle.display()))
+                .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
         })?;
         let mut text = resource(&configuration, &ecds.wasm.display().to_string()).to_string();
         text.push('\n');

@@ -34,19 +34,12 @@ impl Source {
     /// That it cannot be read, is not UTF-8, or is too large.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
-        let size = std::fs::metadata(path)
-            .map_err(|error| cannot(error.to_string()))?
-            .len();
+        let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
         if size > MAX_BYTES {
-            return Err(cannot(format!(
-                "{size} bytes are more than the {MAX_BYTES} allowed"
-            )));
+            return Err(cannot(format!("{size} bytes are more than the {MAX_BYTES} allowed")));
         }
         let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            text,
-        })
+        Ok(Self { path: path.to_owned(), text })
     }
 
     /// The file's text.
@@ -90,10 +83,7 @@ impl Source {
             let scalar = matches!(next.data, YamlData::Value(_));
             (node, marker) = (next, if scalar { next.span.start } else { start });
         }
-        Some(Position {
-            line: marker.line(),
-            column: marker.col().saturating_add(1),
-        })
+        Some(Position { line: marker.line(), column: marker.col().saturating_add(1) })
     }
 }
 
@@ -108,31 +98,16 @@ pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Problems>
 /// The tree of a YAML text.
 fn tree(text: &str) -> Result<Value, Problems> {
     let syntax = |message: String, line, column| {
-        Problems::from(Problem {
-            place: Place::default(),
-            fault: Fault::Syntax {
-                message,
-                line,
-                column,
-            },
-        })
+        Problems::from(Problem { place: Place::default(), fault: Fault::Syntax { message, line, column } })
     };
     let documents = MarkedYaml::load_from_str(text).map_err(|error| {
         let marker = error.marker();
-        syntax(
-            error.info().to_owned(),
-            marker.line(),
-            marker.col().saturating_add(1),
-        )
+        syntax(error.info().to_owned(), marker.line(), marker.col().saturating_add(1))
     })?;
     match documents.as_slice() {
         [] => Ok(Value::Null),
         [document] => value(document, MAX_DEPTH).map_err(|(node, message)| {
-            syntax(
-                message.to_owned(),
-                node.span.start.line(),
-                node.span.start.col().saturating_add(1),
-            )
+            syntax(message.to_owned(), node.span.start.line(), node.span.start.col().saturating_add(1))
         }),
         [_, second, ..] => Err(syntax(
             "a second document begins".to_owned(),
@@ -151,18 +126,13 @@ fn value<'y, 't>(
     };
     match &node.data {
         YamlData::Value(scalar) => Ok(scalar_value(scalar)),
-        YamlData::Sequence(items) => items
-            .iter()
-            .map(|item| value(item, depth))
-            .collect::<Result<_, _>>()
-            .map(Value::Array),
+        YamlData::Sequence(items) => {
+            items.iter().map(|item| value(item, depth)).collect::<Result<_, _>>().map(Value::Array)
+        }
         YamlData::Mapping(entries) => {
             let mut map = Map::new();
             for (key, entry) in entries {
-                let name = key
-                    .data
-                    .as_str()
-                    .ok_or((key, "a key must be text: put it in quotes"))?;
+                let name = key.data.as_str().ok_or((key, "a key must be text: put it in quotes"))?;
                 map.insert(name.to_owned(), value(entry, depth)?);
             }
             Ok(Value::Object(map))

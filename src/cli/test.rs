@@ -27,11 +27,7 @@ impl Test {
                 .map_err(|problems| workspace.failures(&problems))?;
             for case in cases {
                 let wrong = differences(&rehearsal, case);
-                let count = if wrong.is_empty() {
-                    &mut passed
-                } else {
-                    &mut failed
-                };
+                let count = if wrong.is_empty() { &mut passed } else { &mut failed };
                 *count = count.saturating_add(1);
                 tell(&path.display().to_string(), case, &wrong, format);
             }
@@ -65,9 +61,7 @@ fn tell(file: &str, case: &Case, wrong: &[String], format: Format) {
         Format::Text if wrong.is_empty() => {}
         Format::Text => {
             output::data(&format!("failed: {} ({file})\n", case.name));
-            wrong
-                .iter()
-                .for_each(|difference| output::data(&format!("  {difference}\n")));
+            wrong.iter().for_each(|difference| output::data(&format!("  {difference}\n")));
         }
     }
 }

@@ -25,22 +25,12 @@ impl Workspace {
     pub fn open(path: &Path) -> Result<Self, Failure> {
         if !path.is_dir() {
             let policy = Source::read(path)?;
-            return Ok(Self {
-                folder: PathBuf::new(),
-                policy,
-                registry: None,
-            });
+            return Ok(Self { folder: PathBuf::new(), policy, registry: None });
         }
         let policy = existing(path, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
-        let registry = existing(path, "tokens")
-            .map(|path| Source::read(&path))
-            .transpose()?;
-        Ok(Self {
-            folder: path.to_owned(),
-            policy: Source::read(&policy)?,
-            registry,
-        })
+        let registry = existing(path, "tokens").map(|path| Source::read(&path)).transpose()?;
+        Ok(Self { folder: path.to_owned(), policy: Source::read(&policy)?, registry })
     }
 
     /// The document that the files are.
@@ -69,10 +59,7 @@ impl Workspace {
     pub fn registry(&self) -> Result<Registry, Vec<Failure>> {
         match &self.registry {
             Some(source) => read(source),
-            None => Ok(Registry {
-                version: Version,
-                tokens: Entries::default(),
-            }),
+            None => Ok(Registry { version: Version, tokens: Entries::default() }),
         }
     }
 
@@ -101,10 +88,7 @@ impl Workspace {
 
     /// A failure for each problem, with file, line and column.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
-        problems
-            .iter()
-            .map(|problem| self.locate(Failure::of(problem), &problem.place))
-            .collect()
+        problems.iter().map(|problem| self.locate(Failure::of(problem), &problem.place)).collect()
     }
 
     /// `failure` at a place of the document.
@@ -136,28 +120,13 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let path = entry.map_err(cannot)?.path();
-        let name = path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if [".test.yaml", ".test.yml", ".test.json"]
-            .iter()
-            .any(|end| name.ends_with(end))
-        {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if [".test.yaml", ".test.yml", ".test.json"].iter().any(|end| name.ends_with(end)) {
             paths.push(path);
         }
     }
     paths.sort();
-    paths
-        .into_iter()
-        .map(|path| {
-            Ok(CaseFile {
-                cases: read(&Source::read(&path)?)?,
-                path,
-            })
-        })
-        .collect()
+    paths.into_iter().map(|path| Ok(CaseFile { cases: read(&Source::read(&path)?)?, path })).collect()
 }
 
 fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {

@@ -143,27 +143,16 @@ fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
         Ok(path) => text(path.as_str().as_bytes(), MAX_PATH),
         Err(_) => {
             let end = head.target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-            text(
-                head.target
-                    .get(..end.unwrap_or(head.target.len()))
-                    .unwrap_or_default(),
-                MAX_PATH,
-            )
+            text(head.target.get(..end.unwrap_or(head.target.len())).unwrap_or_default(), MAX_PATH)
         }
     }
 }
 
 /// The address in `203.0.113.7:4711` or `[2001:db8::1]:4711`.
 fn address(source: &[u8]) -> &[u8] {
-    let end = source
-        .iter()
-        .rposition(|byte| *byte == b':')
-        .unwrap_or(source.len());
+    let end = source.iter().rposition(|byte| *byte == b':').unwrap_or(source.len());
     let address = source.get(..end).unwrap_or_default();
-    address
-        .strip_prefix(b"[")
-        .and_then(|inner| inner.strip_suffix(b"]"))
-        .unwrap_or(address)
+    address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address)
 }
 
 /// At most `limit` bytes as text, what is not UTF-8 replaced.

@@ -144,19 +144,11 @@ impl Rekeyed {
                 }
                 let created = created(secret);
                 latest = latest.max(created.unwrap_or(latest));
-                let known = KnownSecret {
-                    id: secret.id.clone(),
-                    clear,
-                    created,
-                };
+                let known = KnownSecret { id: secret.id.clone(), clear, created };
                 secrets.entry(token.clone()).or_default().push(known);
             }
         }
-        Self {
-            document,
-            secrets,
-            latest,
-        }
+        Self { document, secrets, latest }
     }
 
     /// The request of a case as headers, and its time.
@@ -164,11 +156,7 @@ impl Rekeyed {
     /// # Errors
     /// What the case names and the policy does not have.
     pub fn request(&self, request: &Request) -> Result<Prepared, BadCase> {
-        let known = request
-            .token
-            .as_deref()
-            .map(|token| self.secret(token))
-            .transpose()?;
+        let known = request.token.as_deref().map(|token| self.secret(token)).transpose()?;
         let secret = match (known, &request.secret) {
             (Some(_), Some(_)) => return Err(BadCase::TokenAndSecret),
             (Some(known), None) => Some(&known.clear),
@@ -186,31 +174,19 @@ impl Rekeyed {
                 Values::One(value) => std::slice::from_ref(value),
                 Values::Many(values) => values,
             };
-            headers.extend(
-                values
-                    .iter()
-                    .map(|value| (name.to_ascii_lowercase(), value.clone())),
-            );
+            headers.extend(values.iter().map(|value| (name.to_ascii_lowercase(), value.clone())));
         }
-        let at = request
-            .at
-            .or(known.and_then(|known| known.created))
-            .unwrap_or(self.latest);
+        let at = request.at.or(known.and_then(|known| known.created)).unwrap_or(self.latest);
         Ok(Prepared {
             headers,
             at,
-            source: request
-                .source
-                .clone()
-                .unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
+            source: request.source.clone().unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
         })
     }
 
     /// The secret of `token`, or of `token/secret`.
     fn secret(&self, token: &str) -> Result<&KnownSecret, BadCase> {
-        let (id, wanted) = token
-            .split_once('/')
-            .map_or((token, None), |(id, secret)| (id, Some(secret)));
+        let (id, wanted) = token.split_once('/').map_or((token, None), |(id, secret)| (id, Some(secret)));
         let unknown = || BadCase::UnknownToken(token.chars().take(80).collect());
         let id: TokenId = id.parse().map_err(|_| unknown())?;
         let secrets = self.secrets.get(&id).ok_or_else(unknown)?;
@@ -236,21 +212,14 @@ pub struct Prepared {
 impl Prepared {
     /// Judges the request by `policy`.
     pub fn judge<'p>(&self, policy: &'p Policy, settings: &Settings, trace: &mut impl Trace<'p>) -> Judged {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = RequestHead::read(headers, settings);
         let decision = policy.decide_traced(&head, self.at, trace);
         let source = format!("{}:0", self.source);
         let event = AuditEvent::of(&decision, &head, policy, self.at, source.as_bytes(), 0).to_json();
         let status = Verdict::of(&decision, &head, policy, settings).status();
         Judged {
-            decision: if decision.is_permit() {
-                Outcome::Permit
-            } else {
-                Outcome::Deny
-            },
+            decision: if decision.is_permit() { Outcome::Permit } else { Outcome::Deny },
             reason: decision.reason(),
             permission: decision.permission().cloned(),
             status: status.unwrap_or(FORWARDED),
@@ -291,9 +260,7 @@ impl Judged {
             differ(
                 "permission",
                 permission.to_string(),
-                self.permission
-                    .as_ref()
-                    .map_or("none".to_owned(), ToString::to_string),
+                self.permission.as_ref().map_or("none".to_owned(), ToString::to_string),
             );
         }
         if let Some(status) = expect.status {
@@ -319,11 +286,7 @@ impl Rehearsal {
     pub fn of(document: Document, cases: &[Case]) -> Result<Self, Problems> {
         let rekeyed = Rekeyed::of(document, cases);
         let policy = Policy::compile(rekeyed.document.clone())?;
-        Ok(Self {
-            rekeyed,
-            policy,
-            settings: Settings::default(),
-        })
+        Ok(Self { rekeyed, policy, settings: Settings::default() })
     }
 
     /// The rekeyed document.
@@ -357,11 +320,9 @@ pub enum BadCase {
 impl fmt::Display for BadCase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownToken(token) => write!(
-                f,
-                "no token or secret `{}` is in the registry",
-                token.escape_default()
-            ),
+            Self::UnknownToken(token) => {
+                write!(f, "no token or secret `{}` is in the registry", token.escape_default())
+            }
             Self::TokenAndSecret => f.write_str("a request brings a `token` or a `secret`, not both"),
         }
     }
@@ -373,10 +334,7 @@ fn created(secret: &Secret) -> Option<Time> {
 
 /// A secret that no one uses, the same for the same token each time.
 fn made_up(token: &TokenId, secret: &SecretId) -> String {
-    format!(
-        "test_{}",
-        SecretDigest::of(format!("{token}/{secret}").as_bytes()).to_hex()
-    )
+    format!("test_{}", SecretDigest::of(format!("{token}/{secret}").as_bytes()).to_hex())
 }
 
 const DEFAULT_HOST: &str = "gateway.test";

@@ -63,10 +63,7 @@ impl Check {
                     let place = root("kinds").key(name).key("roles").index(number);
                     self.fault(
                         place,
-                        Fault::UnknownRole {
-                            user: format!("kind `{name}`"),
-                            role: role.clone(),
-                        },
+                        Fault::UnknownRole { user: format!("kind `{name}`"), role: role.clone() },
                     );
                 }
             }
@@ -79,14 +76,7 @@ struct Permissions<'d>(HashMap<&'d PermissionName, usize>);
 
 impl<'d> Permissions<'d> {
     fn of(document: &'d Document) -> Self {
-        Self(
-            document
-                .permissions
-                .iter()
-                .enumerate()
-                .map(|(number, (name, _))| (name, number))
-                .collect(),
-        )
+        Self(document.permissions.iter().enumerate().map(|(number, (name, _))| (name, number)).collect())
     }
 
     fn number(&self, name: &PermissionName) -> Option<usize> {
@@ -108,10 +98,7 @@ impl<'d> Permissions<'d> {
                     let (user, place) = site();
                     check.fault(
                         place.index(position),
-                        Fault::UnknownPermission {
-                            user,
-                            permission: name.clone(),
-                        },
+                        Fault::UnknownPermission { user, permission: name.clone() },
                     );
                 }
             }
@@ -124,28 +111,15 @@ fn operations(document: &Document, check: &mut Check) -> Vec<(String, Operation,
     let mut operations = Vec::new();
     let Entries(permissions) = &document.permissions;
     let public = std::iter::once((root("public"), Lister::Public, &document.public));
-    let named = permissions
-        .iter()
-        .enumerate()
-        .map(|(number, (name, operations))| {
-            (
-                root("permissions").key(name),
-                Lister::Permission(number),
-                operations,
-            )
-        });
+    let named = permissions.iter().enumerate().map(|(number, (name, operations))| {
+        (root("permissions").key(name), Lister::Permission(number), operations)
+    });
     for (place, lister, texts) in public.chain(named) {
         for (position, text) in texts.iter().enumerate() {
             match Operation::parse(text) {
                 Ok(operation) => operations.push((text.clone(), operation, lister)),
                 Err(error) => {
-                    check.fault(
-                        place.index(position),
-                        Fault::Operation {
-                            operation: text.clone(),
-                            error,
-                        },
-                    );
+                    check.fault(place.index(position), Fault::Operation { operation: text.clone(), error });
                 }
             }
         }

@@ -73,11 +73,7 @@ impl<'p> Permit<'p> {
 
     /// The reason.
     pub fn reason(&self) -> Reason {
-        if self.subject.is_some() {
-            Reason::Permitted
-        } else {
-            Reason::Public
-        }
+        if self.subject.is_some() { Reason::Permitted } else { Reason::Public }
     }
 }
 
@@ -99,20 +95,11 @@ pub struct Deny<'p> {
 impl<'p> Deny<'p> {
     #[cold]
     fn because(reason: Reason) -> Self {
-        Self {
-            reason,
-            subject: None,
-            fingerprint: None,
-            rule: None,
-            sufficient: Vec::new(),
-        }
+        Self { reason, subject: None, fingerprint: None, rule: None, sufficient: Vec::new() }
     }
 
     fn of(reason: Reason, subject: Subject<'p>) -> Self {
-        Self {
-            subject: Some(subject),
-            ..Self::because(reason)
-        }
+        Self { subject: Some(subject), ..Self::because(reason) }
     }
 }
 
@@ -161,19 +148,9 @@ pub enum Step<'p> {
     /// The token was found.
     Token(Subject<'p>),
     /// A listing concerns the request.
-    Listed {
-        how: Match,
-        listing: &'p Listing,
-        permission: Option<&'p PermissionName>,
-        held: bool,
-    },
+    Listed { how: Match, listing: &'p Listing, permission: Option<&'p PermissionName>, held: bool },
     /// A role of the token denies the request by this listing.
-    Denied {
-        how: Match,
-        case: Case,
-        listing: &'p Listing,
-        permission: Option<&'p PermissionName>,
-    },
+    Denied { how: Match, case: Case, listing: &'p Listing, permission: Option<&'p PermissionName> },
 }
 
 /// Somebody who is told the steps of a decision.
@@ -218,10 +195,7 @@ impl Policy {
             return Err(Deny::because(Reason::NoPolicy));
         }
         if self.has_public && self.is_public(head.method, path, trace) {
-            return Ok(Permit {
-                subject: None,
-                permission: None,
-            });
+            return Ok(Permit { subject: None, permission: None });
         }
         let subject = self.authenticate(&head.credential)?;
         trace.step(|| Step::Token(subject));
@@ -233,18 +207,12 @@ impl Policy {
 
     fn is_public<'p>(&'p self, method: &[u8], path: &CanonicalPath<'_>, trace: &mut impl Trace<'p>) -> bool {
         let mut public = false;
-        self.index
-            .visit(Case::Strict, method, path.segments(), |how, listing| {
-                if listing.by == Lister::Public {
-                    public = true;
-                    trace.step(|| Step::Listed {
-                        how,
-                        listing,
-                        permission: None,
-                        held: true,
-                    });
-                }
-            });
+        self.index.visit(Case::Strict, method, path.segments(), |how, listing| {
+            if listing.by == Lister::Public {
+                public = true;
+                trace.step(|| Step::Listed { how, listing, permission: None, held: true });
+            }
+        });
         public
     }
 
@@ -283,31 +251,21 @@ impl Policy {
         path: &CanonicalPath<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let Grant {
-            permitted, denied, ..
-        } = subject.grant;
+        let Grant { permitted, denied, .. } = subject.grant;
         let mut by = None;
         let mut forbidden = false;
-        self.index
-            .visit(Case::Strict, method, path.segments(), |how, listing| {
-                let Lister::Permission(number) = listing.by else {
-                    return;
-                };
-                let permission = self.permission(number);
-                let held = permitted.contains(number);
-                trace.step(|| Step::Listed {
-                    how,
-                    listing,
-                    permission,
-                    held,
-                });
-                // The operation's own permission is the one to tell, rather than that of a `/**` above it.
-                if held
-                    && (by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation)
-                {
-                    by = permission.map(|permission| (how, permission));
-                }
-            });
+        self.index.visit(Case::Strict, method, path.segments(), |how, listing| {
+            let Lister::Permission(number) = listing.by else {
+                return;
+            };
+            let permission = self.permission(number);
+            let held = permitted.contains(number);
+            trace.step(|| Step::Listed { how, listing, permission, held });
+            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
+            if held && (by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation) {
+                by = permission.map(|permission| (how, permission));
+            }
+        });
         if !denied.is_empty() {
             for case in [Case::Strict, Case::Folded] {
                 self.index.visit(case, method, path.segments(), |how, listing| {
@@ -327,10 +285,7 @@ impl Policy {
         }
         match by {
             _ if forbidden => Err(Deny::of(Reason::DeniedOperation, subject)),
-            Some((_, permission)) => Ok(Permit {
-                subject: Some(subject),
-                permission: Some(permission),
-            }),
+            Some((_, permission)) => Ok(Permit { subject: Some(subject), permission: Some(permission) }),
             None => Err(Deny {
                 sufficient: self.sufficient(method, path),
                 ..Deny::of(Reason::InsufficientScope, subject)
@@ -342,22 +297,18 @@ impl Policy {
     #[cold]
     fn sufficient(&self, method: &[u8], path: &CanonicalPath<'_>) -> Vec<&PermissionName> {
         let mut names = Vec::new();
-        self.index
-            .visit(Case::Strict, method, path.segments(), |_, listing| {
-                if let Lister::Permission(number) = listing.by {
-                    names.extend(self.permission(number).filter(|name| !names.contains(name)));
-                }
-            });
+        self.index.visit(Case::Strict, method, path.segments(), |_, listing| {
+            if let Lister::Permission(number) = listing.by {
+                names.extend(self.permission(number).filter(|name| !names.contains(name)));
+            }
+        });
         names.truncate(MAX_SUFFICIENT);
         names
     }
 }
 
 fn readable<'h, 'a, 'p>(head: &'h RequestHead<'a>) -> Result<&'h CanonicalPath<'a>, Deny<'p>> {
-    let malformed = |rule| Deny {
-        rule: Some(rule),
-        ..Deny::because(Reason::MalformedRequest)
-    };
+    let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
     // RFC 9110 §5.6.2: a method is a token.
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     if head.method.is_empty() || !head.method.iter().all(is_token) {
@@ -374,16 +325,9 @@ fn state(subject: &Subject<'_>, now: Time) -> Option<Reason> {
         return Some(Reason::RevokedToken);
     }
     if over {
-        return Some(if secret.retired {
-            Reason::RetiredSecret
-        } else {
-            Reason::ExpiredToken
-        });
+        return Some(if secret.retired { Reason::RetiredSecret } else { Reason::ExpiredToken });
     }
-    secret
-        .not_before
-        .is_some_and(|start| now < start)
-        .then_some(Reason::NotYetValid)
+    secret.not_before.is_some_and(|start| now < start).then_some(Reason::NotYetValid)
 }
 
 /// Most permissions named in a challenge.

@@ -91,15 +91,7 @@ pub struct Document {
 impl Document {
     /// The bundle of a policy document and a registry; revision and times are set by who ships it.
     pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
-        let PolicyDocument {
-            version,
-            name,
-            token_prefix,
-            public,
-            permissions,
-            roles,
-            kinds,
-        } = policy;
+        let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds } = policy;
         let Registry { version: _, tokens } = registry;
         Self {
             version,
@@ -225,9 +217,7 @@ impl TryFrom<u64> for Version {
         if version == FORMAT_VERSION {
             return Ok(Self);
         }
-        Err(format!(
-            "format version `{version}` is not known: this program reads version {FORMAT_VERSION}"
-        ))
+        Err(format!("format version `{version}` is not known: this program reads version {FORMAT_VERSION}"))
     }
 }
 
@@ -253,13 +243,8 @@ impl TryFrom<String> for TokenPrefix {
     type Error = String;
 
     fn try_from(prefix: String) -> Result<Self, String> {
-        let letters = prefix
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
-        let first = prefix
-            .bytes()
-            .next()
-            .is_some_and(|byte| byte.is_ascii_lowercase());
+        let letters = prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let first = prefix.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
         if letters && first && (2..=16).contains(&prefix.len()) {
             return Ok(Self(prefix));
         }
@@ -301,10 +286,7 @@ impl<K, V> Entries<K, V> {
 impl<K: PartialEq, V> Entries<K, V> {
     /// The value of `key`.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.0
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
     }
 }
 
@@ -409,19 +391,8 @@ fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
 fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let message = text
-        .strip_suffix(&format!(" at line {line} column {column}"))
-        .unwrap_or(&text)
-        .to_owned();
-    let fault = if error.is_data() {
-        Fault::Shape(message)
-    } else {
-        Fault::Syntax {
-            message,
-            line,
-            column,
-        }
-    };
+    let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
+    let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
 }
 

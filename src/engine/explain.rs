@@ -38,38 +38,18 @@ impl fmt::Display for Step<'_> {
                     subject.token(),
                     subject.secret(),
                     subject.kind(),
-                    if roles.is_empty() {
-                        "none".to_owned()
-                    } else {
-                        roles.join(" ")
-                    }
+                    if roles.is_empty() { "none".to_owned() } else { roles.join(" ") }
                 )
             }
-            Self::Listed {
-                how,
-                listing,
-                permission,
-                held,
-            } => {
+            Self::Listed { how, listing, permission, held } => {
                 let held = match (permission, held) {
                     (None, _) => "needs no token",
                     (Some(_), true) => "held",
                     (Some(_), false) => "not held",
                 };
-                write!(
-                    f,
-                    "{} lists {}{}: {held}",
-                    lister(*permission),
-                    listing.text,
-                    concerns(*how)
-                )
+                write!(f, "{} lists {}{}: {held}", lister(*permission), listing.text, concerns(*how))
             }
-            Self::Denied {
-                how,
-                case,
-                listing,
-                permission,
-            } => {
+            Self::Denied { how, case, listing, permission } => {
                 let case = match case {
                     Case::Strict => "",
                     Case::Folded => ", letters compared without case",

@@ -25,6 +25,8 @@ pub struct RequestHead<'a> {
     pub credential: Credential<'a>,
     /// Headers that must not reach the upstream.
     pub remove: Vec<&'a [u8]>,
+    /// Whether an `Authorization` header was read already.
+    authorized: bool,
 }
 
 /// The credential of a request.
@@ -60,6 +62,7 @@ impl<'a> RequestHead<'a> {
             grpc: false,
             credential: Credential::Missing,
             remove: Vec::new(),
+            authorized: false,
         };
         for (name, value) in headers {
             head.header(name, value, settings);
@@ -82,12 +85,9 @@ impl<'a> RequestHead<'a> {
     }
 
     fn authorization(&mut self, name: &'a [u8], value: &'a [u8], settings: &Settings) {
-        let read = bearer(value);
-        self.credential = match (&self.credential, read) {
-            // RFC 9110 §11.6.2 allows one `Authorization`; which of two a program takes is its own affair.
-            (Credential::Missing, read) if !self.remove.contains(&name) => read,
-            _ => Credential::Ambiguous,
-        };
+        // RFC 9110 §11.6.2 allows one `Authorization`; which of two a program takes is its own affair.
+        let repeated = std::mem::replace(&mut self.authorized, true);
+        self.credential = if repeated { Credential::Ambiguous } else { bearer(value) };
         let ours = !matches!(self.credential, Credential::Missing);
         if ours && !settings.forward_credential && !self.remove.contains(&name) {
             self.remove.push(name);
@@ -119,11 +119,7 @@ fn is_override(name: &[u8]) -> bool {
 /// Whether two header names are the same for some program: CGI and its heirs read `-` and `_` alike.
 pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
     let fold = |byte: &u8| {
-        if *byte == b'_' {
-            b'-'
-        } else {
-            byte.to_ascii_lowercase()
-        }
+        if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
     };
     name.len() == known.len() && name.iter().zip(known).all(|(one, two)| fold(one) == fold(two))
 }
@@ -145,10 +141,7 @@ mod tests {
     use super::*;
 
     fn read<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
-        RequestHead::read(
-            headers.iter().map(|(name, value)| (name.as_bytes(), *value)),
-            &Settings::default(),
-        )
+        RequestHead::read(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), &Settings::default())
     }
 
     #[test]
@@ -179,6 +172,8 @@ mod tests {
             &[("authorization", &b"Bearer a,Bearer b"[..])][..],
             &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
             &[("authorization", b"Bearer a"), ("authorization", b"Basic a")],
+            &[("authorization", b"Basic a"), ("authorization", b"Bearer a")],
+            &[("authorization", b""), ("authorization", b"Bearer a")],
         ] {
             let head = read(headers);
             assert!(matches!(head.credential, Credential::Ambiguous));

@@ -60,23 +60,11 @@ impl Index {
         let mut listings = Vec::with_capacity(operations.len());
         for (number, (text, operation, by)) in operations.into_iter().enumerate() {
             let Operation { methods, pattern } = operation;
-            patterns.push(Entry {
-                segments: pattern.segments,
-                subtree: pattern.subtree,
-                number,
-            });
-            listings.push(Listing {
-                text: text.into(),
-                by,
-                methods,
-            });
+            patterns.push(Entry { segments: pattern.segments, subtree: pattern.subtree, number });
+            listings.push(Listing { text: text.into(), by, methods });
         }
         let mut folded: Vec<Entry> = patterns.iter().map(Entry::folded).collect();
-        Self {
-            listings: listings.into(),
-            strict: tree(&mut patterns),
-            folded: tree(&mut folded),
-        }
+        Self { listings: listings.into(), strict: tree(&mut patterns), folded: tree(&mut folded) }
     }
 
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
@@ -92,14 +80,7 @@ impl Index {
             Case::Strict => &self.strict,
             Case::Folded => &self.folded,
         };
-        Walk {
-            listings: &self.listings,
-            method,
-            case,
-            found: false,
-            visit,
-        }
-        .descend(root, path);
+        Walk { listings: &self.listings, method, case, found: false, visit }.descend(root, path);
     }
 
     /// All listings, in the order of the policy.
@@ -160,13 +141,8 @@ fn node(entries: &[Entry], depth: usize) -> Node {
     let mut node = Node::default();
     let longer = entries.partition_point(|entry| entry.segments.len() <= depth);
     let (ending, longer) = entries.split_at_checked(longer).unwrap_or((entries, &[]));
-    let numbers = |subtree| {
-        ending
-            .iter()
-            .filter(|entry| entry.subtree == subtree)
-            .map(|entry| entry.number)
-            .collect()
-    };
+    let numbers =
+        |subtree| ending.iter().filter(|entry| entry.subtree == subtree).map(|entry| entry.number).collect();
     (node.here, node.below) = (numbers(false), numbers(true));
     node.leads_to_subtree = entries.iter().any(|entry| entry.subtree);
 
@@ -175,11 +151,9 @@ fn node(entries: &[Entry], depth: usize) -> Node {
         let child = self::node(group, depth.saturating_add(1));
         match group.first().and_then(|entry| entry.segments.get(depth)) {
             Some(Segment::Literal(text)) => literals.push((text.clone(), child)),
-            Some(Segment::Affix { prefix, suffix }) => affixes.push(Affix {
-                prefix: prefix.clone(),
-                suffix: suffix.clone(),
-                child,
-            }),
+            Some(Segment::Affix { prefix, suffix }) => {
+                affixes.push(Affix { prefix: prefix.clone(), suffix: suffix.clone(), child })
+            }
             Some(Segment::Variable) => node.variable = Some(Box::new(child)),
             None => {}
         }
@@ -209,12 +183,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
         if let Some(child) = self.literal(node, segment) {
             self.enter(child, path);
         }
-        for Affix {
-            prefix,
-            suffix,
-            child,
-        } in &node.affixes
-        {
+        for Affix { prefix, suffix, child } in &node.affixes {
             if self.case.between(segment, prefix, suffix) {
                 self.enter(child, path);
             }
@@ -231,10 +200,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 
     fn literal(&self, node: &'i Node, segment: &str) -> Option<&'i Node> {
-        let position = node
-            .literals
-            .binary_search_by(|(text, _)| self.case.compare(text, segment))
-            .ok()?;
+        let position = node.literals.binary_search_by(|(text, _)| self.case.compare(text, segment)).ok()?;
         node.literals.get(position).map(|(_, child)| child)
     }
 
@@ -255,19 +221,14 @@ impl Case {
     fn compare(self, literal: &str, segment: &str) -> Ordering {
         match self {
             Self::Strict => literal.cmp(segment),
-            Self::Folded => literal
-                .bytes()
-                .cmp(segment.bytes().map(|byte| byte.to_ascii_lowercase())),
+            Self::Folded => literal.bytes().cmp(segment.bytes().map(|byte| byte.to_ascii_lowercase())),
         }
     }
 
     /// Whether at least one byte stands between `prefix` and `suffix` in `segment`.
     fn between(self, segment: &str, prefix: &str, suffix: &str) -> bool {
         let segment = segment.as_bytes();
-        let Some(variable) = segment
-            .len()
-            .checked_sub(prefix.len().saturating_add(suffix.len()))
-        else {
+        let Some(variable) = segment.len().checked_sub(prefix.len().saturating_add(suffix.len())) else {
             return false;
         };
         let (Some((head, _)), Some((_, tail))) = (

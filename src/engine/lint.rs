@@ -102,24 +102,13 @@ struct Named<'d> {
 
 fn operations(document: &Document) -> Vec<Named<'_>> {
     let public = std::iter::once((root("public"), &document.public));
-    let permissions = document
-        .permissions
-        .iter()
-        .map(|(name, operations)| (root("permissions").key(name), operations));
+    let permissions =
+        document.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
     let texts = public.chain(permissions).flat_map(|(place, texts)| {
-        texts
-            .iter()
-            .enumerate()
-            .map(move |(position, text)| (place.index(position), text))
+        texts.iter().enumerate().map(move |(position, text)| (place.index(position), text))
     });
     texts
-        .filter_map(|(place, text)| {
-            Some(Named {
-                text,
-                operation: Operation::parse(text).ok()?,
-                place,
-            })
-        })
+        .filter_map(|(place, text)| Some(Named { text, operation: Operation::parse(text).ok()?, place }))
         .collect()
 }
 
@@ -128,15 +117,9 @@ fn crossing(operations: &[Named<'_>]) -> Vec<Finding> {
     for (position, one) in operations.iter().enumerate() {
         for two in operations.iter().skip(position.saturating_add(1)) {
             if cross(&one.operation, &two.operation) {
-                let message = format!(
-                    "`{}` and `{}` cross: each is the more specific somewhere",
-                    one.text, two.text
-                );
-                findings.push(Finding {
-                    code: Code::CrossingPatterns,
-                    place: two.place.clone(),
-                    message,
-                });
+                let message =
+                    format!("`{}` and `{}` cross: each is the more specific somewhere", one.text, two.text);
+                findings.push(Finding { code: Code::CrossingPatterns, place: two.place.clone(), message });
             }
         }
     }
@@ -163,16 +146,8 @@ fn covering(operations: &[Named<'_>]) -> Vec<Finding> {
             .map(|other| other.text)
             .collect();
         let (shown, more) = covered.split_at_checked(MAX_SHOWN).unwrap_or((&covered, &[]));
-        let list = shown
-            .iter()
-            .map(|text| format!("`{text}`"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let more = if more.is_empty() {
-            String::new()
-        } else {
-            format!(" and {} more", more.len())
-        };
+        let list = shown.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
         (!covered.is_empty()).then(|| Finding {
             code: Code::SubtreeCovers,
             place: subtree.place.clone(),
@@ -208,28 +183,16 @@ fn overlap(one: &Segment, two: &Segment) -> bool {
                 && text.starts_with(&**prefix)
                 && text.ends_with(&**suffix)
         }
-        (
-            Segment::Affix {
-                prefix: p1,
-                suffix: s1,
-            },
-            Segment::Affix {
-                prefix: p2,
-                suffix: s2,
-            },
-        ) => (p1.starts_with(&**p2) || p2.starts_with(&**p1)) && (s1.ends_with(&**s2) || s2.ends_with(&**s1)),
+        (Segment::Affix { prefix: p1, suffix: s1 }, Segment::Affix { prefix: p2, suffix: s2 }) => {
+            (p1.starts_with(&**p2) || p2.starts_with(&**p1)) && (s1.ends_with(&**s2) || s2.ends_with(&**s1))
+        }
     }
 }
 
 fn unused_permissions(document: &Document) -> Vec<Finding> {
     let roles = document.roles.iter();
-    let used: HashSet<_> = roles
-        .flat_map(|(_, role)| role.permissions.iter().chain(&role.deny))
-        .collect();
-    let unused = document
-        .permissions
-        .iter()
-        .filter(|(name, _)| !used.contains(name));
+    let used: HashSet<_> = roles.flat_map(|(_, role)| role.permissions.iter().chain(&role.deny)).collect();
+    let unused = document.permissions.iter().filter(|(name, _)| !used.contains(name));
     unused
         .map(|(name, _)| Finding {
             code: Code::UnusedPermission,
@@ -241,20 +204,10 @@ fn unused_permissions(document: &Document) -> Vec<Finding> {
 
 fn unused_roles(document: &Document) -> Vec<Finding> {
     let mut used: HashSet<&RoleName> = HashSet::new();
-    let mut queue: Vec<&RoleName> = document
-        .tokens
-        .iter()
-        .flat_map(|(_, token)| &token.roles)
-        .collect();
+    let mut queue: Vec<&RoleName> = document.tokens.iter().flat_map(|(_, token)| &token.roles).collect();
     while let Some(name) = queue.pop() {
         if used.insert(name) {
-            queue.extend(
-                document
-                    .roles
-                    .get(name)
-                    .iter()
-                    .flat_map(|Role { inherits, .. }| inherits),
-            );
+            queue.extend(document.roles.get(name).iter().flat_map(|Role { inherits, .. }| inherits));
         }
     }
     let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
@@ -270,13 +223,13 @@ fn unused_roles(document: &Document) -> Vec<Finding> {
 fn endless_secrets(document: &Document) -> Vec<Finding> {
     let secrets = document.tokens.iter().flat_map(|(id, token)| {
         let secrets = token.secrets.iter().enumerate();
-        secrets
-            .filter(|(_, secret)| secret.expires_at.is_none() && secret.revoked_at.is_none())
-            .map(move |(position, secret)| Finding {
+        secrets.filter(|(_, secret)| secret.expires_at.is_none() && secret.revoked_at.is_none()).map(
+            move |(position, secret)| Finding {
                 code: Code::EndlessSecret,
                 place: root("tokens").key(id).key("secrets").index(position),
                 message: format!("secret `{}` of token `{id}` never expires", secret.id),
-            })
+            },
+        )
     });
     secrets.collect()
 }

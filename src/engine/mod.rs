@@ -20,5 +20,6 @@ pub mod problem;
 pub mod reason;
 pub mod secret;
 pub mod settings;
+mod structure;
 pub mod time;
 pub mod verdict;

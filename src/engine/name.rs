@@ -26,12 +26,7 @@ impl std::error::Error for BadName {}
 
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            what,
-            name,
-            first,
-            limit,
-        } = self;
+        let Self { what, name, first, limit } = self;
         let name = name.chars().take(80).collect::<String>();
         let first = match first {
             First::Letter => "a letter",

@@ -23,18 +23,12 @@ impl<'a> CanonicalPath<'a> {
     /// # Errors
     /// The rule by which the path has no reading, or more than one.
     pub fn parse(target: &'a [u8]) -> Result<Self, BadPath> {
-        let end = target
-            .iter()
-            .position(|byte| matches!(byte, b'?' | b'#'))
-            .unwrap_or(target.len());
+        let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         let (path, query) = target.split_at_checked(end).ok_or(BadPath::NotAPath)?;
         if query.contains(&b'#') {
             return Err(BadPath::Fragment);
         }
-        Ok(Self {
-            path: canonical(path)?,
-            query,
-        })
+        Ok(Self { path: canonical(path)?, query })
     }
 
     /// The path without its query.
@@ -172,9 +166,7 @@ pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
 fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
     // Where all bytes stand for themselves there is nothing to rewrite: the common case.
     if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {
-        return std::str::from_utf8(path)
-            .map(Cow::Borrowed)
-            .map_err(|_| BadPath::NonAscii);
+        return std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| BadPath::NonAscii);
     }
     let mut spelled = String::with_capacity(path.len().saturating_mul(3));
     let mut decoded = Vec::with_capacity(path.len());
@@ -262,11 +254,7 @@ fn check_segments(path: &str) -> Result<(), BadPath> {
     let inner = inner.strip_suffix('/').unwrap_or(inner);
     if inner.is_empty() {
         // `/` has no segment; `//` has an empty one.
-        return if path == "/" {
-            Ok(())
-        } else {
-            Err(BadPath::EmptySegment)
-        };
+        return if path == "/" { Ok(()) } else { Err(BadPath::EmptySegment) };
     }
     inner.split('/').try_for_each(|segment| match segment {
         "" => Err(BadPath::EmptySegment),
@@ -308,11 +296,7 @@ mod tests {
             let canonical = CanonicalPath::parse(path.as_bytes()).unwrap();
             assert_eq!(canonical.as_str(), spelled);
             assert_eq!(canonical.rewritten().is_none(), path == spelled, "{path}");
-            assert_eq!(
-                CanonicalPath::parse(spelled.as_bytes()).unwrap().as_str(),
-                spelled,
-                "twice"
-            );
+            assert_eq!(CanonicalPath::parse(spelled.as_bytes()).unwrap().as_str(), spelled, "twice");
         }
     }
 
@@ -356,12 +340,7 @@ mod tests {
             (b"/a%EF%BC%8Fb", BadPath::LookAlike),
             (b"/%EF%BC%8E%EF%BC%8E/b", BadPath::LookAlike),
         ] {
-            assert_eq!(
-                CanonicalPath::parse(target),
-                Err(rule),
-                "{}",
-                target.escape_ascii()
-            );
+            assert_eq!(CanonicalPath::parse(target), Err(rule), "{}", target.escape_ascii());
         }
     }
 
@@ -370,25 +349,14 @@ mod tests {
         let plain = CanonicalPath::parse(b"/a?x=%zz&y=//..;\xff").unwrap();
         assert_eq!((plain.as_str(), plain.rewritten()), ("/a", None));
         let encoded = CanonicalPath::parse(b"/%61?x=%zz").unwrap();
-        assert_eq!(
-            (encoded.as_str(), encoded.rewritten()),
-            ("/a", Some(b"/a?x=%zz".to_vec()))
-        );
+        assert_eq!((encoded.as_str(), encoded.rewritten()), ("/a", Some(b"/a?x=%zz".to_vec())));
     }
 
     #[test]
     fn one_trailing_slash_is_no_segment() {
-        for (path, segments) in [
-            ("/", &[][..]),
-            ("/a", &["a"]),
-            ("/a/", &["a"]),
-            ("/a/b", &["a", "b"]),
-        ] {
+        for (path, segments) in [("/", &[][..]), ("/a", &["a"]), ("/a/", &["a"]), ("/a/b", &["a", "b"])] {
             assert_eq!(
-                CanonicalPath::parse(path.as_bytes())
-                    .unwrap()
-                    .segments()
-                    .collect::<Vec<_>>(),
+                CanonicalPath::parse(path.as_bytes()).unwrap().segments().collect::<Vec<_>>(),
                 segments
             );
         }

@@ -28,10 +28,7 @@ impl Operation {
         if pattern.contains(char::is_whitespace) {
             return Err(BadOperation::Parts);
         }
-        Ok(Self {
-            methods: Methods::parse(methods)?,
-            pattern: Pattern::parse(pattern)?,
-        })
+        Ok(Self { methods: Methods::parse(methods)?, pattern: Pattern::parse(pattern)? })
     }
 }
 
@@ -103,29 +100,20 @@ pub enum Segment {
 impl Pattern {
     fn parse(text: &str) -> Result<Self, BadOperation> {
         if text.contains("${") {
-            return Err(BadOperation::NotYet(
-                "a segment bound to a token's attribute (`${…}`)",
-            ));
+            return Err(BadOperation::NotYet("a segment bound to a token's attribute (`${…}`)"));
         }
         let Some(inner) = text.strip_prefix('/') else {
             return Err(not_a_path(text));
         };
         let (inner, subtree) = match inner.strip_suffix("**") {
-            Some("") => ("", true),
-            Some(prefix) if prefix.ends_with('/') => (prefix, true),
+            Some(above) if above.is_empty() || above.ends_with('/') => (above, true),
             Some(_) | None => (inner, false),
         };
-        let inner = inner.strip_suffix('/').unwrap_or(inner);
         if inner.is_empty() {
-            return Ok(Self {
-                segments: Vec::new(),
-                subtree,
-            });
+            return Ok(Self { segments: Vec::new(), subtree });
         }
-        let segments = inner
-            .split('/')
-            .map(Segment::parse)
-            .collect::<Result<Vec<_>, _>>()?;
+        let inner = inner.strip_suffix('/').unwrap_or(inner);
+        let segments = inner.split('/').map(Segment::parse).collect::<Result<Vec<_>, _>>()?;
         if segments.len() > MAX_SEGMENTS {
             return Err(BadOperation::TooManySegments(segments.len()));
         }
@@ -144,10 +132,7 @@ impl Segment {
         if prefix.is_empty() && suffix.is_empty() {
             return Ok(Self::Variable);
         }
-        Ok(Self::Affix {
-            prefix: part(prefix)?,
-            suffix: part(suffix)?,
-        })
+        Ok(Self::Affix { prefix: part(prefix)?, suffix: part(suffix)? })
     }
 }
 
@@ -155,16 +140,7 @@ impl Ord for Segment {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Literal(one), Self::Literal(two)) => one.cmp(two),
-            (
-                Self::Affix {
-                    prefix: p1,
-                    suffix: s1,
-                },
-                Self::Affix {
-                    prefix: p2,
-                    suffix: s2,
-                },
-            ) => {
+            (Self::Affix { prefix: p1, suffix: s1 }, Self::Affix { prefix: p2, suffix: s2 }) => {
                 let literal = |prefix: &str, suffix: &str| prefix.len().saturating_add(suffix.len());
                 (literal(p2, s2), p2.len(), p1, s1).cmp(&(literal(p1, s1), p1.len(), p2, s2))
             }
@@ -194,10 +170,7 @@ impl Segment {
         let fold = |text: &str| text.to_ascii_lowercase().into_boxed_str();
         match self {
             Self::Literal(text) => Self::Literal(fold(text)),
-            Self::Affix { prefix, suffix } => Self::Affix {
-                prefix: fold(prefix),
-                suffix: fold(suffix),
-            },
+            Self::Affix { prefix, suffix } => Self::Affix { prefix: fold(prefix), suffix: fold(suffix) },
             Self::Variable => Self::Variable,
         }
     }
@@ -206,11 +179,7 @@ impl Segment {
 /// The literal parts before and after the segment's variable, if it has one.
 fn around_variable(text: &str) -> Result<Option<(&str, &str)>, BadOperation> {
     let Some((prefix, rest)) = text.split_once(['{', '*']) else {
-        return if text.contains('}') {
-            Err(BadOperation::Braces)
-        } else {
-            Ok(None)
-        };
+        return if text.contains('}') { Err(BadOperation::Braces) } else { Ok(None) };
     };
     let suffix = if text.as_bytes().get(prefix.len()) == Some(&b'*') {
         rest
@@ -267,10 +236,7 @@ fn is_method(name: &str) -> bool {
 }
 
 fn is_variable_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 /// Why a text is no operation.

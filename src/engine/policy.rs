@@ -29,10 +29,7 @@ pub struct Policy {
 impl Policy {
     /// The policy where there is no usable one: it denies every request.
     pub fn deny_all() -> Self {
-        Self {
-            expires_at: Some(Time::BEGINNING),
-            ..Self::default()
-        }
+        Self { expires_at: Some(Time::BEGINNING), ..Self::default() }
     }
 
     /// Name of the policy; none where there is no usable one.
@@ -145,9 +142,7 @@ impl PermissionSet {
 
 impl Extend<usize> for PermissionSet {
     fn extend<I: IntoIterator<Item = usize>>(&mut self, permissions: I) {
-        permissions
-            .into_iter()
-            .for_each(|permission| self.insert(permission));
+        permissions.into_iter().for_each(|permission| self.insert(permission));
     }
 }
 

@@ -95,10 +95,7 @@ impl Problems {
 
     /// The problems with other places.
     pub(crate) fn map_places(self, mut map: impl FnMut(Place) -> Place) -> Self {
-        let moved = |Problem { place, fault }| Problem {
-            place: map(place),
-            fault,
-        };
+        let moved = |Problem { place, fault }| Problem { place: map(place), fault };
         Self(self.0.into_iter().map(moved).collect())
     }
 
@@ -135,20 +132,13 @@ impl fmt::Display for Problems {
 #[derive(Debug, Eq, PartialEq)]
 pub enum Fault {
     /// Text that is no JSON or YAML.
-    Syntax {
-        message: String,
-        line: usize,
-        column: usize,
-    },
+    Syntax { message: String, line: usize, column: usize },
     /// A value that the format has no place for: an unknown key, a wrong type, a bad name.
     Shape(String),
     /// An operation that cannot be read.
     Operation { operation: String, error: BadOperation },
     /// A permission that is not defined.
-    UnknownPermission {
-        user: String,
-        permission: PermissionName,
-    },
+    UnknownPermission { user: String, permission: PermissionName },
     /// A role that is not defined.
     UnknownRole { user: String, role: RoleName },
     /// A kind that is not defined.
@@ -156,43 +146,17 @@ pub enum Fault {
     /// A role that inherits from itself.
     InheritanceCycle { chain: Vec<RoleName> },
     /// A token holds a role that its kind does not allow.
-    RoleNotAllowed {
-        token: TokenId,
-        role: RoleName,
-        kind: KindName,
-        allowed: Vec<RoleName>,
-    },
+    RoleNotAllowed { token: TokenId, role: RoleName, kind: KindName, allowed: Vec<RoleName> },
     /// A token lacks a field that its kind requires.
-    MissingField {
-        token: TokenId,
-        kind: KindName,
-        field: &'static str,
-    },
+    MissingField { token: TokenId, kind: KindName, field: &'static str },
     /// A secret of a kind with a lifetime has no end.
-    EndlessSecret {
-        secret: SecretId,
-        kind: KindName,
-        limit: Span,
-        missing: &'static str,
-    },
+    EndlessSecret { secret: SecretId, kind: KindName, limit: Span, missing: &'static str },
     /// A secret lives longer than its kind allows.
-    LongLifetime {
-        secret: SecretId,
-        kind: KindName,
-        limit: Span,
-        seconds: i64,
-    },
+    LongLifetime { secret: SecretId, kind: KindName, limit: Span, seconds: i64 },
     /// A scope names a permission that no role of the token grants.
-    ScopeBeyondRoles {
-        token: TokenId,
-        permission: PermissionName,
-    },
+    ScopeBeyondRoles { token: TokenId, permission: PermissionName },
     /// Two secrets with one digest.
-    DuplicateDigest {
-        fingerprint: Fingerprint,
-        first: String,
-        second: String,
-    },
+    DuplicateDigest { fingerprint: Fingerprint, first: String, second: String },
     /// Two secrets of a token with one id.
     DuplicateSecretId { token: TokenId, secret: SecretId },
     /// A secret whose first moment is not before its last.
@@ -200,11 +164,7 @@ pub enum Fault {
     /// A retired secret without the end of its overlap.
     RetiredWithoutEnd { secret: SecretId },
     /// More of something than the engine takes.
-    TooMany {
-        what: &'static str,
-        count: usize,
-        limit: usize,
-    },
+    TooMany { what: &'static str, count: usize, limit: usize },
 }
 
 impl Fault {
@@ -214,9 +174,7 @@ impl Fault {
             Self::Syntax { .. } | Self::Shape(_) => return None,
             Self::Operation { error, .. } => return Some(error.hint().to_owned()),
             Self::UnknownPermission { permission, .. } => {
-                return Some(format!(
-                    "define `{permission}` under `permissions`, or correct the name"
-                ));
+                return Some(format!("define `{permission}` under `permissions`, or correct the name"));
             }
             Self::UnknownRole { role, .. } => {
                 return Some(format!("define `{role}` under `roles`, or correct the name"));
@@ -251,11 +209,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax {
-                message,
-                line,
-                column,
-            } => write!(f, "{message} at line {line} column {column}"),
+            Self::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),
             Self::Shape(message) => f.write_str(message),
             Self::Operation { operation, error } => {
                 let shown: String = operation.chars().take(120).collect();
@@ -271,12 +225,7 @@ impl fmt::Display for Fault {
                 write!(f, "token `{token}` is of kind `{kind}`, which is not defined")
             }
             Self::InheritanceCycle { chain } => cycle(f, chain),
-            Self::RoleNotAllowed {
-                token,
-                role,
-                kind,
-                allowed,
-            } => {
+            Self::RoleNotAllowed { token, role, kind, allowed } => {
                 write!(
                     f,
                     "token `{token}` holds role `{role}`, but kind `{kind}` allows only {}",
@@ -284,45 +233,22 @@ impl fmt::Display for Fault {
                 )
             }
             Self::MissingField { token, kind, field } => {
-                write!(
-                    f,
-                    "token `{token}` has no `{field}`, which kind `{kind}` requires"
-                )
+                write!(f, "token `{token}` has no `{field}`, which kind `{kind}` requires")
             }
-            Self::EndlessSecret {
-                secret,
-                kind,
-                limit,
-                missing,
-            } => {
+            Self::EndlessSecret { secret, kind, limit, missing } => {
                 write!(
                     f,
                     "secret `{secret}` has no `{missing}`, but kind `{kind}` allows a lifetime of at most {limit}"
                 )
             }
-            Self::LongLifetime {
-                secret,
-                kind,
-                limit,
-                seconds,
-            } => {
-                write!(
-                    f,
-                    "secret `{secret}` lives {seconds} s, but kind `{kind}` allows at most {limit}"
-                )?;
+            Self::LongLifetime { secret, kind, limit, seconds } => {
+                write!(f, "secret `{secret}` lives {seconds} s, but kind `{kind}` allows at most {limit}")?;
                 write!(f, " ({} s)", limit.seconds())
             }
             Self::ScopeBeyondRoles { token, permission } => {
-                write!(
-                    f,
-                    "scope of token `{token}` names `{permission}`, which none of its roles grants"
-                )
+                write!(f, "scope of token `{token}` names `{permission}`, which none of its roles grants")
             }
-            Self::DuplicateDigest {
-                fingerprint,
-                first,
-                second,
-            } => {
+            Self::DuplicateDigest { fingerprint, first, second } => {
                 write!(f, "{second} has the same digest ({fingerprint}…) as {first}")
             }
             Self::DuplicateSecretId { token, secret } => {
@@ -344,20 +270,12 @@ impl fmt::Display for Fault {
 fn cycle(f: &mut fmt::Formatter<'_>, chain: &[RoleName]) -> fmt::Result {
     let names: Vec<String> = chain.iter().map(|role| format!("`{role}`")).collect();
     let first = names.first().map_or("", String::as_str);
-    write!(
-        f,
-        "role {first} inherits from itself: {} → {first}",
-        names.join(" → ")
-    )
+    write!(f, "role {first} inherits from itself: {} → {first}", names.join(" → "))
 }
 
 fn list(names: &[RoleName]) -> String {
     if names.is_empty() {
         return "no role".to_owned();
     }
-    names
-        .iter()
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -152,22 +152,13 @@ mod tests {
     #[test]
     fn debug_output_of_a_digest_is_its_fingerprint() {
         let digest = SecretDigest::of(b"acme_svc_0123456789");
-        assert_eq!(
-            format!("{digest:?}"),
-            format!("SecretDigest({}…)", digest.fingerprint())
-        );
+        assert_eq!(format!("{digest:?}"), format!("SecretDigest({}…)", digest.fingerprint()));
     }
 
     #[test]
     fn what_no_bearer_token_can_be_is_no_secret() {
         assert!(Secret::parse(b"acme_svc_0123456789").is_some());
-        for bad in [
-            &b""[..],
-            b"short",
-            b"acme_svc_0123456789 ",
-            b"acme_svc_0123\xff456789",
-            &[b'a'; 1_025],
-        ] {
+        for bad in [&b""[..], b"short", b"acme_svc_0123456789 ", b"acme_svc_0123\xff456789", &[b'a'; 1_025]] {
             assert!(Secret::parse(bad).is_none());
         }
     }

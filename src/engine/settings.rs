@@ -1,6 +1,6 @@
 //! The plugin configuration: the bundle and how the filter is to act on its decisions.
 //!
-//! In: the JSON of Envoy's plugin configuration, written by hand or re-serialised from a protobuf Struct.
+//! In: Envoy's plugin configuration, as JSON text or as a protobuf Struct.
 //! Out: a [`Gateway`], or all that is wrong with the configuration. The answer depends on the bytes alone:
 //! were it to differ between threads, Envoy would skip the filter on some.
 
@@ -10,6 +10,7 @@ use crate::engine::document::{self, Document};
 use crate::engine::head::same_header;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::structure;
 
 /// A policy and the settings of the filter that enforces it.
 #[derive(Debug, Default)]
@@ -26,32 +27,20 @@ impl Gateway {
     /// # Errors
     /// All that is wrong with it; places in the bundle are told as in the bundle itself.
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
-        let configuration: PluginConfiguration =
-            document::from_json(configuration).map_err(|problems| problems.below("bundle"))?;
-        let PluginConfiguration {
-            bundle,
-            forward_credential,
-            identity_headers,
-            audit,
-        } = configuration;
-        let settings = Settings {
-            forward_credential,
-            identity_headers,
-            audit,
-        };
+        let configuration: PluginConfiguration = match structure::tree(configuration) {
+            Some(tree) => document::from_tree(&tree),
+            None => document::from_json(configuration),
+        }
+        .map_err(|problems| problems.below("bundle"))?;
+        let PluginConfiguration { bundle, forward_credential, identity_headers, audit } = configuration;
+        let settings = Settings { forward_credential, identity_headers, audit };
         settings.check()?;
-        Ok(Self {
-            policy: Policy::compile(bundle)?,
-            settings,
-        })
+        Ok(Self { policy: Policy::compile(bundle)?, settings })
     }
 
     /// The gateway where there is no usable policy: it denies every request.
     pub fn deny_all() -> Self {
-        Self {
-            policy: Policy::deny_all(),
-            settings: Settings::default(),
-        }
+        Self { policy: Policy::deny_all(), settings: Settings::default() }
     }
 }
 
@@ -95,18 +84,12 @@ impl Settings {
                     "`{}` cannot be an identity header: it begins with `x-` and has lower-case letters, digits and `-`",
                     shown.escape_default()
                 );
-                problems.push(Problem {
-                    place: place.key(key),
-                    fault: Fault::Shape(message),
-                });
+                problems.push(Problem { place: place.key(key), fault: Fault::Shape(message) });
             }
         }
         if token == identity {
             let message = format!("`{token}` cannot be both the token's and the identity's header");
-            problems.push(Problem {
-                place,
-                fault: Fault::Shape(message),
-            });
+            problems.push(Problem { place, fault: Fault::Shape(message) });
         }
         Problems::check(problems)
     }
@@ -124,10 +107,7 @@ pub struct IdentityHeaders {
 
 impl Default for IdentityHeaders {
     fn default() -> Self {
-        Self {
-            token: "x-tokenward-token".to_owned(),
-            identity: "x-tokenward-identity".to_owned(),
-        }
+        Self { token: "x-tokenward-token".to_owned(), identity: "x-tokenward-identity".to_owned() }
     }
 }
 
@@ -150,10 +130,7 @@ pub struct Audit {
 
 impl Default for Audit {
     fn default() -> Self {
-        Self {
-            sinks: vec![Sink::Log],
-            level: Level::Info,
-        }
+        Self { sinks: vec![Sink::Log], level: Level::Info }
     }
 }
 
@@ -195,9 +172,7 @@ fn is_header_name(name: &str) -> bool {
     name.strip_prefix("x-").is_some_and(|rest| {
         !rest.is_empty()
             && name.len() <= MAX_HEADER_NAME
-            && rest
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     })
 }
 

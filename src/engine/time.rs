@@ -128,9 +128,7 @@ impl Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = UNITS
-            .iter()
-            .find(|(_, seconds)| self.0.checked_rem(*seconds) == Some(0));
+        let whole = UNITS.iter().find(|(_, seconds)| self.0.checked_rem(*seconds) == Some(0));
         match whole {
             Some((unit, seconds)) => {
                 write!(f, "{}{unit}", self.0.checked_div(*seconds).unwrap_or(0))
@@ -162,11 +160,7 @@ impl std::str::FromStr for Span {
             let count = text.strip_suffix(unit)?;
             // `parse` alone would take `+5` too.
             let digits = count.bytes().all(|byte| byte.is_ascii_digit());
-            count
-                .parse::<u32>()
-                .ok()
-                .filter(|_| digits)?
-                .checked_mul(*seconds)
+            count.parse::<u32>().ok().filter(|_| digits)?.checked_mul(*seconds)
         });
         match parsed {
             Some(seconds) if seconds > 0 => Ok(Self(seconds)),
@@ -202,27 +196,11 @@ mod tests {
 
     #[test]
     fn spans_are_read_and_shown_in_their_largest_whole_unit() {
-        for (text, seconds, shown) in [
-            ("90d", 7_776_000, "90d"),
-            ("24h", 86_400, "1d"),
-            ("90s", 90, "90s"),
-        ] {
+        for (text, seconds, shown) in [("90d", 7_776_000, "90d"), ("24h", 86_400, "1d"), ("90s", 90, "90s")] {
             let span: Span = text.parse().unwrap();
             assert_eq!((span.seconds(), span.to_string()), (seconds, shown.to_owned()));
         }
-        for text in [
-            "",
-            "d",
-            "5",
-            "0d",
-            "+5m",
-            "-1h",
-            "1.5h",
-            "5 m",
-            "1y",
-            "99999999999d",
-            "4294967295d",
-        ] {
+        for text in ["", "d", "5", "0d", "+5m", "-1h", "1.5h", "5 m", "1y", "99999999999d", "4294967295d"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }
@@ -232,13 +210,7 @@ mod tests {
         let time: Time = "2026-03-01T01:00:00+01:00".parse().unwrap();
         assert_eq!(time.to_string(), "2026-03-01T00:00:00.000Z");
         assert_eq!(String::from(time), "2026-03-01T00:00:00Z");
-        for text in [
-            "",
-            "2026-03-01",
-            "2026-03-01T00:00:00",
-            "2026-13-01T00:00:00Z",
-            "now",
-        ] {
+        for text in ["", "2026-03-01", "2026-03-01T00:00:00", "2026-13-01T00:00:00Z", "now"] {
             assert!(text.parse::<Time>().is_err(), "{text}");
         }
     }

@@ -78,21 +78,11 @@ impl<'a> Forward<'a> {
         let mut set = Vec::new();
         if let (Some(subject), Some(permission)) = (permit.subject(), permit.permission()) {
             set.reserve_exact(2);
-            set.push((
-                settings.identity_headers.token.as_str(),
-                subject.token().to_string(),
-            ));
-            set.push((
-                settings.identity_headers.identity.as_str(),
-                identity(subject, permission),
-            ));
+            set.push((settings.identity_headers.token.as_str(), subject.token().to_string()));
+            set.push((settings.identity_headers.identity.as_str(), identity(subject, permission)));
         }
         let path = head.path.as_ref().ok().and_then(|path| path.rewritten());
-        Self {
-            remove: &head.remove,
-            set,
-            path,
-        }
+        Self { remove: &head.remove, set, path }
     }
 }
 
@@ -140,9 +130,7 @@ impl Reply {
     #[cold]
     fn of(deny: &Deny<'_>, head: &RequestHead<'_>, policy: &Policy) -> Self {
         let outside = Outside::of(deny.reason);
-        let request_id = std::str::from_utf8(head.request_id)
-            .ok()
-            .filter(|id| id.len() <= MAX_REQUEST_ID);
+        let request_id = std::str::from_utf8(head.request_id).ok().filter(|id| id.len() <= MAX_REQUEST_ID);
         let problem = ProblemDetails {
             r#type: format!("urn:tokenward:{}", outside.code),
             title: outside.title,
@@ -176,13 +164,9 @@ struct Outside {
 impl Outside {
     fn of(reason: Reason) -> Self {
         let (status, grpc_status, code, title, error) = match reason {
-            Reason::MalformedRequest => (
-                400,
-                INVALID_ARGUMENT,
-                "malformed_request",
-                "The request cannot be read one way only",
-                None,
-            ),
+            Reason::MalformedRequest => {
+                (400, INVALID_ARGUMENT, "malformed_request", "The request cannot be read one way only", None)
+            }
             Reason::MissingToken => (401, UNAUTHENTICATED, "missing_token", "A token is required", None),
             Reason::AmbiguousToken => (
                 401,
@@ -195,13 +179,9 @@ impl Outside {
             | Reason::RevokedToken
             | Reason::RetiredSecret
             | Reason::ExpiredToken
-            | Reason::NotYetValid => (
-                401,
-                UNAUTHENTICATED,
-                "invalid_token",
-                "The token is not valid",
-                Some("invalid_token"),
-            ),
+            | Reason::NotYetValid => {
+                (401, UNAUTHENTICATED, "invalid_token", "The token is not valid", Some("invalid_token"))
+            }
             Reason::InsufficientScope => (
                 403,
                 PERMISSION_DENIED,
@@ -209,25 +189,15 @@ impl Outside {
                 "The token may not do this",
                 Some("insufficient_scope"),
             ),
-            Reason::DeniedOperation => (
-                403,
-                PERMISSION_DENIED,
-                "forbidden",
-                "The token may not do this",
-                None,
-            ),
+            Reason::DeniedOperation => {
+                (403, PERMISSION_DENIED, "forbidden", "The token may not do this", None)
+            }
             // A permit has no reply; were one asked for, it would be the safest.
             Reason::NoPolicy | Reason::Public | Reason::Permitted => {
                 (503, UNAVAILABLE, "no_policy", "No policy is in force", None)
             }
         };
-        Self {
-            status,
-            grpc_status,
-            code,
-            title,
-            error,
-        }
+        Self { status, grpc_status, code, title, error }
     }
 }
 
@@ -236,10 +206,7 @@ fn challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> Option<Stri
     if outside.status != 401 && outside.error.is_none() {
         return None;
     }
-    let mut challenge = format!(
-        "Bearer realm=\"{}\"",
-        policy.name().map_or("", |name| name.as_str())
-    );
+    let mut challenge = format!("Bearer realm=\"{}\"", policy.name().map_or("", |name| name.as_str()));
     if let Some(error) = outside.error {
         let _ = write!(challenge, ", error=\"{error}\"");
     }

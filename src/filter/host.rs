@@ -63,20 +63,14 @@ pub(super) fn now() -> Time {
     let mut nanoseconds = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a number")]
     let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) };
-    if status == OK {
-        Time::from_nanos(nanoseconds)
-    } else {
-        Time::BEGINNING
-    }
+    if status == OK { Time::from_nanos(nanoseconds) } else { Time::BEGINNING }
 }
 
 /// Answers the current request.
 pub(super) fn send_reply(reply: &Reply) {
     let headers = pairs::serialize(&reply.headers);
-    let grpc_status = reply
-        .grpc_status
-        .and_then(|status| i32::try_from(status).ok())
-        .unwrap_or(NO_GRPC_STATUS);
+    let grpc_status =
+        reply.grpc_status.and_then(|status| i32::try_from(status).ok()).unwrap_or(NO_GRPC_STATUS);
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status = unsafe {
         proxy_send_local_response(
@@ -117,20 +111,16 @@ pub(super) fn log_error(line: &str) {
 /// Writes where a panic happened; never what it said, which may hold a request's bytes.
 pub(super) fn log_panic(location: Option<&Location<'_>>) {
     match location {
-        Some(place) => write_log(
-            LogLevel::Critical,
-            &format!("tokenward: panic at {}:{}", place.file(), place.line()),
-        ),
+        Some(place) => {
+            write_log(LogLevel::Critical, &format!("tokenward: panic at {}:{}", place.file(), place.line()))
+        }
         None => write_log(LogLevel::Critical, "tokenward: panic"),
     }
 }
 
 /// The plugin configuration; empty where there is none.
 pub(super) fn plugin_configuration() -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX)
-        .ok()
-        .flatten()
-        .unwrap_or_default()
+    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
 }
 
 fn write_log(level: LogLevel, line: &str) {
@@ -144,10 +134,7 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
         return Vec::new();
     }
     // INVARIANT: the host asked the SDK's `malloc` for exactly `size` bytes, which is a `Vec` of that capacity.
-    #[expect(
-        unsafe_code,
-        reason = "ABI: the host hands over the memory that it asked us for"
-    )]
+    #[expect(unsafe_code, reason = "ABI: the host hands over the memory that it asked us for")]
     unsafe {
         Vec::from_raw_parts(data, size, size)
     }
@@ -160,10 +147,7 @@ const OK: u32 = 0;
 const NO_GRPC_STATUS: i32 = -1;
 
 #[link(wasm_import_module = "env")]
-#[expect(
-    unsafe_code,
-    reason = "proxy-wasm ABI 0.2.1; statuses as plain numbers, for a host may send any"
-)]
+#[expect(unsafe_code, reason = "proxy-wasm ABI 0.2.1; statuses as plain numbers, for a host may send any")]
 unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> u32;

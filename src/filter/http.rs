@@ -53,18 +53,12 @@ impl HttpContext for Request {
 }
 
 fn continue_with(forward: &Forward<'_>) -> Action {
-    let changed = forward
-        .remove
-        .iter()
-        .all(|name| host::remove_request_header(name))
+    let changed = forward.remove.iter().all(|name| host::remove_request_header(name))
         && forward
             .set
             .iter()
             .all(|(name, value)| host::set_request_header(name.as_bytes(), value.as_bytes()))
-        && forward
-            .path
-            .as_ref()
-            .is_none_or(|path| host::set_request_header(b":path", path));
+        && forward.path.as_ref().is_none_or(|path| host::set_request_header(b":path", path));
     if changed {
         return Action::Continue;
     }

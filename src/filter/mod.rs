@@ -35,10 +35,7 @@ impl Shared {
     }
 
     fn of(gateway: Gateway) -> Self {
-        Self {
-            gateway,
-            sequence: Cell::new(0),
-        }
+        Self { gateway, sequence: Cell::new(0) }
     }
 
     fn next_sequence(&self) -> u64 {
@@ -58,18 +55,13 @@ impl RootContext for Root {
             Ok(gateway) => {
                 let audit = &gateway.settings.audit;
                 if audit.sinks.contains(&Sink::Log) {
-                    host::log(
-                        audit.level,
-                        &ConfiguredEvent::of(&gateway.policy, host::now()).to_json(),
-                    );
+                    host::log(audit.level, &ConfiguredEvent::of(&gateway.policy, host::now()).to_json());
                 }
                 self.shared = Rc::new(Shared::of(gateway));
                 true
             }
             Err(problems) => {
-                host::log_error(&format!(
-                    "tokenward: the plugin configuration is refused\n{problems}"
-                ));
+                host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
                 false
             }
         }

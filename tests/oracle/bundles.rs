@@ -45,11 +45,7 @@ fn operations() -> impl Strategy<Value = String> {
     (methods, segments, ends).prop_map(|(methods, segments, end)| {
         let path: String = segments.iter().flat_map(|text| ["/", *text]).collect();
         // The root is `/`, with or without a trailing slash.
-        let end = if path.is_empty() && end.is_empty() {
-            "/"
-        } else {
-            end
-        };
+        let end = if path.is_empty() && end.is_empty() { "/" } else { end };
         format!("{methods} {path}{end}")
     })
 }
@@ -124,14 +120,8 @@ fn role_drafts() -> impl Strategy<Value = RoleDraft> {
 fn token_drafts() -> impl Strategy<Value = TokenDraft> {
     let scope = weighted(0.3, any::<u8>());
     let revoked_at = weighted(0.03, 0..=3_i64);
-    (any::<u8>(), scope, revoked_at, vec(lives(), 1..=3)).prop_map(|(roles, scope, revoked_at, secrets)| {
-        TokenDraft {
-            roles,
-            scope,
-            revoked_at,
-            secrets,
-        }
-    })
+    (any::<u8>(), scope, revoked_at, vec(lives(), 1..=3))
+        .prop_map(|(roles, scope, revoked_at, secrets)| TokenDraft { roles, scope, revoked_at, secrets })
 }
 
 /// Starts lie before ends, and what is retired has an end: else a bundle does not compile.
@@ -215,9 +205,7 @@ impl Draft {
     }
 
     fn granted(&self, roles: u8) -> u8 {
-        let held = (0_u8..)
-            .zip(&self.roles)
-            .filter(|(number, _)| has(roles, *number));
+        let held = (0_u8..).zip(&self.roles).filter(|(number, _)| has(roles, *number));
         held.fold(0, |granted, (number, role)| {
             granted | role.permissions | self.granted(self.earlier(number, role.inherits))
         })
@@ -229,10 +217,7 @@ fn secret(token: usize, position: usize) -> String {
 }
 
 pub(crate) fn time(second: i64) -> Time {
-    "2026-03-01T00:00:00Z"
-        .parse::<Time>()
-        .unwrap()
-        .shifted(second.saturating_mul(1_000))
+    "2026-03-01T00:00:00Z".parse::<Time>().unwrap().shifted(second.saturating_mul(1_000))
 }
 
 fn put_time(value: &mut Value, key: &str, second: Option<i64>) {
@@ -242,10 +227,7 @@ fn put_time(value: &mut Value, key: &str, second: Option<i64>) {
 }
 
 fn named(prefix: &str, values: impl Iterator<Item = Value>) -> Map<String, Value> {
-    values
-        .enumerate()
-        .map(|(number, value)| (format!("{prefix}{number}"), value))
-        .collect()
+    values.enumerate().map(|(number, value)| (format!("{prefix}{number}"), value)).collect()
 }
 
 /// The names of the members of a set of numbers below `count`.

@@ -111,10 +111,7 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "a variable with literal text goes before one without",
-        operations: &[
-            ("write", "POST /orders/{id}"),
-            ("cancel", "POST /orders/{id}:cancel"),
-        ],
+        operations: &[("write", "POST /orders/{id}"), ("cancel", "POST /orders/{id}:cancel")],
         holds: &["write"],
         denies: &[],
         requests: &[
@@ -143,17 +140,10 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "a literal goes before all variables",
-        operations: &[
-            ("one", "GET /v/a:go"),
-            ("affix", "GET /v/{id}:go"),
-            ("any", "GET /v/*"),
-        ],
+        operations: &[("one", "GET /v/a:go"), ("affix", "GET /v/{id}:go"), ("any", "GET /v/*")],
         holds: &["affix", "any"],
         denies: &[],
-        requests: &[
-            ("GET /v/a:go", "insufficient_scope"),
-            ("GET /v/b:go", "permitted"),
-        ],
+        requests: &[("GET /v/a:go", "insufficient_scope"), ("GET /v/b:go", "permitted")],
     },
     Example {
         rule: "segments are compared from the left",
@@ -171,10 +161,7 @@ const EXAMPLES: &[Example] = &[
         ],
         holds: &["unnamed"],
         denies: &[],
-        requests: &[
-            ("GET /users/7", "permitted"),
-            ("GET /users/export", "insufficient_scope"),
-        ],
+        requests: &[("GET /users/7", "permitted"), ("GET /users/export", "insufficient_scope")],
     },
     Example {
         rule: "a deny is judged without case too, and wins",
@@ -191,11 +178,7 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "a deny takes away all that is below its `/**`",
-        operations: &[
-            ("all", "GET /**"),
-            ("admin", "GET /admin/**"),
-            ("keys", "GET /admin/keys"),
-        ],
+        operations: &[("all", "GET /**"), ("admin", "GET /admin/**"), ("keys", "GET /admin/keys")],
         holds: &["all", "keys"],
         denies: &["admin"],
         requests: &[
@@ -206,17 +189,10 @@ const EXAMPLES: &[Example] = &[
     },
     Example {
         rule: "a deny takes away its own operation and not the more specific one",
-        operations: &[
-            ("all", "GET /users/**"),
-            ("read", "GET /users/{id}"),
-            ("me", "GET /users/me"),
-        ],
+        operations: &[("all", "GET /users/**"), ("read", "GET /users/{id}"), ("me", "GET /users/me")],
         holds: &["all"],
         denies: &["read"],
-        requests: &[
-            ("GET /users/7", "denied_operation"),
-            ("GET /users/me", "permitted"),
-        ],
+        requests: &[("GET /users/7", "denied_operation"), ("GET /users/me", "permitted")],
     },
     Example {
         rule: "a permit is case-sensitive",

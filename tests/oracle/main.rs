@@ -3,11 +3,7 @@
 //! `reading` is the oracle, `bundles` and `requests` are random ones, `examples` are the design's rules
 //! one by one; here are the properties.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -177,11 +173,7 @@ impl<'p> Trace<'p> for Steps<'p> {
 }
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig {
-        cases,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 fn compile(bundle: &Bundle) -> Policy {
@@ -191,10 +183,8 @@ fn compile(bundle: &Bundle) -> Policy {
 fn head(request: &Request) -> RequestHead<'_> {
     let fields = [(":method", &request.method), (":path", &request.path)];
     let credentials = request.authorization.iter().map(|value| ("authorization", value));
-    let headers = fields
-        .into_iter()
-        .chain(credentials)
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let headers =
+        fields.into_iter().chain(credentials).map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     RequestHead::read(headers, &Settings::default())
 }
 
@@ -220,10 +210,7 @@ fn permits_no_more(
         };
         for request in &denied {
             let decision = after.decide(&head(request), request.now);
-            prop_assert!(
-                matches!(decision, Decision::Deny(_)),
-                "{request:?} is now permitted by {bundle:?}"
-            );
+            prop_assert!(matches!(decision, Decision::Deny(_)), "{request:?} is now permitted by {bundle:?}");
         }
     }
     Ok(())
@@ -231,9 +218,7 @@ fn permits_no_more(
 
 /// Pointers to the lists called `list` of all things in `section`.
 fn lists_of(bundle: &Bundle, section: &str, list: &str) -> Vec<String> {
-    keys(bundle, section)
-        .map(|name| format!("/{section}/{name}/{list}"))
-        .collect()
+    keys(bundle, section).map(|name| format!("/{section}/{name}/{list}")).collect()
 }
 
 fn keys<'b>(bundle: &'b Bundle, section: &str) -> impl Iterator<Item = &'b String> {
@@ -262,8 +247,5 @@ fn entries<'b>(bundle: &'b mut Bundle, list: &str) -> &'b mut Vec<Value> {
 fn denies(bundle: &Bundle, role: &str) -> bool {
     let role = &bundle.0["roles"][role];
     let inherits = role["inherits"].as_array().unwrap();
-    role["deny"] != json!([])
-        || inherits
-            .iter()
-            .any(|parent| denies(bundle, parent.as_str().unwrap()))
+    role["deny"] != json!([]) || inherits.iter().any(|parent| denies(bundle, parent.as_str().unwrap()))
 }

@@ -35,10 +35,7 @@ impl Answer {
     }
 
     fn because(reason: &'static str) -> Self {
-        Self {
-            reason,
-            permissions: BTreeSet::new(),
-        }
+        Self { reason, permissions: BTreeSet::new() }
     }
 }
 
@@ -56,15 +53,8 @@ impl<'d> Oracle<'d> {
             let by = Some(name.to_string());
             texts.iter().map(move |text| (by.clone(), text.clone()))
         });
-        let strict: Vec<Listing> = public
-            .chain(named)
-            .map(|(by, text)| Listing::read(by, &text))
-            .collect();
-        Self {
-            document,
-            folded: strict.iter().map(Listing::folded).collect(),
-            strict,
-        }
+        let strict: Vec<Listing> = public.chain(named).map(|(by, text)| Listing::read(by, &text)).collect();
+        Self { document, folded: strict.iter().map(Listing::folded).collect(), strict }
     }
 
     pub(crate) fn decide(&self, request: &Request) -> Answer {
@@ -124,11 +114,8 @@ impl<'d> Oracle<'d> {
         without_case: &BTreeSet<Option<&str>>,
     ) -> Answer {
         let roles = self.with_inherited(&token.roles);
-        let denied = |name: &&str| {
-            roles
-                .iter()
-                .any(|role| role.deny.iter().any(|denied| denied.as_str() == *name))
-        };
+        let denied =
+            |name: &&str| roles.iter().any(|role| role.deny.iter().any(|denied| denied.as_str() == *name));
         if listers.union(without_case).flatten().any(denied) {
             return Answer::because("denied_operation");
         }
@@ -138,9 +125,7 @@ impl<'d> Oracle<'d> {
         };
         let held = |name: &&str| {
             in_scope(name)
-                && roles
-                    .iter()
-                    .any(|role| role.permissions.iter().any(|held| held.as_str() == *name))
+                && roles.iter().any(|role| role.permissions.iter().any(|held| held.as_str() == *name))
         };
         let owned = |name: &str| name.to_owned();
         let listed: BTreeSet<&str> = listers.into_iter().flatten().collect();
@@ -190,29 +175,18 @@ impl Listing {
         Self {
             by: self.by.clone(),
             methods: self.methods.clone(),
-            segments: self
-                .segments
-                .iter()
-                .map(|text| text.to_ascii_lowercase())
-                .collect(),
+            segments: self.segments.iter().map(|text| text.to_ascii_lowercase()).collect(),
             subtree: self.subtree,
         }
     }
 
     fn matches(&self, method: &str, path: &[String]) -> bool {
         let covers = |name: &String| name == "*" || name == method || (name == "GET" && method == "HEAD");
-        let length = if self.subtree {
-            self.segments.len() <= path.len()
-        } else {
-            self.segments.len() == path.len()
-        };
+        let length =
+            if self.subtree { self.segments.len() <= path.len() } else { self.segments.len() == path.len() };
         length
             && self.methods.iter().any(covers)
-            && self
-                .segments
-                .iter()
-                .zip(path)
-                .all(|(segment, text)| is_value_of(segment, text))
+            && self.segments.iter().zip(path).all(|(segment, text)| is_value_of(segment, text))
     }
 
     /// The smaller, the more specific.
@@ -228,10 +202,8 @@ impl Listing {
 
 /// Who lists the operation that a request belongs to, or a `/**` above it.
 fn listers<'l>(listings: &'l [Listing], method: &str, path: &[String]) -> BTreeSet<Option<&'l str>> {
-    let (below, concrete): (Vec<_>, Vec<_>) = listings
-        .iter()
-        .filter(|listing| listing.matches(method, path))
-        .partition(|listing| listing.subtree);
+    let (below, concrete): (Vec<_>, Vec<_>) =
+        listings.iter().filter(|listing| listing.matches(method, path)).partition(|listing| listing.subtree);
     let least = concrete.iter().map(|listing| listing.generality()).min();
     concrete
         .into_iter()

@@ -62,30 +62,20 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
     let segments = select(vec![
         "a", "b", "A", "B", "ab", "aB", "AB", "axb", "aab", "a:go", "b:go", "A:GO", ":go", "ac:go", "c",
     ]);
-    (
-        methods,
-        weighted(0.8, any::<Index>()),
-        vec(segments, 0..=4),
-        spellings(),
-        credentials(),
-        nows(),
-    )
-        .prop_map(
-            |(method, operation, segments, spelling, credential, now)| RequestDraft {
-                method,
-                operation,
-                segments,
-                spelling,
-                credential,
-                now,
-            },
-        )
+    (methods, weighted(0.8, any::<Index>()), vec(segments, 0..=4), spellings(), credentials(), nows())
+        .prop_map(|(method, operation, segments, spelling, credential, now)| RequestDraft {
+            method,
+            operation,
+            segments,
+            spelling,
+            credential,
+            now,
+        })
 }
 
 fn spellings() -> impl Strategy<Value = Spelling> {
-    let appended = select(vec![
-        "/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41",
-    ]);
+    let appended =
+        select(vec!["/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41"]);
     prop_oneof![
         16 => Just(Spelling::Plain),
         3 => Just(Spelling::Upper),

@@ -30,48 +30,26 @@ impl<'d> Roles<'d> {
         check: &mut Check,
     ) -> Self {
         if roles.len() > MAX_ROLES {
-            check.fault(
-                root("roles"),
-                Fault::TooMany {
-                    what: "roles",
-                    count: roles.len(),
-                    limit: MAX_ROLES,
-                },
-            );
-            return Self {
-                roles,
-                numbers: HashMap::new(),
-                resolved: Vec::new(),
-            };
+            check
+                .fault(root("roles"), Fault::TooMany { what: "roles", count: roles.len(), limit: MAX_ROLES });
+            return Self { roles, numbers: HashMap::new(), resolved: Vec::new() };
         }
-        let numbers: HashMap<_, _> = roles
-            .iter()
-            .enumerate()
-            .map(|(number, (name, _))| (name, number))
-            .collect();
-        let own: Vec<Own> = roles
-            .iter()
-            .map(|(name, role)| own(name, role, &numbers, permissions, check))
-            .collect();
+        let numbers: HashMap<_, _> =
+            roles.iter().enumerate().map(|(number, (name, _))| (name, number)).collect();
+        let own: Vec<Own> =
+            roles.iter().map(|(name, role)| own(name, role, &numbers, permissions, check)).collect();
         let resolved = own
             .iter()
             .enumerate()
             .map(|(number, _)| {
                 let parents = parents(number, &own);
-                if let Some(chain) = parents
-                    .get(&number)
-                    .and_then(|last| cycle(number, *last, &parents))
-                {
+                if let Some(chain) = parents.get(&number).and_then(|last| cycle(number, *last, &parents)) {
                     report_cycle(&chain, roles, check);
                 }
                 inherit(number, &own)
             })
             .collect();
-        Self {
-            roles,
-            numbers,
-            resolved,
-        }
+        Self { roles, numbers, resolved }
     }
 
     /// The number of the role with this name.
@@ -112,10 +90,7 @@ fn own(
             Some(number) => inherits.push(*number),
             None => check.fault(
                 place.key("inherits").index(position),
-                Fault::UnknownRole {
-                    user: user(),
-                    role: parent.clone(),
-                },
+                Fault::UnknownRole { user: user(), role: parent.clone() },
             ),
         }
     }
@@ -138,12 +113,7 @@ fn inherit(number: usize, own: &[Own]) -> Resolved {
         resolved.closure.push(number);
         resolved.permitted.extend(role.permitted.iter().copied());
         resolved.denied.extend(role.denied.iter().copied());
-        queue.extend(
-            role.inherits
-                .iter()
-                .copied()
-                .filter(|parent| seen.insert(*parent)),
-        );
+        queue.extend(role.inherits.iter().copied().filter(|parent| seen.insert(*parent)));
     }
     resolved
 }
@@ -177,20 +147,13 @@ fn cycle(start: usize, last: usize, parents: &HashMap<usize, usize>) -> Option<V
 }
 
 fn report_cycle(chain: &[usize], roles: &Entries<RoleName, Role>, check: &mut Check) {
-    let names: Vec<RoleName> = chain
-        .iter()
-        .filter_map(|number| roles.0.get(*number))
-        .map(|(name, _)| name.clone())
-        .collect();
+    let names: Vec<RoleName> =
+        chain.iter().filter_map(|number| roles.0.get(*number)).map(|(name, _)| name.clone()).collect();
     let Some((first, role)) = chain.first().and_then(|number| roles.0.get(*number)) else {
         return;
     };
     let next = names.get(1).unwrap_or(first);
-    let position = role
-        .inherits
-        .iter()
-        .position(|parent| parent == next)
-        .unwrap_or_default();
+    let position = role.inherits.iter().position(|parent| parent == next).unwrap_or_default();
     let place = root("roles").key(first).key("inherits").index(position);
     check.fault(place, Fault::InheritanceCycle { chain: names });
 }

@@ -30,12 +30,8 @@ impl Tokens {
         check: &mut Check,
     ) -> Self {
         let mut tokens = Self::default();
-        let kinds: HashMap<&KindName, (usize, &Kind)> = document
-            .kinds
-            .iter()
-            .enumerate()
-            .map(|(number, (name, kind))| (name, (number, kind)))
-            .collect();
+        let kinds: HashMap<&KindName, (usize, &Kind)> =
+            document.kinds.iter().enumerate().map(|(number, (name, kind))| (name, (number, kind))).collect();
         for (id, token) in document.tokens.iter() {
             let grant = tokens.grant(id, token, permissions, roles, check);
             let kind = kinds.get(&token.kind);
@@ -43,20 +39,12 @@ impl Tokens {
                 Some((_, rails)) => guard(id, token, rails, check),
                 None => check.fault(
                     place(id).key("kind"),
-                    Fault::UnknownKind {
-                        token: id.clone(),
-                        kind: token.kind.clone(),
-                    },
+                    Fault::UnknownKind { token: id.clone(), kind: token.kind.clone() },
                 ),
             }
             tokens.add_secrets(id, token, document, check);
             let kind = kind.map_or(0, |(number, _)| *number);
-            tokens.tokens.push(Token {
-                id: id.clone(),
-                kind,
-                grant,
-                revoked: token.revoked_at.is_some(),
-            });
+            tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked: token.revoked_at.is_some() });
         }
         tokens
     }
@@ -76,28 +64,19 @@ impl Tokens {
                 Some(number) => held.push(number),
                 None => check.fault(
                     place(id).key("roles").index(position),
-                    Fault::UnknownRole {
-                        user: format!("token `{id}`"),
-                        role: role.clone(),
-                    },
+                    Fault::UnknownRole { user: format!("token `{id}`"), role: role.clone() },
                 ),
             }
         }
         let scope = token.scope.as_ref().map(|names| {
-            permissions.resolve(
-                names,
-                || (format!("scope of token `{id}`"), place(id).key("scope")),
-                check,
-            )
+            permissions.resolve(names, || (format!("scope of token `{id}`"), place(id).key("scope")), check)
         });
         let next = self.grants.len();
         match self.known.entry((held, scope)) {
             Entry::Occupied(known) if known.key().1.is_none() => *known.get(),
             // A scope is checked for each token that has one.
             Entry::Occupied(known) => {
-                roles
-                    .grant(&known.key().0, None)
-                    .check_scope(id, token, permissions, check);
+                roles.grant(&known.key().0, None).check_scope(id, token, permissions, check);
                 *known.get()
             }
             Entry::Vacant(new) => {
@@ -115,37 +94,21 @@ impl Tokens {
         for (position, secret) in token.secrets.iter().enumerate() {
             let place = || place(id).key("secrets").index(position);
             if !ids.insert(&secret.id) {
-                let fault = Fault::DuplicateSecretId {
-                    token: id.clone(),
-                    secret: secret.id.clone(),
-                };
+                let fault = Fault::DuplicateSecretId { token: id.clone(), secret: secret.id.clone() };
                 check.fault(place().key("id"), fault);
             }
             if let (Some(start), Some(end)) = (secret.not_before, secret.expires_at)
                 && end <= start
             {
-                check.fault(
-                    place().key("expires_at"),
-                    Fault::EmptyLifetime {
-                        secret: secret.id.clone(),
-                    },
-                );
+                check.fault(place().key("expires_at"), Fault::EmptyLifetime { secret: secret.id.clone() });
             }
             if secret.retired_at.is_some() && secret.expires_at.is_none() {
-                check.fault(
-                    place().key("retired_at"),
-                    Fault::RetiredWithoutEnd {
-                        secret: secret.id.clone(),
-                    },
-                );
+                check
+                    .fault(place().key("retired_at"), Fault::RetiredWithoutEnd { secret: secret.id.clone() });
             }
             match self.secrets.entry(secret.sha256) {
                 Entry::Occupied(known) => {
-                    let owner = document
-                        .tokens
-                        .0
-                        .get(known.get().token)
-                        .map_or(id, |(owner, _)| owner);
+                    let owner = document.tokens.0.get(known.get().token).map_or(id, |(owner, _)| owner);
                     let fault = Fault::DuplicateDigest {
                         fingerprint: secret.sha256.fingerprint(),
                         first: format!("secret `{}` of token `{owner}`", known.get().id),
@@ -186,10 +149,7 @@ impl Roles<'_> {
         let mut seen = HashSet::new();
         numbers.retain(|number| seen.insert(*number));
         Grant {
-            roles: numbers
-                .into_iter()
-                .filter_map(|number| self.name(number).cloned())
-                .collect(),
+            roles: numbers.into_iter().filter_map(|number| self.name(number).cloned()).collect(),
             permitted,
             denied,
         }
@@ -206,14 +166,8 @@ impl Grant {
         check: &mut Check,
     ) {
         for (position, name) in token.scope.iter().flatten().enumerate() {
-            if permissions
-                .number(name)
-                .is_some_and(|number| !self.permitted.contains(number))
-            {
-                let fault = Fault::ScopeBeyondRoles {
-                    token: id.clone(),
-                    permission: name.clone(),
-                };
+            if permissions.number(name).is_some_and(|number| !self.permitted.contains(number)) {
+                let fault = Fault::ScopeBeyondRoles { token: id.clone(), permission: name.clone() };
                 check.fault(place(id).key("scope").index(position), fault);
             }
         }
@@ -235,14 +189,8 @@ fn guard(id: &TokenId, token: &document::Token, kind: &Kind, check: &mut Check) 
     }
     for field in &kind.require {
         if let Some(field) = missing(token, *field) {
-            check.fault(
-                place(id),
-                Fault::MissingField {
-                    token: id.clone(),
-                    kind: token.kind.clone(),
-                    field,
-                },
-            );
+            check
+                .fault(place(id), Fault::MissingField { token: id.clone(), kind: token.kind.clone(), field });
         }
     }
     if let Some(limit) = kind.max_lifetime {
@@ -266,12 +214,7 @@ fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str
 
 fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<Fault> {
     let endless = |missing| {
-        Some(Fault::EndlessSecret {
-            secret: secret.id.clone(),
-            kind: kind.clone(),
-            limit,
-            missing,
-        })
+        Some(Fault::EndlessSecret { secret: secret.id.clone(), kind: kind.clone(), limit, missing })
     };
     let Some(end) = secret.expires_at else {
         return endless("expires_at");

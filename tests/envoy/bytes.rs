@@ -1,0 +1,60 @@
+//! Bytes that no text has: refused where they matter, ignored elsewhere, and never the end of the VM.
+
+use serde_json::json;
+
+use crate::fixture::{READER, bundle, headers, reader, start};
+use crate::http2;
+
+#[test]
+fn bytes_from_0x80_on_are_refused_in_path_and_credential_and_change_nothing_elsewhere() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    // HTTP/2: over HTTP/1.1 Envoy itself refuses such a path, and closes the connection after any 400.
+    let mut client = http2::Client::connect(envoy.listener("main"));
+    let authorization = reader();
+    for byte in 0x80..=0xFF_u8 {
+        let path = [b"/v1/items/", &[byte][..]].concat();
+        assert_eq!(client.send(&headers(&path, &authorization)), 400, "path with {byte:#x}");
+        assert_eq!(client.send(&headers(b"/v1/items/7", &authorization)), 200, "after path {byte:#x}");
+
+        let credential = [b"Bearer ", READER.as_bytes(), &[byte]].concat();
+        assert_eq!(client.send(&headers(b"/v1/items/7", &credential)), 401, "credential with {byte:#x}");
+        assert_eq!(client.send(&headers(b"/v1/items/7", &authorization)), 200, "after credential {byte:#x}");
+
+        let other = [b"a", &[byte][..], b"b"].concat();
+        let mut request = headers(b"/v1/items/7", &authorization);
+        request.extend([("x-other", &other[..]), ("x-request-id", &other), ("content-type", &other)]);
+        assert_eq!(client.send(&request), 200, "another header with {byte:#x}");
+    }
+    assert_eq!(envoy.decisions().len(), 128 * 5);
+    assert!(!envoy.log().contains("panic") && !envoy.log().contains("Function: proxy_on"), "{}", envoy.log());
+}
+
+#[test]
+fn over_http_1_such_bytes_are_refused_too() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    for byte in 0x80..=0xFF_u8 {
+        let path = [b"/v1/items/", &[byte][..]].concat();
+        assert_eq!(client.send(&headers(&path, &reader())).status, 400, "path with {byte:#x}");
+        let credential = [b"Bearer ", READER.as_bytes(), &[byte]].concat();
+        assert_eq!(
+            client.send(&headers(b"/v1/items/7", &credential)).status,
+            401,
+            "credential with {byte:#x}"
+        );
+        assert_eq!(client.send(&headers(b"/v1/items/7", &reader())).status, 200, "after {byte:#x}");
+    }
+}
+
+#[test]
+fn long_heads_are_judged_and_audited_within_bounds() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    let path = format!("/v1/items/{}", "x".repeat(20_000));
+    assert_eq!(client.get(&path, Some(READER)).status, 200);
+    let secret = "x".repeat(20_000);
+    assert_eq!(client.get("/v1/items", Some(&secret)).status, 401);
+    for event in envoy.decisions() {
+        assert!(event.to_string().len() < 4_096);
+    }
+}

@@ -1,0 +1,122 @@
+//! Whatever goes wrong, nothing is let through unjudged.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokenward::engine::settings::Gateway;
+
+use crate::envoy::{self, Envoy};
+use crate::fixture::{READER, bundle, in_seconds, start};
+use crate::{echo, http};
+
+#[test]
+fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
+    let mut cycle = bundle();
+    cycle["roles"]["reader"]["inherits"] = json!(["writer"]);
+    let mut unknown_key = bundle();
+    unknown_key["tokens"]["reader"]["sope"] = json!([]);
+    for configuration in [
+        String::new(),
+        "{".to_owned(),
+        "{}".to_owned(),
+        json!({ "bundle": cycle }).to_string(),
+        json!({ "bundle": unknown_key }).to_string(),
+        json!({ "bundle": bundle(), "mod": "enforce" }).to_string(),
+        json!({ "bundle": bundle(), "identity_headers": { "token": "Host" } }).to_string(),
+    ] {
+        let listener = envoy::listener("main", &[envoy::filter(&configuration)]);
+        let Err(log) = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1) else {
+            panic!("Envoy started with {configuration}");
+        };
+        let problems = Gateway::configure(configuration.as_bytes()).unwrap_err().to_string();
+        assert!(log.contains(&problems), "expected {problems}\n{log}");
+    }
+}
+
+#[test]
+fn an_expired_bundle_denies_everything() {
+    let mut bundle = bundle();
+    bundle["expires_at"] = json!(in_seconds(-1));
+    let envoy = start(&json!({ "bundle": bundle }));
+    let mut client = envoy.client("main");
+    for (path, secret) in [("/v1/items", Some(READER)), ("/healthz", None), ("/v1/items", None)] {
+        let response = client.get(path, secret);
+        assert_eq!((response.status, response.header("www-authenticate")), (503, None));
+    }
+    assert!(envoy.decisions().iter().all(|event| event["reason"] == "no_policy"));
+}
+
+#[test]
+fn a_bundle_that_expires_while_it_serves_denies_from_then_on() {
+    let mut bundle = bundle();
+    let until = in_seconds(3);
+    bundle["expires_at"] = json!(until);
+    let envoy = start(&json!({ "bundle": bundle }));
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/healthz", None).status, 200);
+    while in_seconds(0) < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(client.get("/healthz", None).status, 503);
+}
+
+#[test]
+fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("filter.json");
+    write_resource(&resource, &bundle());
+    let discovered = json!({
+        "name": "tokenward",
+        "config_discovery": {
+            "config_source": { "path_config_source": {
+                "path": resource,
+                "watched_directory": { "path": folder.path() },
+            }},
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    });
+    let listener = envoy::listener("main", &[discovered]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
+    let status = || -> http::Response { envoy.client("main").get("/v1/items", Some(READER)) };
+    assert_eq!(status().status, 200);
+
+    let mut bad = bundle();
+    bad["roles"]["reader"]["permissions"] = json!(["items:raed"]);
+    write_resource(&resource, &bad);
+    envoy.wait_for_log("role `reader` names permission `items:raed`, which is not defined");
+    for _ in 0..20 {
+        assert_eq!(status().status, 200, "the last good policy is in force");
+    }
+
+    let mut revoked = bundle();
+    revoked["tokens"]["reader"]["revoked_at"] = json!("2026-01-01T00:00:00Z");
+    revoked["revision"] = json!(1_800_000_002);
+    write_resource(&resource, &revoked);
+    wait_until(|| status().status == 401);
+    for _ in 0..20 {
+        assert_eq!(status().status, 401, "every worker has the new policy");
+    }
+    assert_eq!(envoy.decisions().last().unwrap()["reason"], "revoked_token");
+}
+
+/// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
+fn write_resource(path: &Path, bundle: &Value) {
+    let filter = envoy::filter(&json!({ "bundle": bundle }).to_string());
+    let resource = json!({ "version_info": bundle.to_string(), "resources": [{
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "tokenward",
+        "typed_config": filter["typed_config"],
+    }]});
+    let new = path.with_extension("new");
+    std::fs::write(&new, resource.to_string()).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+fn wait_until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,101 @@
+//! What reaches the upstream of a permitted request.
+
+use serde_json::json;
+
+use crate::envoy::{self, Envoy};
+use crate::fixture::{bundle, headers, reader, start, upstream_header};
+use crate::{echo, fixture};
+
+#[test]
+fn the_upstream_gets_the_identity_and_not_the_credential() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let response = envoy.client("main").send(&headers(b"/v1/items/7?page=2&token=x", &reader()));
+    assert_eq!(response.status, 200);
+    assert_eq!(upstream_header(&response, "authorization"), None);
+    assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"));
+    let identity = "kind=service, roles=(reader), permission=\"items:read\"";
+    assert_eq!(upstream_header(&response, "x-tokenward-identity").as_deref(), Some(identity));
+    assert_eq!(response.json()["path"], "/v1/items/7?page=2&token=x");
+}
+
+#[test]
+fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let forged = [
+        "x-tokenward-token",
+        "X-Tokenward-Token",
+        "x_tokenward_token",
+        "x-tokenward_token",
+        "x-tokenward-identity",
+        "X_TOKENWARD_IDENTITY",
+        "x-http-method-override",
+        "x-original-url",
+        "x_rewrite_url",
+    ];
+    let authorization = reader();
+    let mut request = headers(b"/v1/items/7", &authorization);
+    request.extend(forged.map(|name| (name, &b"root"[..])));
+    let mut client = envoy.client("main");
+    let response = client.send(&request);
+    assert_eq!(response.status, 200);
+    let echo = response.json();
+    for header in echo["headers"].as_array().unwrap() {
+        assert_ne!(header[1], "root", "{header} reached the upstream");
+    }
+    assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"));
+
+    // A public operation has no identity to set, and lets none through either.
+    let mut public = headers(b"/healthz", b"Basic abc");
+    public.extend(forged.map(|name| (name, &b"root"[..])));
+    let response = client.send(&public);
+    assert_eq!(response.status, 200);
+    assert_eq!(upstream_header(&response, "x-tokenward-token"), None);
+    assert_eq!(upstream_header(&response, "x_tokenward_token"), None);
+    assert_eq!(upstream_header(&response, "authorization").as_deref(), Some("Basic abc"));
+}
+
+#[test]
+fn the_path_is_forwarded_as_it_was_judged() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    for (sent, forwarded) in [
+        ("/v1/items/7", "/v1/items/7"),
+        ("/v1/items/", "/v1/items/"),
+        ("/v1/%69tems/a%2db?q=%zz", "/v1/items/a-b?q=%zz"),
+        ("/v1/items/a%3ab", "/v1/items/a:b"),
+        ("/v1/items/a%20b|c", "/v1/items/a%20b%7Cc"),
+    ] {
+        let response = client.send(&headers(sent.as_bytes(), &reader()));
+        assert_eq!(response.json()["path"], forwarded, "{sent}");
+    }
+}
+
+#[test]
+fn the_credential_is_forwarded_where_that_is_asked_for() {
+    let configuration = json!({
+        "bundle": bundle(),
+        "forward_credential": true,
+        "identity_headers": { "token": "x-caller", "identity": "x-caller-identity" },
+    });
+    let envoy = start(&configuration);
+    let response = envoy.client("main").send(&headers(b"/v1/items/7", &reader()));
+    assert_eq!(upstream_header(&response, "authorization").unwrap().into_bytes(), reader());
+    assert_eq!(upstream_header(&response, "x-caller").as_deref(), Some("reader"));
+    assert!(upstream_header(&response, "x-caller-identity").is_some());
+    assert_eq!(upstream_header(&response, "x-tokenward-token"), None);
+}
+
+#[test]
+fn a_struct_configures_the_filter_as_its_json_text_does() {
+    let configuration = json!({ "bundle": bundle(), "audit": { "level": "warn" } });
+    let filter = envoy::filter_from_struct(&configuration);
+    let listener = envoy::listener("main", &[filter]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    let authorization = reader();
+    let mut request = headers(b"/v1/items/7", &authorization);
+    request.push(("x-request-id", b"struct"));
+    assert_eq!(envoy.client("main").send(&request).status, 200);
+    let event = envoy.decision("struct");
+    assert_eq!(event["revision"], fixture::bundle()["revision"]);
+    assert!(envoy.log().contains("[warning][wasm]"));
+}

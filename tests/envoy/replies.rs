@@ -1,0 +1,141 @@
+//! What a caller is told who is turned away.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{ALL, EXPIRED, READER, REVOKED, bundle, headers, in_seconds, reader, start};
+use crate::http::Response;
+
+#[test]
+fn each_way_to_lose_the_right_has_its_reason_status_and_challenge() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    let wrong = READER.replace("reader", "readeR");
+    let invalid = "Bearer realm=\"fixture\", error=\"invalid_token\"";
+    let scope = "Bearer realm=\"fixture\", error=\"insufficient_scope\", scope=\"items:write\"";
+    for (reason, method, secret, status, challenge) in [
+        ("missing_token", "GET", None, 401, Some("Bearer realm=\"fixture\"")),
+        ("unknown_token", "GET", Some(wrong.as_str()), 401, Some(invalid)),
+        ("expired_token", "GET", Some(EXPIRED), 401, Some(invalid)),
+        ("revoked_token", "GET", Some(REVOKED), 401, Some(invalid)),
+        ("insufficient_scope", "DELETE", Some(READER), 403, Some(scope)),
+        ("permitted", "GET", Some(READER), 200, None),
+    ] {
+        let authorization = secret.map(|secret| format!("Bearer {secret}"));
+        let mut request: Vec<(&str, &[u8])> = vec![
+            (":method", method.as_bytes()),
+            (":path", b"/v1/items/7"),
+            (":authority", b"gateway.test"),
+            ("x-request-id", reason.as_bytes()),
+        ];
+        request.extend(authorization.iter().map(|value| ("authorization", value.as_bytes())));
+        let response = client.send(&request);
+        assert_eq!((response.status, response.header("www-authenticate")), (status, challenge), "{reason}");
+        let event = envoy.decision(reason);
+        assert_eq!(event["reason"], reason);
+        assert_eq!(event["decision"], if status == 200 { "permit" } else { "deny" });
+        assert_eq!(event.get("fingerprint").is_some(), reason == "unknown_token");
+        let details = if status == 200 { "via_upstream".to_owned() } else { format!("tokenward_{reason}") };
+        envoy.wait_for_log(&format!("access {reason} {status} {details}\n"));
+    }
+}
+
+#[test]
+fn unknown_expired_and_revoked_look_alike_from_outside() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    let wrong = READER.replace("reader", "readeR");
+    let mut tell = |secret: &str| -> Response {
+        let authorization = format!("Bearer {secret}");
+        let mut request = headers(b"/v1/items/7", authorization.as_bytes());
+        request.push(("x-request-id", b"the same"));
+        let mut response = client.send(&request);
+        response.headers.retain(|(name, _)| name != "date");
+        response
+    };
+    let unknown = tell(&wrong);
+    for secret in [EXPIRED, REVOKED, "short", "with space in it and more"] {
+        let response = tell(secret);
+        assert_eq!((&response.headers, &response.body), (&unknown.headers, &unknown.body), "{secret}");
+    }
+}
+
+#[test]
+fn the_body_is_a_problem_that_says_no_more_than_the_caller_may_know() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut request = headers(b"/v1/items/7?secret=1", b"Bearer test_svc_nobody_0123456789");
+    request.push(("x-request-id", b"7d3b"));
+    let response = envoy.client("main").send(&request);
+    assert_eq!(response.header("content-type"), Some("application/problem+json"));
+    let expected = json!({
+        "type": "urn:tokenward:invalid_token",
+        "title": "The token is not valid",
+        "status": 401,
+        "request_id": "7d3b",
+    });
+    assert_eq!(response.json(), expected);
+}
+
+#[test]
+fn a_grpc_caller_gets_a_grpc_status() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    for (path, authorization, status) in [
+        (&b"/v1/items/7"[..], &b"Bearer nobody_has_this_one"[..], "16"),
+        (b"/other.Service/Method", &reader(), "7"),
+        (b"/other.Service/..", &reader(), "3"),
+    ] {
+        let request = [
+            (":method", &b"POST"[..]),
+            (":path", path),
+            (":authority", b"gateway.test"),
+            ("content-type", b"application/grpc"),
+            ("authorization", authorization),
+        ];
+        let response = client.send(&request);
+        // gRPC over HTTP/2 §Responses: a trailers-only reply is HTTP 200 with the status in the headers.
+        assert_eq!((response.status, response.header("grpc-status")), (200, Some(status)));
+    }
+}
+
+#[test]
+fn a_secret_stops_working_in_the_second_in_which_it_expires() {
+    let mut bundle = bundle();
+    let until = in_seconds(3);
+    bundle["tokens"]["reader"]["secrets"][0]["expires_at"] = json!(until);
+    let envoy = start(&json!({ "bundle": bundle }));
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    while in_seconds(0) < until {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 401);
+    let reasons: Vec<Value> = envoy.decisions().into_iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(reasons, ["permitted", "expired_token"]);
+}
+
+#[test]
+fn no_secret_is_in_the_log_the_events_or_a_reply() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    let guessed = "test_svc_guessed_0123456789";
+    let mut replies = String::new();
+    for secret in ALL.into_iter().chain([guessed]) {
+        for path in ["/v1/items/7", "/v1/others", "/v1//items", "/healthz"] {
+            replies += &format!("{:?}", client.get(&format!("{path}?access_token={secret}"), Some(secret)));
+        }
+        let authorization = format!("Bearer {secret},Bearer {secret}");
+        replies += &format!("{:?}", client.send(&headers(b"/v1/items/7", authorization.as_bytes())));
+    }
+    let log = envoy.log();
+    assert!(log.contains("\"reason\":\"ambiguous_token\"") && log.contains("\"reason\":\"permitted\""));
+    // The upstream's echo shows the query that it got: only what comes after is the gateway's.
+    let replies = replies
+        .replace("access_token=", "\n")
+        .lines()
+        .map(|line| line.split('"').nth(1).unwrap_or(line).to_owned())
+        .collect::<String>();
+    for secret in ALL.into_iter().chain([guessed]) {
+        assert!(!log.contains(secret), "{secret} is in the log");
+        assert!(!replies.contains(&format!("Bearer {secret}")), "{secret} is in a reply");
+    }
+}

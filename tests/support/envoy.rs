@@ -1,0 +1,280 @@
+//! A real Envoy: started with a configuration, asked through its admin interface, stopped when dropped.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http::Client;
+
+/// A running Envoy.
+pub struct Envoy {
+    process: Child,
+    admin: SocketAddr,
+    folder: TempDir,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves.
+    ///
+    /// # Errors
+    /// Its log, where it does not come up.
+    pub fn start(configuration: &Value, workers: u32) -> Result<Self, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("envoy.json"), configuration.to_string()).unwrap();
+        let log = File::create(path("log")).unwrap();
+        let process = Command::new(built("ENVOY", ".tools/envoy", "make envoy"))
+            .args(["--file-flush-interval-msec", "20"])
+            .args(["--disable-hot-restart", "--concurrency", &workers.to_string()])
+            .args(["--log-level", "warning", "--component-log-level", "wasm:info,main:warning"])
+            .arg("--config-path")
+            .arg(path("envoy.json"))
+            .arg("--admin-address-path")
+            .arg(path("admin"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let unset = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut envoy = Self { process, admin: unset, folder };
+        let ready = envoy.wait_until_ready();
+        ready.map(|()| envoy)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let start = Instant::now();
+        while start.elapsed() < START_TIMEOUT {
+            if self.process.try_wait().unwrap().is_some() {
+                return Err(self.log());
+            }
+            let admin = std::fs::read_to_string(self.folder.path().join("admin")).unwrap_or_default();
+            if let Ok(address) = admin.trim().parse() {
+                self.admin = address;
+                if is_live(address) {
+                    return Ok(());
+                }
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err(format!("Envoy is not ready after {START_TIMEOUT:?}\n{}", self.log()))
+    }
+
+    /// The address of a listener.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let listeners: Value = serde_json::from_str(&self.admin("/listeners?format=json")).unwrap();
+        let statuses = listeners["listener_statuses"].as_array().unwrap();
+        let listener = statuses.iter().find(|status| status["name"] == name).unwrap();
+        let address = &listener["local_address"]["socket_address"];
+        format!("{}:{}", address["address"].as_str().unwrap(), address["port_value"]).parse().unwrap()
+    }
+
+    /// A connection to a listener.
+    pub fn client(&self, listener: &str) -> Client {
+        let (address, start) = (self.listener(listener), Instant::now());
+        loop {
+            match Client::try_connect(address) {
+                Ok(client) => return client,
+                // The server is live a moment before its workers listen.
+                Err(error) => assert!(start.elapsed() < Duration::from_secs(5), "{listener}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What the admin interface answers.
+    pub fn admin(&self, path: &str) -> String {
+        Client::connect(self.admin).get(path, None).body
+    }
+
+    /// A counter or gauge.
+    pub fn stat(&self, name: &str) -> u64 {
+        let text = self.admin(&format!("/stats?filter=^{}$", name.replace('.', "\\.")));
+        text.trim().rsplit(": ").next().unwrap().parse().unwrap_or(0)
+    }
+
+    /// Everything that Envoy logged so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap()).into_owned()
+    }
+
+    /// The audit events of decisions so far.
+    pub fn decisions(&self) -> Vec<Value> {
+        let log = self.log();
+        let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
+        events
+            .map(|event| {
+                serde_json::from_str::<Value>(event).unwrap_or_else(|error| panic!("{error}: {event}"))
+            })
+            .filter(|event| event["event"] == "decision")
+            .collect()
+    }
+
+    /// The audit event of the request with this id; waits for the log to be written.
+    pub fn decision(&self, request_id: &str) -> Value {
+        let start = Instant::now();
+        loop {
+            let mut events = self.decisions().into_iter().filter(|event| event["request_id"] == request_id);
+            if let Some(event) = events.next() {
+                assert!(events.next().is_none(), "two events of request {request_id}");
+                return event;
+            }
+            assert!(start.elapsed() < Duration::from_secs(5), "no event of {request_id}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until the log has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let start = Instant::now();
+        while !self.log().contains(text) {
+            assert!(start.elapsed() < Duration::from_secs(10), "no `{text}` in\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Resident memory and CPU time of the process are under this id in /proc.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Whether the server whose admin interface is at `address` serves; while it starts it may refuse to say.
+fn is_live(address: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.contains("LIVE"))
+    };
+    ask().unwrap_or(false)
+}
+
+/// The module under test.
+pub fn wasm() -> PathBuf {
+    built("TOKENWARD_WASM", "dist/tokenward.wasm", "make wasm")
+}
+
+/// A configuration with these listeners and an upstream.
+pub fn configuration(listeners: &[Value], upstream: SocketAddr) -> Value {
+    json!({
+        "node": { "id": "test", "cluster": "test" },
+        "admin": { "address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0))) },
+        "static_resources": {
+            "listeners": listeners,
+            "clusters": [{
+                "name": "upstream",
+                "connect_timeout": "1s",
+                "load_assignment": { "cluster_name": "upstream", "endpoints": [{ "lb_endpoints": [
+                    { "endpoint": { "address": socket_address(upstream) } }
+                ]}]},
+            }],
+        },
+    })
+}
+
+/// A listener on a free port with these filters before the router; everything goes to the upstream.
+pub fn listener(name: &str, filters: &[Value]) -> Value {
+    listener_with(name, filters, &json!({ "cluster": "upstream" }), "route")
+}
+
+/// A listener whose one route does `action`.
+pub fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
+    let router = json!({
+        "name": "envoy.filters.http.router",
+        "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
+    });
+    let filters: Vec<&Value> = filters.iter().chain([&router]).collect();
+    json!({
+        "name": name,
+        "address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0))),
+        "filter_chains": [{ "filters": [{
+            "name": "envoy.filters.network.http_connection_manager",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                "stat_prefix": name,
+                "access_log": [{
+                    "name": "envoy.access_loggers.stderr",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StderrAccessLog",
+                        "log_format": { "text_format_source": {
+                            "inline_string": "access %REQ(x-request-id)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS%\n",
+                        }},
+                    },
+                }],
+                "http_filters": filters,
+                "route_config": { "virtual_hosts": [{
+                    "name": "all", "domains": ["*"],
+                    "routes": [{ "match": { "prefix": "/" }, kind: action }],
+                }]},
+            },
+        }]}],
+    })
+}
+
+/// The filter with a configuration as it stands in the bytes of a StringValue.
+pub fn filter(configuration: &str) -> Value {
+    wasm_filter(
+        &wasm(),
+        &json!({
+            "@type": "type.googleapis.com/google.protobuf.StringValue",
+            "value": configuration,
+        }),
+    )
+}
+
+/// The filter with a configuration that Envoy serialises from a Struct.
+pub fn filter_from_struct(configuration: &Value) -> Value {
+    wasm_filter(
+        &wasm(),
+        &json!({
+            "@type": "type.googleapis.com/google.protobuf.Struct",
+            "value": configuration,
+        }),
+    )
+}
+
+/// A filter from any module.
+pub fn wasm_filter(module: &Path, configuration: &Value) -> Value {
+    json!({
+        "name": "tokenward",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": "tokenward",
+                "failure_policy": "FAIL_RELOAD",
+                "vm_config": {
+                    "vm_id": "tokenward",
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": { "local": { "filename": module } },
+                },
+                "configuration": configuration,
+            },
+        },
+    })
+}
+
+fn socket_address(address: SocketAddr) -> Value {
+    json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
+}
+
+/// The file that an environment variable names, or else the one that `target` leaves in the checkout.
+fn built(variable: &str, default: &str, target: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
+    std::fs::canonicalize(&path).unwrap_or_else(|_| panic!("{} is missing: run `{target}`", path.display()))
+}
+
+const START_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,121 @@
+//! A raw HTTP/2 client: sends any bytes in any header, one request at a time, and tells the status.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A connection.
+pub struct Client {
+    stream: TcpStream,
+    decoder: loona_hpack::Decoder<'static>,
+    next_stream: u32,
+}
+
+struct Frame {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+        let mut client = Self { stream, decoder: loona_hpack::Decoder::new(), next_stream: 1 };
+        client.write(SETTINGS, 0, 0, &[]);
+        client
+    }
+
+    /// Sends a request without a body and returns the response's status.
+    pub fn send(&mut self, headers: &[(&str, &[u8])]) -> u16 {
+        let stream = self.next_stream;
+        self.next_stream += 2;
+        let mut block = literal(b":scheme", b"http");
+        for (name, value) in headers {
+            let at = if name.starts_with(':') { 0 } else { block.len() };
+            block.splice(at..at, literal(name.as_bytes(), value));
+        }
+        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block);
+        let mut status = None;
+        loop {
+            let frame = self.read();
+            match frame.kind {
+                SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]),
+                HEADERS if frame.stream == stream => {
+                    let headers = self.decoder.decode(&frame.payload).unwrap();
+                    let found = headers.iter().find(|(name, _)| name == b":status");
+                    status =
+                        status.or(found.map(|(_, value)| String::from_utf8_lossy(value).parse().unwrap()));
+                }
+                DATA => self.give_window(&frame),
+                RST_STREAM | GOAWAY => panic!("frame {} with {:?}", frame.kind, frame.payload),
+                _ => {}
+            }
+            if matches!(frame.kind, HEADERS | DATA) && frame.stream == stream && frame.flags & END_STREAM != 0
+            {
+                return status.unwrap();
+            }
+        }
+    }
+
+    /// RFC 9113 §6.9: what was received is given back to the connection's window.
+    fn give_window(&mut self, frame: &Frame) {
+        if !frame.payload.is_empty() {
+            let size = u32::try_from(frame.payload.len()).unwrap().to_be_bytes();
+            self.write(WINDOW_UPDATE, 0, 0, &size);
+        }
+    }
+
+    fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    fn read(&mut self) -> Frame {
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; usize::try_from(length).unwrap()];
+        self.stream.read_exact(&mut payload).unwrap();
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Frame { kind: head[3], flags: head[4], stream, payload }
+    }
+}
+
+/// RFC 7541 §6.2.2: a literal header field without indexing, its strings without Huffman coding.
+fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut field = vec![0];
+    for text in [name, value] {
+        field.extend(length(text.len()));
+        field.extend(text);
+    }
+    field
+}
+
+/// RFC 7541 §5.1: an integer with a 7-bit prefix.
+fn length(length: usize) -> Vec<u8> {
+    let Some(mut rest) = length.checked_sub(127) else {
+        return vec![u8::try_from(length).unwrap()];
+    };
+    let mut bytes = vec![127];
+    while rest >= 128 {
+        bytes.push(u8::try_from(rest % 128).unwrap() | 128);
+        rest /= 128;
+    }
+    bytes.push(u8::try_from(rest).unwrap());
+    bytes
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+const ACK: u8 = 1;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
