@@ -9,13 +9,13 @@ use tokenward::engine::time::Time;
 use crate::envoy::{self, Envoy};
 use crate::{echo, http};
 
-pub const READER: &str = "test_svc_reader_0123456789";
-pub const EXPIRED: &str = "test_svc_expired_0123456789";
-pub const REVOKED: &str = "test_svc_revoked_0123456789";
-pub const ALL: [&str; 3] = [READER, EXPIRED, REVOKED];
+pub(crate) const READER: &str = "test_svc_reader_0123456789";
+pub(crate) const EXPIRED: &str = "test_svc_expired_0123456789";
+pub(crate) const REVOKED: &str = "test_svc_revoked_0123456789";
+pub(crate) const ALL: [&str; 3] = [READER, EXPIRED, REVOKED];
 
 /// The policy as a bundle.
-pub fn bundle() -> Value {
+pub(crate) fn bundle() -> Value {
     json!({
         "version": 1,
         "name": "fixture",
@@ -39,31 +39,31 @@ pub fn bundle() -> Value {
 }
 
 /// A token of this policy.
-pub fn token(secrets: Value) -> Value {
+pub(crate) fn token(secrets: Value) -> Value {
     json!({ "kind": "service", "roles": ["reader"], "secrets": secrets })
 }
 
 /// A secret's entry with more fields.
-pub fn secret(id: &str, clear: &str, more: Value) -> Value {
+pub(crate) fn secret(id: &str, clear: &str, more: Value) -> Value {
     let mut entry = json!({ "id": id, "sha256": SecretDigest::of(clear.as_bytes()).to_hex() });
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     entry
 }
 
 /// Now, moved by seconds.
-pub fn in_seconds(seconds: i64) -> String {
+pub(crate) fn in_seconds(seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     String::from(Time::from_millis(i64::try_from(now).unwrap() + seconds * 1_000))
 }
 
 /// Envoy with one listener, `main`, that enforces `configuration`; one worker, so that connections share a VM.
-pub fn start(configuration: &Value) -> Envoy {
+pub(crate) fn start(configuration: &Value) -> Envoy {
     let filter = envoy::filter(&configuration.to_string());
     Envoy::start(&envoy::configuration(&[envoy::listener("main", &[filter])], echo::start()), 1).unwrap()
 }
 
 /// Headers of a request with a bearer token.
-pub fn headers<'h>(path: &'h [u8], authorization: &'h [u8]) -> Vec<(&'h str, &'h [u8])> {
+pub(crate) fn headers<'h>(path: &'h [u8], authorization: &'h [u8]) -> Vec<(&'h str, &'h [u8])> {
     vec![
         (":method", b"GET"),
         (":path", path),
@@ -73,12 +73,12 @@ pub fn headers<'h>(path: &'h [u8], authorization: &'h [u8]) -> Vec<(&'h str, &'h
 }
 
 /// `Bearer` and the secret of the reader.
-pub fn reader() -> Vec<u8> {
+pub(crate) fn reader() -> Vec<u8> {
     format!("Bearer {READER}").into_bytes()
 }
 
 /// The header of this name, as it reached the upstream.
-pub fn upstream_header(response: &http::Response, name: &str) -> Option<String> {
+pub(crate) fn upstream_header(response: &http::Response, name: &str) -> Option<String> {
     let echo = response.json();
     let mut found = echo["headers"].as_array().unwrap().iter().filter(|header| header[0] == name);
     let value = found.next().map(|header| header[1].as_str().unwrap().to_owned());

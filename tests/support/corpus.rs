@@ -6,17 +6,17 @@ use tokenward::cli::workspace::{CaseFile, Workspace, case_files};
 use tokenward::engine::case::{Case, Rehearsal};
 
 /// A policy folder with its cases.
-pub struct Topic {
+pub(crate) struct Topic {
     /// Its folder, from the root of the repository.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Its cases.
-    pub cases: Vec<Case>,
+    pub(crate) cases: Vec<Case>,
     /// Its policy with secrets that are known.
-    pub rehearsal: Rehearsal,
+    pub(crate) rehearsal: Rehearsal,
 }
 
 /// All topics, in the order of their folders.
-pub fn topics() -> Vec<Topic> {
+pub(crate) fn topics() -> Vec<Topic> {
     let mut folders = [subfolders("tests/decisions"), subfolders("policies")].concat();
     folders.sort();
     folders.into_iter().map(topic).collect()

@@ -13,10 +13,12 @@ use tempfile::TempDir;
 use crate::http::Client;
 
 /// A running Envoy.
-pub struct Envoy {
+pub(crate) struct Envoy {
     process: Child,
     admin: SocketAddr,
-    folder: TempDir,
+    folder: PathBuf,
+    /// Removes the folder in the end, where it is our own.
+    temporary: Option<TempDir>,
 }
 
 impl Envoy {
@@ -24,17 +26,32 @@ impl Envoy {
     ///
     /// # Errors
     /// Its log, where it does not come up.
-    pub fn start(configuration: &Value, workers: u32) -> Result<Self, String> {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("envoy.json"), configuration.to_string()).unwrap();
+    pub(crate) fn start(configuration: &Value, workers: u32) -> Result<Self, String> {
+        let temporary = tempfile::tempdir().unwrap();
+        let started = Self::start_in(temporary.path(), &configuration.to_string(), workers);
+        started.map(|mut envoy| {
+            envoy.temporary = Some(temporary);
+            envoy
+        })
+    }
+
+    /// Starts Envoy in a folder, with a configuration in YAML or JSON.
+    ///
+    /// # Errors
+    /// Its log, where it does not come up.
+    pub(crate) fn start_in(folder: &Path, configuration: &str, workers: u32) -> Result<Self, String> {
+        let folder = std::fs::canonicalize(folder).unwrap();
+        let path = |name: &str| folder.join(name);
+        std::fs::write(path("envoy.yaml"), configuration).unwrap();
+        let _ = std::fs::remove_file(path("admin"));
         let log = File::create(path("log")).unwrap();
         let process = Command::new(built("ENVOY", ".tools/envoy", "make envoy"))
             .args(["--file-flush-interval-msec", "20"])
             .args(["--disable-hot-restart", "--concurrency", &workers.to_string()])
             .args(["--log-level", "warning", "--component-log-level", "wasm:info,main:warning"])
+            .current_dir(&folder)
             .arg("--config-path")
-            .arg(path("envoy.json"))
+            .arg(path("envoy.yaml"))
             .arg("--admin-address-path")
             .arg(path("admin"))
             .stdout(Stdio::null())
@@ -42,7 +59,7 @@ impl Envoy {
             .spawn()
             .unwrap();
         let unset = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { process, admin: unset, folder };
+        let mut envoy = Self { process, admin: unset, folder, temporary: None };
         let ready = envoy.wait_until_ready();
         ready.map(|()| envoy)
     }
@@ -53,7 +70,7 @@ impl Envoy {
             if self.process.try_wait().unwrap().is_some() {
                 return Err(self.log());
             }
-            let admin = std::fs::read_to_string(self.folder.path().join("admin")).unwrap_or_default();
+            let admin = std::fs::read_to_string(self.folder.join("admin")).unwrap_or_default();
             if let Ok(address) = admin.trim().parse() {
                 self.admin = address;
                 if is_live(address) {
@@ -66,7 +83,7 @@ impl Envoy {
     }
 
     /// The address of a listener.
-    pub fn listener(&self, name: &str) -> SocketAddr {
+    pub(crate) fn listener(&self, name: &str) -> SocketAddr {
         let listeners: Value = serde_json::from_str(&self.admin("/listeners?format=json")).unwrap();
         let statuses = listeners["listener_statuses"].as_array().unwrap();
         let listener = statuses.iter().find(|status| status["name"] == name).unwrap();
@@ -75,7 +92,7 @@ impl Envoy {
     }
 
     /// A connection to a listener.
-    pub fn client(&self, listener: &str) -> Client {
+    pub(crate) fn client(&self, listener: &str) -> Client {
         let (address, start) = (self.listener(listener), Instant::now());
         loop {
             match Client::try_connect(address) {
@@ -88,23 +105,23 @@ impl Envoy {
     }
 
     /// What the admin interface answers.
-    pub fn admin(&self, path: &str) -> String {
+    pub(crate) fn admin(&self, path: &str) -> String {
         Client::connect(self.admin).get(path, None).body
     }
 
     /// A counter or gauge.
-    pub fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let text = self.admin(&format!("/stats?filter=^{}$", name.replace('.', "\\.")));
         text.trim().rsplit(": ").next().unwrap().parse().unwrap_or(0)
     }
 
     /// Everything that Envoy logged so far.
-    pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.folder.path().join("log")).unwrap()).into_owned()
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap()).into_owned()
     }
 
     /// The audit events of decisions so far.
-    pub fn decisions(&self) -> Vec<Value> {
+    pub(crate) fn decisions(&self) -> Vec<Value> {
         let log = self.log();
         let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
         events
@@ -116,7 +133,7 @@ impl Envoy {
     }
 
     /// The audit event of the request with this id; waits for the log to be written.
-    pub fn decision(&self, request_id: &str) -> Value {
+    pub(crate) fn decision(&self, request_id: &str) -> Value {
         let start = Instant::now();
         loop {
             let mut events = self.decisions().into_iter().filter(|event| event["request_id"] == request_id);
@@ -130,7 +147,7 @@ impl Envoy {
     }
 
     /// Waits until the log has `text`.
-    pub fn wait_for_log(&self, text: &str) {
+    pub(crate) fn wait_for_log(&self, text: &str) {
         let start = Instant::now();
         while !self.log().contains(text) {
             assert!(start.elapsed() < Duration::from_secs(10), "no `{text}` in\n{}", self.log());
@@ -139,7 +156,7 @@ impl Envoy {
     }
 
     /// Resident memory and CPU time of the process are under this id in /proc.
-    pub fn process_id(&self) -> u32 {
+    pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
 }
@@ -164,12 +181,12 @@ fn is_live(address: SocketAddr) -> bool {
 }
 
 /// The module under test.
-pub fn wasm() -> PathBuf {
+pub(crate) fn wasm() -> PathBuf {
     built("TOKENWARD_WASM", "dist/tokenward.wasm", "make wasm")
 }
 
 /// A configuration with these listeners and an upstream.
-pub fn configuration(listeners: &[Value], upstream: SocketAddr) -> Value {
+pub(crate) fn configuration(listeners: &[Value], upstream: SocketAddr) -> Value {
     json!({
         "node": { "id": "test", "cluster": "test" },
         "admin": { "address": socket_address(SocketAddr::from(([127, 0, 0, 1], 0))) },
@@ -187,12 +204,12 @@ pub fn configuration(listeners: &[Value], upstream: SocketAddr) -> Value {
 }
 
 /// A listener on a free port with these filters before the router; everything goes to the upstream.
-pub fn listener(name: &str, filters: &[Value]) -> Value {
+pub(crate) fn listener(name: &str, filters: &[Value]) -> Value {
     listener_with(name, filters, &json!({ "cluster": "upstream" }), "route")
 }
 
 /// A listener whose one route does `action`.
-pub fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
+pub(crate) fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
     let router = json!({
         "name": "envoy.filters.http.router",
         "typed_config": { "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router" },
@@ -226,7 +243,7 @@ pub fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) 
 }
 
 /// The filter with a configuration as it stands in the bytes of a StringValue.
-pub fn filter(configuration: &str) -> Value {
+pub(crate) fn filter(configuration: &str) -> Value {
     wasm_filter(
         &wasm(),
         &json!({
@@ -237,7 +254,7 @@ pub fn filter(configuration: &str) -> Value {
 }
 
 /// The filter with a configuration that Envoy serialises from a Struct.
-pub fn filter_from_struct(configuration: &Value) -> Value {
+pub(crate) fn filter_from_struct(configuration: &Value) -> Value {
     wasm_filter(
         &wasm(),
         &json!({
@@ -248,7 +265,7 @@ pub fn filter_from_struct(configuration: &Value) -> Value {
 }
 
 /// A filter from any module.
-pub fn wasm_filter(module: &Path, configuration: &Value) -> Value {
+pub(crate) fn wasm_filter(module: &Path, configuration: &Value) -> Value {
     json!({
         "name": "tokenward",
         "typed_config": {

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection that is kept alive, and made anew where the server closes it.
-pub struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     stream: TcpStream,
     /// What was read beyond the last response.
@@ -14,31 +14,31 @@ pub struct Client {
 
 /// A response.
 #[derive(Clone, Debug)]
-pub struct Response {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
 }
 
 impl Response {
     /// The value of a header, lower-case name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The body as JSON.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         Self::try_connect(address).unwrap()
     }
 
     /// A connection, if somebody listens.
-    pub fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
         stream.set_nodelay(true)?;
@@ -46,12 +46,12 @@ impl Client {
     }
 
     /// Sends a request with these headers, pseudo-headers first, and reads the response.
-    pub fn send(&mut self, headers: &[(&str, &[u8])]) -> Response {
+    pub(crate) fn send(&mut self, headers: &[(&str, &[u8])]) -> Response {
         self.send_raw(&request(headers), find(headers, ":method") == b"HEAD")
     }
 
     /// Sends a GET with a bearer token.
-    pub fn get(&mut self, path: &str, secret: Option<&str>) -> Response {
+    pub(crate) fn get(&mut self, path: &str, secret: Option<&str>) -> Response {
         let authorization = secret.map(|secret| format!("Bearer {secret}"));
         let mut headers: Vec<(&str, &[u8])> =
             vec![(":method", b"GET"), (":path", path.as_bytes()), (":authority", b"gateway.test")];
@@ -60,7 +60,7 @@ impl Client {
     }
 
     /// Sends bytes and reads the response.
-    pub fn send_raw(&mut self, request: &[u8], head: bool) -> Response {
+    pub(crate) fn send_raw(&mut self, request: &[u8], head: bool) -> Response {
         self.stream.write_all(request).unwrap();
         let (status, headers) = self.read_head();
         let mut response = Response { status, headers, body: String::new() };
@@ -130,7 +130,7 @@ impl Client {
 }
 
 /// A request's bytes.
-pub fn request(headers: &[(&str, &[u8])]) -> Vec<u8> {
+pub(crate) fn request(headers: &[(&str, &[u8])]) -> Vec<u8> {
     let method = find(headers, ":method");
     let mut bytes =
         [method, b" ", find(headers, ":path"), b" HTTP/1.1\r\nhost: ", find(headers, ":authority")].concat();

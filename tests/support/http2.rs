@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection.
-pub struct Client {
+pub(crate) struct Client {
     stream: TcpStream,
     decoder: loona_hpack::Decoder<'static>,
     next_stream: u32,
@@ -19,7 +19,7 @@ struct Frame {
 }
 
 impl Client {
-    pub fn connect(address: SocketAddr) -> Self {
+    pub(crate) fn connect(address: SocketAddr) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -30,7 +30,7 @@ impl Client {
     }
 
     /// Sends a request without a body and returns the response's status.
-    pub fn send(&mut self, headers: &[(&str, &[u8])]) -> u16 {
+    pub(crate) fn send(&mut self, headers: &[(&str, &[u8])]) -> u16 {
         let stream = self.next_stream;
         self.next_stream += 2;
         let mut block = literal(b":scheme", b"http");

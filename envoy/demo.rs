@@ -1,0 +1,309 @@
+//! `make demo`: a real Envoy enforces `policies/acme`, and everybody can see it.
+//!
+//! Mints secrets for the acme tokens, builds the bundle, starts Envoy with `envoy/envoy.yaml` before an
+//! upstream that echoes what reached it, sends requests and shows what became of each. Exits 0 only if every
+//! request was answered as expected. `--serve` (`make run`) goes on serving.
+#![expect(clippy::print_stdout, reason = "it prints for people")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "the harness of the tests, and its way to fail")]
+#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the same")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
+use serde_json::Value;
+
+use crate::envoy::Envoy;
+use crate::http::{Client, Response};
+
+#[path = "../tests/support/echo.rs"]
+mod echo;
+#[path = "../tests/support/envoy.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod envoy;
+#[path = "../tests/support/http.rs"]
+mod http;
+
+fn main() -> ExitCode {
+    let serve = std::env::args().any(|argument| argument == "--serve");
+    let gateway = Gateway::start();
+    let rows: Vec<Row> =
+        REQUESTS.iter().enumerate().map(|(number, request)| gateway.send(number, request)).collect();
+    println!("{}", table(&rows));
+    println!("The audit event of each, as Envoy logged it:\n");
+    rows.iter().for_each(|row| println!("{}", row.event));
+
+    let wrong = rows.iter().filter(|row| !row.as_expected()).count();
+    println!("\n{} of {} requests were answered as expected.", rows.len() - wrong, rows.len());
+    gateway.tell_what_next(serve);
+    if serve && wrong == 0 {
+        println!("\nServing. Ctrl-C ends it.");
+        loop {
+            std::thread::park();
+        }
+    }
+    if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A request and what is to become of it.
+struct Request {
+    method: &'static str,
+    path: &'static str,
+    /// The token whose secret it brings; `?` after it for a secret with one character changed.
+    token: &'static str,
+    status: u16,
+    reason: &'static str,
+}
+
+const fn request(
+    method: &'static str,
+    path: &'static str,
+    token: &'static str,
+    status: u16,
+    reason: &'static str,
+) -> Request {
+    Request { method, path, token, status, reason }
+}
+
+const REQUESTS: [Request; 15] = [
+    request("GET", "/healthz", "", 200, "public"),
+    request("GET", "/v1/metrics/checkout", "", 401, "missing_token"),
+    request("POST", "/v1/services/checkout/deployments", "ci-deploy", 200, "permitted"),
+    request("GET", "/v1/users/7", "ci-deploy", 403, "insufficient_scope"),
+    request("GET", "/v1/metrics/../users/7", "ci-deploy", 400, "malformed_request"),
+    request("POST", "/v1/services/checkout/deployments", "ci-deploy?", 401, "unknown_token"),
+    request("POST", "/v1/services/checkout/deployments", "old-ci", 401, "revoked_token"),
+    request("GET", "/v1/metrics/checkout/latency", "metrics-reader", 200, "permitted"),
+    request("PUT", "/v1/config/limits", "metrics-reader", 403, "insufficient_scope"),
+    request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted"),
+    request("GET", "/v1/integrations/stripe/keys", "admin-dashboard", 403, "denied_operation"),
+    request("GET", "/v1/Integrations/stripe/keys", "admin-staging", 403, "denied_operation"),
+    request("GET", "/v1/users/7", "alice", 200, "permitted"),
+    request("GET", "/v1/users/export", "alice", 403, "insufficient_scope"),
+    request("GET", "/v1/invoices", EXPIRED, 401, "expired_token"),
+];
+
+/// Envoy with the acme policy and secrets that are known.
+struct Gateway {
+    envoy: Envoy,
+    address: SocketAddr,
+    secrets: BTreeMap<&'static str, String>,
+}
+
+/// What became of a request.
+struct Row {
+    request: &'static Request,
+    response: Response,
+    event: Value,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let begin = Instant::now();
+        let _ = fs::remove_dir_all(FOLDER);
+        fs::create_dir_all(ACME).unwrap();
+        for file in ["policy.yaml", "tokens.yaml"] {
+            fs::copy(Path::new("policies/acme").join(file), Path::new(ACME).join(file)).unwrap();
+        }
+        let secrets = mint();
+        let bundle = format!("{FOLDER}/bundle.json");
+        tokenward(&["build", ACME, "-o", &bundle]);
+        let module = envoy::wasm().display().to_string();
+        tokenward(&["render", "ecds", &bundle, "--wasm", &module, "-o", &format!("{FOLDER}/filter.json")]);
+
+        let address = free_address();
+        let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
+        let configuration = configuration
+            .replace("port_value: 10000", &format!("port_value: {}", address.port()))
+            .replace("port_value: 9901", "port_value: 0")
+            .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()));
+        let envoy =
+            Envoy::start_in(Path::new(FOLDER), &configuration, 2).unwrap_or_else(|log| panic!("{log}"));
+        drop(envoy.client("gateway"));
+        println!(
+            "Envoy enforces {ACME} on http://{address}, {:.1} s after the first mint.\n",
+            begin.elapsed().as_secs_f64()
+        );
+        Self { envoy, address, secrets }
+    }
+
+    fn send(&self, number: usize, request: &'static Request) -> Row {
+        let id = format!("demo-{number}");
+        let authorization = self.secret(request.token).map(|secret| format!("Bearer {secret}"));
+        let mut headers: Vec<(&str, &[u8])> = vec![
+            (":method", request.method.as_bytes()),
+            (":path", request.path.as_bytes()),
+            (":authority", b"api.acme.test"),
+            ("x-request-id", id.as_bytes()),
+            ("x-tokenward-token", b"root"),
+        ];
+        headers.extend(authorization.iter().map(|value| ("authorization", value.as_bytes())));
+        let response = Client::connect(self.address).send(&headers);
+        Row { request, response, event: self.envoy.decision(&id) }
+    }
+
+    fn secret(&self, token: &str) -> Option<String> {
+        let secret = self.secrets.get(token.trim_end_matches('?'))?;
+        if !token.ends_with('?') {
+            return Some(secret.clone());
+        }
+        let (rest, last) = secret.split_at(secret.len() - 1);
+        Some(format!("{rest}{}", if last == "x" { "y" } else { "x" }))
+    }
+
+    /// Leaves the secrets in a file of the user's own and shows what to do with them.
+    fn tell_what_next(&self, serve: bool) {
+        let file = format!("{FOLDER}/tokens.sh");
+        let exports: String = self
+            .secrets
+            .iter()
+            .map(|(token, secret)| format!("export {}={secret}\n", variable(token)))
+            .collect();
+        let mut options = fs::OpenOptions::new();
+        let mut opened = options.write(true).create_new(true).mode(0o600).open(&file).unwrap();
+        std::io::Write::write_all(&mut opened, exports.as_bytes()).unwrap();
+        if !serve {
+            println!("\nTo try it yourself, leave it serving with `make run`, and then:");
+        } else {
+            println!("\nTry it from another terminal:");
+        }
+        let url = format!("http://{}", self.address);
+        println!("  . {file}");
+        println!(
+            "  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" -X POST {url}/v1/services/checkout/deployments"
+        );
+        println!("  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" {url}/v1/users/7");
+        println!("  {CLI} explain {ACME} GET /v1/users/7 --token ci-deploy");
+        println!("  edit {ACME}/policy.yaml, then see it live within a second:");
+        println!("  {CLI} build {ACME} -o {FOLDER}/bundle.json");
+        println!(
+            "  {CLI} render ecds {FOLDER}/bundle.json --wasm $PWD/dist/tokenward.wasm -o {FOLDER}/filter.json"
+        );
+    }
+}
+
+impl Row {
+    fn reason(&self) -> &str {
+        self.event["reason"].as_str().unwrap_or_default()
+    }
+
+    /// The identity that the upstream saw: what it echoes, never what the caller claimed.
+    fn identity(&self) -> String {
+        if self.response.header("x-upstream").is_none() {
+            return "not reached".to_owned();
+        }
+        let echo = self.response.json();
+        let header = |name: &str| {
+            let headers = echo["headers"].as_array().into_iter().flatten();
+            headers
+                .filter(|header| header[0] == name)
+                .filter_map(|header| header[1].as_str())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        assert_eq!(header("authorization"), "", "the credential reached the upstream");
+        match header("x-tokenward-token").as_str() {
+            "" => "no identity".to_owned(),
+            token => format!("{token}: {}", header("x-tokenward-identity")),
+        }
+    }
+
+    fn as_expected(&self) -> bool {
+        let identity = match self.request.reason {
+            "permitted" => self.identity().starts_with(&format!("{}: kind=", self.request.token)),
+            "public" => self.identity() == "no identity",
+            _ => self.identity() == "not reached",
+        };
+        (self.response.status, self.reason()) == (self.request.status, self.request.reason) && identity
+    }
+}
+
+fn table(rows: &[Row]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH_OF_NO_TERMINAL);
+    }
+    table.set_header([
+        "request",
+        "token",
+        "expected",
+        "got",
+        "reason",
+        "what the upstream saw of the caller",
+    ]);
+    for row in rows {
+        let colour = match (row.as_expected(), row.response.status) {
+            (false, _) => Color::Magenta,
+            (true, 200) => Color::Green,
+            (true, _) => Color::Yellow,
+        };
+        let token = match row.request.token {
+            "" => "none".to_owned(),
+            EXPIRED => "billing-export, an expired secret".to_owned(),
+            token => match token.strip_suffix('?') {
+                Some(token) => format!("{token}, one character changed"),
+                None => token.to_owned(),
+            },
+        };
+        table.add_row([
+            Cell::new(format!("{} {}", row.request.method, row.request.path)),
+            Cell::new(token),
+            Cell::new(format!("{} {}", row.request.status, row.request.reason)),
+            Cell::new(row.response.status).fg(colour),
+            Cell::new(row.reason()).fg(colour),
+            Cell::new(row.identity()),
+        ]);
+    }
+    table
+}
+
+/// Mints a secret for each acme token that the requests use, and one that has expired when they come.
+fn mint() -> BTreeMap<&'static str, String> {
+    let mut secrets = BTreeMap::new();
+    let expiring = tokenward(&["mint", ACME, "billing-export", "--expires-in", "1s"]);
+    for request in &REQUESTS {
+        let token = request.token.trim_end_matches('?');
+        if !["", EXPIRED].contains(&token) && !secrets.contains_key(token) {
+            secrets.insert(token, tokenward(&["mint", ACME, token]));
+        }
+    }
+    std::thread::sleep(Duration::from_millis(1_100));
+    secrets.insert(EXPIRED, expiring);
+    secrets
+}
+
+/// Runs the command line, shows what it was asked, and returns what it printed.
+fn tokenward(arguments: &[&str]) -> String {
+    println!("$ tokenward {}", arguments.join(" "));
+    let output = Command::new(CLI).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// `127.0.0.1:$PORT`, or another port where that one is taken.
+fn free_address() -> SocketAddr {
+    let wanted = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT);
+    let bound = TcpListener::bind(("127.0.0.1", wanted)).or_else(|error| {
+        println!("port {wanted} cannot be had ({error}); another one is taken");
+        TcpListener::bind(("127.0.0.1", 0))
+    });
+    bound.and_then(|listener| listener.local_addr()).unwrap()
+}
+
+fn variable(token: &str) -> String {
+    token.replace('-', "_").to_uppercase()
+}
+
+/// Stands for a secret of `billing-export` that has expired.
+const EXPIRED: &str = "expired";
+const FOLDER: &str = ".demo";
+const ACME: &str = ".demo/acme";
+const CLI: &str = "target/release/tokenward";
+const WIDTH_OF_NO_TERMINAL: u16 = 180;
+const DEFAULT_PORT: u16 = 10_000;
