@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::cli::source::Position;
-use crate::engine::problem::Problem;
+use crate::engine::problem::{Fault, Place, Problem};
 
 /// Something that kept a command from its work.
 #[derive(Debug)]
@@ -19,9 +19,15 @@ impl Failure {
         Self { message: message.into(), place: None, hint: None }
     }
 
-    /// What is wrong with a document, told by somebody who does not know its text.
-    pub fn of(problem: &Problem) -> Self {
-        Self { message: problem.fault.to_string(), place: None, hint: problem.fault.hint() }
+    /// What is wrong with a document; `path` is its file, `position` where the problem's place is in it.
+    pub(crate) fn of(problem: &Problem, path: impl fmt::Display, position: Option<Position>) -> Self {
+        let Problem { place, fault } = problem;
+        let (mut message, mut position) = (fault.to_string(), position);
+        if let Fault::Syntax { message: why, line, column } = fault {
+            // The position is the reader's own: where there is no document there is no place in it.
+            (message, position) = (why.clone(), Some(Position { line: *line, column: *column }));
+        }
+        Self { message, place: None, hint: fault.hint() }.at(path, position, place)
     }
 
     /// The failure with what to do about it.
@@ -32,11 +38,14 @@ impl Failure {
 
     /// The failure with where it is.
     #[must_use]
-    pub fn at(self, path: impl fmt::Display, position: Option<Position>, place: impl fmt::Display) -> Self {
-        let place = match position {
-            Some(Position { line, column }) => format!("{path}:{line}:{column} ({place})"),
-            None => format!("{path} ({place})"),
-        };
-        Self { place: Some(place), ..self }
+    pub(crate) fn at(self, path: impl fmt::Display, position: Option<Position>, place: &Place) -> Self {
+        let mut at = path.to_string();
+        if let Some(Position { line, column }) = position {
+            at.push_str(&format!(":{line}:{column}"));
+        }
+        if !place.steps().is_empty() {
+            at.push_str(&format!(" ({place})"));
+        }
+        Self { place: Some(at), ..self }
     }
 }

@@ -144,8 +144,7 @@ fn secret(
 /// Refuses an edit by which the policy would no longer compile.
 fn check(policy: document::PolicyDocument, edited: &str) -> Result<(), Vec<Failure>> {
     let told = |problems: Problems| -> Vec<Failure> {
-        let tell =
-            |problem: &Problem| Failure::of(problem).at("tokens.yaml, unchanged", None, &problem.place);
+        let tell = |problem: &Problem| Failure::of(problem, "tokens.yaml, unchanged", None);
         problems.iter().map(tell).collect()
     };
     let registry: Registry = parse_yaml(edited).map_err(told)?;

@@ -19,7 +19,7 @@ pub struct Source {
 }
 
 /// A position in a text: line and column, counted from 1.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Position {
     /// The line.
     pub line: usize,
@@ -100,12 +100,14 @@ fn tree(text: &str) -> Result<Value, Problems> {
     let syntax = |message: String, line, column| {
         Problems::from(Problem { place: Place::default(), fault: Fault::Syntax { message, line, column } })
     };
+    let nothing = || syntax("there is nothing in this file".to_owned(), 1, 1);
     let documents = MarkedYaml::load_from_str(text).map_err(|error| {
         let marker = error.marker();
         syntax(error.info().to_owned(), marker.line(), marker.col().saturating_add(1))
     })?;
     match documents.as_slice() {
-        [] => Ok(Value::Null),
+        [] => Err(nothing()),
+        [document] if is_nothing(document) => Err(nothing()),
         [document] => value(document, MAX_DEPTH).map_err(|(node, message)| {
             syntax(message.to_owned(), node.span.start.line(), node.span.start.col().saturating_add(1))
         }),
@@ -115,6 +117,10 @@ fn tree(text: &str) -> Result<Value, Problems> {
             second.span.start.col().saturating_add(1),
         )),
     }
+}
+
+fn is_nothing(node: &MarkedYaml<'_>) -> bool {
+    matches!(node.data, YamlData::Value(Scalar::Null)) && node.span.is_empty()
 }
 
 fn value<'y, 't>(

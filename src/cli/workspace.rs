@@ -41,7 +41,10 @@ impl Workspace {
         if self.registry.is_none() && self.policy.is_json() {
             return read(&self.policy);
         }
-        Ok(Document::of(self.policy()?, self.registry()?))
+        match (self.policy(), self.registry()) {
+            (Ok(policy), Ok(registry)) => Ok(Document::of(policy, registry)),
+            (policy, registry) => Err(policy.err().into_iter().chain(registry.err()).flatten().collect()),
+        }
     }
 
     /// The policy document.
@@ -86,18 +89,31 @@ impl Workspace {
         Ok((document, policy.map_err(|problems| self.failures(&problems))?))
     }
 
-    /// A failure for each problem, with file, line and column.
+    /// A failure for each problem, with file, line and column, in the order of the text.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
-        problems.iter().map(|problem| self.locate(Failure::of(problem), &problem.place)).collect()
+        let located = problems.iter().map(|problem| {
+            let source = self.source(&problem.place);
+            let position = source.position(&problem.place);
+            let order = (source.path != self.policy.path, position);
+            (order, Failure::of(problem, source.path.display(), position))
+        });
+        let mut located: Vec<_> = located.collect();
+        located.sort_by_key(|(order, _)| *order);
+        located.into_iter().map(|(_, failure)| failure).collect()
     }
 
     /// `failure` at a place of the document.
     pub fn locate(&self, failure: Failure, place: &Place) -> Failure {
-        let source = match (place.steps().first(), &self.registry) {
+        let source = self.source(place);
+        failure.at(source.path.display(), source.position(place), place)
+    }
+
+    /// The file that has a place of the document.
+    fn source(&self, place: &Place) -> &Source {
+        match (place.steps().first(), &self.registry) {
             (Some(Step::Key(key)), Some(registry)) if key == "tokens" => registry,
             _ => &self.policy,
-        };
-        failure.at(source.path.display(), source.position(place), place)
+        }
     }
 }
 
@@ -131,10 +147,9 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
 
 fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
     source.parse().map_err(|problems| {
-        let failures = problems.iter().map(|problem| {
-            let position = source.position(&problem.place);
-            Failure::of(problem).at(source.path.display(), position, &problem.place)
-        });
+        let failures = problems
+            .iter()
+            .map(|problem| Failure::of(problem, source.path.display(), source.position(&problem.place)));
         failures.collect()
     })
 }

@@ -10,6 +10,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use crate::engine::mapping::mappings;
 use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::secret::SecretDigest;
@@ -17,7 +18,11 @@ use crate::engine::time::{Span, Time};
 
 /// The policy document: what people write.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `version`, `name`, `permissions`, …"
+)]
 pub struct PolicyDocument {
     /// Version of the format.
     pub version: Version,
@@ -42,7 +47,7 @@ pub struct PolicyDocument {
 
 /// The registry: tokens with the digests of their secrets, written by the command line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `version` and `tokens`")]
 pub struct Registry {
     /// Version of the format.
     pub version: Version,
@@ -53,14 +58,18 @@ pub struct Registry {
 
 /// The bundle: policy document and registry with a revision; what ships.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `version`, `name`, `permissions`, …"
+)]
 pub struct Document {
     /// Version of the format.
     pub version: Version,
     /// Name of the policy.
     pub name: PolicyName,
     /// Number of this bundle; a later bundle has a higher one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "number")]
     pub revision: u64,
     /// When the bundle was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,7 +120,7 @@ impl Document {
 
 /// A role as written.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `inherits`, `permissions`, `deny`")]
 pub struct Role {
     /// What the role is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +138,11 @@ pub struct Role {
 
 /// A kind of token as written: its guard-rails.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `max_lifetime`, `require`, `roles`"
+)]
 pub struct Kind {
     /// Longest time from a secret's creation to its expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,7 +169,7 @@ pub enum RequiredField {
 
 /// A token as written.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `kind`, `roles`, `secrets`, …")]
 pub struct Token {
     /// Class of the token.
     pub kind: KindName,
@@ -182,7 +195,7 @@ pub struct Token {
 
 /// A secret as written: its digest and its life.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `id`, `sha256`, `expires_at`, …")]
 pub struct Secret {
     /// Id within the token.
     pub id: SecretId,
@@ -205,15 +218,17 @@ pub struct Secret {
     pub revoked_at: Option<Time>,
 }
 
+mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);
+
 /// The version of the format: 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "u64", into = "u64")]
+#[serde(try_from = "Number", into = "u64")]
 pub struct Version;
 
-impl TryFrom<u64> for Version {
+impl TryFrom<Number> for Version {
     type Error = String;
 
-    fn try_from(version: u64) -> Result<Self, String> {
+    fn try_from(Number(version): Number) -> Result<Self, String> {
         if version == FORMAT_VERSION {
             return Ok(Self);
         }
@@ -225,6 +240,33 @@ impl From<Version> for u64 {
     fn from(_: Version) -> Self {
         FORMAT_VERSION
     }
+}
+
+/// A whole number, 0 or more.
+struct Number(u64);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(NumberVisitor).map(Self)
+    }
+}
+
+struct NumberVisitor;
+
+impl Visitor<'_> for NumberVisitor {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<u64, E> {
+        Ok(number)
+    }
+}
+
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    deserializer.deserialize_u64(NumberVisitor)
 }
 
 /// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.
@@ -392,8 +434,20 @@ fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
+    let message =
+        if place.steps().contains(&Step::Key("secrets".to_owned())) { discreet(message) } else { message };
     let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
+}
+
+/// serde's message without the text that it quotes: where a secret's entry belongs that may be a secret.
+fn discreet(message: String) -> String {
+    let quoted =
+        message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
+    match quoted {
+        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
+        None => message,
+    }
 }
 
 const FORMAT_VERSION: u64 = 1;

@@ -12,6 +12,7 @@ pub mod explain;
 pub mod head;
 pub mod index;
 pub mod lint;
+mod mapping;
 pub mod name;
 pub mod path;
 pub mod pattern;

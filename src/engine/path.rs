@@ -113,7 +113,7 @@ impl fmt::Display for BadPath {
             Self::Semicolon => "a path has no `;`",
             Self::EncodedSlash => "a path has no encoded slash (`%2F`)",
             Self::EncodedPercent => "a path has no encoded percent sign (`%25`)",
-            Self::Control => "a path has no spaces raw and no control bytes at all",
+            Self::Control => "a path has no control bytes, and a space only as `%20`",
             Self::NonAscii => "bytes from 0x80 on must be percent-encoded",
             Self::BadEscape => "`%` must be followed by two hex digits",
             Self::NotUtf8 => "percent-encoded bytes must be UTF-8",

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::engine::path::{BadPath, canonical};
+use crate::engine::problem::shown;
 
 /// Methods and a path pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -204,6 +205,12 @@ fn literal(text: &str) -> Result<Box<str>, BadOperation> {
     if text.is_empty() {
         return Err(BadOperation::Path(BadPath::EmptySegment));
     }
+    if text.contains('?') {
+        return Err(BadOperation::Query);
+    }
+    if text.contains('#') {
+        return Err(BadOperation::Path(BadPath::Fragment));
+    }
     if text.contains('+') || text.contains("%2B") || text.contains("%2b") {
         return Err(BadOperation::Plus);
     }
@@ -252,6 +259,8 @@ pub enum BadOperation {
     Path(BadPath),
     /// `+` in a literal.
     Plus,
+    /// `?` in a literal.
+    Query,
     /// `**` elsewhere than in a `/**` at the end.
     InnerSubtree,
     /// Two variables in one segment.
@@ -270,15 +279,20 @@ impl BadOperation {
         match self {
             Self::Parts => "write methods, one space and a path, as in `GET,DELETE /v1/users/{id}`",
             Self::Method(_) => "write methods in upper case with commas between, or `*` for all",
-            Self::NotYet(_) => "this version reads methods and a path without it",
+            Self::NotYet(_) => {
+                "this version reads only methods and a path, as in `GET,DELETE /v1/users/{id}`"
+            }
             Self::Path(BadPath::NotAPath) => "begin the path with `/`",
-            Self::Path(BadPath::Control | BadPath::NonAscii) => "percent-encode the character, as in `%20`",
+            Self::Path(BadPath::EmptySegment) => "write one `/` between two segments",
+            Self::Path(BadPath::NonAscii) => "percent-encode the character: `ü` is `%C3%BC`",
+            Self::Path(BadPath::BadEscape) => "write a byte as in `%20`",
             Self::Path(_) => "no request with such a path is let through, so no pattern can have it",
             Self::Plus => "some servers read `+` as a space: use a variable for this segment",
-            Self::InnerSubtree => "`**` stands alone, as the last segment; `*` is any one segment",
+            Self::Query => "leave the query out: whoever may use a path may use it with any query",
+            Self::InnerSubtree => "end the path in `/**` for all below it; `*` is any one segment",
             Self::TwoVariables => "a segment has at most one variable, with literal text before or after it",
             Self::Braces => "a variable is `{name}` or `*`",
-            Self::VariableName(_) => "a variable's name has letters, digits and `_ - .`",
+            Self::VariableName(_) => "a variable has a name of letters, digits and `_ - .`, as in `{id}`",
             Self::TooManySegments(_) => "end the pattern in `/**` instead",
         }
     }
@@ -288,15 +302,16 @@ impl fmt::Display for BadOperation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Parts => f.write_str("it is not methods, a space and a path"),
-            Self::Method(name) => write!(f, "`{}` is not a method", name.escape_default()),
+            Self::Method(name) => write!(f, "`{}` is not a method", shown(name)),
             Self::NotYet(what) => write!(f, "{what} is not supported yet"),
             Self::Path(rule) => rule.fmt(f),
             Self::Plus => f.write_str("a literal segment has no `+`"),
-            Self::InnerSubtree => f.write_str("`**` is elsewhere than at the end"),
+            Self::Query => f.write_str("a pattern has no query (`?`)"),
+            Self::InnerSubtree => f.write_str("`**` stands elsewhere than in a `/**` at the end"),
             Self::TwoVariables => f.write_str("two variables are in one segment"),
             Self::Braces => f.write_str("braces do not pair"),
             Self::VariableName(name) => {
-                write!(f, "`{}` is not a variable's name", name.escape_default())
+                write!(f, "`{{{}}}` is not a variable", shown(name))
             }
             Self::TooManySegments(count) => {
                 write!(f, "{count} segments are more than the {MAX_SEGMENTS} allowed")

@@ -212,8 +212,9 @@ impl fmt::Display for Fault {
             Self::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),
             Self::Shape(message) => f.write_str(message),
             Self::Operation { operation, error } => {
-                let shown: String = operation.chars().take(120).collect();
-                write!(f, "`{}` is not an operation: {error}", shown.escape_default())
+                let begin: String = operation.chars().take(MAX_SHOWN).collect();
+                let more = if begin.len() < operation.len() { "…" } else { "" };
+                write!(f, "`{}{more}` is not an operation: {error}", shown(&begin))
             }
             Self::UnknownPermission { user, permission } => {
                 write!(f, "{user} names permission `{permission}`, which is not defined")
@@ -226,11 +227,7 @@ impl fmt::Display for Fault {
             }
             Self::InheritanceCycle { chain } => cycle(f, chain),
             Self::RoleNotAllowed { token, role, kind, allowed } => {
-                write!(
-                    f,
-                    "token `{token}` holds role `{role}`, but kind `{kind}` allows only {}",
-                    list(allowed)
-                )
+                write!(f, "token `{token}` holds role `{role}`, but kind `{kind}` allows {}", list(allowed))
             }
             Self::MissingField { token, kind, field } => {
                 write!(f, "token `{token}` has no `{field}`, which kind `{kind}` requires")
@@ -277,5 +274,17 @@ fn list(names: &[RoleName]) -> String {
     if names.is_empty() {
         return "no role".to_owned();
     }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    format!("only {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
 }
+
+/// A user's text as it is quoted in a message: as written, but for what a terminal or a log would not show.
+pub(crate) fn shown(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\\' | '"' | '\'' => c.to_string(),
+        _ => c.escape_debug().to_string(),
+    };
+    text.chars().map(escape).collect()
+}
+
+/// Most characters of an operation that a message quotes.
+const MAX_SHOWN: usize = 120;

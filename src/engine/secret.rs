@@ -85,7 +85,7 @@ impl Visitor<'_> for DigestVisitor {
     type Value = SecretDigest;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("64 hex digits")
+        f.write_str("64 hex digits in quotes")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SecretDigest, E> {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::document::{self, Document};
 use crate::engine::head::same_header;
+use crate::engine::mapping::mappings;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::structure;
@@ -46,7 +47,7 @@ impl Gateway {
 
 /// The plugin configuration as written.
 #[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `bundle`, `audit`, …")]
 pub struct PluginConfiguration {
     /// The bundle.
     pub bundle: Document,
@@ -60,6 +61,8 @@ pub struct PluginConfiguration {
     #[serde(default)]
     pub audit: Audit,
 }
+
+mappings!(PluginConfiguration, IdentityHeaders, Audit);
 
 /// How the filter acts on decisions.
 #[derive(Debug, Default)]
@@ -97,7 +100,7 @@ impl Settings {
 
 /// Names of the headers that tell the upstream who calls.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `token`, `identity`")]
 pub struct IdentityHeaders {
     /// Header with the token's id.
     pub token: String,
@@ -120,7 +123,7 @@ impl IdentityHeaders {
 
 /// Where audit events go.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `sinks`, `level`")]
 pub struct Audit {
     /// The sinks; none turns auditing off.
     pub sinks: Vec<Sink>,

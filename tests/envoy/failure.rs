@@ -8,7 +8,7 @@ use tokenward::engine::settings::Gateway;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, start};
-use crate::{echo, http};
+use crate::{documents, echo, http};
 
 #[test]
 fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
@@ -16,7 +16,16 @@ fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
     cycle["roles"]["reader"]["inherits"] = json!(["writer"]);
     let mut unknown_key = bundle();
     unknown_key["tokens"]["reader"]["sope"] = json!([]);
-    for configuration in [
+    let bad_documents = [
+        "bad-digest-is-not-shown",
+        "operation-with-a-double-slash-before-a-subtree",
+        "roles-that-inherit-in-a-circle",
+        "token-without-what-its-kind-requires",
+        "unknown-key-in-a-role",
+    ];
+    let bad_documents =
+        bad_documents.map(|name| documents::configuration(&Path::new(documents::ROOT).join(name)).unwrap());
+    let bad_settings = [
         String::new(),
         "{".to_owned(),
         "{}".to_owned(),
@@ -24,7 +33,8 @@ fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
         json!({ "bundle": unknown_key }).to_string(),
         json!({ "bundle": bundle(), "mod": "enforce" }).to_string(),
         json!({ "bundle": bundle(), "identity_headers": { "token": "Host" } }).to_string(),
-    ] {
+    ];
+    for configuration in bad_settings.into_iter().chain(bad_documents) {
         let listener = envoy::listener("main", &[envoy::filter(&configuration)]);
         let Err(log) = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1) else {
             panic!("Envoy started with {configuration}");

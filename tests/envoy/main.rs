@@ -4,6 +4,8 @@
 
 #[path = "../support/corpus.rs"]
 mod corpus;
+#[path = "../support/documents.rs"]
+mod documents;
 #[path = "../support/echo.rs"]
 mod echo;
 #[path = "../support/envoy.rs"]

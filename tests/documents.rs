@@ -1,0 +1,144 @@
+//! What is said of bad documents: the same by `lint`, by `build` and by the filter that Envoy configures.
+//!
+//! Each folder below `tests/documents` has a policy, perhaps a registry, and `expected`: what `lint` says.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tokenward::engine::problem::Problem;
+use tokenward::engine::settings::Gateway;
+
+#[path = "support/documents.rs"]
+mod documents;
+
+#[test]
+fn lint_says_what_is_wrong_and_where() {
+    for folder in documents::folders() {
+        let output = tokenward("lint", &folder);
+        assert_eq!(text(&output.stderr), expected(&folder), "{}", folder.display());
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""), "{}", folder.display());
+    }
+}
+
+#[test]
+fn build_says_the_same_and_builds_nothing() {
+    for folder in documents::folders() {
+        let output = tokenward("build", &folder);
+        assert_eq!(text(&output.stderr), expected(&folder), "{}", folder.display());
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{}", folder.display());
+    }
+}
+
+#[test]
+fn the_filter_says_the_same_of_the_same_document_as_json() {
+    let differing = documents::folders().into_iter().filter(|folder| {
+        let Some(configuration) = documents::configuration(folder) else { return true };
+        let Err(problems) = Gateway::configure(configuration.as_bytes()) else { return true };
+        let mut said: Vec<Said> = problems.iter().map(Said::of).collect();
+        let mut expected = said_by_lint(&expected(folder));
+        // lint goes by the text, the filter by the format.
+        said.sort();
+        expected.sort();
+        said != expected
+    });
+    let differing: Vec<String> = differing.map(|folder| name(&folder)).collect();
+    assert_eq!(differing, NOT_IN_JSON);
+}
+
+#[test]
+fn no_message_has_a_rust_name_or_a_secret_in_it() {
+    for folder in documents::folders() {
+        let expected = expected(&folder);
+        for word in ["struct ", "enum ", "u64", "i64", "Option", "PastedInPlaceOfItsDigest"] {
+            assert!(!expected.contains(word), "{}: `{word}`", folder.display());
+        }
+    }
+}
+
+#[test]
+fn more_roles_than_the_engine_takes_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let roles: String = (0..=1_000).map(|number| format!("  role-{number}: {{}}\n")).collect();
+    let path = folder.path().join("policy.yaml");
+    std::fs::write(&path, format!("version: 1\nname: bad\nroles:\n{roles}")).unwrap();
+    let expected = format!(
+        "error: 1001 roles are more than the 1000 allowed\n  --> {}:3:1 (roles)\n\
+         hint: split the policy, or merge what is alike\n",
+        path.display()
+    );
+    assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
+}
+
+/// What is said of one problem.
+#[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
+struct Said {
+    message: String,
+    place: String,
+    hint: Option<String>,
+}
+
+impl Said {
+    fn of(Problem { place, fault }: &Problem) -> Self {
+        Self { message: fault.to_string(), place: place.to_string(), hint: fault.hint() }
+    }
+}
+
+/// What lint says, without files and lines.
+fn said_by_lint(stderr: &str) -> Vec<Said> {
+    let mut said: Vec<Said> = Vec::new();
+    for line in stderr.lines() {
+        if let Some(message) = line.strip_prefix("error: ") {
+            said.push(Said { message: message.to_owned(), place: String::new(), hint: None });
+            continue;
+        }
+        let last = said.last_mut().unwrap();
+        if let Some(place) = line.strip_prefix("  --> ") {
+            // What is wrong with a document as a whole is wrong with the configuration's bundle.
+            let place = place.split_once(" (").and_then(|(_, place)| place.strip_suffix(')'));
+            last.place = place.unwrap_or("bundle").to_owned();
+        } else {
+            last.hint = Some(line.strip_prefix("hint: ").unwrap().to_owned());
+        }
+    }
+    said
+}
+
+fn tokenward(command: &str, folder: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tokenward")).arg(command).arg(folder).output().unwrap()
+}
+
+fn expected(folder: &Path) -> String {
+    let path = folder.join("expected");
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn name(folder: &Path) -> String {
+    folder.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// Folders whose problem a bundle cannot have or does not have in the same words: broken YAML, and what is
+/// wrong with a policy or a registry as a file of its own.
+const NOT_IN_JSON: [&str; 17] = [
+    "list-where-the-policy-belongs",
+    "list-where-the-registry-belongs",
+    "missing-version-of-the-registry",
+    "unknown-key-in-the-policy",
+    "unsupported-version-of-the-registry",
+    "wrong-shape-in-both-files",
+    "yaml-nested-too-deeply",
+    "yaml-syntax",
+    "yaml-with-a-key-that-is-no-text",
+    "yaml-with-a-repeated-key",
+    "yaml-with-a-repeated-role",
+    "yaml-with-a-second-document",
+    "yaml-with-a-tab",
+    "yaml-with-a-tag",
+    "yaml-with-an-empty-registry",
+    "yaml-with-an-unknown-alias",
+    "yaml-with-nothing-in-it",
+];
