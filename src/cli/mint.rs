@@ -15,7 +15,7 @@ use crate::cli::{Exit, Format, clock, files, output, registry};
 use crate::engine::document::{self, Document, Registry, TokenPrefix};
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::policy::Policy;
-use crate::engine::problem::{Problem, Problems};
+use crate::engine::problem::{Fault, Problem, Problems};
 use crate::engine::secret::{RANDOM_CHARACTERS, SecretDigest};
 use crate::engine::time::{Span, Time};
 
@@ -55,6 +55,10 @@ impl Mint {
 
         let known = registry.tokens.get(&self.token);
         let kind = self.kind_of(known)?;
+        if policy.kinds.get(&kind).is_none() {
+            let fault = Fault::UnknownKind { token: self.token, kind };
+            return Err(Failure { hint: fault.hint(), ..Failure::new(fault.to_string()) }.into());
+        }
         let now = clock::now();
         let limit = policy.kinds.get(&kind).and_then(|kind| kind.max_lifetime);
         let Some(lifetime) = self.expires_in.or(limit) else {
@@ -68,7 +72,7 @@ impl Mint {
         let secret = secret(known, &clear, now, now.plus(lifetime))?;
         let (id, expires_at) = (secret.id.clone(), secret.expires_at);
         let edited = match known {
-            Some(known) => registry::with_secret(text, known, &self.token, &secret)?,
+            Some(_) => registry::with_secret(text, &registry, &self.token, &secret)?,
             None => registry::with_token(text, &registry, &self.token, &self.token_of(kind, secret))?,
         };
         check(policy, &edited)?;

@@ -1,0 +1,237 @@
+//! The command line: transcripts in `tests/cli`, and below what a transcript cannot show.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use tempfile::TempDir;
+use tokenward::cli::workspace::Workspace;
+use tokenward::engine::case::{Judged, Outcome, Prepared};
+use tokenward::engine::policy::Policy;
+use tokenward::engine::reason::Reason;
+use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::settings::Settings;
+
+#[test]
+fn commands_do_what_the_transcripts_say() {
+    trycmd::TestCases::new().case("tests/cli/*.trycmd").case("tests/cli/*.toml");
+}
+
+#[test]
+fn mint_leaves_every_byte_that_was_there_whatever_the_style() {
+    let styles = [
+        ("version: 1\n", "ci"),
+        ("version: 1", "ci"),
+        ("version: 1\n...\n", "ci"),
+        ("---\nversion: 1\ntokens:\n  a:\n    kind: tool\n...\n", "ci"),
+        ("tokens:\n  a:\n    kind: tool\n\n# the version\nversion: 1\n", "ci"),
+        ("version: 1\r\ntokens:\r\n  a: # one\r\n    kind: tool\r\n\r\n# end\r\n", "ci"),
+        ("version: 1\ntokens:\n    a:\n        kind: tool\n\n\n", "ci"),
+        ("version: 1\ntokens:\n  a: { kind: tool } # one\n  # two\n", "ci"),
+        ("version: 1\ntokens: { a: { kind: tool, purpose: \"ü\" } } # one\n", "ci"),
+        ("{\n  \"version\": 1,\n  \"tokens\": {}\n}\n", "ci"),
+        ("{\"version\": 1}\n", "ci"),
+        (
+            "version: 1\ntokens:\n  a:\n    kind: tool\n    purpose: |\n      text\n      # no comment\n# one\n",
+            "ci",
+        ),
+        ("version: 1\ntokens:\n  a:\n    kind: tool\n    purpose: >-\n      text\n\n      text\n\n", "ci"),
+        ("version: 1\ntokens:\n  a:\n    kind: tool\n    purpose: \"text\n      text\"\n", "ci"),
+        ("version: 1\ntokens:\n  ci:\n    kind: tool\n  # one\n  a:\n    kind: tool\n", "ci"),
+        ("version: 1\ntokens:\n  a: {kind: tool}\n  ci: {kind: tool, secrets: []}\n", "ci"),
+        ("version: 1\ntokens:\n  ci:\n    secrets: [SECRET]\n    kind: tool\n", "ci"),
+        ("version: 1\ntokens:\n  ci:\n    secrets: [\n      SECRET, # one\n    ]\n    kind: tool\n", "ci"),
+        ("version: 1\ntokens:\n  ci:\n    secrets:\n    - SECRET # one\n    # two\n    kind: tool\n", "ci"),
+        ("version: 1\ntokens:\n  ci:\n    secrets:\n      -\n        SECRET\n    kind: tool\n", "ci"),
+    ];
+    let known = SecretDigest::of(b"known").to_hex();
+    for (style, token) in styles {
+        let before = style.replace("SECRET", &format!("{{ id: one, sha256: \"{known}\" }}"));
+        let folder = folder(&before);
+        let kind: &[&str] = if style.contains("  ci:") { &[] } else { &["--kind", "tool"] };
+        let secret =
+            minted(&run(folder.path(), &[&["mint", ".", token, "--expires-in", "1h"], kind].concat()));
+        let after = registry(folder.path());
+        assert!(is_insertion(&before, &after), "{before}\n{after}");
+        let lines = |text: &str| text.lines().filter(|line| line.contains('#')).count();
+        assert_eq!(lines(&before), lines(&after), "{after}");
+        assert_eq!(before.contains("\r\n"), after.lines().count() == after.matches("\r\n").count());
+        assert!(is_known(folder.path(), &secret), "{after}");
+    }
+}
+
+#[test]
+fn an_empty_list_or_mapping_makes_room_for_the_first() {
+    for (before, kind) in [
+        ("# one\nversion: 1\ntokens: {}   # two\n# three\n", ["--kind", "tool"].as_slice()),
+        ("tokens: {\n  }\nversion: 1\n", &["--kind", "tool"]),
+        ("version: 1\ntokens:\n  ci:\n    secrets: [ ] # one\n    kind: tool\n", &[]),
+    ] {
+        let folder = folder(before);
+        let secret =
+            minted(&run(folder.path(), &[&["mint", ".", "ci", "--expires-in", "1h"], kind].concat()));
+        let after = registry(folder.path());
+        let left: String =
+            before.replace("{\n  }", "{}").replace("[ ]", "[]").replace("{}", "").replace("[]", "");
+        for line in left.lines().map(str::trim) {
+            assert!(after.lines().any(|kept| squeeze(kept) == squeeze(line)), "{line}\n{after}");
+        }
+        assert!(is_known(folder.path(), &secret), "{after}");
+    }
+}
+
+#[test]
+fn a_registry_that_cannot_be_edited_is_refused_and_left_alone() {
+    for before in [
+        "version: 1\ntokens:\n",
+        "version: 1\ntokens:\n  b: &b\n    kind: tool\n  c: *b\n",
+        "version: 1\ntokens:\n  ci:\n    kind: tool\n    secrets:\n",
+    ] {
+        let folder = folder(before);
+        let output = run(folder.path(), &["mint", ".", "cd", "--kind", "tool", "--expires-in", "1h"]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{before}");
+        assert!(text(&output.stderr).starts_with("error: "));
+        assert_eq!(registry(folder.path()), before);
+    }
+}
+
+#[test]
+fn a_minted_secret_is_shown_once_and_kept_nowhere() {
+    let folder = folder("version: 1\n");
+    let output = run(folder.path(), &["mint", ".", "ci", "--kind", "tool", "--expires-in", "1h"]);
+    let secret = minted(&output);
+    assert_eq!(text(&output.stdout), format!("{secret}\n"));
+    assert!(!text(&output.stderr).contains(&secret));
+    let digest = SecretDigest::of(secret.as_bytes()).to_hex();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains(&secret));
+    }
+    assert!(registry(folder.path()).contains(&digest));
+
+    let mut hash =
+        command(folder.path(), &["hash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut hash.stdin.take().unwrap(), secret.as_bytes()).unwrap();
+    assert_eq!(text(&hash.wait_with_output().unwrap().stdout), format!("{digest}\n"));
+}
+
+#[test]
+fn a_minted_secret_is_permitted_what_its_role_permits() {
+    let folder = folder("version: 1\n");
+    let mint = ["mint", ".", "ci", "--kind", "tool", "--role", "any", "--expires-in", "1h"];
+    let judged = judge(folder.path(), &minted(&run(folder.path(), &mint)));
+    assert_eq!((judged.decision, judged.reason), (Outcome::Permit, Reason::Permitted));
+}
+
+#[test]
+fn a_registry_keeps_its_permissions_and_a_new_one_is_its_owners() {
+    let mode =
+        |folder: &Path| std::fs::metadata(folder.join("tokens.yaml")).unwrap().permissions().mode() & 0o7777;
+    let mint = ["mint", ".", "ci", "--kind", "tool", "--expires-in", "1h"];
+    for kept in [0o644, 0o640, 0o600] {
+        let folder = folder("version: 1\n");
+        let path = folder.path().join("tokens.yaml");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(kept)).unwrap();
+        minted(&run(folder.path(), &mint));
+        assert_eq!(mode(folder.path()), kept);
+    }
+    let folder = folder("");
+    std::fs::remove_file(folder.path().join("tokens.yaml")).unwrap();
+    let secret = minted(&run(folder.path(), &mint));
+    assert_eq!(mode(folder.path()), 0o600);
+    assert!(is_known(folder.path(), &secret));
+}
+
+#[test]
+fn what_goes_to_a_pipe_has_no_escape_bytes() {
+    let output = run(Path::new("."), &["lint", "tests/documents/two-problems"]);
+    assert!(output.stderr.starts_with(b"error: ") && !output.stderr.contains(&b'\x1b'));
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color")] {
+        let mut command = command(Path::new("."), &["lint", "tests/documents/two-problems"]);
+        assert_eq!(command.env(name, value).output().unwrap().stderr, output.stderr);
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_failure() {
+    for arguments in
+        [&["build", "policies/acme"][..], &["--help"], &["explain", "policies/acme", "GET", "/healthz"]]
+    {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output =
+            command(Path::new("."), arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+/// A policy's folder with this registry.
+fn folder(registry: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "version: 1\nname: small\npublic:\n  - GET /healthz\nkinds:\n  tool: {}\n\
+                  permissions:\n  all:\n    - \"* /**\"\nroles:\n  any: { permissions: [all] }\n";
+    std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    std::fs::write(folder.path().join("tokens.yaml"), registry).unwrap();
+    folder
+}
+
+fn registry(folder: &Path) -> String {
+    std::fs::read_to_string(folder.join("tokens.yaml")).unwrap()
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+/// The secret that `mint` printed.
+fn minted(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    text(&output.stdout).trim_end().to_owned()
+}
+
+/// Whether the folder's policy knows the secret: its token has no role, but is no stranger.
+fn is_known(folder: &Path, secret: &str) -> bool {
+    judge(folder, secret).reason == Reason::InsufficientScope
+}
+
+/// What the folder's policy decides about a request with the secret when that was minted.
+fn judge(folder: &Path, secret: &str) -> Judged {
+    let (document, _) =
+        Workspace::open(folder).unwrap().compile().unwrap_or_else(|failures| panic!("{failures:?}"));
+    let created =
+        document.tokens.iter().flat_map(|(_, token)| &token.secrets).filter_map(|secret| secret.created_at);
+    let at = created.max().unwrap();
+    let policy = Policy::compile(document).unwrap();
+    let headers = [(":method", "GET"), (":path", "/users/7"), (":authority", "gateway.test")];
+    let bearer = format!("Bearer {secret}");
+    let headers = headers.into_iter().chain([("authorization", bearer.as_str())]);
+    let request = Prepared {
+        headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        at,
+        source: "127.0.0.1".to_owned(),
+    };
+    request.judge(&policy, &Settings::default(), &mut ())
+}
+
+/// Whether `longer` is `text` with something put in at one place.
+fn is_insertion(text: &str, longer: &str) -> bool {
+    let same = |(one, other): &(u8, u8)| one == other;
+    let before = text.bytes().zip(longer.bytes()).take_while(same).count();
+    let after = text.bytes().rev().zip(longer.bytes().rev()).take_while(same).count();
+    before.saturating_add(after) >= text.len()
+}
+
+fn squeeze(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
