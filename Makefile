@@ -19,23 +19,23 @@ help: ## Show this list
 build: $(CLI) $(WASM) ## Build target/release/tokenward and dist/tokenward.wasm
 
 demo: build envoy ## See a real Envoy enforce policies/acme, then stop
-	@cargo run --quiet --release --example demo
+	@cargo run --quiet --example demo
 
 run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
-	@cargo run --quiet --release --example demo -- --serve
+	@cargo run --quiet --example demo -- --serve
 
 test: lint build envoy ## Everything that CI runs
-	cargo test --release --quiet
+	cargo test --quiet
 
 e2e: build envoy ## The corpus and the failure cases through the module in a real Envoy
-	cargo test --release --test envoy
+	cargo test --test envoy
 
 lint: .tools/cargo ## Formatting, lints of both targets, purity of the engine, docs
 	cargo fmt --check
-	cargo clippy --release --all-targets --quiet -- -D warnings
+	cargo clippy --all-targets --quiet -- -D warnings
 	@tools/wasm clippy
 	@tools/purity
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --no-deps --document-private-items --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 
 fmt: ## Format the code
 	cargo fmt

@@ -1,6 +1,63 @@
-//! tokenward.
+//! tokenward: role policies for API tokens, enforced inside Envoy and Istio.
+//!
+//! A **bundle** is compiled once into a **policy**; for each request head the policy gives a **decision**;
+//! the filter turns the decision into a **verdict** and an **audit event**.
+//!
+//! ```text
+//!           once per configuration                       once per request
+//!  bytes ──Gateway::configure──▶ Document ──Policy::compile──▶ Policy
+//!                                (as written)   (indexed)        │
+//!                                                                ▼
+//!  host headers ─▶ RequestHead ─▶ Credential ─▶ SecretDigest ─▶ Decision ─▶ Verdict ─▶ host
+//!                  (canonical path)                             (PDP)   │   (PEP)
+//!                                                                       └─▶ AuditEvent ─▶ host's log
+//! ```
+//!
+//! | word | meaning |
+//! | --- | --- |
+//! | token | an identity for a machine or person, with a stable id: kind, roles, scope |
+//! | secret | one credential string of a token; only its SHA-256 is ever stored |
+//! | operation | methods and a path pattern |
+//! | permission | a named set of operations |
+//! | role | a set of permissions, with `inherits` and `deny` |
+//! | kind | a class of tokens with guard-rails |
+//! | scope | the subset of its roles' permissions that a token is narrowed to |
+//! | bundle | policy document, registry of tokens and a revision: what ships |
+//! | decision | permit or deny, with a reason |
+//! | verdict | forward, or reply |
+//!
+//! ```
+//! use tokenward::engine::document::from_json;
+//! use tokenward::engine::head::RequestHead;
+//! use tokenward::engine::policy::Policy;
+//! use tokenward::engine::reason::Reason;
+//! use tokenward::engine::settings::Settings;
+//! use tokenward::engine::time::Time;
+//!
+//! let bundle = br#"{
+//!     "version": 1, "name": "shop",
+//!     "permissions": { "orders:read": ["GET /v1/orders/**"] },
+//!     "roles": { "viewer": { "permissions": ["orders:read"] } },
+//!     "kinds": { "service": {} },
+//!     "tokens": { "window": { "kind": "service", "roles": ["viewer"], "secrets": [
+//!         { "id": "1", "sha256": "3146e3a7bf7741e46266828bc41cc9a1d396b28a5c9c3ab679d14501e772cc65" }
+//!     ]}}
+//! }"#;
+//! let policy = Policy::compile(from_json(bundle)?)?;
+//!
+//! let headers: [(&[u8], &[u8]); 3] = [
+//!     (b":method", b"GET"),
+//!     (b":path", b"/v1/orders/7?page=2"),
+//!     (b"authorization", b"Bearer an-old-secret-of-ours"),
+//! ];
+//! let head = RequestHead::read(headers.into_iter(), &Settings::default());
+//! assert_eq!(policy.decide(&head, Time::from_millis(0)).reason(), Reason::Permitted);
+//! # Ok::<(), tokenward::engine::problem::Problems>(())
+//! ```
+
+pub mod engine;
+
 #[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
-pub mod engine;
 #[cfg(target_arch = "wasm32")]
 mod filter;
