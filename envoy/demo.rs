@@ -5,7 +5,8 @@
 //! request was answered as expected. `--serve` (`make run`) goes on serving.
 #![expect(clippy::print_stdout, reason = "it prints for people")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the harness of the tests, and its way to fail")]
-#![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the same")]
+#![expect(clippy::indexing_slicing, clippy::string_slice, reason = "the same")]
+#![expect(clippy::arithmetic_side_effects, clippy::disallowed_methods, reason = "the same")]
 
 use std::collections::BTreeMap;
 use std::fs;

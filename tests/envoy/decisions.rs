@@ -86,11 +86,11 @@ fn shift_times(value: &mut Value, shift: i64) {
     match value {
         Value::Object(entries) => {
             for (key, entry) in entries {
-                match entry {
-                    Value::String(text) if key.ends_with("_at") || key == "not_before" => {
-                        *text = text.parse::<Time>().unwrap().shifted(shift).to_string();
-                    }
-                    _ => shift_times(entry, shift),
+                if key.ends_with("_at") || key == "not_before" {
+                    let time: Time = entry.as_str().unwrap().parse().unwrap();
+                    *entry = json!(time.shifted(shift).to_string());
+                } else {
+                    shift_times(entry, shift);
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! The module in a real Envoy.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a test tells how many cases it ran")]
+#![expect(clippy::disallowed_methods, reason = "a test runs where there is a clock")]
 
 #[path = "../support/corpus.rs"]
 mod corpus;
@@ -9,6 +11,7 @@ mod documents;
 #[path = "../support/echo.rs"]
 mod echo;
 #[path = "../support/envoy.rs"]
+#[expect(dead_code, reason = "the benchmark uses the rest")]
 mod envoy;
 #[path = "../support/http.rs"]
 mod http;

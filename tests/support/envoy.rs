@@ -109,12 +109,6 @@ impl Envoy {
         Client::connect(self.admin).get(path, None).body
     }
 
-    /// A counter or gauge.
-    pub(crate) fn stat(&self, name: &str) -> u64 {
-        let text = self.admin(&format!("/stats?filter=^{}$", name.replace('.', "\\.")));
-        text.trim().rsplit(": ").next().unwrap().parse().unwrap_or(0)
-    }
-
     /// Everything that Envoy logged so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap()).into_owned()
@@ -155,7 +149,7 @@ impl Envoy {
         }
     }
 
-    /// Resident memory and CPU time of the process are under this id in /proc.
+    /// The process's id: its CPU time and memory are under it in /proc.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
