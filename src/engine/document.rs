@@ -4,17 +4,19 @@
 //! repeated keys refused. What the data *means* is `Policy::compile`'s business.
 
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde::ser::Serializer;
+use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
+pub use crate::engine::document::entries::Entries;
+pub use crate::engine::document::read::{from_json, from_tree};
 use crate::engine::mapping::mappings;
 use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
-use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::{Span, Time};
+
+mod entries;
+mod read;
 
 /// The policy document: what people write.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -301,152 +303,6 @@ impl TryFrom<String> for TokenPrefix {
 impl From<TokenPrefix> for String {
     fn from(prefix: TokenPrefix) -> Self {
         prefix.0
-    }
-}
-
-/// A mapping in the order it was written, each key once.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entries<K, V>(pub Vec<(K, V)>);
-
-impl<K, V> Entries<K, V> {
-    /// Whether there is no entry.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Number of entries.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The entries in the order they were written.
-    pub fn iter(&self) -> std::slice::Iter<'_, (K, V)> {
-        self.0.iter()
-    }
-}
-
-impl<K: PartialEq, V> Entries<K, V> {
-    /// The value of `key`.
-    pub fn get(&self, key: &K) -> Option<&V> {
-        self.0.iter().find(|(known, _)| known == key).map(|(_, value)| value)
-    }
-}
-
-impl<K, V> Default for Entries<K, V> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<K: Serialize, V: Serialize> Serialize for Entries<K, V> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
-    }
-}
-
-impl<'de, K, V> Deserialize<'de> for Entries<K, V>
-where
-    K: Deserialize<'de> + Ord + fmt::Display,
-    V: Deserialize<'de>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(EntriesVisitor(PhantomData))
-    }
-}
-
-struct EntriesVisitor<K, V>(PhantomData<(K, V)>);
-
-impl<'de, K, V> Visitor<'de> for EntriesVisitor<K, V>
-where
-    K: Deserialize<'de> + Ord + fmt::Display,
-    V: Deserialize<'de>,
-{
-    type Value = Entries<K, V>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = access.next_entry()? {
-            entries.push(entry);
-        }
-        match repeated(&entries) {
-            // serde_json would keep the last of two: two readings of one document.
-            Some(key) => Err(A::Error::custom(format_args!("key `{key}` is there twice"))),
-            None => Ok(Entries(entries)),
-        }
-    }
-}
-
-fn repeated<K: Ord, V>(entries: &[(K, V)]) -> Option<&K> {
-    let mut keys: Vec<&K> = entries.iter().map(|(key, _)| key).collect();
-    keys.sort_unstable();
-    keys.windows(2).find_map(|pair| match pair {
-        [one, other] if one == other => Some(*one),
-        _ => None,
-    })
-}
-
-/// Reads a value from JSON text.
-///
-/// # Errors
-/// The first thing that is wrong with the text or its shape, with its place.
-pub fn from_json<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Problems> {
-    // Tracking the place costs: only a text that cannot be read is read a second time for it.
-    serde_json::from_slice(json).or_else(|error| {
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let _: T = with_place(&mut deserializer)?;
-        Err(json_problem(Place::default(), &error))
-    })
-}
-
-/// Reads a value from a tree that a reader of another format made.
-///
-/// # Errors
-/// The first thing that is wrong with the tree's shape, with its place.
-pub fn from_tree<'de, T: Deserialize<'de>>(tree: &'de serde_json::Value) -> Result<T, Problems> {
-    with_place(tree)
-}
-
-fn with_place<'de, T, D>(deserializer: D) -> Result<T, Problems>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de, Error = serde_json::Error>,
-{
-    serde_path_to_error::deserialize(deserializer).map_err(|error| {
-        let place = error.path().iter().filter_map(step).collect();
-        json_problem(place, error.inner())
-    })
-}
-
-fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
-    match segment {
-        serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
-        serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
-        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
-    }
-}
-
-/// The problem behind serde_json's error; a wrong shape reads the same whatever text it came from.
-fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
-    let (line, column) = (error.line(), error.column());
-    let text = error.to_string();
-    let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
-    let message =
-        if place.steps().contains(&Step::Key("secrets".to_owned())) { discreet(message) } else { message };
-    let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
-    Problem { place, fault }.into()
-}
-
-/// serde's message without the text that it quotes: where a secret's entry belongs that may be a secret.
-fn discreet(message: String) -> String {
-    let quoted =
-        message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
-    match quoted {
-        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
-        None => message,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The policy: a bundle compiled into what decisions are looked up in.
 //!
-//! A `Policy` can only come from [`compile`](crate::engine::compile) or be the policy that denies all:
+//! A `Policy` can only come from [`Policy::compile`] or be the policy that denies all:
 //! there is no half-checked one. It holds digests, never secrets.
 
 use std::collections::HashMap;

@@ -131,18 +131,21 @@ const ON_HEADERS: &str =
 
 /// The filter with a bundle of so many tokens and operations.
 fn tokenward(tokens: usize, operations: usize, sinks: &[&str]) -> Vec<Value> {
-    let name = |kind: &str, index: usize| format!("{kind}-{index}");
-    let permissions =
-        entries(operations, |index| (name("permission", index), json!([format!("GET {}**", prefix(index))])));
-    let roles = entries(operations, |index| {
-        (name("role", index), json!({ "permissions": [name("permission", index)] }))
+    // A policy has no more roles than that: beyond it a permission lists several operations.
+    let groups = operations.min(1_000);
+    let name = |kind: &str, group: usize| format!("{kind}-{group}");
+    let permissions = entries(groups, |group| {
+        let operations = (group..operations).step_by(groups).map(|index| format!("GET {}**", prefix(index)));
+        (name("permission", group), operations.collect())
     });
+    let roles =
+        entries(groups, |group| (name("role", group), json!({ "permissions": [name("permission", group)] })));
     let tokens = entries(tokens, |index| {
         let digest = SecretDigest::of(secret(index).as_bytes()).to_hex();
         let secrets = json!([{ "id": "1", "sha256": digest }]);
         (
             client(index),
-            json!({ "kind": "service", "roles": [name("role", index % operations)], "secrets": secrets }),
+            json!({ "kind": "service", "roles": [name("role", index % groups)], "secrets": secrets }),
         )
     });
     let bundle = json!({

@@ -1,0 +1,66 @@
+//! Text or a tree into data: where that fails, the place and a message that is the same for both.
+
+use serde::de::{Deserialize, Deserializer};
+
+use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+
+/// Reads a value from JSON text.
+///
+/// # Errors
+/// The first thing that is wrong with the text or its shape, with its place.
+pub fn from_json<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Problems> {
+    // Tracking the place costs: only a text that cannot be read is read a second time for it.
+    serde_json::from_slice(json).or_else(|error| {
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let _: T = with_place(&mut deserializer)?;
+        Err(json_problem(Place::default(), &error))
+    })
+}
+
+/// Reads a value from a tree that a reader of another format made.
+///
+/// # Errors
+/// The first thing that is wrong with the tree's shape, with its place.
+pub fn from_tree<'de, T: Deserialize<'de>>(tree: &'de serde_json::Value) -> Result<T, Problems> {
+    with_place(tree)
+}
+
+fn with_place<'de, T, D>(deserializer: D) -> Result<T, Problems>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let place = error.path().iter().filter_map(step).collect();
+        json_problem(place, error.inner())
+    })
+}
+
+fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
+    match segment {
+        serde_path_to_error::Segment::Seq { index } => Some(Step::Index(*index)),
+        serde_path_to_error::Segment::Map { key } => Some(Step::Key(key.clone())),
+        serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => None,
+    }
+}
+
+/// The problem behind serde_json's error; a wrong shape reads the same whatever text it came from.
+fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
+    let (line, column) = (error.line(), error.column());
+    let text = error.to_string();
+    let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
+    let message =
+        if place.steps().contains(&Step::Key("secrets".to_owned())) { discreet(message) } else { message };
+    let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
+    Problem { place, fault }.into()
+}
+
+/// serde's message without the text that it quotes: where a secret's entry belongs that may be a secret.
+fn discreet(message: String) -> String {
+    let quoted =
+        message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
+    match quoted {
+        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
+        None => message,
+    }
+}
