@@ -23,4 +23,5 @@ mod decisions;
 mod failure;
 mod fixture;
 mod forwarding;
+mod module;
 mod replies;

@@ -1,0 +1,34 @@
+//! The scripts of the build: what they say where something is missing.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::symlink;
+use std::process::{Command, Output};
+
+#[test]
+fn a_missing_tool_gives_one_line_with_the_command_that_mends_it() {
+    for (program, package, hint) in [
+        ("wrk", "wrk", "wrk is missing: install it with  sudo apt-get install wrk\n"),
+        (
+            "cargo",
+            "rustup",
+            "cargo is missing: install Rust with  curl https://sh.rustup.rs -sSf | sh  and start a new shell\n",
+        ),
+    ] {
+        let output = with_few_programs("tools/need", &[program, package]);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), hint);
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
+fn a_tool_that_is_there_is_passed_over_in_silence() {
+    let output = with_few_programs("tools/need", &["id", "coreutils"]);
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
+}
+
+/// Runs a script where there is nearly no program: no package manager, no compiler.
+fn with_few_programs(script: &str, arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    symlink("/usr/bin/id", folder.path().join("id")).unwrap();
+    Command::new("/bin/bash").arg(script).args(arguments).env("PATH", folder.path()).output().unwrap()
+}
