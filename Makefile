@@ -42,6 +42,7 @@ fmt: ## Format the code
 
 bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes)
 	@tools/need wrk wrk
+	@tools/wasm empty
 	@cargo bench --quiet --bench envoy -- $(if $(QUICK),--quick)
 
 size: $(WASM) ## Size of the module

@@ -53,11 +53,8 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
     let mut all = vec![
         Configuration::open(NO_FILTER, "no filter", vec![]),
         Configuration::open("idle", "Wasm, nothing per request", vec![module(folder, "idle", "")]),
-        Configuration::open(
-            EMPTY,
-            "Wasm, empty on_request_headers",
-            vec![module(folder, "empty", ON_HEADERS)],
-        ),
+        Configuration::open("bare", "Wasm, one empty function", vec![module(folder, "bare", ON_HEADERS)]),
+        Configuration::open(EMPTY, "Wasm, empty filter of the Rust SDK", vec![sdk()]),
         Configuration::guarded("permit", "tokenward permits, audit off", 100, tokenward(100, 100, &[])),
         Configuration::guarded(
             "permit-audit",
@@ -110,6 +107,12 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
 pub const NO_FILTER: &str = "no-filter";
 /// The id of the filter whose cost is the measure of others.
 pub const EMPTY: &str = "empty";
+
+/// The module that `make bench` compiles from `empty.rs`.
+fn sdk() -> Value {
+    let path = std::fs::canonicalize("target/empty.wasm").unwrap();
+    envoy::wasm_filter(&path, &string(""))
+}
 
 /// A module that does nothing, with more functions.
 fn module(folder: &Path, name: &str, functions: &str) -> Value {

@@ -25,7 +25,7 @@ impl Measured {
     }
 
     fn median(&self) -> f64 {
-        median(self.micros().collect())
+        quantile(self.micros().collect(), 0.5)
     }
 
     fn min(&self) -> f64 {
@@ -67,25 +67,36 @@ impl Report {
         self.measured.iter().find(|row| row.configuration.id == id)
     }
 
-    /// CPU time that a configuration adds to a request.
-    fn added(&self, row: &Measured) -> f64 {
+    /// What a configuration adds to a request, round by round.
+    fn distances(&self, row: &Measured) -> Vec<f64> {
         let without = self.find(NO_FILTER).unwrap();
-        median(row.micros().zip(without.micros()).map(|(with, without)| with - without).collect())
+        row.micros().zip(without.micros()).map(|(with, without)| with - without).collect()
     }
 
-    fn over_empty(&self, row: &Measured) -> f64 {
-        self.added(row) / self.added(self.find(EMPTY).unwrap())
+    /// CPU time that a configuration adds to a request.
+    fn added(&self, row: &Measured) -> f64 {
+        quantile(self.distances(row), 0.5)
+    }
+
+    /// How many times as much one adds as another; none where the other's is lost in the noise of this run.
+    fn ratio(&self, of: &Measured, over: &Measured) -> Option<f64> {
+        let told = quantile(self.distances(over), 0.25) > 0.0;
+        told.then(|| self.added(of) / self.added(over))
+    }
+
+    fn over_empty(&self, row: &Measured) -> Option<f64> {
+        self.ratio(row, self.find(EMPTY).unwrap())
     }
 
     fn requests(&self) -> u64 {
         self.measured.iter().flat_map(|row| &row.rounds).map(|round| round.requests).sum()
     }
 
-    /// The goals that this run can judge, and by how much each is met or missed.
-    fn goals(&self) -> impl Iterator<Item = (&'static Goal, f64)> {
+    /// The goals of the configurations measured, each with its ratio where this run can tell.
+    fn goals(&self) -> impl Iterator<Item = (&'static Goal, Option<f64>)> {
         GOALS.iter().filter_map(|goal| {
             let (of, over) = (self.find(goal.of)?, self.find(goal.over)?);
-            Some((goal, self.added(of) / self.added(over)))
+            Some((goal, self.ratio(of, over)))
         })
     }
 
@@ -104,7 +115,7 @@ impl Report {
             })
         });
         let goals = self.goals().map(|(goal, ratio)| {
-            json!({ "goal": goal.text, "ratio": ratio, "limit": goal.limit, "met": goal.is_met(ratio) })
+            json!({ "goal": goal.text, "ratio": ratio, "limit": goal.limit, "met": ratio.map(|ratio| ratio <= goal.limit) })
         });
         json!({
             "envoy": self.envoy,
@@ -115,12 +126,6 @@ impl Report {
             "configurations": rows.collect::<Vec<_>>(),
             "goals": goals.collect::<Vec<_>>(),
         })
-    }
-}
-
-impl Goal {
-    fn is_met(&self, ratio: f64) -> bool {
-        ratio <= self.limit
     }
 }
 
@@ -135,7 +140,7 @@ impl fmt::Display for Report {
                 format!("{:.1}", row.median()),
                 format!("{:.1}–{:.1}", row.min(), row.max()),
                 format!("{:+.1}", self.added(row)),
-                format!("{:.2}", self.over_empty(row)),
+                self.over_empty(row).map_or("–".to_owned(), |ratio| format!("{ratio:.2}")),
             ]);
         }
         for column in table.column_iter_mut().skip(1) {
@@ -146,17 +151,23 @@ impl fmt::Display for Report {
         write!(f, "Envoy {envoy}, one worker, {CONNECTIONS} connections, direct response; {cores} cores, ")?;
         writeln!(f, "load average {load_average}; {} requests; medians of rounds", self.requests())?;
         for (goal, ratio) in self.goals() {
-            let outcome = if goal.is_met(ratio) { "met" } else { "missed" };
-            writeln!(f, "goal: {}: {ratio:.2} ×, {outcome}", goal.text)?;
+            let outcome = match ratio {
+                Some(ratio) if ratio <= goal.limit => format!("{ratio:.2} ×, met"),
+                Some(ratio) => format!("{ratio:.2} ×, missed"),
+                None => "lost in the noise of this run".to_owned(),
+            };
+            writeln!(f, "goal: {}: {outcome}", goal.text)?;
         }
         Ok(())
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The value below which this fraction of the values lies, between two of them where it has to be.
+fn quantile(mut values: Vec<f64>, fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
+    let position = fraction * (values.len() - 1) as f64;
+    let (below, above) = (values[position.floor() as usize], values[position.ceil() as usize]);
+    below + (above - below) * position.fract()
 }
 
 /// What is called fast; ratios of added CPU time.

@@ -1,0 +1,21 @@
+//! The filter that others are measured by: what the Rust SDK costs where a filter does nothing.
+
+#[cfg(target_arch = "wasm32")]
+mod filter {
+    use proxy_wasm::traits::{Context, HttpContext};
+    use proxy_wasm::types::Action;
+
+    proxy_wasm::main! {{
+        proxy_wasm::set_http_context(|_, _| Box::new(Empty));
+    }}
+
+    struct Empty;
+
+    impl Context for Empty {}
+
+    impl HttpContext for Empty {
+        fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+            Action::Continue
+        }
+    }
+}
