@@ -67,7 +67,7 @@ $(CLI): $(SOURCES) .tools/cargo
 	cargo build --release --quiet
 	@touch $@
 
-$(WASM): $(SOURCES) tools/wasm .tools/cargo
+$(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
 	@tools/wasm build
 
 .tools/cargo: tools/need
