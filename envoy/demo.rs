@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,10 @@ mod http;
 
 fn main() -> ExitCode {
     let serve = std::env::args().any(|argument| argument == "--serve");
-    let gateway = Gateway::start();
+    // Only what goes on serving leaves its files where its user finds them.
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = if serve { PathBuf::from(".demo") } else { temporary.path().to_owned() };
+    let gateway = Gateway::start(folder);
     let rows: Vec<Row> =
         REQUESTS.iter().enumerate().map(|(number, request)| gateway.send(number, request)).collect();
     println!("{}", table(&rows));
@@ -91,6 +94,7 @@ const REQUESTS: [Request; 15] = [
 
 /// Envoy with the acme policy and secrets that are known.
 struct Gateway {
+    folder: PathBuf,
     envoy: Envoy,
     address: SocketAddr,
     secrets: BTreeMap<&'static str, String>,
@@ -104,18 +108,19 @@ struct Row {
 }
 
 impl Gateway {
-    fn start() -> Self {
+    fn start(folder: PathBuf) -> Self {
         let begin = Instant::now();
-        let _ = fs::remove_dir_all(FOLDER);
-        fs::create_dir_all(ACME).unwrap();
+        let acme = folder.join("acme");
+        let _ = fs::remove_dir_all(&acme);
+        fs::create_dir_all(&acme).unwrap();
         for file in ["policy.yaml", "tokens.yaml"] {
-            fs::copy(Path::new("policies/acme").join(file), Path::new(ACME).join(file)).unwrap();
+            fs::copy(Path::new("policies/acme").join(file), acme.join(file)).unwrap();
         }
-        let secrets = mint();
-        let bundle = format!("{FOLDER}/bundle.json");
-        tokenward(&["build", ACME, "-o", &bundle]);
+        let path = |name: &str| folder.join(name).display().to_string();
+        let secrets = mint(&path("acme"));
+        tokenward(&["build", &path("acme"), "-o", &path("bundle.json")]);
         let module = envoy::wasm().display().to_string();
-        tokenward(&["render", "ecds", &bundle, "--wasm", &module, "-o", &format!("{FOLDER}/filter.json")]);
+        tokenward(&["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")]);
 
         let address = free_address();
         let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
@@ -123,14 +128,11 @@ impl Gateway {
             .replace("port_value: 10000", &format!("port_value: {}", address.port()))
             .replace("port_value: 9901", "port_value: 0")
             .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()));
-        let envoy =
-            Envoy::start_in(Path::new(FOLDER), &configuration, 2).unwrap_or_else(|log| panic!("{log}"));
+        let envoy = Envoy::start_in(&folder, &configuration, 2).unwrap_or_else(|log| panic!("{log}"));
         drop(envoy.client("gateway"));
-        println!(
-            "Envoy enforces {ACME} on http://{address}, {:.1} s after the first mint.\n",
-            begin.elapsed().as_secs_f64()
-        );
-        Self { envoy, address, secrets }
+        let seconds = begin.elapsed().as_secs_f64();
+        println!("Envoy enforces policies/acme on http://{address}, {seconds:.1} s after the first mint.\n");
+        Self { folder, envoy, address, secrets }
     }
 
     fn send(&self, number: usize, request: &'static Request) -> Row {
@@ -157,33 +159,35 @@ impl Gateway {
         Some(format!("{rest}{}", if last == "x" { "y" } else { "x" }))
     }
 
-    /// Leaves the secrets in a file of the user's own and shows what to do with them.
+    /// Shows what to try; where it goes on serving, leaves the secrets in a file of the user's own for it.
     fn tell_what_next(&self, serve: bool) {
-        let file = format!("{FOLDER}/tokens.sh");
-        let exports: String = self
-            .secrets
-            .iter()
-            .map(|(token, secret)| format!("export {}={secret}\n", variable(token)))
-            .collect();
-        let mut options = fs::OpenOptions::new();
-        let mut opened = options.write(true).create_new(true).mode(0o600).open(&file).unwrap();
-        std::io::Write::write_all(&mut opened, exports.as_bytes()).unwrap();
         if !serve {
-            println!("\nTo try it yourself, leave it serving with `make run`, and then:");
-        } else {
-            println!("\nTry it from another terminal:");
+            println!(
+                "\nTo try it yourself: `make run` serves, mints secrets for you, and shows what to send."
+            );
+            return;
         }
-        let url = format!("http://{}", self.address);
-        println!("  . {file}");
+        let path = |name: &str| self.folder.join(name).display().to_string();
+        let exports = |(token, secret): (&&str, &String)| format!("export {}={secret}\n", variable(token));
+        let exports: String = self.secrets.iter().map(exports).collect();
+        let _ = fs::remove_file(path("tokens.sh"));
+        let mut options = fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(path("tokens.sh")).unwrap();
+        std::io::Write::write_all(&mut file, exports.as_bytes()).unwrap();
+        let (url, acme) = (format!("http://{}", self.address), path("acme"));
+        println!("\nTry it from another terminal:");
+        println!("  . {}", path("tokens.sh"));
         println!(
             "  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" -X POST {url}/v1/services/checkout/deployments"
         );
         println!("  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" {url}/v1/users/7");
-        println!("  {CLI} explain {ACME} GET /v1/users/7 --token ci-deploy");
-        println!("  edit {ACME}/policy.yaml, then see it live within a second:");
-        println!("  {CLI} build {ACME} -o {FOLDER}/bundle.json");
+        println!("  {CLI} explain {acme} GET /v1/users/7 --token ci-deploy");
+        println!("Edit {acme}/policy.yaml, and see it live within a second:");
+        println!("  {CLI} build {acme} -o {}", path("bundle.json"));
         println!(
-            "  {CLI} render ecds {FOLDER}/bundle.json --wasm $PWD/dist/tokenward.wasm -o {FOLDER}/filter.json"
+            "  {CLI} render ecds {} --wasm $PWD/dist/tokenward.wasm -o {}",
+            path("bundle.json"),
+            path("filter.json")
         );
     }
 }
@@ -265,13 +269,13 @@ fn table(rows: &[Row]) -> Table {
 }
 
 /// Mints a secret for each acme token that the requests use, and one that has expired when they come.
-fn mint() -> BTreeMap<&'static str, String> {
+fn mint(acme: &str) -> BTreeMap<&'static str, String> {
     let mut secrets = BTreeMap::new();
-    let expiring = tokenward(&["mint", ACME, "billing-export", "--expires-in", "1s"]);
+    let expiring = tokenward(&["mint", acme, "billing-export", "--expires-in", "1s"]);
     for request in &REQUESTS {
         let token = request.token.trim_end_matches('?');
         if !["", EXPIRED].contains(&token) && !secrets.contains_key(token) {
-            secrets.insert(token, tokenward(&["mint", ACME, token]));
+            secrets.insert(token, tokenward(&["mint", acme, token]));
         }
     }
     std::thread::sleep(Duration::from_millis(1_100));
@@ -303,8 +307,6 @@ fn variable(token: &str) -> String {
 
 /// Stands for a secret of `billing-export` that has expired.
 const EXPIRED: &str = "expired";
-const FOLDER: &str = ".demo";
-const ACME: &str = ".demo/acme";
 const CLI: &str = "target/release/tokenward";
 const WIDTH_OF_NO_TERMINAL: u16 = 180;
 const DEFAULT_PORT: u16 = 10_000;

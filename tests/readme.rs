@@ -17,13 +17,8 @@ fn every_session_of_the_readme_goes_as_it_shows() {
         script += &format!("{command}\necho {MARK}\n");
     }
     let checkout = std::env::current_dir().unwrap();
-    let path = format!("{}:{}", sandbox.path().join("bin").display(), std::env::var("PATH").unwrap());
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .env("PATH", path)
-        .current_dir(sandbox.path())
-        .output()
-        .unwrap();
+    let mut bash = Command::new("bash");
+    let output = bash.args(["-c", &script]).current_dir(sandbox.path()).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let outputs: Vec<&str> = output.split(&format!("{MARK}\n")).collect();
     for ((command, expected), got) in commands.iter().zip(outputs) {
@@ -72,15 +67,16 @@ fn sandbox() -> tempfile::TempDir {
     let sandbox = tempfile::tempdir().unwrap();
     let inside = |name: &str| sandbox.path().join(name);
     let checkout = fs::canonicalize(".").unwrap();
-    for folder in ["bin", "shop", "policies/acme"] {
+    for folder in [".tools", "target/release", "shop", "policies/acme"] {
         fs::create_dir_all(inside(folder)).unwrap();
     }
     for entry in ["dist", "envoy"] {
         symlink(checkout.join(entry), inside(entry)).unwrap();
     }
-    let envoy = std::env::var("ENVOY").map_or_else(|_| checkout.join(".tools/envoy"), Into::into);
-    symlink(envoy, inside("bin/envoy")).unwrap();
-    symlink(env!("CARGO_BIN_EXE_tokenward"), inside("bin/tokenward")).unwrap();
+    let envoy =
+        std::env::var("ENVOY").map_or_else(|_| checkout.join(".tools/envoy"), |path| checkout.join(path));
+    symlink(envoy, inside(".tools/envoy")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_tokenward"), inside("target/release/tokenward")).unwrap();
     for file in ["policy.yaml", "tokens.yaml"] {
         fs::copy(Path::new("policies/acme").join(file), inside("policies/acme").join(file)).unwrap();
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::failure::Failure;
+use crate::cli::files::Readers;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, clock, files, output};
 use crate::engine::time::Span;
@@ -27,8 +28,11 @@ pub(super) struct Build {
 
 impl Build {
     pub(super) fn run(self) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open(&self.policy)?;
+        let workspace = Workspace::open_folder(&self.policy)?;
         let (mut document, _) = workspace.compile()?;
+        if let Some(missing) = workspace.missing_registry() {
+            return Err(missing.into());
+        }
         let now = clock::now();
         document.revision = self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
         document.built_at = Some(now);
@@ -39,7 +43,7 @@ impl Build {
         match &self.output {
             None => output::data(&bundle),
             Some(path) => {
-                files::replace(path, &bundle)?;
+                files::replace(path, &bundle, Readers::Everybody)?;
                 let (name, revision) = (&document.name, document.revision);
                 output::done(&format!(
                     "built {}: {name}, revision {revision}, {} tokens",

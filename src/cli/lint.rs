@@ -8,7 +8,8 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::lint::{Code, Finding, Severity, findings};
+use crate::engine::lint::{Code, Severity, findings};
+use crate::engine::problem::Place;
 
 /// Check a policy and its tokens
 #[derive(Args, Debug)]
@@ -33,10 +34,22 @@ impl Lint {
             }
         };
         let findings = findings(&document);
-        for finding in &findings {
-            tell(finding, &workspace, format);
+        let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
+        for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
+            let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
+            let failure =
+                failure.hint(finding.code.hint()).at(source.path.display(), position, &finding.place);
+            tell(finding.code, &failure, format);
         }
-        let warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
+        let mut warnings =
+            findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
+        if let Some(missing) = workspace.missing_registry() {
+            warnings = warnings.saturating_add(1);
+            match format {
+                Format::Text => output::warning(&missing),
+                Format::Json => output::json(&report("warning", None, &missing)),
+            }
+        }
         if format == Format::Text {
             output::done(&format!(
                 "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",
@@ -50,15 +63,12 @@ impl Lint {
     }
 }
 
-fn tell(finding: &Finding, workspace: &Workspace, format: Format) {
-    let failure = Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.code.hint());
-    let failure = workspace.locate(failure, &finding.place);
-    let severity = finding.code.severity();
-    match (format, severity) {
-        (Format::Text, Severity::Warning) => output::warning(&failure),
-        (Format::Text, Severity::Note) => output::note(&failure),
-        (Format::Json, Severity::Warning) => output::json(&report("warning", Some(finding.code), &failure)),
-        (Format::Json, Severity::Note) => output::json(&report("note", Some(finding.code), &failure)),
+fn tell(code: Code, failure: &Failure, format: Format) {
+    match (format, code.severity()) {
+        (Format::Text, Severity::Warning) => output::warning(failure),
+        (Format::Text, Severity::Note) => output::note(failure),
+        (Format::Json, Severity::Warning) => output::json(&report("warning", Some(code), failure)),
+        (Format::Json, Severity::Note) => output::json(&report("note", Some(code), failure)),
     }
 }
 

@@ -9,6 +9,7 @@ use rand::rngs::{StdRng, SysRng};
 use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::files::Readers;
 use crate::cli::source::parse_yaml;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, files, output, registry};
@@ -48,7 +49,7 @@ pub(super) struct Mint {
 
 impl Mint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open(&self.policy)?;
+        let workspace = Workspace::open_folder(&self.policy)?;
         let policy = workspace.policy()?;
         let registry = workspace.registry()?;
         let text = workspace.registry_text();
@@ -77,7 +78,7 @@ impl Mint {
         };
         check(policy, &edited)?;
         let path = workspace.registry_path();
-        files::replace(&path, &edited)?;
+        files::replace(&path, &edited, Readers::Owner)?;
 
         match format {
             Format::Text => output::data(&format!("{clear}\n")),

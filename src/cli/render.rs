@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::files::Readers;
 use crate::cli::source::Source;
 use crate::cli::{Exit, files, output};
 use crate::engine::secret::SecretDigest;
@@ -50,9 +51,16 @@ impl Render {
         })?;
         let mut text = resource(&configuration, &ecds.wasm.display().to_string()).to_string();
         text.push('\n');
+        if !ecds.wasm.is_file() {
+            let absent = Failure::new(format!("there is no file {} here", ecds.wasm.display()));
+            output::warning(&absent.hint("`--wasm` is the module's path where Envoy runs"));
+        }
         match &ecds.output {
             None => output::data(&text),
-            Some(path) => files::replace(path, &text)?,
+            Some(path) => {
+                files::replace(path, &text, Readers::Everybody)?;
+                output::done(&format!("rendered {}", path.display()));
+            }
         }
         Ok(Exit::Yes)
     }

@@ -63,28 +63,33 @@ impl Source {
         parse_yaml(&self.text)
     }
 
-    /// The position of a place, or of the nearest thing around it that the text has.
-    pub fn position(&self, place: &Place) -> Option<Position> {
-        let documents = MarkedYaml::load_from_str(&self.text).ok()?;
-        let mut node = documents.first()?;
-        let mut marker = node.span.start;
-        for step in place.steps() {
-            let found = match (step, &node.data) {
-                (Step::Key(key), YamlData::Mapping(entries)) => {
-                    let entry = entries.iter().find(|(name, _)| name.data.as_str() == Some(key));
-                    entry.map(|(name, value)| (name.span.start, value))
-                }
-                (Step::Index(index), YamlData::Sequence(items)) => {
-                    items.get(*index).map(|item| (item.span.start, item))
-                }
-                _ => None,
-            };
-            let Some((start, next)) = found else { break };
-            let scalar = matches!(next.data, YamlData::Value(_));
-            (node, marker) = (next, if scalar { next.span.start } else { start });
-        }
-        Some(Position { line: marker.line(), column: marker.col().saturating_add(1) })
+    /// The position of each place, or of the nearest thing around it that the text has.
+    pub fn positions(&self, places: &[&Place]) -> Vec<Option<Position>> {
+        let documents = if places.is_empty() { None } else { MarkedYaml::load_from_str(&self.text).ok() };
+        let root = documents.as_ref().and_then(|documents| documents.first());
+        places.iter().map(|place| root.map(|root| position(root, place))).collect()
     }
+}
+
+fn position(root: &MarkedYaml<'_>, place: &Place) -> Position {
+    let mut node = root;
+    let mut marker = root.span.start;
+    for step in place.steps() {
+        let found = match (step, &node.data) {
+            (Step::Key(key), YamlData::Mapping(entries)) => {
+                let entry = entries.iter().find(|(name, _)| name.data.as_str() == Some(key));
+                entry.map(|(name, value)| (name.span.start, value))
+            }
+            (Step::Index(index), YamlData::Sequence(items)) => {
+                items.get(*index).map(|item| (item.span.start, item))
+            }
+            _ => None,
+        };
+        let Some((start, next)) = found else { break };
+        let scalar = matches!(next.data, YamlData::Value(_));
+        (node, marker) = (next, if scalar { next.span.start } else { start });
+    }
+    Position { line: marker.line(), column: marker.col().saturating_add(1) }
 }
 
 /// The value that a YAML text is.

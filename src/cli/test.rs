@@ -19,7 +19,7 @@ pub(super) struct Test {
 
 impl Test {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open(&self.policy)?;
+        let workspace = Workspace::open_folder(&self.policy)?;
         let files = case_files(&self.policy)?;
         let (mut passed, mut failed) = (0_usize, 0_usize);
         for CaseFile { path, cases } in &files {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
-use crate::cli::source::Source;
+use crate::cli::source::{Position, Source};
 use crate::engine::case::Case;
 use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
 use crate::engine::policy::Policy;
@@ -23,14 +23,40 @@ impl Workspace {
     /// # Errors
     /// What cannot be read.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        if !path.is_dir() {
+        if path.is_file() {
             let policy = Source::read(path)?;
+            if !policy.is_json() {
+                return Err(not_a_folder(path));
+            }
             return Ok(Self { folder: PathBuf::new(), policy, registry: None });
+        }
+        if !path.exists() {
+            return Err(Failure::new(format!("{} does not exist", path.display())));
         }
         let policy = existing(path, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
         let registry = existing(path, "tokens").map(|path| Source::read(&path)).transpose()?;
         Ok(Self { folder: path.to_owned(), policy: Source::read(&policy)?, registry })
+    }
+
+    /// Reads a policy's folder.
+    ///
+    /// # Errors
+    /// What cannot be read; also that it is a bundle.
+    pub(crate) fn open_folder(path: &Path) -> Result<Self, Failure> {
+        if path.is_file() {
+            return Err(not_a_folder(path));
+        }
+        Self::open(path)
+    }
+
+    /// That a policy's folder has no registry, where it has none.
+    pub(crate) fn missing_registry(&self) -> Option<Failure> {
+        let missing = self.registry.is_none() && !self.folder.as_os_str().is_empty();
+        missing.then(|| {
+            Failure::new(format!("{} has no tokens.yaml: nobody holds a token", self.folder.display()))
+                .hint("`tokenward mint` writes it")
+        })
     }
 
     /// The document that the files are.
@@ -91,9 +117,8 @@ impl Workspace {
 
     /// A failure for each problem, with file, line and column, in the order of the text.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
-        let located = problems.iter().map(|problem| {
-            let source = self.source(&problem.place);
-            let position = source.position(&problem.place);
+        let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
+        let located = problems.iter().zip(self.locate(&places)).map(|(problem, (source, position))| {
             let order = (source.path != self.policy.path, position);
             (order, Failure::of(problem, source.path.display(), position))
         });
@@ -102,10 +127,17 @@ impl Workspace {
         located.into_iter().map(|(_, failure)| failure).collect()
     }
 
-    /// `failure` at a place of the document.
-    pub fn locate(&self, failure: Failure, place: &Place) -> Failure {
-        let source = self.source(place);
-        failure.at(source.path.display(), source.position(place), place)
+    /// The file and the position of each place; each text is parsed once, however many places there are.
+    pub(crate) fn locate(&self, places: &[&Place]) -> Vec<(&Source, Option<Position>)> {
+        let in_policy = self.policy.positions(places);
+        let in_registry = self.registry.as_ref().map(|registry| registry.positions(places));
+        let located = places.iter().enumerate().map(|(number, place)| {
+            let source = self.source(place);
+            let positions =
+                if std::ptr::eq(source, &self.policy) { Some(&in_policy) } else { in_registry.as_ref() };
+            (source, positions.and_then(|positions| positions.get(number).copied().flatten()))
+        });
+        located.collect()
     }
 
     /// The file that has a place of the document.
@@ -147,11 +179,16 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
 
 fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
     source.parse().map_err(|problems| {
-        let failures = problems
-            .iter()
-            .map(|problem| Failure::of(problem, source.path.display(), source.position(&problem.place)));
-        failures.collect()
+        let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
+        let located = problems.iter().zip(source.positions(&places));
+        located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
     })
+}
+
+fn not_a_folder(path: &Path) -> Failure {
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Failure::new(format!("{} is not a folder with a policy", path.display()))
+        .hint(format!("name the folder that has policy.yaml and tokens.yaml, as in `{}`", folder.display()))
 }
 
 fn existing(folder: &Path, stem: &str) -> Option<PathBuf> {

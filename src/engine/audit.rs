@@ -4,6 +4,7 @@
 //! secret, a whole digest or a query, and whose length is bounded whatever the request was.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -97,7 +98,7 @@ impl<'a> AuditEvent<'a> {
 
     /// The event as one line of JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        line(self)
     }
 }
 
@@ -129,8 +130,28 @@ impl<'a> ConfiguredEvent<'a> {
 
     /// The event as one line of JSON.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        line(self)
     }
+}
+
+/// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
+/// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).
+fn line(value: &impl Serialize) -> String {
+    let json = serde_json::to_string(value).unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii() && byte != DELETE;
+    if json.bytes().all(plain) {
+        return json;
+    }
+    let mut line = String::with_capacity(json.len().saturating_mul(2));
+    for unit in json.encode_utf16() {
+        match u8::try_from(unit) {
+            Ok(byte) if plain(byte) => line.push(char::from(byte)),
+            Ok(_) | Err(_) => {
+                let _ = write!(line, "\\u{unit:04x}");
+            }
+        }
+    }
+    line
 }
 
 fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
@@ -160,6 +181,7 @@ fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes))
 }
 
+const DELETE: u8 = 0x7F;
 const FORMAT_VERSION: u8 = 1;
 const MAX_REQUEST_ID: usize = 128;
 const MAX_METHOD: usize = 32;

@@ -7,6 +7,7 @@ use crate::engine::head::{Credential, RequestHead};
 use crate::engine::index::{Case, Lister, Listing, Match};
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::path::CanonicalPath;
+use crate::engine::pattern::is_method;
 use crate::engine::policy::{Grant, Policy, Secret, Token};
 use crate::engine::reason::Reason;
 use crate::engine::secret::{self, Fingerprint, SecretDigest};
@@ -23,6 +24,12 @@ pub enum Decision<'p> {
 }
 
 impl<'p> Decision<'p> {
+    /// The decision where there is no clock: no life of a secret or bundle can be judged.
+    #[cold]
+    pub fn without_clock() -> Self {
+        Self::Deny(Deny::because(Reason::NoPolicy))
+    }
+
     /// The reason.
     pub fn reason(&self) -> Reason {
         match self {
@@ -143,8 +150,12 @@ impl<'p> Subject<'p> {
 #[expect(missing_docs, reason = "the fields are what the step names")]
 #[derive(Debug)]
 pub enum Step<'p> {
+    /// The path or the method has no reading, or more than one.
+    Malformed(&'static str),
     /// The path was read as this.
     Path(String),
+    /// No permission lists the operation.
+    Unlisted,
     /// The token was found.
     Token(Subject<'p>),
     /// A listing concerns the request.
@@ -189,7 +200,11 @@ impl Policy {
         now: Time,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let path = readable(head)?;
+        let path = readable(head).inspect_err(|deny| {
+            if let Some(rule) = deny.rule {
+                trace.step(|| Step::Malformed(rule));
+            }
+        })?;
         trace.step(|| Step::Path(path.as_str().to_owned()));
         if self.expires_at.is_some_and(|end| end <= now) {
             return Err(Deny::because(Reason::NoPolicy));
@@ -286,10 +301,13 @@ impl Policy {
         match by {
             _ if forbidden => Err(Deny::of(Reason::DeniedOperation, subject)),
             Some((_, permission)) => Ok(Permit { subject: Some(subject), permission: Some(permission) }),
-            None => Err(Deny {
-                sufficient: self.sufficient(method, path),
-                ..Deny::of(Reason::InsufficientScope, subject)
-            }),
+            None => {
+                let sufficient = self.sufficient(method, path);
+                if sufficient.is_empty() {
+                    trace.step(|| Step::Unlisted);
+                }
+                Err(Deny { sufficient, ..Deny::of(Reason::InsufficientScope, subject) })
+            }
         }
     }
 
@@ -298,20 +316,20 @@ impl Policy {
     fn sufficient(&self, method: &[u8], path: &CanonicalPath<'_>) -> Vec<&PermissionName> {
         let mut names = Vec::new();
         self.index.visit(Case::Strict, method, path.segments(), |_, listing| {
-            if let Lister::Permission(number) = listing.by {
+            if let Lister::Permission(number) = listing.by
+                && names.len() < MAX_SUFFICIENT
+            {
                 names.extend(self.permission(number).filter(|name| !names.contains(name)));
             }
         });
-        names.truncate(MAX_SUFFICIENT);
         names
     }
 }
 
 fn readable<'h, 'a, 'p>(head: &'h RequestHead<'a>) -> Result<&'h CanonicalPath<'a>, Deny<'p>> {
     let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
-    // RFC 9110 §5.6.2: a method is a token.
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    if head.method.is_empty() || !head.method.iter().all(is_token) {
+    // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
+    if !is_method(head.method) {
         return Err(malformed("method"));
     }
     head.path.as_ref().map_err(|rule| malformed(rule.code()))

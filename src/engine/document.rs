@@ -31,7 +31,7 @@ pub struct PolicyDocument {
     /// Name of the policy.
     pub name: PolicyName,
     /// First part of minted secrets: `acme` gives `acme_svc_…`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub token_prefix: Option<TokenPrefix>,
     /// Operations that need no token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -74,13 +74,13 @@ pub struct Document {
     #[serde(default, deserialize_with = "number")]
     pub revision: u64,
     /// When the bundle was built.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub built_at: Option<Time>,
     /// From when on the bundle is no longer to be used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
     /// First part of minted secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub token_prefix: Option<TokenPrefix>,
     /// Operations that need no token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -125,7 +125,7 @@ impl Document {
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `inherits`, `permissions`, `deny`")]
 pub struct Role {
     /// What the role is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Roles whose permissions and denials this one has as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -147,13 +147,13 @@ pub struct Role {
 )]
 pub struct Kind {
     /// Longest time from a secret's creation to its expiry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<Span>,
     /// Fields that a token of this kind must have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub require: Vec<RequiredField>,
     /// The only roles that a token of this kind may hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<RoleName>>,
 }
 
@@ -179,16 +179,16 @@ pub struct Token {
     #[serde(default)]
     pub roles: Vec<RoleName>,
     /// Subset of the roles' permissions that the token is narrowed to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub scope: Option<Vec<PermissionName>>,
     /// Who answers for the token.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// What the token is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
     /// When the whole token was revoked; its presence revokes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
     /// Its secrets; several, so that rotation can overlap.
     #[serde(default)]
@@ -204,23 +204,28 @@ pub struct Secret {
     /// SHA-256 of the secret.
     pub sha256: SecretDigest,
     /// When it was minted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
     /// When it begins to work.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
     /// When it no longer works.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
     /// When rotation replaced it; it goes on working until `expires_at`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Time>,
     /// When it was revoked; its presence revokes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
 }
 
 mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);
+
+/// A value that may be absent but not empty: `scope:` with nothing after it would else be no scope at all.
+fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
 
 /// The version of the format: 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

@@ -29,6 +29,8 @@ impl<'p> Trace<'p> for Explanation<'p> {
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Malformed(rule) => write!(f, "the request cannot be read one way only: {rule}"),
+            Self::Unlisted => f.write_str("no permission lists this method and path"),
             Self::Path(path) => write!(f, "path is read as {path}"),
             Self::Token(subject) => {
                 let roles: Vec<&str> = subject.roles().iter().map(|role| role.as_str()).collect();

@@ -7,7 +7,6 @@ use crate::engine::path::{BadPath, CanonicalPath};
 use crate::engine::settings::Settings;
 
 /// What is read from a request's headers.
-#[derive(Debug)]
 pub struct RequestHead<'a> {
     /// `:method`.
     pub method: &'a [u8],
@@ -27,6 +26,14 @@ pub struct RequestHead<'a> {
     pub remove: Vec<&'a [u8]>,
     /// Whether an `Authorization` header was read already.
     authorized: bool,
+}
+
+/// Never shows what may hold a credential: the query, the credential.
+impl std::fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("RequestHead");
+        shown.field("path", &self.path).field("credential", &self.credential).finish_non_exhaustive()
+    }
 }
 
 /// The credential of a request.
@@ -97,8 +104,9 @@ impl<'a> RequestHead<'a> {
 
 /// The credential in one `Authorization` header (RFC 6750 §2.1).
 fn bearer(value: &[u8]) -> Credential<'_> {
-    // Envoy joins repeated headers by commas, and no secret has one.
-    if value.contains(&b',') {
+    // Envoy joins repeated headers by commas, and no secret has one; RFC 9110 §11.4 has no tab here, which an
+    // upstream may all the same read as a space.
+    if value.contains(&b',') || value.contains(&b'\t') {
         return Credential::Ambiguous;
     }
     let value = value.trim_ascii();
@@ -113,27 +121,36 @@ fn bearer(value: &[u8]) -> Credential<'_> {
 
 /// Whether a backend may take the value of this header for the request's method, path or host.
 fn is_override(name: &[u8]) -> bool {
-    name.first() == Some(&b'x') && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
+    let first = name.first().is_some_and(|first| b"xsp".contains(first));
+    first && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
 }
 
-/// Whether two header names are the same for some program: CGI and its heirs read `-` and `_` alike.
+/// Whether two header names are the same for some program: CGI and its heirs read whatever is no letter
+/// or digit as `_`.
 pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
-    let fold = |byte: &u8| {
-        if *byte == b'_' { b'-' } else { byte.to_ascii_lowercase() }
-    };
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     name.len() == known.len() && name.iter().zip(known).all(|(one, two)| fold(one) == fold(two))
 }
 
-const OVERRIDES: [&str; 9] = [
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-original-url",
-    "x-original-uri",
-    "x-rewrite-url",
+/// Each begins with one of the letters that `is_override` looks for.
+const OVERRIDES: [&str; 17] = [
+    "path-info",
+    "script-name",
+    "x-envoy-original-path",
+    "x-forwarded-method",
+    "x-forwarded-path",
     "x-forwarded-prefix",
     "x-forwarded-uri",
-    "x-envoy-original-path",
+    "x-forwarded-url",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-method",
+    "x-original-path",
+    "x-original-uri",
+    "x-original-url",
+    "x-rewrite-url",
+    "x-script-name",
 ];
 
 #[cfg(test)]
@@ -152,7 +169,7 @@ mod tests {
             (b"BEARER   abc ", Some(b"abc")),
             (b"Bearer", Some(b"")),
             (b"Bearer a b", Some(b"a b")),
-            (b"Bearer\tabc", None),
+            (b"Bearerabc", None),
             (b"Basic abc", None),
             (b"abc", None),
             (b"", None),
@@ -170,6 +187,7 @@ mod tests {
     fn two_credentials_are_ambiguous_in_whatever_way_they_come() {
         for headers in [
             &[("authorization", &b"Bearer a,Bearer b"[..])][..],
+            &[("authorization", b"Bearer\ta")],
             &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
             &[("authorization", b"Bearer a"), ("authorization", b"Basic a")],
             &[("authorization", b"Basic a"), ("authorization", b"Bearer a")],
@@ -188,9 +206,12 @@ mod tests {
             ("x_tokenward-identity", b"kind=admin"),
             ("x-http-method-override", b"DELETE"),
             ("x_original_url", b"/admin"),
+            ("x.tokenward.token", b"admin"),
+            ("script_name", b"/public"),
+            ("path-info", b"/admin"),
             ("x-unrelated", b"\xff"),
         ];
-        let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_bytes()).take(4).collect();
+        let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_bytes()).take(7).collect();
         assert_eq!(read(&headers).remove, names);
     }
 }

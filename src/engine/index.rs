@@ -231,7 +231,7 @@ impl Case {
         let Some(variable) = segment.len().checked_sub(prefix.len().saturating_add(suffix.len())) else {
             return false;
         };
-        let (Some((head, _)), Some((_, tail))) = (
+        let (Some((head, _)), Some((rest, tail))) = (
             segment.split_at_checked(prefix.len()),
             segment.split_at_checked(segment.len().saturating_sub(suffix.len())),
         ) else {
@@ -241,6 +241,8 @@ impl Case {
             Self::Strict => one == two.as_bytes(),
             Self::Folded => one.eq_ignore_ascii_case(two.as_bytes()),
         };
-        variable > 0 && same(head, prefix) && same(tail, suffix)
+        // A `%` among the variable's last two bytes: the suffix would begin inside an escape.
+        let whole = !rest.iter().rev().take(2).any(|byte| *byte == b'%');
+        variable > 0 && whole && same(head, prefix) && same(tail, suffix)
     }
 }

@@ -11,10 +11,17 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// A path with one reading, and the query that came with it.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Eq, PartialEq)]
 pub struct CanonicalPath<'a> {
     path: Cow<'a, str>,
     query: &'a [u8],
+}
+
+/// Never shows the query, which may hold a credential.
+impl fmt::Debug for CanonicalPath<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CanonicalPath").field(&self.path).finish()
+    }
 }
 
 impl<'a> CanonicalPath<'a> {

@@ -57,7 +57,7 @@ impl Methods {
         }
         let mut names: Vec<Box<str>> = Vec::new();
         for name in text.split(',') {
-            if !is_method(name) {
+            if !is_method(name.as_bytes()) {
                 return Err(BadOperation::Method(name.chars().take(40).collect()));
             }
             names.push(name.into());
@@ -235,11 +235,9 @@ fn not_a_path(text: &str) -> BadOperation {
 }
 
 /// RFC 9110 §9.1: a method is a case-sensitive token; ours are written in upper case.
-fn is_method(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(&byte))
+pub(crate) fn is_method(name: &[u8]) -> bool {
+    let is_letter = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(byte);
+    !name.is_empty() && name.iter().all(is_letter)
 }
 
 fn is_variable_name(name: &str) -> bool {

@@ -198,7 +198,7 @@ impl Fault {
                 "one secret would act as two tokens: mint another for one of them"
             }
             Self::DuplicateSecretId { .. } => "give each secret of a token an id of its own",
-            Self::EmptyLifetime { .. } => "`not_before` must be before `expires_at`",
+            Self::EmptyLifetime { .. } => "`created_at` and `not_before` must be before `expires_at`",
             Self::RetiredWithoutEnd { .. } => "set `expires_at` to the end of the overlap",
             Self::TooMany { .. } => "split the policy, or merge what is alike",
         };

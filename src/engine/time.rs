@@ -16,6 +16,9 @@ impl Time {
     /// Earlier than any other time; what never was valid has expired then.
     pub const BEGINNING: Self = Self(i64::MIN);
 
+    /// 1970-01-01T00:00:00Z: what is told where there is no clock.
+    pub const EPOCH: Self = Self(0);
+
     /// A time from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)

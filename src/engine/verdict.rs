@@ -14,8 +14,7 @@ use crate::engine::policy::Policy;
 use crate::engine::reason::Reason;
 use crate::engine::settings::Settings;
 
-/// What the filter must do.
-#[derive(Debug)]
+/// What the filter must do; without `Debug`, for a forwarded path has its query.
 #[must_use]
 pub enum Verdict<'a> {
     /// Forward the request, changed so.
@@ -25,7 +24,6 @@ pub enum Verdict<'a> {
 }
 
 /// How a request is changed before it is forwarded.
-#[derive(Debug)]
 pub struct Forward<'a> {
     /// Headers to remove.
     pub remove: &'a [&'a [u8]],
@@ -36,7 +34,6 @@ pub struct Forward<'a> {
 }
 
 /// An answer in the upstream's stead.
-#[derive(Debug)]
 pub struct Reply {
     /// HTTP status.
     pub status: u32,

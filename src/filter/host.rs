@@ -48,7 +48,8 @@ pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
     status == OK
 }
 
-/// The peer of the current request as Envoy sees it, `address:port`; empty where there is none.
+/// Where the current request comes from by Envoy's reading of `x-forwarded-for`, `address:port`; empty where
+/// Envoy has none.
 pub(super) fn source_address() -> Vec<u8> {
     let path = b"source\0address";
     let mut data = ptr::null_mut();
@@ -58,12 +59,12 @@ pub(super) fn source_address() -> Vec<u8> {
     owned(status, data, size)
 }
 
-/// The host's wall clock; the beginning of time where it has none, so that nothing is valid yet.
-pub(super) fn now() -> Time {
+/// The host's wall clock, if it has one.
+pub(super) fn now() -> Option<Time> {
     let mut nanoseconds = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a number")]
     let status = unsafe { proxy_get_current_time_nanoseconds(&raw mut nanoseconds) };
-    if status == OK { Time::from_nanos(nanoseconds) } else { Time::BEGINNING }
+    (status == OK).then(|| Time::from_nanos(nanoseconds))
 }
 
 /// Answers the current request.

@@ -43,8 +43,11 @@ impl HttpContext for Request {
         let headers = host::request_headers();
         let head = RequestHead::read(headers.iter(), &gateway.settings);
         let now = host::now();
-        let decision = gateway.policy.decide(&head, now);
-        self.audit(&decision, &head, now);
+        let decision = match now {
+            Some(now) => gateway.policy.decide(&head, now),
+            None => Decision::without_clock(),
+        };
+        self.audit(&decision, &head, now.unwrap_or(Time::EPOCH));
         match Verdict::of(&decision, &head, &gateway.policy, &gateway.settings) {
             Verdict::Forward(forward) => continue_with(&forward),
             Verdict::Reply(reply) => answer(&reply),
@@ -63,6 +66,7 @@ fn continue_with(forward: &Forward<'_>) -> Action {
         return Action::Continue;
     }
     // What was judged cannot be forwarded: refuse rather than forward something else.
+    host::log_error("tokenward: the host refused to change a permitted request; it is answered by 503");
     answer(&Reply::unchangeable())
 }
 

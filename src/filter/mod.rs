@@ -15,6 +15,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::ConfiguredEvent;
 use crate::engine::settings::{Gateway, Sink};
+use crate::engine::time::Time;
 use crate::filter::http::Request;
 
 proxy_wasm::main! {{
@@ -55,7 +56,10 @@ impl RootContext for Root {
             Ok(gateway) => {
                 let audit = &gateway.settings.audit;
                 if audit.sinks.contains(&Sink::Log) {
-                    host::log(audit.level, &ConfiguredEvent::of(&gateway.policy, host::now()).to_json());
+                    host::log(
+                        audit.level,
+                        &ConfiguredEvent::of(&gateway.policy, host::now().unwrap_or(Time::EPOCH)).to_json(),
+                    );
                 }
                 self.shared = Rc::new(Shared::of(gateway));
                 true

@@ -58,3 +58,19 @@ fn long_heads_are_judged_and_audited_within_bounds() {
         assert!(event.to_string().len() < 4_096);
     }
 }
+
+#[test]
+fn a_method_in_lower_case_is_refused() {
+    let mut bundle = bundle();
+    bundle["permissions"]["items:write"] = json!(["* /v1/**"]);
+    bundle["tokens"]["reader"]["roles"] = json!(["writer"]);
+    let envoy = start(&json!({ "bundle": bundle }));
+    // Over HTTP/1.1 Envoy itself refuses it.
+    let mut client = http2::Client::connect(envoy.listener("main"));
+    let authorization = reader();
+    for (method, status) in [("DELETE", 200), ("delete", 400), ("Delete", 400), ("PURGE", 200)] {
+        let mut request = headers(b"/v1/items/7", &authorization);
+        request[0] = (":method", method.as_bytes());
+        assert_eq!(client.send(&request), status, "{method}");
+    }
+}

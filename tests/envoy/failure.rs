@@ -72,20 +72,28 @@ fn a_bundle_that_expires_while_it_serves_denies_from_then_on() {
 }
 
 #[test]
+fn until_the_first_good_policy_everything_is_denied() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("filter.json");
+    let mut bad = bundle();
+    bad["roles"]["reader"]["permissions"] = json!(["items:raed"]);
+    write_resource(&resource, &bad);
+    let listener = envoy::listener("main", &[discovered(folder.path())]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
+    let mut client = envoy.client("main");
+    for (path, secret) in [("/v1/items", Some(READER)), ("/healthz", None)] {
+        assert_eq!(client.get(path, secret).status, 503);
+    }
+    write_resource(&resource, &bundle());
+    wait_until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 200);
+}
+
+#[test]
 fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_force() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("filter.json");
     write_resource(&resource, &bundle());
-    let discovered = json!({
-        "name": "tokenward",
-        "config_discovery": {
-            "config_source": { "path_config_source": {
-                "path": resource,
-                "watched_directory": { "path": folder.path() },
-            }},
-            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
-        },
-    });
+    let discovered = discovered(folder.path());
     let listener = envoy::listener("main", &[discovered]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
     let status = || -> http::Response { envoy.client("main").get("/v1/items", Some(READER)) };
@@ -108,6 +116,18 @@ fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_
         assert_eq!(status().status, 401, "every worker has the new policy");
     }
     assert_eq!(envoy.decisions().last().unwrap()["reason"], "revoked_token");
+}
+
+/// The filter of `envoy/envoy.yaml`, with its file in a folder.
+fn discovered(folder: &Path) -> Value {
+    let example = std::fs::read_to_string("envoy/envoy.yaml").unwrap();
+    let example: Value = yaml_serde::from_str(&example).unwrap();
+    let manager =
+        &example["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let mut filter = manager["http_filters"][0].clone();
+    let source = &mut filter["config_discovery"]["config_source"]["path_config_source"];
+    *source = json!({ "path": folder.join("filter.json"), "watched_directory": { "path": folder } });
+    filter
 }
 
 /// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.

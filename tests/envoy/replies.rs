@@ -118,24 +118,28 @@ fn no_secret_is_in_the_log_the_events_or_a_reply() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut client = envoy.client("main");
     let guessed = "test_svc_guessed_0123456789";
-    let mut replies = String::new();
-    for secret in ALL.into_iter().chain([guessed]) {
+    let secrets: Vec<&str> = ALL.into_iter().chain([guessed]).collect();
+    for secret in &secrets {
+        let mut replies = Vec::new();
         for path in ["/v1/items/7", "/v1/others", "/v1//items", "/healthz"] {
-            replies += &format!("{:?}", client.get(&format!("{path}?access_token={secret}"), Some(secret)));
+            replies.push(client.get(&format!("{path}?access_token={secret}"), Some(secret)));
         }
         let authorization = format!("Bearer {secret},Bearer {secret}");
-        replies += &format!("{:?}", client.send(&headers(b"/v1/items/7", authorization.as_bytes())));
+        replies.push(client.send(&headers(b"/v1/items/7", authorization.as_bytes())));
+        for reply in replies {
+            // The query is the upstream's; of the credential it must know nothing.
+            let known = match reply.header("x-upstream") {
+                Some(_) => reply.json()["headers"].to_string(),
+                None => format!("{reply:?}"),
+            };
+            assert!(!known.contains(secret), "{secret} is in {known}");
+        }
     }
     let log = envoy.log();
     assert!(log.contains("\"reason\":\"ambiguous_token\"") && log.contains("\"reason\":\"permitted\""));
-    // The upstream's echo shows the query that it got: only what comes after is the gateway's.
-    let replies = replies
-        .replace("access_token=", "\n")
-        .lines()
-        .map(|line| line.split('"').nth(1).unwrap_or(line).to_owned())
-        .collect::<String>();
-    for secret in ALL.into_iter().chain([guessed]) {
+    for secret in secrets {
         assert!(!log.contains(secret), "{secret} is in the log");
-        assert!(!replies.contains(&format!("Bearer {secret}")), "{secret} is in a reply");
+        let digest = tokenward::engine::secret::SecretDigest::of(secret.as_bytes()).to_hex();
+        assert!(!log.contains(&digest), "the digest of {secret} is in the log");
     }
 }

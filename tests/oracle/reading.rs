@@ -231,7 +231,7 @@ fn unusable(token: &Token, secret: &Secret, now: Time) -> Option<&'static str> {
         Some("retired_secret")
     } else if over {
         Some("expired_token")
-    } else if secret.not_before.is_some_and(|start| now < start) {
+    } else if secret.not_before.max(secret.created_at).is_some_and(|start| now < start) {
         Some("not_yet_valid")
     } else {
         None

@@ -45,7 +45,7 @@ impl Envoy {
         std::fs::write(path("envoy.yaml"), configuration).unwrap();
         let _ = std::fs::remove_file(path("admin"));
         let log = File::create(path("log")).unwrap();
-        let process = Command::new(built("ENVOY", ".tools/envoy", "make envoy"))
+        let process = mortal(&built("ENVOY", ".tools/envoy", "make envoy"))
             .args(["--file-flush-interval-msec", "20"])
             .args(["--disable-hot-restart", "--concurrency", &workers.to_string()])
             .args(["--log-level", "warning", "--component-log-level", "wasm:info,main:warning"])
@@ -172,6 +172,17 @@ fn is_live(address: SocketAddr) -> bool {
         Ok(answer.contains("LIVE"))
     };
     ask().unwrap_or(false)
+}
+
+/// A command that ends with its parent, however that ends, where the system has a way.
+fn mortal(program: &Path) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    if !setpriv.exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+    command
 }
 
 /// The module under test.

@@ -10,7 +10,7 @@ use crate::engine::name::{KindName, TokenId};
 use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
 use crate::engine::problem::{Fault, Place};
 use crate::engine::secret::SecretDigest;
-use crate::engine::time::Span;
+use crate::engine::time::{Span, Time};
 
 /// The tokens of a document, resolved.
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl Tokens {
                 let fault = Fault::DuplicateSecretId { token: id.clone(), secret: secret.id.clone() };
                 check.fault(place().key("id"), fault);
             }
-            if let (Some(start), Some(end)) = (secret.not_before, secret.expires_at)
+            if let (Some(start), Some(end)) = (start(secret), secret.expires_at)
                 && end <= start
             {
                 check.fault(place().key("expires_at"), Fault::EmptyLifetime { secret: secret.id.clone() });
@@ -120,7 +120,7 @@ impl Tokens {
                     new.insert(Secret {
                         id: secret.id.clone(),
                         token: number,
-                        not_before: secret.not_before,
+                        not_before: start(secret),
                         expires_at: secret.expires_at,
                         retired: secret.retired_at.is_some(),
                         revoked: secret.revoked_at.is_some(),
@@ -200,6 +200,11 @@ fn guard(id: &TokenId, token: &document::Token, kind: &Kind, check: &mut Check) 
             }
         }
     }
+}
+
+/// When a secret begins to work: not before it was created, or its lifetime could lie in the future.
+fn start(secret: &document::Secret) -> Option<Time> {
+    secret.not_before.max(secret.created_at)
 }
 
 fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str> {

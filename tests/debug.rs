@@ -1,0 +1,42 @@
+//! No secret is in Debug output, whatever is shown.
+
+use tokenward::engine::document::{Document, from_json};
+use tokenward::engine::head::RequestHead;
+use tokenward::engine::policy::Policy;
+use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::settings::{Gateway, Settings};
+use tokenward::engine::time::Time;
+
+#[test]
+fn no_secret_and_no_whole_digest_is_in_debug_output() {
+    let secret = "test_svc_shown_0123456789";
+    let digest = SecretDigest::of(secret.as_bytes()).to_hex();
+    let bundle = format!(
+        r#"{{ "version": 1, "name": "debug", "permissions": {{ "p": ["GET /a"] }},
+            "roles": {{ "r": {{ "permissions": ["p"] }} }}, "kinds": {{ "service": {{}} }},
+            "tokens": {{ "t": {{ "kind": "service", "roles": ["r"],
+                "secrets": [{{ "id": "1", "sha256": "{digest}" }}] }} }} }}"#
+    );
+    let document: Document = from_json(bundle.as_bytes()).unwrap();
+    let mut shown = format!("{document:?}");
+    let gateway = Gateway::configure(format!(r#"{{ "bundle": {bundle} }}"#).as_bytes()).unwrap();
+    shown += &format!("{gateway:?}");
+    let policy = Policy::compile(document).unwrap();
+    let settings = Settings::default();
+    let authorization = format!("Bearer {secret}");
+    for path in [format!("/a?token={secret}"), format!("/b?token={secret}"), format!("//?token={secret}")] {
+        let headers = [
+            (&b":method"[..], &b"GET"[..]),
+            (b":path", path.as_bytes()),
+            (b"authorization", authorization.as_bytes()),
+        ];
+        let head = RequestHead::read(headers.into_iter(), &settings);
+        let decision = policy.decide(&head, Time::EPOCH);
+        shown += &format!("{head:?} {decision:?}");
+    }
+    assert!(shown.contains("SecretDigest("), "{shown}");
+    assert!(!shown.contains(secret) && !shown.contains(&digest), "{shown}");
+    // Bytes are shown as a list of numbers where nobody thought of them.
+    let numbers = format!("{:?}", secret.as_bytes());
+    assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+}
