@@ -202,7 +202,7 @@ const EXAMPLES: &[Example] = &[
         requests: &[
             ("GET /users/me", "permitted"),
             ("GET /Users/me", "insufficient_scope"),
-            ("get /users/me", "insufficient_scope"),
+            ("get /users/me", "malformed_request"),
         ],
     },
     Example {

@@ -251,7 +251,7 @@ fn unnamed(segment: &str) -> String {
 
 /// The segments of a request's path, if it has one reading.
 fn segments(request: &Request) -> Option<Vec<String>> {
-    let is_method = |byte: u8| byte.is_ascii_alphabetic();
+    let is_method = |byte: u8| byte.is_ascii_uppercase();
     let path = request.path.split('?').next().unwrap();
     if request.method.is_empty()
         || !request.method.bytes().all(is_method)
