@@ -1,8 +1,8 @@
 //! The host: every call across the boundary that a request or a configuration makes.
 //!
 //! The only file that knows the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on a value that is not
-//! UTF-8 and on any status that they do not expect, and a panic ends the VM; these functions take bytes and
-//! turn every failure into a value.
+//! UTF-8 and on any status that they do not expect, and a panic ends the VM; what a request needs takes bytes
+//! here and turns every failure into a value. The plugin configuration, read outside of requests, is the SDK's.
 
 use std::panic::Location;
 use std::ptr;

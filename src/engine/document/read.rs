@@ -49,18 +49,47 @@ fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
     let message = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text).to_owned();
-    let message =
-        if place.steps().contains(&Step::Key("secrets".to_owned())) { discreet(message) } else { message };
+    let (place, message) = match secrets(&place) {
+        Some(depth) => (discreet_place(&place, depth), discreet(message)),
+        None => (place, message),
+    };
     let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
 }
 
-/// serde's message without the text that it quotes: where a secret's entry belongs that may be a secret.
+/// The message without the text that it quotes: where a secret's entry belongs that may be a secret. What is as
+/// short as a key of ours is shown, so that a slip of the pen can be found.
 fn discreet(message: String) -> String {
-    let quoted =
-        message.strip_prefix("invalid type: string \"").and_then(|rest| rest.rsplit_once("\", expected "));
-    match quoted {
-        Some((_, expected)) => format!("invalid type: string, expected {expected}"),
-        None => message,
+    let quoted = message.strip_prefix("invalid type: string \"");
+    if let Some((_, expected)) = quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
+        return format!("invalid type: string, expected {expected}");
+    }
+    let mut parts = message.splitn(3, '`');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(before @ ("" | "unknown field ")), Some(quoted), Some(after)) if quoted.len() > LONGEST_KEY => {
+            format!("{before}`{}`{after}", cut(quoted))
+        }
+        _ => message,
     }
 }
+
+fn discreet_place(place: &Place, depth: usize) -> Place {
+    let steps = place.steps().iter().enumerate().map(|(position, step)| match step {
+        Step::Key(key) if position > depth && key.len() > LONGEST_KEY => Step::Key(cut(key)),
+        Step::Key(_) | Step::Index(_) => step.clone(),
+    });
+    steps.collect()
+}
+
+/// How deep in a place a token's `secrets` are, if it is in them.
+fn secrets(place: &Place) -> Option<usize> {
+    place.steps().iter().position(|step| *step == Step::Key("secrets".to_owned()))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(SHOWN).chain(['…']).collect()
+}
+
+/// Length of `created_at`, the longest key of a secret's entry.
+const LONGEST_KEY: usize = 10;
+const SHOWN: usize = 4;
