@@ -26,6 +26,17 @@ fn a_tool_that_is_there_is_passed_over_in_silence() {
     assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
 }
 
+#[test]
+fn a_second_build_has_nothing_to_do() {
+    let mut make = Command::new("make");
+    for variable in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
+        make.env_remove(variable);
+    }
+    let output = make.args(["--dry-run", "build"]).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("Nothing to be done") && !told.contains("cargo"), "{told}");
+}
+
 /// Runs a script where there is nearly no program: no package manager, no compiler.
 fn with_few_programs(script: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
