@@ -74,3 +74,18 @@ fn a_method_in_lower_case_is_refused() {
         assert_eq!(client.send(&request), status, "{method}");
     }
 }
+
+#[test]
+fn an_event_is_one_line_of_ascii_whatever_a_header_holds() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let authorization = reader();
+    let mut request = headers(b"/v1/items/7", &authorization);
+    // Ends of lines and a terminal's command to some readers: U+2028, U+0085, U+009B; and an emoji.
+    let id = "a\u{2028}{\"v\":1}\u{85}\u{9b}31m\u{1f512}";
+    request.push(("x-request-id", id.as_bytes()));
+    assert_eq!(envoy.client("main").send(&request).status, 200);
+    assert_eq!(envoy.decision(id)["reason"], "permitted");
+    let log = envoy.log();
+    let line = log.lines().find(|line| line.contains("\"event\":\"decision\"")).unwrap();
+    assert!(line.is_ascii(), "{line}");
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokenward::engine::settings::Gateway;
 
 use crate::envoy::{self, Envoy};
-use crate::fixture::{READER, bundle, in_seconds, start};
+use crate::fixture::{EXPIRED, READER, bundle, in_seconds, start};
 use crate::{documents, echo, http};
 
 #[test]
@@ -69,6 +69,45 @@ fn a_bundle_that_expires_while_it_serves_denies_from_then_on() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(client.get("/healthz", None).status, 503);
+}
+
+#[test]
+fn a_policy_that_grants_nothing_denies_everything() {
+    let envoy = start(&json!({ "bundle": { "version": 1, "name": "empty" } }));
+    let mut client = envoy.client("main");
+    for (path, secret) in [("/", None), ("/v1/items", Some(READER)), ("/healthz", None)] {
+        assert_eq!(client.get(path, secret).status, 401, "{path}");
+    }
+}
+
+#[test]
+fn without_the_hosts_clock_everything_is_denied() {
+    let mut filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
+    // All that the filter uses but `proxy_get_current_time_nanoseconds`, which then only returns an error.
+    let allowed = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_on_delete",
+        "proxy_log",
+        "proxy_get_buffer_bytes",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+        "proxy_send_local_response",
+    ];
+    let allowed: serde_json::Map<String, Value> =
+        allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
+    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let listener = envoy::listener("main", &[filter]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    let mut client = envoy.client("main");
+    for (path, secret) in [("/v1/items", READER), ("/v1/items", EXPIRED), ("/healthz", READER)] {
+        assert_eq!(client.get(path, Some(secret)).status, 503, "{path}");
+    }
+    assert!(envoy.decisions().iter().all(|event| event["reason"] == "no_policy"));
 }
 
 #[test]

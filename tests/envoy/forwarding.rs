@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{bundle, headers, reader, start, upstream_header};
+use crate::http::Response;
 use crate::{echo, fixture};
 
 #[test]
@@ -31,6 +32,10 @@ fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
         "x-http-method-override",
         "x-original-url",
         "x_rewrite_url",
+        "x.tokenward.token",
+        "x.http.method.override",
+        "script_name",
+        "path-info",
     ];
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);
@@ -38,10 +43,7 @@ fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
     let mut client = envoy.client("main");
     let response = client.send(&request);
     assert_eq!(response.status, 200);
-    let echo = response.json();
-    for header in echo["headers"].as_array().unwrap() {
-        assert_ne!(header[1], "root", "{header} reached the upstream");
-    }
+    assert_no_root(&response);
     assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"));
 
     // A public operation has no identity to set, and lets none through either.
@@ -49,9 +51,15 @@ fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
     public.extend(forged.map(|name| (name, &b"root"[..])));
     let response = client.send(&public);
     assert_eq!(response.status, 200);
-    assert_eq!(upstream_header(&response, "x-tokenward-token"), None);
-    assert_eq!(upstream_header(&response, "x_tokenward_token"), None);
+    assert_no_root(&response);
     assert_eq!(upstream_header(&response, "authorization").as_deref(), Some("Basic abc"));
+}
+
+/// Asserts that nothing the caller claimed to be reached the upstream.
+fn assert_no_root(response: &Response) {
+    for header in response.json()["headers"].as_array().unwrap() {
+        assert_ne!(header[1], "root", "{header} reached the upstream");
+    }
 }
 
 #[test]
