@@ -182,7 +182,7 @@ impl Gateway {
         );
         println!("  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" {url}/v1/users/7");
         println!("  {CLI} explain {acme} GET /v1/users/7 --token ci-deploy");
-        println!("Edit {acme}/policy.yaml, and see it live within a second:");
+        println!("Edit {acme}/policy.yaml, and see it live in two seconds:");
         println!("  {CLI} build {acme} -o {}", path("bundle.json"));
         println!(
             "  {CLI} render ecds {} --wasm $PWD/dist/tokenward.wasm -o {}",
