@@ -119,6 +119,12 @@ impl Mint {
             scope: (!self.scope.is_empty()).then(|| self.scope.clone()),
             owner: self.owner.clone(),
             purpose: self.purpose.clone(),
+            environments: None,
+            services: None,
+            attributes: document::Entries::default(),
+            allowed_sources: None,
+            allowed_hours: None,
+            rate_limit: None,
             revoked_at: None,
             secrets: vec![secret],
         }

@@ -8,10 +8,17 @@ use std::fmt;
 use serde::de::{Deserializer, Error, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::AddressRange;
+use crate::engine::attribute::AttributeValue;
 pub use crate::engine::document::entries::Entries;
 pub use crate::engine::document::read::{from_json, from_tree};
+use crate::engine::hours::Hours;
 use crate::engine::mapping::mappings;
-use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::name::{
+    AttributeName, EnvironmentName, KindName, PermissionName, PolicyName, RoleName, SecretId, ServiceName,
+    TokenId,
+};
+use crate::engine::rate::RateLimit;
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::{Span, Time};
 
@@ -76,6 +83,12 @@ pub struct Document {
     /// When the bundle was built.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub built_at: Option<Time>,
+    /// The environment that the bundle is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+    /// The service that the bundle is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
     /// From when on the bundle is no longer to be used.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
@@ -109,6 +122,8 @@ impl Document {
             name,
             revision: 0,
             built_at: None,
+            environment: None,
+            service: None,
             expires_at: None,
             token_prefix,
             public,
@@ -136,6 +151,9 @@ pub struct Role {
     /// Permissions whose operations are taken away, whatever else grants them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<PermissionName>,
+    /// Whether what the role takes away is only reported, not enforced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// A kind of token as written: its guard-rails.
@@ -167,6 +185,18 @@ pub enum RequiredField {
     Purpose,
     /// A subset of the roles' permissions.
     Scope,
+    /// Environments that it works in.
+    Environments,
+    /// Services that it works at.
+    Services,
+    /// At least one attribute.
+    Attributes,
+    /// Addresses that it may be used from.
+    AllowedSources,
+    /// Hours that it may be used in.
+    AllowedHours,
+    /// How many requests it may make.
+    RateLimit,
 }
 
 /// A token as written.
@@ -187,6 +217,24 @@ pub struct Token {
     /// What the token is for.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
+    /// Environments that it works in; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<EnvironmentName>>,
+    /// Services that it works at; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<ServiceName>>,
+    /// What `${name}` stands for in patterns.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub attributes: Entries<AttributeName, AttributeValue>,
+    /// Addresses that it may be used from; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub allowed_sources: Option<Vec<AddressRange>>,
+    /// Hours that it may be used in; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub allowed_hours: Option<Vec<Hours>>,
+    /// How many requests it may make.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// When the whole token was revoked; its presence revokes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,

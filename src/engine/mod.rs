@@ -3,6 +3,8 @@
 //! Nothing in this folder knows proxy-wasm, files, the network, the environment, a clock or randomness:
 //! time and random characters are arguments. `make lint` guards this.
 
+pub mod address;
+pub mod attribute;
 pub mod audit;
 pub mod case;
 mod compile;
@@ -10,6 +12,8 @@ pub mod decision;
 pub mod document;
 pub mod explain;
 pub mod head;
+pub mod host;
+pub mod hours;
 pub mod index;
 pub mod lint;
 mod mapping;
@@ -18,6 +22,7 @@ pub mod path;
 pub mod pattern;
 pub mod policy;
 pub mod problem;
+pub mod rate;
 pub mod reason;
 pub mod secret;
 pub mod settings;

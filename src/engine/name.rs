@@ -113,6 +113,19 @@ name!(
     SecretId, "secret id", LetterOrDigit, 32
 );
 
+name!(
+    /// Name of an environment: `production`.
+    EnvironmentName, "environment name", LetterOrDigit, 64
+);
+name!(
+    /// Name of a service, or of a gateway before several: `edge`.
+    ServiceName, "service name", LetterOrDigit, 64
+);
+name!(
+    /// Name of a token's attribute: `tenant`.
+    AttributeName, "attribute name", Letter, 64
+);
+
 fn is_name(name: &str, first: First, limit: usize) -> bool {
     let mut bytes = name.bytes();
     name.len() <= limit

@@ -170,6 +170,18 @@ pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
     Ok(spelled)
 }
 
+/// A text as one segment of a canonical path.
+pub(crate) fn segment(text: &str) -> Result<Cow<'_, str>, BadPath> {
+    let mut spelled = String::with_capacity(text.len().saturating_add(1));
+    spelled.push('/');
+    for byte in text.bytes() {
+        push(&mut spelled, byte, byte == b'/' || byte == b'+');
+    }
+    canonical(spelled.as_bytes())?;
+    spelled.remove(0);
+    Ok(if spelled == text { Cow::Borrowed(text) } else { Cow::Owned(spelled) })
+}
+
 fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
     // Where all bytes stand for themselves there is nothing to rewrite: the common case.
     if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {

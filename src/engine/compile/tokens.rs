@@ -213,6 +213,12 @@ fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str
         RequiredField::Owner => ("owner", given(&token.owner)),
         RequiredField::Purpose => ("purpose", given(&token.purpose)),
         RequiredField::Scope => ("scope", token.scope.is_some()),
+        RequiredField::Environments => ("environments", token.environments.is_some()),
+        RequiredField::Services => ("services", token.services.is_some()),
+        RequiredField::Attributes => ("attributes", !token.attributes.is_empty()),
+        RequiredField::AllowedSources => ("allowed_sources", token.allowed_sources.is_some()),
+        RequiredField::AllowedHours => ("allowed_hours", token.allowed_hours.is_some()),
+        RequiredField::RateLimit => ("rate_limit", token.rate_limit.is_some()),
     };
     (!present).then_some(name)
 }

@@ -1,0 +1,187 @@
+//! Source addresses: where a request comes from, and from where a token may be used.
+//!
+//! In: what Envoy gives as the source (`203.0.113.7:4711`, `[2001:db8::1]:4711`), and the ranges of a token
+//! (`203.0.113.0/24`). An IPv4 address is the same whether or not it comes mapped into IPv6 (RFC 4291 §2.5.5.2).
+
+use core::net::{IpAddr, Ipv6Addr};
+use std::fmt;
+
+use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
+
+/// The source of a request as Envoy gives it: `address:port`, IPv6 in brackets.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a>(&'a [u8]);
+
+impl<'a> Source<'a> {
+    /// A source that nothing is known of.
+    pub const UNKNOWN: Self = Self(b"");
+
+    /// The source in Envoy's `source.address`.
+    pub fn of(property: &'a [u8]) -> Self {
+        Self(property)
+    }
+
+    /// The address as text, without its port; the whole of what is no `address:port`, such as a pipe's path.
+    pub fn text(self) -> &'a [u8] {
+        let Some(end) = self.0.iter().rposition(|byte| *byte == b':') else { return self.0 };
+        let address = self.0.get(..end).unwrap_or_default();
+        address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address)
+    }
+
+    /// The IP address, if it is one; of an IPv6 address with a zone (RFC 4007 §11) the address alone.
+    pub fn ip(self) -> Option<IpAddr> {
+        let text = std::str::from_utf8(self.text()).ok()?;
+        let address = text.split_once('%').map_or(text, |(address, _)| address);
+        address.parse().ok().map(unmapped)
+    }
+}
+
+/// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as one address.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AddressRange(IpNet);
+
+impl AddressRange {
+    /// Whether the address lies in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&unmapped(address))
+    }
+}
+
+impl TryFrom<String> for AddressRange {
+    type Error = BadRange;
+
+    fn try_from(text: String) -> Result<Self, BadRange> {
+        let network = match text.parse::<IpNet>() {
+            Ok(network) => network,
+            Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| BadRange::unreadable(&text))?,
+        };
+        if network.addr() != network.network() {
+            return Err(BadRange { text: begin(&text), meant: Some(network.trunc()) });
+        }
+        Ok(Self(unmapped_network(network)))
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(range: AddressRange) -> Self {
+        range.to_string()
+    }
+}
+
+/// One address without its prefix length.
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() {
+            return self.0.addr().fmt(f);
+        }
+        self.0.fmt(f)
+    }
+}
+
+/// A text that is no range of addresses.
+#[derive(Debug, Eq, PartialEq)]
+pub struct BadRange {
+    text: String,
+    /// The range that has the address in it, where only bits beyond the prefix are in the way.
+    meant: Option<IpNet>,
+}
+
+impl BadRange {
+    fn unreadable(text: &str) -> Self {
+        Self { text: begin(text), meant: None }
+    }
+}
+
+impl std::error::Error for BadRange {}
+
+impl fmt::Display for BadRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text.escape_default();
+        match self.meant {
+            Some(meant) => write!(f, "`{text}` has bits beyond its prefix: write `{meant}`"),
+            None => write!(
+                f,
+                "`{text}` is not a range of addresses: write it as in `203.0.113.0/24` or `2001:db8::/32`"
+            ),
+        }
+    }
+}
+
+/// The IPv4 address that is mapped into this IPv6 address, if one is.
+fn unmapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// `::ffff:203.0.113.0/120` is `203.0.113.0/24`.
+fn unmapped_network(network: IpNet) -> IpNet {
+    let (IpNet::V6(v6), Some(length)) = (network, network.prefix_len().checked_sub(MAPPED_PREFIX)) else {
+        return network;
+    };
+    let v4 = Ipv6Addr::to_ipv4_mapped(&v6.addr()).and_then(|address| Ipv4Net::new(address, length).ok());
+    v4.map_or(network, IpNet::V4)
+}
+
+fn begin(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// Length of `::ffff:0:0/96`, under which IPv4 addresses are mapped.
+const MAPPED_PREFIX: u8 = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> AddressRange {
+        text.to_owned().try_into().unwrap()
+    }
+
+    #[test]
+    fn the_source_is_read_as_envoy_gives_it() {
+        for (property, ip) in [
+            ("203.0.113.7:4711", Some("203.0.113.7")),
+            ("[2001:db8::1]:4711", Some("2001:db8::1")),
+            ("[::ffff:203.0.113.7]:4711", Some("203.0.113.7")),
+            ("[fe80::1%2]:80", Some("fe80::1")),
+            ("203.0.113.7:0", Some("203.0.113.7")),
+            ("", None),
+            ("/run/envoy.sock", None),
+            ("203.0.113.007:1", None),
+            ("203.0.113.7.1:1", None),
+        ] {
+            let expected = ip.map(|ip| ip.parse().unwrap());
+            assert_eq!(Source::of(property.as_bytes()).ip(), expected, "{property}");
+        }
+    }
+
+    #[test]
+    fn a_range_has_its_addresses_mapped_or_not() {
+        for (text, inside, outside) in [
+            ("203.0.113.0/24", "203.0.113.255", "203.0.114.0"),
+            ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("::ffff:203.0.113.0/120", "203.0.113.7", "203.0.112.7"),
+            ("203.0.113.0/24", "::ffff:203.0.113.7", "::ffff:203.0.112.7"),
+            ("0.0.0.0/0", "255.255.255.255", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.7"),
+        ] {
+            assert!(range(text).contains(inside.parse().unwrap()), "{inside} is in {text}");
+            assert!(!range(text).contains(outside.parse().unwrap()), "{outside} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_and_one_with_bits_beyond_its_prefix_is_corrected() {
+        for text in
+            ["", "office", "203.0.113.0/33", "203.0.113/24", "203.0.113.0/", "10.0.0.0/8 ", "1.2.3.4:80"]
+        {
+            assert!(AddressRange::try_from(text.to_owned()).is_err(), "{text}");
+        }
+        let error = AddressRange::try_from("203.0.113.7/24".to_owned()).unwrap_err();
+        assert!(error.to_string().ends_with("write `203.0.113.0/24`"), "{error}");
+        assert_eq!(range("::ffff:203.0.113.0/120").to_string(), "203.0.113.0/24");
+        assert_eq!(range("203.0.113.7/32").to_string(), "203.0.113.7");
+    }
+}

@@ -1,0 +1,203 @@
+//! Hosts: the one reading of `:authority`, and the hosts that an operation names.
+//!
+//! Letters are compared without case, a port and one trailing dot are left out (RFC 9110 §4.2.3, RFC 3986 §3.2.2).
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// The host of a request: lower case, without port and trailing dot; empty where the request names none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Host<'a>(Cow<'a, str>);
+
+impl<'a> Host<'a> {
+    /// Reads `:authority`.
+    ///
+    /// # Errors
+    /// That it has no reading, or more than one: user information, an escape, an empty label.
+    pub fn parse(authority: &'a [u8]) -> Result<Self, BadHost> {
+        let text = std::str::from_utf8(authority).map_err(|_| BadHost)?;
+        if text.is_empty() {
+            return Ok(Self(Cow::Borrowed("")));
+        }
+        let name = without_port(text).ok_or(BadHost)?;
+        let name = name.strip_suffix('.').unwrap_or(name);
+        if !is_name(name) && !is_address(name) {
+            return Err(BadHost);
+        }
+        let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
+        Ok(Self(if lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }))
+    }
+
+    /// The host as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// That an authority cannot be read one way only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadHost;
+
+impl fmt::Display for BadHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a host is a name or an address, with a port at most")
+    }
+}
+
+/// The hosts that an operation names.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub enum HostPattern {
+    /// This one.
+    Exact(Box<str>),
+    /// All below a domain: `.acme.test` for `*.acme.test`, at any depth, and not the domain itself.
+    Below(Box<str>),
+    /// All.
+    #[default]
+    Any,
+}
+
+impl HostPattern {
+    /// Reads a host as a policy writes it.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<Self, BadHostPattern> {
+        let lower = text.to_ascii_lowercase();
+        let (name, below) = match lower.strip_prefix("*.") {
+            Some(domain) => (domain, true),
+            None => (lower.as_str(), false),
+        };
+        let rooted = name.strip_suffix('.').unwrap_or(name);
+        if is_address(rooted) && !below {
+            return Ok(Self::Exact(rooted.into()));
+        }
+        if name.contains(':') {
+            return Err(BadHostPattern::Port);
+        }
+        if !is_name(rooted) {
+            return Err(BadHostPattern::Name);
+        }
+        // `v1/users` is far more often a path without its slash than the host `v1`.
+        if !name.contains('.') && !below && name != "localhost" {
+            return Err(BadHostPattern::OneLabel);
+        }
+        Ok(if below { Self::Below(format!(".{rooted}").into()) } else { Self::Exact(rooted.into()) })
+    }
+
+    /// Whether this host is one of them.
+    pub fn matches(&self, host: &str) -> bool {
+        match self {
+            Self::Exact(name) => &**name == host,
+            Self::Below(domain) => host.len() > domain.len() && host.ends_with(&**domain),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Why a text is no host of an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum BadHostPattern {
+    /// Not labels of letters, digits, `-` and `_` with dots between.
+    Name,
+    /// It has a port.
+    Port,
+    /// One label alone: most likely a path without its slash.
+    OneLabel,
+}
+
+/// The authority without its port; none where there is more than one way to cut it.
+fn without_port(authority: &str) -> Option<&str> {
+    let (name, port) = match authority.rfind(']') {
+        Some(end) => authority.split_at_checked(end.checked_add(1)?)?,
+        None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?,
+    };
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    (digits.len() <= MAX_PORT && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+}
+
+/// RFC 1123 §2.1's names, and those with `_` that are in use.
+fn is_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    name.len() <= MAX_NAME && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_letter))
+}
+
+/// `[2001:db8::1]`.
+fn is_address(name: &str) -> bool {
+    let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    inner.is_some_and(|inner| inner.parse::<core::net::Ipv6Addr>().is_ok())
+}
+
+const MAX_NAME: usize = 253;
+const MAX_PORT: usize = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_has_one_reading() {
+        for (authority, host) in [
+            ("api.acme.test", "api.acme.test"),
+            ("API.Acme.TEST:8443", "api.acme.test"),
+            ("api.acme.test.", "api.acme.test"),
+            ("api.acme.test.:443", "api.acme.test"),
+            ("localhost:10000", "localhost"),
+            ("my_service:", "my_service"),
+            ("127.0.0.1:80", "127.0.0.1"),
+            ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(Host::parse(authority.as_bytes()).unwrap().as_str(), host, "{authority}");
+        }
+        for authority in [
+            "api.acme.test@evil.test",
+            "api.acme.test:80:80",
+            "api.acme.test,evil.test",
+            "api..acme.test",
+            ".",
+            ".acme.test",
+            "api.acme.test..",
+            "api%2eacme.test",
+            "api acme",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[x]",
+            "api:8o",
+            "api.acme.test/",
+            "a\u{3002}test",
+            ":80",
+        ] {
+            assert_eq!(Host::parse(authority.as_bytes()), Err(BadHost), "{authority}");
+        }
+        assert_eq!(Host::parse(b"api\xff"), Err(BadHost));
+    }
+
+    #[test]
+    fn a_host_of_an_operation_is_one_name_or_all_below_a_domain() {
+        for (pattern, inside, outside) in [
+            ("Billing.acme.test", "billing.acme.test", "x.billing.acme.test"),
+            ("billing.acme.test.", "billing.acme.test", "acme.test"),
+            ("*.acme.test", "a.b.acme.test", "acme.test"),
+            ("*.acme.test", "a.acme.test", "xacme.test"),
+            ("billing.", "billing", "billing.test"),
+            ("localhost", "localhost", "local"),
+            ("[::1]", "[::1]", "[::2]"),
+        ] {
+            let pattern = HostPattern::parse(pattern).unwrap();
+            assert!(pattern.matches(inside) && !pattern.matches(outside), "{pattern:?}");
+        }
+        for (text, why) in [
+            ("v1", BadHostPattern::OneLabel),
+            ("acme.test:8443", BadHostPattern::Port),
+            ("*acme.test", BadHostPattern::Name),
+            ("a.*.test", BadHostPattern::Name),
+            ("*.", BadHostPattern::Name),
+            ("*", BadHostPattern::Name),
+            ("a..test", BadHostPattern::Name),
+            ("{tenant}.acme.test", BadHostPattern::Name),
+        ] {
+            assert_eq!(HostPattern::parse(text), Err(why), "{text}");
+        }
+    }
+}
