@@ -17,16 +17,18 @@
 //! | --- | --- |
 //! | token | an identity for a machine or person, with a stable id: kind, roles, scope |
 //! | secret | one credential string of a token; only its SHA-256 is ever stored |
-//! | operation | methods and a path pattern |
+//! | operation | methods, an optional host and a path pattern |
 //! | permission | a named set of operations |
 //! | role | a set of permissions, with `inherits` and `deny` |
 //! | kind | a class of tokens with guard-rails |
 //! | scope | the subset of its roles' permissions that a token is narrowed to |
 //! | bundle | policy document, registry of tokens and a revision: what ships |
 //! | decision | permit or deny, with a reason |
-//! | verdict | forward, or reply |
+//! | verdict | forward, forward in shadow, or reply |
 //!
 //! ```
+//! use tokenward::engine::address::Source;
+//! use tokenward::engine::decision::Circumstances;
 //! use tokenward::engine::document::from_json;
 //! use tokenward::engine::head::RequestHead;
 //! use tokenward::engine::policy::Policy;
@@ -51,7 +53,8 @@
 //!     (b"authorization", b"Bearer an-old-secret-of-ours"),
 //! ];
 //! let head = RequestHead::read(headers.into_iter(), &Settings::default());
-//! assert_eq!(policy.decide(&head, Time::from_millis(0)).reason(), Reason::Permitted);
+//! let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"203.0.113.7:4711") };
+//! assert_eq!(policy.decide(&head, circumstances).reason(), Reason::Permitted);
 //! # Ok::<(), tokenward::engine::problem::Problems>(())
 //! ```
 

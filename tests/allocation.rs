@@ -1,5 +1,7 @@
 //! A permit allocates nothing.
 
+use tokenward::engine::address::Source;
+use tokenward::engine::decision::Circumstances;
 use tokenward::engine::document::from_json;
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::policy::Policy;
@@ -29,9 +31,10 @@ fn deciding_on_a_permit_allocates_nothing() -> Result<(), Problems> {
         let headers: [(&[u8], &[u8]); 3] =
             [(b":method", b"GET"), (b":path", path), (b"authorization", b"Bearer an-old-secret-of-ours")];
         let head = RequestHead::read(headers.into_iter(), &Settings::default());
+        let circumstances = Circumstances { now: Time::EPOCH, source: Source::UNKNOWN };
         let mut decided = None;
         let counted =
-            allocation_counter::measure(|| decided = Some(policy.decide(&head, Time::EPOCH).reason()));
+            allocation_counter::measure(|| decided = Some(policy.decide(&head, circumstances).reason()));
         assert_eq!((decided, counted.count_total), (Some(reason), 0));
     }
     Ok(())

@@ -7,11 +7,11 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::case::{Judged, Outcome, Prepared};
+use tokenward::engine::case::{Judged, Outcome, Place, Prepared};
 use tokenward::engine::policy::Policy;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::Settings;
+use tokenward::engine::settings::{Gateway, Settings};
 
 #[test]
 fn commands_do_what_the_transcripts_say() {
@@ -208,7 +208,7 @@ fn judge(folder: &Path, secret: &str) -> Judged {
     let created =
         document.tokens.iter().flat_map(|(_, token)| &token.secrets).filter_map(|secret| secret.created_at);
     let at = created.max().unwrap();
-    let policy = Policy::compile(document).unwrap();
+    let gateway = Gateway { policy: Policy::compile(document).unwrap(), settings: Settings::default() };
     let headers = [(":method", "GET"), (":path", "/users/7"), (":authority", "gateway.test")];
     let bearer = format!("Bearer {secret}");
     let headers = headers.into_iter().chain([("authorization", bearer.as_str())]);
@@ -216,8 +216,11 @@ fn judge(folder: &Path, secret: &str) -> Judged {
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         at,
         source: "127.0.0.1".to_owned(),
+        earlier: 0,
+        place: Place::default(),
+        gateway: &gateway,
     };
-    request.judge(&policy, &Settings::default(), &mut ())
+    request.judge(&mut ())
 }
 
 /// Whether `longer` is `text` with something put in at one place.

@@ -1,5 +1,7 @@
 //! No secret is in Debug output, whatever is shown.
 
+use tokenward::engine::address::Source;
+use tokenward::engine::decision::Circumstances;
 use tokenward::engine::document::{Document, from_json};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::policy::Policy;
@@ -31,7 +33,8 @@ fn no_secret_and_no_whole_digest_is_in_debug_output() {
             (b"authorization", authorization.as_bytes()),
         ];
         let head = RequestHead::read(headers.into_iter(), &settings);
-        let decision = policy.decide(&head, Time::EPOCH);
+        let circumstances = Circumstances { now: Time::EPOCH, source: Source::UNKNOWN };
+        let decision = policy.decide(&head, circumstances);
         shown += &format!("{head:?} {decision:?}");
     }
     assert!(shown.contains("SecretDigest("), "{shown}");

@@ -18,8 +18,8 @@ fn each_case_is_decided_as_it_says() {
             let prepared = topic.rehearsal.prepare(&case.request);
             let prepared =
                 prepared.unwrap_or_else(|error| panic!("{}: {}: {error}", topic.folder.display(), case.name));
-            let judged = topic.rehearsal.judge(&prepared, &mut ());
-            let told = topic.rehearsal.judge(&prepared, &mut Explanation::default());
+            let judged = prepared.judge(&mut ());
+            let told = prepared.judge(&mut Explanation::default());
             assert_eq!(judged.event, told.event, "explain disagrees with enforcement");
             for difference in judged.differences(&case.expect) {
                 wrong.push(format!("{}: {}: {difference}", topic.folder.display(), case.name));

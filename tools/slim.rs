@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 /// What Envoy calls: the rest of proxy-wasm 0.2.1 this filter has no use for.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "memory",
     "malloc",
     "_initialize",
@@ -16,6 +16,7 @@ const KEPT: [&str; 8] = [
     "proxy_on_context_create",
     "proxy_on_configure",
     "proxy_on_request_headers",
+    "proxy_on_response_headers",
     "proxy_on_delete",
 ];
 

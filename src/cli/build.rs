@@ -8,6 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, clock, files, output};
+use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::time::Span;
 
 /// Build the bundle that ships
@@ -21,6 +22,12 @@ pub(super) struct Build {
     /// Number of this bundle, higher than the last one's; seconds since 1970 without it
     #[arg(long)]
     revision: Option<u64>,
+    /// Environment that the bundle is for; a gateway in another one refuses it
+    #[arg(long)]
+    environment: Option<EnvironmentName>,
+    /// Service that the bundle is for; a gateway of another one refuses it
+    #[arg(long)]
+    service: Option<ServiceName>,
     /// How long the bundle may be used, as in 30d; for ever without it
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
@@ -34,6 +41,7 @@ impl Build {
             return Err(missing.into());
         }
         let now = clock::now();
+        (document.environment, document.service) = (self.environment, self.service);
         document.revision = self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
         document.built_at = Some(now);
         document.expires_at = self.expires_in.map(|span| now.plus(span));

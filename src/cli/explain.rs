@@ -8,9 +8,10 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::case::{Judged, Outcome, Rehearsal, Request};
+use crate::engine::case::{Judged, Outcome, Place, Rehearsal, Request};
 use crate::engine::document::Entries;
 use crate::engine::explain::Explanation;
+use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::time::Time;
 
 /// Tell what the policy decides about a request, and why
@@ -28,26 +29,43 @@ pub(super) struct Explain {
     /// Time of the request, in RFC 3339; now without it
     #[arg(long)]
     at: Option<Time>,
+    /// Host of the request
+    #[arg(long)]
+    host: Option<String>,
+    /// Address that the request comes from
+    #[arg(long, value_name = "ADDRESS")]
+    source: Option<String>,
+    /// Environment of the gateway, instead of that in gateway.yaml
+    #[arg(long)]
+    environment: Option<EnvironmentName>,
+    /// Service of the gateway, instead of that in gateway.yaml
+    #[arg(long)]
+    service: Option<ServiceName>,
 }
 
 impl Explain {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open(&self.policy)?;
-        let rehearsal =
-            Rehearsal::of(workspace.document()?, &[]).map_err(|problems| workspace.failures(&problems))?;
+        let place = Place { environment: self.environment, service: self.service };
+        let document = place.document(&workspace.document()?);
+        let rehearsal = Rehearsal::of(document, &place.settings(&workspace.settings()?), &[])
+            .map_err(|problems| workspace.failures(&problems))?;
         let request = Request {
             method: self.method,
             path: self.path,
-            host: None,
+            host: self.host,
             token: self.token,
             secret: None,
-            source: None,
+            source: self.source,
+            environment: None,
+            service: None,
+            earlier: 0,
             at: Some(self.at.unwrap_or_else(clock::now)),
             headers: Entries::default(),
         };
         let prepared = rehearsal.prepare(&request).map_err(|error| Failure::new(error.to_string()))?;
         let mut explanation = Explanation::default();
-        let judged = rehearsal.judge(&prepared, &mut explanation);
+        let judged = prepared.judge(&mut explanation);
         let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();
         match format {
             Format::Text => output::data(&told(&judged, &steps)),
@@ -68,9 +86,10 @@ impl Explain {
 
 fn told(judged: &Judged, steps: &[String]) -> String {
     let mut text: String = steps.iter().map(|step| format!("  {step}\n")).collect();
-    let status = match judged.decision {
-        Outcome::Permit => "forwarded".to_owned(),
-        Outcome::Deny => judged.status.to_string(),
+    let status = match (judged.decision, judged.forwarded) {
+        (Outcome::Permit, _) => "forwarded".to_owned(),
+        (Outcome::Deny, true) => "forwarded in shadow".to_owned(),
+        (Outcome::Deny, false) => judged.status.to_string(),
     };
     text.push_str(&format!("{}: {} ({status})\n", judged.decision, judged.reason));
     text

@@ -1,14 +1,14 @@
 //! `tokenward render`: the configuration that Envoy loads, with the bundle in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
-use crate::cli::{Exit, files, output};
+use crate::cli::{Exit, files, output, workspace};
 use crate::engine::secret::SecretDigest;
 use crate::engine::settings::Gateway;
 
@@ -32,6 +32,9 @@ struct Ecds {
     /// Path of tokenward.wasm, as Envoy sees it
     #[arg(long, value_name = "FILE")]
     wasm: PathBuf,
+    /// The gateway's settings, as in gateway.yaml; the safe defaults without it
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
     /// File to write; standard output without it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -43,7 +46,12 @@ impl Render {
         let bundle = Source::read(&ecds.bundle)?;
         let bundle: Value = serde_json::from_str(bundle.text())
             .map_err(|error| Failure::new(format!("{} is not JSON: {error}", ecds.bundle.display())))?;
-        let configuration = json!({ "bundle": bundle }).to_string();
+        let mut configuration = match &ecds.settings {
+            Some(path) => settings(path)?,
+            None => Map::new(),
+        };
+        configuration.insert("bundle".to_owned(), bundle);
+        let configuration = Value::Object(configuration).to_string();
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.as_bytes()).map_err(|problems| {
             Failure::new(format!("{} is no usable bundle\n{problems}", ecds.bundle.display()))
@@ -64,6 +72,13 @@ impl Render {
         }
         Ok(Exit::Yes)
     }
+}
+
+/// The settings in a file, as they are written there.
+fn settings(path: &Path) -> Result<Map<String, Value>, Vec<Failure>> {
+    let source = Source::read(path)?;
+    workspace::settings(&source)?;
+    source.parse().map_err(|problems| Failure::new(problems.to_string()).into())
 }
 
 /// The discovery response with the filter's configuration

@@ -21,9 +21,10 @@ impl Test {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open_folder(&self.policy)?;
         let files = case_files(&self.policy)?;
+        let settings = workspace.settings()?;
         let (mut passed, mut failed) = (0_usize, 0_usize);
         for CaseFile { path, cases } in &files {
-            let rehearsal = Rehearsal::of(workspace.document()?, cases)
+            let rehearsal = Rehearsal::of(workspace.document()?, &settings, cases)
                 .map_err(|problems| workspace.failures(&problems))?;
             for case in cases {
                 let wrong = differences(&rehearsal, case);
@@ -46,7 +47,7 @@ impl Test {
 
 fn differences(rehearsal: &Rehearsal, case: &Case) -> Vec<String> {
     match rehearsal.prepare(&case.request) {
-        Ok(prepared) => rehearsal.judge(&prepared, &mut ()).differences(&case.expect),
+        Ok(prepared) => prepared.judge(&mut ()).differences(&case.expect),
         Err(error) => vec![error.to_string()],
     }
 }

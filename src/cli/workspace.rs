@@ -1,4 +1,5 @@
-//! A policy as it lies on disk: a folder with `policy.yaml`, `tokens.yaml` and `*.test.yaml`, or a bundle.
+//! A policy as it lies on disk: a folder with `policy.yaml`, `tokens.yaml`, `gateway.yaml` and `*.test.yaml`, or a
+//! bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,7 @@ use crate::engine::case::Case;
 use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Place, Problems, Step};
+use crate::engine::settings::{PluginConfiguration, Settings};
 
 /// The files of a policy, read.
 #[derive(Debug)]
@@ -15,6 +17,7 @@ pub struct Workspace {
     folder: PathBuf,
     policy: Source,
     registry: Option<Source>,
+    gateway: Option<Source>,
 }
 
 impl Workspace {
@@ -28,15 +31,16 @@ impl Workspace {
             if !policy.is_json() {
                 return Err(not_a_folder(path));
             }
-            return Ok(Self { folder: PathBuf::new(), policy, registry: None });
+            return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None });
         }
         if !path.exists() {
             return Err(Failure::new(format!("{} does not exist", path.display())));
         }
         let policy = existing(path, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
-        let registry = existing(path, "tokens").map(|path| Source::read(&path)).transpose()?;
-        Ok(Self { folder: path.to_owned(), policy: Source::read(&policy)?, registry })
+        let optional = |stem| existing(path, stem).map(|path| Source::read(&path)).transpose();
+        let (registry, gateway) = (optional("tokens")?, optional("gateway")?);
+        Ok(Self { folder: path.to_owned(), policy: Source::read(&policy)?, registry, gateway })
     }
 
     /// Reads a policy's folder.
@@ -90,6 +94,14 @@ impl Workspace {
             Some(source) => read(source),
             None => Ok(Registry { version: Version, tokens: Entries::default() }),
         }
+    }
+
+    /// The settings of the gateway; the safe defaults where there is no file.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn settings(&self) -> Result<Settings, Vec<Failure>> {
+        self.gateway.as_ref().map_or_else(|| Ok(Settings::default()), settings)
     }
 
     /// The registry's text; that of an empty one where there is no file.
@@ -177,12 +189,31 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
     paths.into_iter().map(|path| Ok(CaseFile { cases: read(&Source::read(&path)?)?, path })).collect()
 }
 
+/// The settings in a file: a plugin configuration without its bundle.
+///
+/// # Errors
+/// What is wrong with them.
+pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
+    let (bundle, settings) = read::<PluginConfiguration>(source)?.split();
+    if bundle.is_some() {
+        let failure = Failure::new(format!("{} has a `bundle`", source.path.display()));
+        return Err(failure
+            .hint("leave it out: the bundle is built, and put in by `tokenward render`")
+            .into());
+    }
+    settings.check().map_err(|problems| failures(source, &problems))?;
+    Ok(settings)
+}
+
 fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
-    source.parse().map_err(|problems| {
-        let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
-        let located = problems.iter().zip(source.positions(&places));
-        located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
-    })
+    source.parse().map_err(|problems| failures(source, &problems))
+}
+
+/// A failure for each problem with what a file says.
+fn failures(source: &Source, problems: &Problems) -> Vec<Failure> {
+    let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
+    let located = problems.iter().zip(source.positions(&places));
+    located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
 }
 
 fn not_a_folder(path: &Path) -> Failure {

@@ -8,12 +8,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::engine::decision::Decision;
+use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
 use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
 use crate::engine::policy::Policy;
 use crate::engine::reason::Reason;
 use crate::engine::secret::Fingerprint;
+use crate::engine::settings::Mode;
 use crate::engine::time::Time;
 
 /// What is told of one request.
@@ -27,7 +28,7 @@ pub struct AuditEvent<'a> {
     reason: Reason,
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'static str>,
-    mode: &'static str,
+    mode: Mode,
     #[serde(skip_serializing_if = "str::is_empty")]
     request_id: Cow<'a, str>,
     method: Cow<'a, str>,
@@ -56,13 +57,13 @@ pub struct AuditEvent<'a> {
 }
 
 impl<'a> AuditEvent<'a> {
-    /// The event of a decision; `source` is the peer as Envoy gives it, `seq` the number of the event.
+    /// The event of a decision by a gateway in `mode`; `seq` is the number of the event.
     pub fn of(
         decision: &'a Decision<'_>,
         head: &'a RequestHead<'_>,
+        circumstances: Circumstances<'a>,
         policy: &'a Policy,
-        now: Time,
-        source: &'a [u8],
+        mode: Mode,
         seq: u64,
     ) -> Self {
         let subject = decision.subject();
@@ -72,17 +73,17 @@ impl<'a> AuditEvent<'a> {
         };
         Self {
             v: FORMAT_VERSION,
-            ts: now,
+            ts: circumstances.now,
             event: "decision",
             decision: outcome,
             reason: decision.reason(),
             rule,
-            mode: "enforce",
+            mode: if decision.is_tried() { Mode::Shadow } else { mode },
             request_id: text(head.request_id, MAX_REQUEST_ID),
             method: text(head.method, MAX_METHOD),
-            host: text(head.host, MAX_HOST),
+            host: text(head.authority, MAX_HOST),
             path: path(head),
-            source: text(address(source), MAX_HOST),
+            source: text(circumstances.source.text(), MAX_HOST),
             token: subject.map(|subject| subject.token()),
             secret: subject.map(|subject| subject.secret()),
             kind: subject.map(|subject| subject.kind()),
@@ -167,13 +168,6 @@ fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
             text(head.target.get(..end.unwrap_or(head.target.len())).unwrap_or_default(), MAX_PATH)
         }
     }
-}
-
-/// The address in `203.0.113.7:4711` or `[2001:db8::1]:4711`.
-fn address(source: &[u8]) -> &[u8] {
-    let end = source.iter().rposition(|byte| *byte == b':').unwrap_or(source.len());
-    let address = source.get(..end).unwrap_or_default();
-    address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address)
 }
 
 /// At most `limit` bytes as text, what is not UTF-8 replaced.

@@ -6,21 +6,24 @@
 //! A registry holds no secrets, so the document is *rekeyed*: every digest is replaced by that of a made-up
 //! secret, and a case names the token whose secret it brings.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::address::Source;
 use crate::engine::audit::AuditEvent;
-use crate::engine::decision::Trace;
+use crate::engine::decision::{Circumstances, Decision, Trace};
 use crate::engine::document::{Document, Entries, Secret};
 use crate::engine::head::RequestHead;
-use crate::engine::name::{PermissionName, SecretId, TokenId};
+use crate::engine::name::{EnvironmentName, PermissionName, SecretId, ServiceName, TokenId};
 use crate::engine::policy::Policy;
 use crate::engine::problem::Problems;
+use crate::engine::rate::{Bucket, Taken};
 use crate::engine::reason::Reason;
 use crate::engine::secret::SecretDigest;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Gateway, Settings};
 use crate::engine::time::Time;
 use crate::engine::verdict::Verdict;
 
@@ -57,6 +60,15 @@ pub struct Request {
     /// The address that the request comes from.
     #[serde(default)]
     pub source: Option<String>,
+    /// The gateway's environment, instead of that of its settings.
+    #[serde(default)]
+    pub environment: Option<EnvironmentName>,
+    /// The gateway's service, instead of that of its settings.
+    #[serde(default)]
+    pub service: Option<ServiceName>,
+    /// How often the same request was made just before; 0 without it.
+    #[serde(default)]
+    pub earlier: u32,
     /// The time; without it the moment in which the token's secret was created.
     #[serde(default)]
     pub at: Option<Time>,
@@ -151,11 +163,12 @@ impl Rekeyed {
         Self { document, secrets, latest }
     }
 
-    /// The request of a case as headers, and its time.
-    ///
-    /// # Errors
-    /// What the case names and the policy does not have.
-    pub fn request(&self, request: &Request) -> Result<Prepared, BadCase> {
+    fn request<'g>(
+        &self,
+        request: &Request,
+        place: Place,
+        gateway: &'g Gateway,
+    ) -> Result<Prepared<'g>, BadCase> {
         let known = request.token.as_deref().map(|token| self.secret(token)).transpose()?;
         let secret = match (known, &request.secret) {
             (Some(_), Some(_)) => return Err(BadCase::TokenAndSecret),
@@ -181,6 +194,9 @@ impl Rekeyed {
             headers,
             at,
             source: request.source.clone().unwrap_or_else(|| DEFAULT_SOURCE.to_owned()),
+            earlier: request.earlier,
+            place,
+            gateway,
         })
     }
 
@@ -200,31 +216,88 @@ impl Rekeyed {
 
 /// A request that is ready to be judged.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct Prepared<'g> {
     /// Names and values, pseudo-headers first.
     pub headers: Vec<(String, String)>,
     /// The time of the request.
     pub at: Time,
     /// The address that it comes from.
     pub source: String,
+    /// How often the same request was made just before.
+    pub earlier: u32,
+    /// Where the gateway is.
+    pub place: Place,
+    /// The gateway that it comes to.
+    pub gateway: &'g Gateway,
 }
 
-impl Prepared {
-    /// Judges the request by `policy`.
-    pub fn judge<'p>(&self, policy: &'p Policy, settings: &Settings, trace: &mut impl Trace<'p>) -> Judged {
+/// Where a case's gateway is, if not where its settings say.
+#[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// The environment.
+    pub environment: Option<EnvironmentName>,
+    /// The service.
+    pub service: Option<ServiceName>,
+}
+
+impl Place {
+    fn of(request: &Request) -> Self {
+        Self { environment: request.environment.clone(), service: request.service.clone() }
+    }
+
+    /// The settings of a gateway that is here.
+    pub fn settings(&self, settings: &Settings) -> Settings {
+        Settings {
+            environment: self.environment.clone().or_else(|| settings.environment.clone()),
+            service: self.service.clone().or_else(|| settings.service.clone()),
+            ..settings.clone()
+        }
+    }
+
+    /// The document as it is built for this place.
+    pub fn document(&self, document: &Document) -> Document {
+        let mut document = document.clone();
+        document.environment = self.environment.clone().or(document.environment);
+        document.service = self.service.clone().or(document.service);
+        document
+    }
+}
+
+impl<'g> Prepared<'g> {
+    /// Judges the request, telling the steps.
+    pub fn judge(&self, trace: &mut impl Trace<'g>) -> Judged {
+        let Gateway { policy, settings } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let head = RequestHead::read(headers, settings);
-        let decision = policy.decide_traced(&head, self.at, trace);
-        let source = format!("{}:0", self.source);
-        let event = AuditEvent::of(&decision, &head, policy, self.at, source.as_bytes(), 0).to_json();
-        let status = Verdict::of(&decision, &head, policy, settings).status();
+        let bracketed = self.source.contains(':');
+        let source = if bracketed { format!("[{}]:0", self.source) } else { format!("{}:0", self.source) };
+        let circumstances = Circumstances { now: self.at, source: Source::of(source.as_bytes()) };
+        let decision = self.metered(policy.decide_traced(&head, circumstances, trace));
+        let event = AuditEvent::of(&decision, &head, circumstances, policy, settings.mode, 0).to_json();
+        let verdict = Verdict::of(&decision, &head, policy, settings);
+        let status = verdict.status();
         Judged {
             decision: if decision.is_permit() { Outcome::Permit } else { Outcome::Deny },
+            forwarded: status.is_none(),
             reason: decision.reason(),
             permission: decision.permission().cloned(),
             status: status.unwrap_or(FORWARDED),
             event,
         }
+    }
+}
+
+impl Prepared<'_> {
+    /// The decision after the request and those before it were counted.
+    fn metered<'p>(&self, decision: Decision<'p>) -> Decision<'p> {
+        let Some(limit) = decision.rate_limit() else { return decision };
+        let mut bucket = Bucket::FULL;
+        for _ in 0..self.earlier {
+            if let Taken::Granted { bucket: after, .. } = limit.take(bucket, self.at) {
+                bucket = after;
+            }
+        }
+        decision.metered(limit.take(bucket, self.at))
     }
 }
 
@@ -240,6 +313,9 @@ pub struct Judged {
     pub permission: Option<PermissionName>,
     /// The status that the caller gets; 200 where the request is forwarded.
     pub status: u32,
+    /// Whether the request is forwarded; in shadow a denied one is too.
+    #[serde(skip)]
+    pub forwarded: bool,
     /// The audit event.
     #[serde(skip)]
     pub event: String,
@@ -270,23 +346,31 @@ impl Judged {
     }
 }
 
-/// A policy with the cases that it is to pass.
+/// A policy at a gateway, with the cases that it is to pass.
 #[derive(Debug)]
 pub struct Rehearsal {
     rekeyed: Rekeyed,
-    policy: Policy,
-    settings: Settings,
+    /// One for each place that the cases name, and one for the gateway's own.
+    gateways: BTreeMap<Place, Gateway>,
 }
 
 impl Rehearsal {
-    /// Compiles the rekeyed document.
+    /// Compiles the rekeyed document for a gateway with `settings`.
     ///
     /// # Errors
     /// All that is wrong with the document.
-    pub fn of(document: Document, cases: &[Case]) -> Result<Self, Problems> {
+    pub fn of(document: Document, settings: &Settings, cases: &[Case]) -> Result<Self, Problems> {
         let rekeyed = Rekeyed::of(document, cases);
-        let policy = Policy::compile(rekeyed.document.clone())?;
-        Ok(Self { rekeyed, policy, settings: Settings::default() })
+        let places = cases.iter().map(|case| Place::of(&case.request)).chain([Place::default()]);
+        let mut gateways = BTreeMap::new();
+        for place in places {
+            if let Entry::Vacant(new) = gateways.entry(place) {
+                let settings = new.key().settings(settings);
+                let document = settings.place(new.key().document(&rekeyed.document))?;
+                new.insert(Gateway { policy: Policy::compile(document)?, settings });
+            }
+        }
+        Ok(Self { rekeyed, gateways })
     }
 
     /// The rekeyed document.
@@ -298,13 +382,10 @@ impl Rehearsal {
     ///
     /// # Errors
     /// What the case names and the policy does not have.
-    pub fn prepare(&self, request: &Request) -> Result<Prepared, BadCase> {
-        self.rekeyed.request(request)
-    }
-
-    /// Judges a request, telling the steps.
-    pub fn judge<'p>(&'p self, prepared: &Prepared, trace: &mut impl Trace<'p>) -> Judged {
-        prepared.judge(&self.policy, &self.settings, trace)
+    pub fn prepare(&self, request: &Request) -> Result<Prepared<'_>, BadCase> {
+        let place = Place::of(request);
+        let gateway = self.gateways.get(&place).ok_or(BadCase::UnknownPlace)?;
+        self.rekeyed.request(request, place, gateway)
     }
 }
 
@@ -315,6 +396,8 @@ pub enum BadCase {
     UnknownToken(String),
     /// The case has both `token` and `secret`.
     TokenAndSecret,
+    /// The gateway was not made for the case's place.
+    UnknownPlace,
 }
 
 impl fmt::Display for BadCase {
@@ -323,6 +406,7 @@ impl fmt::Display for BadCase {
             Self::UnknownToken(token) => {
                 write!(f, "no token or secret `{}` is in the registry", token.escape_default())
             }
+            Self::UnknownPlace => f.write_str("no gateway is in the case's `environment` and `service`"),
             Self::TokenAndSecret => f.write_str("a request brings a `token` or a `secret`, not both"),
         }
     }

@@ -10,10 +10,11 @@ use crate::engine::compile::tokens::Tokens;
 use crate::engine::document::{Document, Entries};
 use crate::engine::index::{Index, Lister};
 use crate::engine::name::PermissionName;
-use crate::engine::pattern::Operation;
+use crate::engine::pattern::{BadOperation, Operation};
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems};
 
+mod limits;
 mod roles;
 mod tokens;
 
@@ -40,6 +41,10 @@ impl Policy {
             has_public: !document.public.is_empty(),
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
             grants: tokens.grants.into(),
+            reads_source: tokens
+                .tokens
+                .iter()
+                .any(|token| token.limits.as_ref().is_some_and(|limits| limits.sources.is_some())),
             tokens: tokens.tokens.into(),
             secrets: tokens.secrets,
         })
@@ -117,6 +122,10 @@ fn operations(document: &Document, check: &mut Check) -> Vec<(String, Operation,
     for (place, lister, texts) in public.chain(named) {
         for (position, text) in texts.iter().enumerate() {
             match Operation::parse(text) {
+                Ok(operation) if lister == Lister::Public && !operation.pattern.bindings.is_empty() => {
+                    let fault = Fault::Operation { operation: text.clone(), error: BadOperation::Unbindable };
+                    check.fault(place.index(position), fault);
+                }
                 Ok(operation) => operations.push((text.clone(), operation, lister)),
                 Err(error) => {
                     check.fault(place.index(position), Fault::Operation { operation: text.clone(), error });

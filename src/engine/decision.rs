@@ -1,17 +1,31 @@
 //! The decision: what the policy says about one request, and why.
 //!
-//! In: a [`RequestHead`] and the time. Out: a [`Decision`]. One algorithm serves enforcement and `explain`:
-//! they differ in the [`Trace`] that they hand over. It is total and does not allocate on a permit.
+//! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. One algorithm serves enforcement and
+//! `explain`: they differ in the [`Trace`] that they hand over. It is total and does not allocate on a permit.
+//!
+//! What a rate limit leaves of a permit depends on the requests before it, which only the host knows:
+//! [`Decision::metered`] takes that in.
 
-use crate::engine::head::{Credential, RequestHead};
-use crate::engine::index::{Case, Lister, Listing, Match};
-use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
-use crate::engine::path::CanonicalPath;
+use crate::engine::address::Source;
+use crate::engine::credential::Credential;
+use crate::engine::head::RequestHead;
+use crate::engine::index::{Case, Lister, Listing, Match, Target};
+use crate::engine::name::{AttributeName, KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::pattern::is_method;
-use crate::engine::policy::{Grant, Policy, Secret, Token};
+use crate::engine::policy::{Grant, Limits, PermissionSet, Policy, Secret, Token};
+use crate::engine::rate::{Quota, RateLimit, Taken};
 use crate::engine::reason::Reason;
 use crate::engine::secret::{self, Fingerprint, SecretDigest};
 use crate::engine::time::Time;
+
+/// When and from where a request comes.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The host's time.
+    pub now: Time,
+    /// The source; it may be unknown where no token of the policy depends on it.
+    pub source: Source<'a>,
+}
 
 /// What the policy says about a request.
 #[derive(Debug)]
@@ -58,29 +72,73 @@ impl<'p> Decision<'p> {
             Self::Deny(_) => None,
         }
     }
+
+    /// Whether it is a deny that is only reported, because a role in shadow alone is the reason for it.
+    pub fn is_tried(&self) -> bool {
+        matches!(self, Self::Deny(Deny { tried: true, .. }))
+    }
+
+    /// The limit that a request to be forwarded counts towards, if there is one.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        let limits = self.subject()?.token.limits.as_ref()?;
+        limits.rate.filter(|_| self.is_permit() || self.is_tried())
+    }
+
+    /// What the decision is after the request was counted.
+    pub fn metered(self, taken: Taken) -> Self {
+        match (self, taken) {
+            (Self::Permit(permit), Taken::Granted { quota, .. }) => {
+                Self::Permit(Permit { quota: Some(quota), ..permit })
+            }
+            (Self::Deny(deny), Taken::Granted { .. }) => Self::Deny(deny),
+            (
+                Self::Permit(Permit { subject, .. }) | Self::Deny(Deny { subject, .. }),
+                Taken::Refused(quota),
+            ) => Self::Deny(Deny { subject, quota: Some(quota), ..Deny::because(Reason::RateLimited) }),
+        }
+    }
 }
 
 /// Proof that the policy permitted a request: only [`Policy::decide`] makes one.
 #[derive(Debug)]
 pub struct Permit<'p> {
+    reason: Reason,
     subject: Option<Subject<'p>>,
     permission: Option<&'p PermissionName>,
+    quota: Option<Quota>,
 }
 
 impl<'p> Permit<'p> {
-    /// The token; none where the operation is public.
+    fn without_token(reason: Reason) -> Self {
+        Self { reason, subject: None, permission: None, quota: None }
+    }
+
+    /// The token; none where the request needs none.
     pub fn subject(&self) -> Option<&Subject<'p>> {
         self.subject.as_ref()
     }
 
-    /// The permission by which the request may pass; none where the operation is public.
+    /// The permission by which the request may pass; none where it needs no token.
     pub fn permission(&self) -> Option<&'p PermissionName> {
         self.permission
     }
 
+    /// What is left of the token's rate limit, once the request was counted.
+    pub fn quota(&self) -> Option<Quota> {
+        self.quota
+    }
+
     /// The reason.
     pub fn reason(&self) -> Reason {
-        if self.subject.is_some() { Reason::Permitted } else { Reason::Public }
+        self.reason
+    }
+
+    /// The deny that this is as long as the request was not counted, where the token has a limit.
+    pub(crate) fn uncounted(&self) -> Option<Deny<'p>> {
+        let limits = self.subject.and_then(|subject| subject.token.limits.as_ref());
+        let limit = limits.and_then(|limits| limits.rate).filter(|_| self.quota.is_none())?;
+        let quota = Some(Quota::unknown(limit));
+        Some(Deny { subject: self.subject, quota, ..Deny::because(Reason::RateLimited) })
     }
 }
 
@@ -97,12 +155,24 @@ pub struct Deny<'p> {
     pub rule: Option<&'static str>,
     /// Permissions that would have sufficed.
     pub sufficient: Vec<&'p PermissionName>,
+    /// Whether a role in shadow alone is the reason: then it is only reported.
+    pub tried: bool,
+    /// What is left of the token's rate limit, where that is the reason.
+    pub quota: Option<Quota>,
 }
 
 impl<'p> Deny<'p> {
     #[cold]
     fn because(reason: Reason) -> Self {
-        Self { reason, subject: None, fingerprint: None, rule: None, sufficient: Vec::new() }
+        Self {
+            reason,
+            subject: None,
+            fingerprint: None,
+            rule: None,
+            sufficient: Vec::new(),
+            tried: false,
+            quota: None,
+        }
     }
 
     fn of(reason: Reason, subject: Subject<'p>) -> Self {
@@ -150,7 +220,7 @@ impl<'p> Subject<'p> {
 #[expect(missing_docs, reason = "the fields are what the step names")]
 #[derive(Debug)]
 pub enum Step<'p> {
-    /// The path or the method has no reading, or more than one.
+    /// The path, the host or the method has no reading, or more than one.
     Malformed(&'static str),
     /// The path was read as this.
     Path(String),
@@ -158,10 +228,36 @@ pub enum Step<'p> {
     Unlisted,
     /// The token was found.
     Token(Subject<'p>),
+    /// The token may not be used so, whatever its roles.
+    Limited { reason: Reason, limits: &'p Limits },
     /// A listing concerns the request.
-    Listed { how: Match, listing: &'p Listing, permission: Option<&'p PermissionName>, held: bool },
-    /// A role of the token denies the request by this listing.
-    Denied { how: Match, case: Case, listing: &'p Listing, permission: Option<&'p PermissionName> },
+    Listed {
+        how: Match,
+        listing: &'p Listing,
+        permission: Option<&'p PermissionName>,
+        standing: Standing<'p>,
+    },
+    /// A role of the token denies the request by this listing, or would if it were not in shadow.
+    Denied {
+        how: Match,
+        case: Case,
+        listing: &'p Listing,
+        permission: Option<&'p PermissionName>,
+        shadow: bool,
+    },
+}
+
+/// How the token stands to a listing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing<'p> {
+    /// It needs no token.
+    Public,
+    /// The token holds the permission.
+    Held,
+    /// The token does not hold the permission.
+    NotHeld,
+    /// The token holds it, but has not this attribute's value in the path.
+    Unbound(&'p AttributeName),
 }
 
 /// Somebody who is told the steps of a decision.
@@ -176,19 +272,19 @@ impl<'p> Trace<'p> for () {
 }
 
 impl Policy {
-    /// Decides about a request at the time `now`.
-    pub fn decide(&self, head: &RequestHead<'_>, now: Time) -> Decision<'_> {
-        self.decide_traced(head, now, &mut ())
+    /// Decides about a request.
+    pub fn decide(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'_> {
+        self.decide_traced(head, circumstances, &mut ())
     }
 
     /// Decides, and tells the steps.
     pub fn decide_traced<'p>(
         &'p self,
         head: &RequestHead<'_>,
-        now: Time,
+        circumstances: Circumstances<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Decision<'p> {
-        match self.check(head, now, trace) {
+        match self.check(head, circumstances, trace) {
             Ok(permit) => Decision::Permit(permit),
             Err(deny) => Decision::Deny(deny),
         }
@@ -197,35 +293,46 @@ impl Policy {
     fn check<'p>(
         &'p self,
         head: &RequestHead<'_>,
-        now: Time,
+        circumstances: Circumstances<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let path = readable(head).inspect_err(|deny| {
+        let target = readable(head).inspect_err(|deny| {
             if let Some(rule) = deny.rule {
                 trace.step(|| Step::Malformed(rule));
             }
         })?;
-        trace.step(|| Step::Path(path.as_str().to_owned()));
-        if self.expires_at.is_some_and(|end| end <= now) {
+        if let Ok(path) = &head.path {
+            trace.step(|| Step::Path(path.as_str().to_owned()));
+        }
+        if self.expires_at.is_some_and(|end| end <= circumstances.now) {
             return Err(Deny::because(Reason::NoPolicy));
         }
-        if self.has_public && self.is_public(head.method, path, trace) {
-            return Ok(Permit { subject: None, permission: None });
+        if self.has_public && self.is_public(target, trace) {
+            return Ok(Permit::without_token(Reason::Public));
+        }
+        if head.preflight {
+            return Ok(Permit::without_token(Reason::Preflight));
         }
         let subject = self.authenticate(&head.credential)?;
         trace.step(|| Step::Token(subject));
-        if let Some(reason) = state(&subject, now) {
+        if let Some(reason) = state(&subject, circumstances.now) {
             return Err(Deny::of(reason, subject));
         }
-        self.authorize(subject, head.method, path, trace)
+        if let Some(limits) = &subject.token.limits
+            && let Some(reason) = limits.broken(circumstances)
+        {
+            trace.step(|| Step::Limited { reason, limits });
+            return Err(Deny::of(reason, subject));
+        }
+        self.authorize(subject, target, trace)
     }
 
-    fn is_public<'p>(&'p self, method: &[u8], path: &CanonicalPath<'_>, trace: &mut impl Trace<'p>) -> bool {
+    fn is_public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> bool {
         let mut public = false;
-        self.index.visit(Case::Strict, method, path.segments(), |how, listing| {
+        self.index.visit(Case::Strict, target, |how, listing| {
             if listing.by == Lister::Public {
                 public = true;
-                trace.step(|| Step::Listed { how, listing, permission: None, held: true });
+                trace.step(|| Step::Listed { how, listing, permission: None, standing: Standing::Public });
             }
         });
         public
@@ -262,60 +369,100 @@ impl Policy {
     fn authorize<'p>(
         &'p self,
         subject: Subject<'p>,
-        method: &[u8],
-        path: &CanonicalPath<'_>,
+        target: Target<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let Grant { permitted, denied, .. } = subject.grant;
-        let mut by = None;
-        let mut forbidden = false;
-        self.index.visit(Case::Strict, method, path.segments(), |how, listing| {
-            let Lister::Permission(number) = listing.by else {
-                return;
-            };
-            let permission = self.permission(number);
-            let held = permitted.contains(number);
-            trace.step(|| Step::Listed { how, listing, permission, held });
-            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
-            if held && (by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation) {
-                by = permission.map(|permission| (how, permission));
-            }
-        });
-        if !denied.is_empty() {
-            for case in [Case::Strict, Case::Folded] {
-                self.index.visit(case, method, path.segments(), |how, listing| {
-                    if let Lister::Permission(number) = listing.by
-                        && denied.contains(number)
-                    {
-                        forbidden = true;
-                        trace.step(|| Step::Denied {
-                            how,
-                            case,
-                            listing,
-                            permission: self.permission(number),
-                        });
-                    }
-                });
-            }
+        let Grant { denied, tried, on_trial, .. } = subject.grant;
+        let granted = self.granted(subject, target, trace);
+        let mut forbids = |set: &PermissionSet, shadow| {
+            !set.is_empty() && self.forbids(set, shadow, granted.map(|(how, _)| how), target, trace)
+        };
+        if forbids(denied, false) {
+            return Err(Deny::of(Reason::DeniedOperation, subject));
         }
-        match by {
-            _ if forbidden => Err(Deny::of(Reason::DeniedOperation, subject)),
-            Some((_, permission)) => Ok(Permit { subject: Some(subject), permission: Some(permission) }),
+        let would_forbid = forbids(tried, true);
+        match granted {
+            Some((_, permission)) if !would_forbid => Ok(Permit {
+                reason: Reason::Permitted,
+                subject: Some(subject),
+                permission: Some(permission),
+                quota: None,
+            }),
+            Some(_) => Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) }),
+            None if *on_trial && would_forbid => {
+                Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) })
+            }
             None => {
-                let sufficient = self.sufficient(method, path);
+                let sufficient = self.sufficient(target);
                 if sufficient.is_empty() {
                     trace.step(|| Step::Unlisted);
                 }
-                Err(Deny { sufficient, ..Deny::of(Reason::InsufficientScope, subject) })
+                Err(Deny { sufficient, tried: *on_trial, ..Deny::of(Reason::InsufficientScope, subject) })
             }
         }
     }
 
+    /// The permission of the token that lists the request's operation, or a `/**` above it.
+    fn granted<'p>(
+        &'p self,
+        subject: Subject<'p>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Option<(Match, &'p PermissionName)> {
+        let mut by = None;
+        self.index.visit(Case::Strict, target, |how, listing| {
+            let Lister::Permission(number) = listing.by else {
+                return;
+            };
+            let permission = self.permission(number);
+            let standing = match listing.unmet(target.path, |name| subject.token.attribute(name)) {
+                _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
+                Some(attribute) => Standing::Unbound(attribute),
+                None => Standing::Held,
+            };
+            trace.step(|| Step::Listed { how, listing, permission, standing });
+            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
+            let better = by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation;
+            if standing == Standing::Held && better {
+                by = permission.map(|permission| (how, permission));
+            }
+        });
+        by
+    }
+
+    /// Whether one of the permissions in `set` takes the request away from what was `granted`.
+    ///
+    /// A grant of the operation itself gives way to a deny of that operation and of a `/**` above it; a grant of
+    /// a `/**` gives way to a deny of any operation that matches. So naming a new operation never opens what a
+    /// deny of its neighbour had closed. A `${name}` in a deny stands for every value.
+    fn forbids<'p>(
+        &'p self,
+        set: &PermissionSet,
+        shadow: bool,
+        granted: Option<Match>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> bool {
+        let mut forbidden = false;
+        for case in [Case::Strict, Case::Folded] {
+            self.index.visit_all(case, target, |how, listing| {
+                let Lister::Permission(number) = listing.by else { return };
+                let yields = how != Match::Overruled || granted == Some(Match::Subtree);
+                if set.contains(number) && yields {
+                    forbidden = true;
+                    let permission = self.permission(number);
+                    trace.step(|| Step::Denied { how, case, listing, permission, shadow });
+                }
+            });
+        }
+        forbidden
+    }
+
     /// The permissions that list the request's operation.
     #[cold]
-    fn sufficient(&self, method: &[u8], path: &CanonicalPath<'_>) -> Vec<&PermissionName> {
+    fn sufficient(&self, target: Target<'_>) -> Vec<&PermissionName> {
         let mut names = Vec::new();
-        self.index.visit(Case::Strict, method, path.segments(), |_, listing| {
+        self.index.visit(Case::Strict, target, |_, listing| {
             if let Lister::Permission(number) = listing.by
                 && names.len() < MAX_SUFFICIENT
             {
@@ -326,13 +473,35 @@ impl Policy {
     }
 }
 
-fn readable<'h, 'a, 'p>(head: &'h RequestHead<'a>) -> Result<&'h CanonicalPath<'a>, Deny<'p>> {
+fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
     let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
     // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
     if !is_method(head.method) {
         return Err(malformed("method"));
     }
-    head.path.as_ref().map_err(|rule| malformed(rule.code()))
+    let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
+    let host = head.host.as_ref().map_err(|_| malformed("host"))?;
+    Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
+}
+
+impl Limits {
+    /// Why the token may not be used under these circumstances, if it may not.
+    fn broken(&self, circumstances: Circumstances<'_>) -> Option<Reason> {
+        let Circumstances { now, source } = circumstances;
+        if self.misplaced.is_some() {
+            return self.misplaced;
+        }
+        if let Some(ranges) = &self.sources {
+            let address = source.ip();
+            if !address.is_some_and(|address| ranges.iter().any(|range| range.contains(address))) {
+                return Some(Reason::SourceNotAllowed);
+            }
+        }
+        let hours = self.hours.as_ref();
+        hours
+            .is_some_and(|hours| !hours.iter().any(|hours| hours.contain(now)))
+            .then_some(Reason::OutsideHours)
+    }
 }
 
 /// Why the secret does not work at `now`, if it does not.

@@ -271,7 +271,9 @@ pub struct Secret {
 mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);
 
 /// A value that may be absent but not empty: `scope:` with nothing after it would else be no scope at all.
-fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 

@@ -5,9 +5,11 @@
 
 use std::fmt;
 
-use crate::engine::decision::{Step, Trace};
+use crate::engine::decision::{Standing, Step, Trace};
 use crate::engine::index::{Case, Match};
 use crate::engine::name::PermissionName;
+use crate::engine::policy::Limits;
+use crate::engine::reason::Reason;
 
 /// The steps of a decision, in their order.
 #[derive(Debug, Default)]
@@ -43,28 +45,50 @@ impl fmt::Display for Step<'_> {
                     if roles.is_empty() { "none".to_owned() } else { roles.join(" ") }
                 )
             }
-            Self::Listed { how, listing, permission, held } => {
-                let held = match (permission, held) {
-                    (None, _) => "needs no token",
-                    (Some(_), true) => "held",
-                    (Some(_), false) => "not held",
-                };
-                write!(f, "{} lists {}{}: {held}", lister(*permission), listing.text, concerns(*how))
+            Self::Limited { reason, limits } => limited(f, *reason, limits),
+            Self::Listed { how, listing, permission, standing } => {
+                write!(f, "{} lists {}{}: ", lister(*permission), listing.text, concerns(*how))?;
+                match standing {
+                    Standing::Public => f.write_str("needs no token"),
+                    Standing::Held => f.write_str("held"),
+                    Standing::NotHeld => f.write_str("not held"),
+                    Standing::Unbound(attribute) => {
+                        write!(f, "held, but not for this value: it is not the token's `{attribute}`")
+                    }
+                }
             }
-            Self::Denied { how, case, listing, permission } => {
+            Self::Denied { how, case, listing, permission, shadow } => {
                 let case = match case {
                     Case::Strict => "",
                     Case::Folded => ", letters compared without case",
                 };
+                let denies = if *shadow { "a role in shadow would deny" } else { "a role denies" };
                 write!(
                     f,
-                    "a role denies {}, which lists {}{}{case}",
+                    "{denies} {}, which lists {}{}{case}",
                     lister(*permission),
                     listing.text,
                     concerns(*how)
                 )
             }
         }
+    }
+}
+
+fn limited(f: &mut fmt::Formatter<'_>, reason: Reason, limits: &Limits) -> fmt::Result {
+    fn list(entries: &[impl fmt::Display]) -> String {
+        entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    }
+    match (reason, &limits.sources, &limits.hours) {
+        (Reason::SourceNotAllowed, Some(ranges), _) => {
+            write!(f, "the token may be used only from {}", list(ranges))
+        }
+        (Reason::OutsideHours, _, Some(hours)) => write!(f, "the token may be used only {}", list(hours)),
+        (Reason::WrongEnvironment, ..) => {
+            f.write_str("the token does not work in this gateway's environment")
+        }
+        (Reason::WrongService, ..) => f.write_str("the token does not work at this gateway's service"),
+        _ => write!(f, "the token may not be used so: {reason}"),
     }
 }
 
@@ -76,5 +100,6 @@ fn concerns(how: Match) -> &'static str {
     match how {
         Match::Operation => " (the operation that the request belongs to)",
         Match::Subtree => " (the request is below it)",
+        Match::Overruled => " (a less specific operation that matches too)",
     }
 }

@@ -3,15 +3,22 @@
 //! In: the request's headers in their order. Out: a [`RequestHead`] with everything that a decision, a
 //! verdict and an audit event need. Nothing here can fail or panic: what cannot be read is kept as such.
 
+use std::borrow::Cow;
+
+use crate::engine::credential::{Credential, CredentialSource, Finder};
+use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
-use crate::engine::settings::Settings;
+use crate::engine::pattern::is_method;
+use crate::engine::settings::{Preflight, Settings};
 
 /// What is read from a request's headers.
 pub struct RequestHead<'a> {
     /// `:method`.
     pub method: &'a [u8],
-    /// `:authority`.
-    pub host: &'a [u8],
+    /// `:authority` as it came in.
+    pub authority: &'a [u8],
+    /// The host in `:authority`, in its one reading.
+    pub host: Result<Host<'a>, BadHost>,
     /// `:path` as it came in; for the audit of a path that has no reading.
     pub target: &'a [u8],
     /// `:path` in its one reading.
@@ -20,12 +27,27 @@ pub struct RequestHead<'a> {
     pub request_id: &'a [u8],
     /// Whether the caller speaks gRPC.
     pub grpc: bool,
+    /// Whether it is a CORS preflight that needs no token.
+    pub preflight: bool,
     /// The credential that the request brings.
     pub credential: Credential<'a>,
-    /// Headers that must not reach the upstream.
-    pub remove: Vec<&'a [u8]>,
-    /// Whether an `Authorization` header was read already.
-    authorized: bool,
+    /// How the request must be changed where it is forwarded.
+    pub cleaning: Cleaning<'a>,
+}
+
+/// How a request must be changed before an upstream may see it.
+#[derive(Default)]
+pub struct Cleaning<'a> {
+    /// Headers of ours, which nobody else may set.
+    pub forged: Vec<&'a [u8]>,
+    /// Headers by which a backend may see another request.
+    pub overrides: Vec<&'a [u8]>,
+    /// Headers with the credential.
+    pub credentials: Vec<&'a [u8]>,
+    /// The `cookie` header without the credential, where it had it; empty for none.
+    pub cookie: Option<Vec<u8>>,
+    /// The query without the credential, where it had it; with its `?`, or empty.
+    pub query: Option<Vec<u8>>,
 }
 
 /// Never shows what may hold a credential: the query, the credential.
@@ -36,86 +58,97 @@ impl std::fmt::Debug for RequestHead<'_> {
     }
 }
 
-/// The credential of a request.
-pub enum Credential<'a> {
-    /// There is none.
-    Missing,
-    /// There is one: these bytes, not yet checked to be a secret.
-    Presented(&'a [u8]),
-    /// There is more than one.
-    Ambiguous,
-}
-
-/// Never shows what was presented.
-impl std::fmt::Debug for Credential<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Missing => "Missing",
-            Self::Presented(_) => "Presented(…)",
-            Self::Ambiguous => "Ambiguous",
-        })
-    }
-}
-
 impl<'a> RequestHead<'a> {
     /// Reads the headers of a request: names and values, lower-case names as Envoy has them.
     pub fn read(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, settings: &Settings) -> Self {
         let mut head = Self {
             method: b"",
-            host: b"",
+            authority: b"",
+            host: Err(BadHost),
             target: b"",
             path: Err(BadPath::NotAPath),
             request_id: b"",
             grpc: false,
+            preflight: false,
             credential: Credential::Missing,
-            remove: Vec::new(),
-            authorized: false,
+            cleaning: Cleaning::default(),
         };
+        let mut finder = Finder::new(&settings.credentials);
+        let mut cors = Cors::default();
+        let mut cookies = Vec::new();
+        let has_cookies =
+            settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
         for (name, value) in headers {
-            head.header(name, value, settings);
+            match name {
+                b":method" => head.method = value,
+                b":path" => head.target = value,
+                b":authority" => head.authority = value,
+                b"content-type" => head.grpc = is_grpc(value),
+                b"origin" => cors.origin = true,
+                b"access-control-request-method" => cors.method(value),
+                b"cookie" if has_cookies => cookies.push(value),
+                _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
+                _ if settings.identity_headers.contains(name) => head.cleaning.forged.push(name),
+                _ if is_override(name) => head.cleaning.overrides.push(name),
+                b"x-request-id" => head.request_id = value,
+                _ => {}
+            }
         }
+        head.host = Host::parse(head.authority);
         head.path = CanonicalPath::parse(head.target);
+        head.cleaning.cookie = cookie(&mut finder, &cookies);
+        if let Ok(path) = &head.path {
+            head.cleaning.query = finder.query(path.query());
+        }
+        head.credential = finder.credential;
+        head.preflight =
+            settings.cors_preflight == Preflight::Permit && head.method == b"OPTIONS" && cors.is_real();
         head
-    }
-
-    fn header(&mut self, name: &'a [u8], value: &'a [u8], settings: &Settings) {
-        match name {
-            b":method" => self.method = value,
-            b":path" => self.target = value,
-            b":authority" => self.host = value,
-            b"content-type" => self.grpc = value.starts_with(b"application/grpc"),
-            b"authorization" => self.authorization(name, value, settings),
-            _ if is_override(name) || settings.identity_headers.contains(name) => self.remove.push(name),
-            b"x-request-id" => self.request_id = value,
-            _ => {}
-        }
-    }
-
-    fn authorization(&mut self, name: &'a [u8], value: &'a [u8], settings: &Settings) {
-        // RFC 9110 §11.6.2 allows one `Authorization`; which of two a program takes is its own affair.
-        let repeated = std::mem::replace(&mut self.authorized, true);
-        self.credential = if repeated { Credential::Ambiguous } else { bearer(value) };
-        let ours = !matches!(self.credential, Credential::Missing);
-        if ours && !settings.forward_credential && !self.remove.contains(&name) {
-            self.remove.push(name);
-        }
     }
 }
 
-/// The credential in one `Authorization` header (RFC 6750 §2.1).
-fn bearer(value: &[u8]) -> Credential<'_> {
-    // Envoy joins repeated headers by commas, and no secret has one; RFC 9110 §11.4 has no tab here, which an
-    // upstream may all the same read as a space.
-    if value.contains(&b',') || value.contains(&b'\t') {
-        return Credential::Ambiguous;
+/// What is left of the `cookie` headers, as one, where they bring a credential.
+fn cookie<'a>(finder: &mut Finder<'a, '_>, values: &[&'a [u8]]) -> Option<Vec<u8>> {
+    let mut found = false;
+    let mut rest: Vec<Cow<'_, [u8]>> = Vec::with_capacity(values.len());
+    for value in values {
+        let left = finder.cookie(value);
+        found |= left.is_some();
+        rest.push(left.map_or(Cow::Borrowed(value), Cow::Owned));
     }
-    let value = value.trim_ascii();
-    let end = value.iter().position(|byte| *byte == b' ').unwrap_or(value.len());
-    match value.split_at_checked(end) {
-        Some((scheme, secret)) if scheme.eq_ignore_ascii_case(b"bearer") => {
-            Credential::Presented(secret.trim_ascii_start())
-        }
-        Some(_) | None => Credential::Missing,
+    rest.retain(|part| !part.is_empty());
+    // HTTP/2 may split the header (RFC 9113 §8.2.3): it is joined again.
+    found.then(|| rest.join(&b"; "[..]))
+}
+
+/// The marks of a CORS preflight (Fetch Standard, §3.3.2 HTTP requests).
+#[derive(Default)]
+struct Cors<'a> {
+    origin: bool,
+    method: Option<&'a [u8]>,
+    repeated: bool,
+}
+
+impl<'a> Cors<'a> {
+    fn method(&mut self, value: &'a [u8]) {
+        self.repeated |= self.method.replace(value).is_some();
+    }
+
+    fn is_real(&self) -> bool {
+        self.origin && !self.repeated && self.method.is_some_and(is_method)
+    }
+}
+
+/// Whether Envoy takes a request with this content type for gRPC (source/common/grpc/common.cc).
+fn is_grpc(content_type: &[u8]) -> bool {
+    content_type
+        .strip_prefix(b"application/grpc")
+        .is_some_and(|rest| matches!(rest.first(), None | Some(b'+')))
+}
+
+fn add<'a>(names: &mut Vec<&'a [u8]>, name: &'a [u8]) {
+    if !names.contains(&name) {
+        names.push(name);
     }
 }
 
@@ -162,40 +195,36 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_token_is_what_follows_the_scheme() {
-        for (value, secret) in [
-            (&b"Bearer abc"[..], Some(&b"abc"[..])),
-            (b"bearer abc", Some(b"abc")),
-            (b"BEARER   abc ", Some(b"abc")),
-            (b"Bearer", Some(b"")),
-            (b"Bearer a b", Some(b"a b")),
-            (b"Bearerabc", None),
-            (b"Basic abc", None),
-            (b"abc", None),
-            (b"", None),
+    fn a_preflight_has_an_origin_and_one_method_that_it_asks_for() {
+        let origin = ("origin", &b"https://app.test"[..]);
+        let asks = ("access-control-request-method", &b"PUT"[..]);
+        for (method, headers, preflight) in [
+            (&b"OPTIONS"[..], &[origin, asks][..], true),
+            (b"OPTIONS", &[origin], false),
+            (b"OPTIONS", &[asks], false),
+            (b"OPTIONS", &[origin, asks, asks], false),
+            (b"OPTIONS", &[origin, ("access-control-request-method", b"")], false),
+            (b"PUT", &[origin, asks], false),
         ] {
-            let headers = [("authorization", value)];
-            match read(&headers).credential {
-                Credential::Presented(presented) => assert_eq!(Some(presented), secret),
-                Credential::Missing => assert_eq!(None, secret),
-                Credential::Ambiguous => panic!("{}", value.escape_ascii()),
-            }
+            let headers = [&[(":method", method)], headers].concat();
+            assert_eq!(read(&headers).preflight, preflight, "{headers:?}");
         }
     }
 
     #[test]
-    fn two_credentials_are_ambiguous_in_whatever_way_they_come() {
-        for headers in [
-            &[("authorization", &b"Bearer a,Bearer b"[..])][..],
-            &[("authorization", b"Bearer\ta")],
-            &[("authorization", b"Bearer a"), ("authorization", b"Bearer a")],
-            &[("authorization", b"Bearer a"), ("authorization", b"Basic a")],
-            &[("authorization", b"Basic a"), ("authorization", b"Bearer a")],
-            &[("authorization", b""), ("authorization", b"Bearer a")],
+    fn what_is_left_of_a_cookie_is_one_header() {
+        let settings =
+            Settings { credentials: vec![CredentialSource::Cookie("token".into())], ..Settings::default() };
+        for (cookies, left) in [
+            (&["a=1", "token=x", "b=2"][..], Some("a=1; b=2")),
+            (&["a=1", "b=2"], None),
+            (&["token=x; a=1", "b=2"], Some("a=1; b=2")),
+            (&["token=x", "b=2"], Some("b=2")),
+            (&["token=x"], Some("")),
         ] {
-            let head = read(headers);
-            assert!(matches!(head.credential, Credential::Ambiguous));
-            assert_eq!(head.remove, [b"authorization"]);
+            let headers = cookies.iter().map(|value| (&b"cookie"[..], value.as_bytes()));
+            let head = RequestHead::read(headers, &settings);
+            assert_eq!(head.cleaning.cookie.as_deref(), left.map(str::as_bytes), "{cookies:?}");
         }
     }
 
@@ -211,7 +240,20 @@ mod tests {
             ("path-info", b"/admin"),
             ("x-unrelated", b"\xff"),
         ];
-        let names: Vec<&[u8]> = headers.iter().map(|(name, _)| name.as_bytes()).take(7).collect();
-        assert_eq!(read(&headers).remove, names);
+        let cleaning = read(&headers).cleaning;
+        let told = [cleaning.forged, cleaning.overrides].concat();
+        let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
+        assert_eq!(
+            told,
+            names(&[
+                "x-tokenward-token",
+                "x_tokenward-identity",
+                "x.tokenward.token",
+                "x-http-method-override",
+                "x_original_url",
+                "script_name",
+                "path-info",
+            ])
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! Letters are compared without case, a port and one trailing dot are left out (RFC 9110 §4.2.3, RFC 3986 §3.2.2).
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 /// The host of a request: lower case, without port and trailing dot; empty where the request names none.
@@ -84,14 +85,49 @@ impl HostPattern {
         Ok(if below { Self::Below(format!(".{rooted}").into()) } else { Self::Exact(rooted.into()) })
     }
 
-    /// Whether this host is one of them.
-    pub fn matches(&self, host: &str) -> bool {
-        match self {
-            Self::Exact(name) => &**name == host,
-            Self::Below(domain) => host.len() > domain.len() && host.ends_with(&**domain),
-            Self::Any => true,
+    /// Whether some host is one of both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => true,
+            (Self::Exact(one), Self::Exact(two)) => one == two,
+            (Self::Exact(host), Self::Below(domain)) | (Self::Below(domain), Self::Exact(host)) => {
+                is_below(host, domain)
+            }
+            (Self::Below(one), Self::Below(two)) => one.ends_with(&**two) || two.ends_with(&**one),
         }
     }
+}
+
+/// Ordered as the most specific operation is found: one host, then domains (the longer first), then all.
+impl Ord for HostPattern {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self, other) {
+            (Self::Exact(one), Self::Exact(two)) => one.cmp(two),
+            (Self::Below(one), Self::Below(two)) => (two.len(), one).cmp(&(one.len(), two)),
+            _ => self.rank().cmp(&other.rank()),
+        }
+    }
+}
+
+impl PartialOrd for HostPattern {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl HostPattern {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Exact(_) => 0,
+            Self::Below(_) => 1,
+            Self::Any => 2,
+        }
+    }
+}
+
+/// Whether the host lies below the domain, which begins with a dot.
+pub(crate) fn is_below(host: &str, domain: &str) -> bool {
+    host.len() > domain.len() && host.ends_with(domain)
 }
 
 /// Why a text is no host of an operation.
@@ -185,7 +221,8 @@ mod tests {
             ("[::1]", "[::1]", "[::2]"),
         ] {
             let pattern = HostPattern::parse(pattern).unwrap();
-            assert!(pattern.matches(inside) && !pattern.matches(outside), "{pattern:?}");
+            let covers = |host: &str| pattern.overlaps(&HostPattern::Exact(host.into()));
+            assert!(covers(inside) && !covers(outside), "{pattern:?}");
         }
         for (text, why) in [
             ("v1", BadHostPattern::OneLabel),

@@ -1,10 +1,14 @@
-//! The index of operations: a tree of path segments, so that a look-up costs what the path costs.
+//! The index of operations: trees of path segments, so that a look-up costs what the path costs.
 //!
 //! In: the operations of a policy, once. Out, for each request: the listings of the operation that the
 //! request belongs to, and of each `/**` above it. The index knows nothing of tokens or rights.
+//!
+//! A host comes before a path: one tree for each host that the policy names, and one for all hosts.
 
 use std::cmp::Ordering;
 
+use crate::engine::host::{HostPattern, is_below};
+use crate::engine::name::AttributeName;
 use crate::engine::path::Segments;
 use crate::engine::pattern::{Methods, Operation, Segment};
 
@@ -16,6 +20,42 @@ pub struct Listing {
     /// Who lists it.
     pub by: Lister,
     methods: Methods,
+    bindings: Box<[Bound]>,
+}
+
+/// A segment that must equal an attribute of the token.
+#[derive(Debug)]
+struct Bound {
+    number: usize,
+    segment: Segment,
+    attribute: AttributeName,
+}
+
+impl Listing {
+    /// The first attribute that the path does not have where this listing wants it; `of` gives the token's value,
+    /// and one without a value meets nothing.
+    pub fn unmet<'v>(
+        &self,
+        path: Segments<'_>,
+        of: impl Fn(&AttributeName) -> Option<&'v str>,
+    ) -> Option<&AttributeName> {
+        let met = |bound: &&Bound| {
+            let value = path.clone().nth(bound.number).map(|segment| bound.segment.value(segment));
+            value.is_some() && value == of(&bound.attribute)
+        };
+        self.bindings.iter().find(|bound| !met(bound)).map(|bound| &bound.attribute)
+    }
+}
+
+/// What is looked up: method, host and path of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'r> {
+    /// The method.
+    pub method: &'r [u8],
+    /// The host, in its one spelling.
+    pub host: &'r str,
+    /// The canonical path.
+    pub path: Segments<'r>,
 }
 
 /// Who lists an operation.
@@ -34,6 +74,8 @@ pub enum Match {
     Operation,
     /// It ends in `/**` and the request is below it.
     Subtree,
+    /// It lists an operation that matches too, but the request belongs to a more specific one.
+    Overruled,
 }
 
 /// How letters are compared.
@@ -49,43 +91,94 @@ pub enum Case {
 #[derive(Debug, Default)]
 pub struct Index {
     listings: Box<[Listing]>,
-    strict: Node,
-    folded: Node,
+    strict: Hosts,
+    folded: Hosts,
 }
 
 impl Index {
     /// The index of `operations`, each with its text and who lists it.
     pub fn build(operations: Vec<(String, Operation, Lister)>) -> Self {
-        let mut patterns = Vec::with_capacity(operations.len());
+        let mut entries = Vec::with_capacity(operations.len());
         let mut listings = Vec::with_capacity(operations.len());
         for (number, (text, operation, by)) in operations.into_iter().enumerate() {
-            let Operation { methods, pattern } = operation;
-            patterns.push(Entry { segments: pattern.segments, subtree: pattern.subtree, number });
-            listings.push(Listing { text: text.into(), by, methods });
+            let Operation { methods, host, pattern } = operation;
+            let bindings = pattern.bindings.into_iter().filter_map(|binding| {
+                let segment = pattern.segments.get(binding.segment)?.clone();
+                Some(Bound { number: binding.segment, segment, attribute: binding.attribute })
+            });
+            listings.push(Listing { text: text.into(), by, methods, bindings: bindings.collect() });
+            entries.push(Entry { host, segments: pattern.segments, subtree: pattern.subtree, number });
         }
-        let mut folded: Vec<Entry> = patterns.iter().map(Entry::folded).collect();
-        Self { listings: listings.into(), strict: tree(&mut patterns), folded: tree(&mut folded) }
+        let folded = entries.iter().map(Entry::folded).collect();
+        Self { listings: listings.into(), strict: Hosts::of(entries), folded: Hosts::of(folded) }
     }
 
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
     /// specific one that matches) and those of each `/**` above it.
-    pub fn visit<'i>(
+    pub fn visit<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
+        self.walk(case, target, false, visit);
+    }
+
+    /// Visits these, and the listings of each less specific operation that matches.
+    pub fn visit_all<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
+        self.walk(case, target, true, visit);
+    }
+
+    fn walk<'i>(
         &'i self,
         case: Case,
-        method: &[u8],
-        path: Segments<'_>,
+        target: Target<'_>,
+        thorough: bool,
         visit: impl FnMut(Match, &'i Listing),
     ) {
-        let root = match case {
+        let hosts = match case {
             Case::Strict => &self.strict,
             Case::Folded => &self.folded,
         };
-        Walk { listings: &self.listings, method, case, found: false, visit }.descend(root, path);
+        let Target { method, host, path } = target;
+        let mut walk = Walk { listings: &self.listings, method, case, thorough, found: false, visit };
+        hosts.matching(host).for_each(|tree| walk.enter(tree, path));
     }
 
     /// All listings, in the order of the policy.
     pub fn listings(&self) -> &[Listing] {
         &self.listings
+    }
+}
+
+/// The trees of the hosts.
+#[derive(Debug, Default)]
+struct Hosts {
+    /// Sorted by host.
+    exact: Box<[(Box<str>, Node)]>,
+    /// The longer, and so the more specific, domain first.
+    below: Box<[(Box<str>, Node)]>,
+    any: Node,
+}
+
+impl Hosts {
+    fn of(mut entries: Vec<Entry>) -> Self {
+        // Stable: listings of one operation stay in the order of the policy.
+        entries
+            .sort_by(|one, other| one.host.cmp(&other.host).then_with(|| one.segments.cmp(&other.segments)));
+        let (mut exact, mut below, mut any) = (Vec::new(), Vec::new(), Node::default());
+        for group in entries.chunk_by(|one, other| one.host == other.host) {
+            let tree = node(group, 0);
+            match group.first().map(|entry| &entry.host) {
+                Some(HostPattern::Exact(host)) => exact.push((host.clone(), tree)),
+                Some(HostPattern::Below(domain)) => below.push((domain.clone(), tree)),
+                Some(HostPattern::Any) | None => any = tree,
+            }
+        }
+        Self { exact: exact.into(), below: below.into(), any }
+    }
+
+    /// The trees that may have operations of the host, the more specific first.
+    fn matching<'i>(&'i self, host: &str) -> impl Iterator<Item = &'i Node> {
+        let exact = self.exact.binary_search_by(|(name, _)| (**name).cmp(host)).ok();
+        let exact = exact.and_then(|position| self.exact.get(position)).map(|(_, tree)| tree);
+        let below = self.below.iter().filter(move |(domain, _)| is_below(host, domain)).map(|(_, tree)| tree);
+        exact.into_iter().chain(below).chain([&self.any])
     }
 }
 
@@ -115,6 +208,7 @@ struct Affix {
 
 #[derive(Debug)]
 struct Entry {
+    host: HostPattern,
     segments: Vec<Segment>,
     subtree: bool,
     number: usize,
@@ -123,17 +217,12 @@ struct Entry {
 impl Entry {
     fn folded(&self) -> Self {
         Self {
+            host: self.host.clone(),
             segments: self.segments.iter().map(Segment::folded).collect(),
             subtree: self.subtree,
             number: self.number,
         }
     }
-}
-
-fn tree(entries: &mut [Entry]) -> Node {
-    // Stable: listings of one operation stay in the order of the policy.
-    entries.sort_by(|one, other| one.segments.cmp(&other.segments));
-    node(entries, 0)
 }
 
 /// The node that `entries` share after `depth` segments; the depth is bounded by the longest pattern.
@@ -166,6 +255,8 @@ struct Walk<'i, 'r, F> {
     listings: &'i [Listing],
     method: &'r [u8],
     case: Case,
+    /// Whether less specific operations are visited too.
+    thorough: bool,
     found: bool,
     visit: F,
 }
@@ -177,6 +268,8 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
         let Some(segment) = path.next() else {
             if !self.found {
                 self.found = self.report(Match::Operation, &node.here);
+            } else if self.thorough {
+                self.report(Match::Overruled, &node.here);
             }
             return;
         };
@@ -194,7 +287,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 
     fn enter(&mut self, child: &'i Node, path: Segments<'_>) {
-        if !self.found || child.leads_to_subtree {
+        if !self.found || self.thorough || child.leads_to_subtree {
             self.descend(child, path);
         }
     }

@@ -130,11 +130,15 @@ fn cross(one: &Operation, two: &Operation) -> bool {
     let (a, b) = (&one.pattern, &two.pattern);
     let same_length = a.segments.len() == b.segments.len() && !a.subtree && !b.subtree;
     let pairs = || a.segments.iter().zip(&b.segments);
+    // The host is compared before the first segment.
+    let more = one.host < two.host || pairs().any(|(one, two)| one < two);
+    let less = one.host > two.host || pairs().any(|(one, two)| one > two);
     same_length
         && overlap_methods(&one.methods, &two.methods)
+        && one.host.overlaps(&two.host)
         && pairs().all(|(one, two)| overlap(one, two))
-        && pairs().any(|(one, two)| one < two)
-        && pairs().any(|(one, two)| one > two)
+        && more
+        && less
 }
 
 fn covering(operations: &[Named<'_>]) -> Vec<Finding> {
@@ -162,6 +166,7 @@ fn covers(subtree: &Operation, other: &Operation) -> bool {
     above.len() <= below.len()
         && subtree != other
         && overlap_methods(&subtree.methods, &other.methods)
+        && subtree.host.overlaps(&other.host)
         && above.iter().zip(below).all(|(one, two)| overlap(one, two))
 }
 

@@ -8,6 +8,7 @@ pub mod attribute;
 pub mod audit;
 pub mod case;
 mod compile;
+pub mod credential;
 pub mod decision;
 pub mod document;
 pub mod explain;

@@ -1,4 +1,5 @@
-//! Operations as a policy writes them: methods and a path pattern, `GET,DELETE /v1/users/{id}`.
+//! Operations as a policy writes them: methods, an optional host and a path pattern,
+//! `GET,DELETE /v1/users/{id}` or `GET billing.acme.test/v1/invoices/**`.
 //!
 //! In: one line of text. Out: an [`Operation`], its literals spelled as request paths are, or what is
 //! wrong with the text.
@@ -6,14 +7,18 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::engine::host::{BadHostPattern, HostPattern};
+use crate::engine::name::AttributeName;
 use crate::engine::path::{BadPath, canonical};
 use crate::engine::problem::shown;
 
-/// Methods and a path pattern.
+/// Methods, hosts and a path pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Operation {
     /// The methods it covers.
     pub methods: Methods,
+    /// The hosts it is at.
+    pub host: HostPattern,
     /// The paths it covers.
     pub pattern: Pattern,
 }
@@ -24,12 +29,21 @@ impl Operation {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, BadOperation> {
-        let (methods, pattern) = text.trim().split_once(' ').ok_or(BadOperation::Parts)?;
-        let pattern = pattern.trim_start();
-        if pattern.contains(char::is_whitespace) {
+        let (methods, target) = text.trim().split_once(' ').ok_or(BadOperation::Parts)?;
+        let target = target.trim_start();
+        if target.contains(char::is_whitespace) {
             return Err(BadOperation::Parts);
         }
-        Ok(Self { methods: Methods::parse(methods)?, pattern: Pattern::parse(pattern)? })
+        let methods = Methods::parse(methods)?;
+        let (host, path) = match target.find('/') {
+            Some(0) => (HostPattern::Any, target),
+            Some(end) => {
+                let (host, path) = target.split_at_checked(end).unwrap_or((target, ""));
+                (HostPattern::parse(host).map_err(BadOperation::Host)?, path)
+            }
+            None => return Err(BadOperation::Path(BadPath::NotAPath)),
+        };
+        Ok(Self { methods, host, pattern: Pattern::parse(path)? })
     }
 }
 
@@ -77,6 +91,17 @@ pub struct Pattern {
     pub segments: Vec<Segment>,
     /// Whether it ends in `/**`: the path itself and everything below it.
     pub subtree: bool,
+    /// Segments that must equal an attribute of the token; which operation this is does not depend on them.
+    pub bindings: Vec<Binding>,
+}
+
+/// A segment `${name}`: its variable must equal the token's attribute of this name.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Binding {
+    /// Which segment, counted from 0.
+    pub segment: usize,
+    /// The attribute.
+    pub attribute: AttributeName,
 }
 
 /// What one segment of a path must be.
@@ -100,40 +125,41 @@ pub enum Segment {
 
 impl Pattern {
     fn parse(text: &str) -> Result<Self, BadOperation> {
-        if text.contains("${") {
-            return Err(BadOperation::NotYet("a segment bound to a token's attribute (`${…}`)"));
-        }
-        let Some(inner) = text.strip_prefix('/') else {
-            return Err(not_a_path(text));
-        };
+        let inner = text.strip_prefix('/').ok_or(BadOperation::Path(BadPath::NotAPath))?;
         let (inner, subtree) = match inner.strip_suffix("**") {
             Some(above) if above.is_empty() || above.ends_with('/') => (above, true),
             Some(_) | None => (inner, false),
         };
         if inner.is_empty() {
-            return Ok(Self { segments: Vec::new(), subtree });
+            return Ok(Self { segments: Vec::new(), subtree, bindings: Vec::new() });
         }
         let inner = inner.strip_suffix('/').unwrap_or(inner);
-        let segments = inner.split('/').map(Segment::parse).collect::<Result<Vec<_>, _>>()?;
+        let (mut segments, mut bindings) = (Vec::new(), Vec::new());
+        for (segment, text) in inner.split('/').enumerate() {
+            let (shape, attribute) = Segment::parse(text)?;
+            segments.push(shape);
+            bindings.extend(attribute.map(|attribute| Binding { segment, attribute }));
+        }
         if segments.len() > MAX_SEGMENTS {
             return Err(BadOperation::TooManySegments(segments.len()));
         }
-        Ok(Self { segments, subtree })
+        Ok(Self { segments, subtree, bindings })
     }
 }
 
 impl Segment {
-    fn parse(text: &str) -> Result<Self, BadOperation> {
+    /// The segment, and the attribute that its variable is bound to.
+    fn parse(text: &str) -> Result<(Self, Option<AttributeName>), BadOperation> {
         if text.contains("**") {
             return Err(BadOperation::InnerSubtree);
         }
-        let Some((prefix, suffix)) = around_variable(text)? else {
-            return Ok(Self::Literal(literal(text)?));
+        let Some(Variable { prefix, suffix, attribute }) = variable(text)? else {
+            return Ok((Self::Literal(literal(text)?), None));
         };
         if prefix.is_empty() && suffix.is_empty() {
-            return Ok(Self::Variable);
+            return Ok((Self::Variable, attribute));
         }
-        Ok(Self::Affix { prefix: part(prefix)?, suffix: part(suffix)? })
+        Ok((Self::Affix { prefix: part(prefix)?, suffix: part(suffix)? }, attribute))
     }
 }
 
@@ -165,6 +191,13 @@ impl Segment {
         }
     }
 
+    /// The part of a path's segment that the variable stands for; all of it where there is none.
+    pub fn value<'p>(&self, segment: &'p str) -> &'p str {
+        let Self::Affix { prefix, suffix } = self else { return segment };
+        let end = segment.len().saturating_sub(suffix.len());
+        segment.get(prefix.len()..end).unwrap_or_default()
+    }
+
     /// This segment with its literal text in lower case.
     #[must_use]
     pub fn folded(&self) -> Self {
@@ -177,19 +210,29 @@ impl Segment {
     }
 }
 
-/// The literal parts before and after the segment's variable, if it has one.
-fn around_variable(text: &str) -> Result<Option<(&str, &str)>, BadOperation> {
+/// A variable and the literal parts before and after it.
+struct Variable<'t> {
+    prefix: &'t str,
+    suffix: &'t str,
+    /// The attribute that it is bound to.
+    attribute: Option<AttributeName>,
+}
+
+/// The segment's variable, if it has one.
+fn variable(text: &str) -> Result<Option<Variable<'_>>, BadOperation> {
     let Some((prefix, rest)) = text.split_once(['{', '*']) else {
         return if text.contains('}') { Err(BadOperation::Braces) } else { Ok(None) };
     };
-    let suffix = if text.as_bytes().get(prefix.len()) == Some(&b'*') {
-        rest
+    let (prefix, suffix, attribute) = if text.as_bytes().get(prefix.len()) == Some(&b'*') {
+        (prefix, rest, None)
     } else {
         let (name, suffix) = rest.split_once('}').ok_or(BadOperation::Braces)?;
-        if !is_variable_name(name) {
-            return Err(BadOperation::VariableName(name.chars().take(40).collect()));
+        let bad_name = || BadOperation::VariableName(name.chars().take(40).collect());
+        match prefix.strip_suffix('$') {
+            Some(prefix) => (prefix, suffix, Some(name.parse().map_err(|_| bad_name())?)),
+            None if is_variable_name(name) => (prefix, suffix, None),
+            None => return Err(bad_name()),
         }
-        suffix
     };
     if suffix.contains(['{', '*']) {
         return Err(BadOperation::TwoVariables);
@@ -197,7 +240,7 @@ fn around_variable(text: &str) -> Result<Option<(&str, &str)>, BadOperation> {
     if prefix.contains('}') || suffix.contains('}') {
         return Err(BadOperation::Braces);
     }
-    Ok(Some((prefix, suffix)))
+    Ok(Some(Variable { prefix, suffix, attribute }))
 }
 
 /// A whole literal segment in the spelling of request paths.
@@ -226,14 +269,6 @@ fn part(text: &str) -> Result<Box<str>, BadOperation> {
     Ok(spelled.strip_prefix('x').unwrap_or(&spelled).into())
 }
 
-fn not_a_path(text: &str) -> BadOperation {
-    let host = text.split('/').next().unwrap_or_default();
-    if host.contains('.') {
-        return BadOperation::NotYet("a host before the path");
-    }
-    BadOperation::Path(BadPath::NotAPath)
-}
-
 /// RFC 9110 §9.1: a method is a case-sensitive token; ours are written in upper case.
 pub(crate) fn is_method(name: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(byte);
@@ -251,8 +286,10 @@ pub enum BadOperation {
     Parts,
     /// Not a method.
     Method(String),
-    /// A part of the language that this version does not read.
-    NotYet(&'static str),
+    /// No host, nor the beginning of a path.
+    Host(BadHostPattern),
+    /// A segment bound to an attribute where there is no token.
+    Unbindable,
     /// A literal that no request path can have.
     Path(BadPath),
     /// `+` in a literal.
@@ -277,9 +314,14 @@ impl BadOperation {
         match self {
             Self::Parts => "write methods, one space and a path, as in `GET,DELETE /v1/users/{id}`",
             Self::Method(_) => "write methods in upper case with commas between, or `*` for all",
-            Self::NotYet(_) => {
-                "this version reads only methods and a path, as in `GET,DELETE /v1/users/{id}`"
+            Self::Host(BadHostPattern::Name) => {
+                "write a host as in `billing.acme.test/v1/invoices` or `*.acme.test/v1/invoices`"
             }
+            Self::Host(BadHostPattern::Port) => "leave the port out: an operation is at every port",
+            Self::Host(BadHostPattern::OneLabel) => {
+                "begin the path with `/`; a host of one label ends in a dot, as in `billing./v1/invoices`"
+            }
+            Self::Unbindable => "what needs no token has no attributes: use `{name}`, or ask for a token",
             Self::Path(BadPath::NotAPath) => "begin the path with `/`",
             Self::Path(BadPath::EmptySegment) => "write one `/` between two segments",
             Self::Path(BadPath::NonAscii) => "percent-encode the character: `ü` is `%C3%BC`",
@@ -289,7 +331,7 @@ impl BadOperation {
             Self::Query => "leave the query out: whoever may use a path may use it with any query",
             Self::InnerSubtree => "end the path in `/**` for all below it; `*` is any one segment",
             Self::TwoVariables => "a segment has at most one variable, with literal text before or after it",
-            Self::Braces => "a variable is `{name}` or `*`",
+            Self::Braces => "a variable is `{name}` or `*`, and `${name}` the token's attribute",
             Self::VariableName(_) => "a variable has a name of letters, digits and `_ - .`, as in `{id}`",
             Self::TooManySegments(_) => "end the pattern in `/**` instead",
         }
@@ -301,7 +343,10 @@ impl fmt::Display for BadOperation {
         match self {
             Self::Parts => f.write_str("it is not methods, a space and a path"),
             Self::Method(name) => write!(f, "`{}` is not a method", shown(name)),
-            Self::NotYet(what) => write!(f, "{what} is not supported yet"),
+            Self::Host(BadHostPattern::Name) => f.write_str("what stands before the path is not a host"),
+            Self::Host(BadHostPattern::Port) => f.write_str("its host has a port"),
+            Self::Host(BadHostPattern::OneLabel) => f.write_str("its path does not begin with `/`"),
+            Self::Unbindable => f.write_str("a public operation is bound to a token's attribute"),
             Self::Path(rule) => rule.fmt(f),
             Self::Plus => f.write_str("a literal segment has no `+`"),
             Self::Query => f.write_str("a pattern has no query (`?`)"),

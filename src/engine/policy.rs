@@ -5,8 +5,12 @@
 
 use std::collections::HashMap;
 
+use crate::engine::address::AddressRange;
+use crate::engine::hours::Hours;
 use crate::engine::index::Index;
-use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::rate::RateLimit;
+use crate::engine::reason::Reason;
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::Time;
 
@@ -24,6 +28,8 @@ pub struct Policy {
     pub(crate) grants: Box<[Grant]>,
     pub(crate) tokens: Box<[Token]>,
     pub(crate) secrets: HashMap<SecretDigest, Secret>,
+    /// Whether a decision can depend on where a request comes from.
+    pub(crate) reads_source: bool,
 }
 
 impl Policy {
@@ -57,6 +63,11 @@ impl Policy {
         self.permissions.get(index)
     }
 
+    /// Whether a decision can depend on where a request comes from: if not, nobody need find out.
+    pub fn reads_source(&self) -> bool {
+        self.reads_source
+    }
+
     /// The token and the secret with this digest.
     pub(crate) fn find(&self, digest: SecretDigest) -> Option<(&Token, &Secret)> {
         let secret = self.secrets.get(&digest)?;
@@ -71,6 +82,31 @@ pub struct Token {
     pub(crate) kind: usize,
     pub(crate) grant: usize,
     pub(crate) revoked: bool,
+    /// Most tokens have none.
+    pub(crate) limits: Option<Box<Limits>>,
+}
+
+impl Token {
+    /// The value of an attribute, in the spelling of canonical paths.
+    pub(crate) fn attribute(&self, name: &AttributeName) -> Option<&str> {
+        let attributes = &self.limits.as_ref()?.attributes;
+        attributes.iter().find(|(known, _)| known == name).map(|(_, value)| &**value)
+    }
+}
+
+/// How the use of one token is limited, whatever its roles.
+#[derive(Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Why the token does not work at this gateway, if it does not.
+    pub(crate) misplaced: Option<Reason>,
+    /// Attributes, in the spelling of canonical paths.
+    pub(crate) attributes: Box<[(AttributeName, Box<str>)]>,
+    /// The addresses that it may be used from.
+    pub(crate) sources: Option<Box<[AddressRange]>>,
+    /// The hours that it may be used in.
+    pub(crate) hours: Option<Box<[Hours]>>,
+    /// How many requests it may make.
+    pub(crate) rate: Option<RateLimit>,
 }
 
 /// What tokens with the same roles and scope may do.
@@ -82,6 +118,10 @@ pub struct Grant {
     pub(crate) permitted: PermissionSet,
     /// What a role denies.
     pub(crate) denied: PermissionSet,
+    /// What a role in shadow would deny.
+    pub(crate) tried: PermissionSet,
+    /// Whether all roles assigned are in shadow: what they do not grant is only reported.
+    pub(crate) on_trial: bool,
 }
 
 /// A secret of the policy.

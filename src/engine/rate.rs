@@ -175,14 +175,14 @@ mod tests {
 
     /// How many of `tries` requests at `now` are granted.
     fn granted(limit: RateLimit, bucket: &mut Bucket, now: i64, tries: usize) -> usize {
-        let mut count = 0;
-        for _ in 0..tries {
-            if let Taken::Granted { bucket: next, .. } = limit.take(*bucket, Time::from_millis(now)) {
+        let mut taken = |_: &usize| match limit.take(*bucket, Time::from_millis(now)) {
+            Taken::Granted { bucket: next, .. } => {
                 *bucket = next;
-                count += 1;
+                true
             }
-        }
-        count
+            Taken::Refused(_) => false,
+        };
+        (0..tries).filter(|number| taken(number)).count()
     }
 
     #[test]

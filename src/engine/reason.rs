@@ -12,6 +12,8 @@ pub enum Reason {
     NoPolicy,
     /// The operation needs no token.
     Public,
+    /// A CORS preflight, which needs no token.
+    Preflight,
     /// The request brings no token.
     MissingToken,
     /// The request brings more than one credential.
@@ -26,20 +28,31 @@ pub enum Reason {
     ExpiredToken,
     /// The secret's life has not begun.
     NotYetValid,
+    /// The token does not work in this environment.
+    WrongEnvironment,
+    /// The token does not work at this service.
+    WrongService,
+    /// The token may not be used from this address.
+    SourceNotAllowed,
+    /// The token may not be used at this time of the week.
+    OutsideHours,
     /// A role of the token denies the operation.
     DeniedOperation,
     /// No permission that the token holds lists the operation.
     InsufficientScope,
+    /// The token has made all the requests that it may make for now.
+    RateLimited,
     /// The token may do this.
     Permitted,
 }
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 19] = [
         Self::MalformedRequest,
         Self::NoPolicy,
         Self::Public,
+        Self::Preflight,
         Self::MissingToken,
         Self::AmbiguousToken,
         Self::UnknownToken,
@@ -47,8 +60,13 @@ impl Reason {
         Self::RetiredSecret,
         Self::ExpiredToken,
         Self::NotYetValid,
+        Self::WrongEnvironment,
+        Self::WrongService,
+        Self::SourceNotAllowed,
+        Self::OutsideHours,
         Self::DeniedOperation,
         Self::InsufficientScope,
+        Self::RateLimited,
         Self::Permitted,
     ];
 
@@ -58,6 +76,7 @@ impl Reason {
             Self::MalformedRequest => "malformed_request",
             Self::NoPolicy => "no_policy",
             Self::Public => "public",
+            Self::Preflight => "preflight",
             Self::MissingToken => "missing_token",
             Self::AmbiguousToken => "ambiguous_token",
             Self::UnknownToken => "unknown_token",
@@ -65,8 +84,13 @@ impl Reason {
             Self::RetiredSecret => "retired_secret",
             Self::ExpiredToken => "expired_token",
             Self::NotYetValid => "not_yet_valid",
+            Self::WrongEnvironment => "wrong_environment",
+            Self::WrongService => "wrong_service",
+            Self::SourceNotAllowed => "source_not_allowed",
+            Self::OutsideHours => "outside_hours",
             Self::DeniedOperation => "denied_operation",
             Self::InsufficientScope => "insufficient_scope",
+            Self::RateLimited => "rate_limited",
             Self::Permitted => "permitted",
         }
     }

@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::document::{self, Document};
+use crate::engine::credential::CredentialSource;
+use crate::engine::document::{self, Document, given};
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
+use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::structure;
@@ -33,10 +35,11 @@ impl Gateway {
             None => document::from_json(configuration),
         }
         .map_err(|problems| problems.below("bundle"))?;
-        let PluginConfiguration { bundle, forward_credential, identity_headers, audit } = configuration;
-        let settings = Settings { forward_credential, identity_headers, audit };
+        let (bundle, settings) = configuration.split();
+        let bundle = bundle.ok_or_else(|| missing("bundle"))?;
         settings.check()?;
-        Ok(Self { policy: Policy::compile(bundle)?, settings })
+        let policy = Policy::compile(settings.place(bundle)?)?;
+        Ok(Self { policy, settings })
     }
 
     /// The gateway where there is no usable policy: it denies every request.
@@ -49,14 +52,30 @@ impl Gateway {
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `bundle`, `audit`, …")]
 pub struct PluginConfiguration {
-    /// The bundle.
-    pub bundle: Document,
+    /// The bundle; a file of settings has none.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Document>,
+    /// Whether decisions are enforced.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The environment that this gateway is in.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+    /// The service that this gateway is, or is before.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// Where a request may bring its token.
+    #[serde(default = "bearer")]
+    pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
     #[serde(default)]
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     #[serde(default)]
     pub identity_headers: IdentityHeaders,
+    /// What becomes of CORS preflights.
+    #[serde(default)]
+    pub cors_preflight: Preflight,
     /// Where audit events go.
     #[serde(default)]
     pub audit: Audit,
@@ -64,19 +83,133 @@ pub struct PluginConfiguration {
 
 mappings!(PluginConfiguration, IdentityHeaders, Audit);
 
+impl PluginConfiguration {
+    /// A configuration with these settings.
+    pub fn of(bundle: Option<Document>, settings: Settings) -> Self {
+        let Settings {
+            mode,
+            environment,
+            service,
+            credentials,
+            forward_credential,
+            identity_headers,
+            cors_preflight,
+            audit,
+        } = settings;
+        Self {
+            bundle,
+            mode,
+            environment,
+            service,
+            credentials,
+            forward_credential,
+            identity_headers,
+            cors_preflight,
+            audit,
+        }
+    }
+
+    /// The bundle, and the settings without it.
+    pub fn split(self) -> (Option<Document>, Settings) {
+        let Self {
+            bundle,
+            mode,
+            environment,
+            service,
+            credentials,
+            forward_credential,
+            identity_headers,
+            cors_preflight,
+            audit,
+        } = self;
+        let settings = Settings {
+            mode,
+            environment,
+            service,
+            credentials,
+            forward_credential,
+            identity_headers,
+            cors_preflight,
+            audit,
+        };
+        (bundle, settings)
+    }
+}
+
 /// How the filter acts on decisions.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
+    /// Whether decisions are enforced.
+    pub mode: Mode,
+    /// The environment that this gateway is in.
+    pub environment: Option<EnvironmentName>,
+    /// The service that this gateway is, or is before.
+    pub service: Option<ServiceName>,
+    /// Where a request may bring its token.
+    pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
+    /// What becomes of CORS preflights.
+    pub cors_preflight: Preflight,
     /// Where audit events go.
     pub audit: Audit,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            environment: None,
+            service: None,
+            credentials: bearer(),
+            forward_credential: false,
+            identity_headers: IdentityHeaders::default(),
+            cors_preflight: Preflight::default(),
+            audit: Audit::default(),
+        }
+    }
+}
+
 impl Settings {
-    fn check(&self) -> Result<(), Problems> {
+    /// The bundle at this gateway: a bundle for another environment or service is refused.
+    ///
+    /// # Errors
+    /// That bundle and gateway name different places.
+    pub fn place(&self, mut bundle: Document) -> Result<Document, Problems> {
+        let mut problems = Vec::new();
+        let mut agree = |key: &str, gateway: Option<&str>, bundle: Option<&str>| {
+            if let (Some(gateway), Some(bundle)) = (gateway, bundle)
+                && gateway != bundle
+            {
+                let fault = Fault::Shape(format!(
+                    "the bundle is for {key} `{bundle}`, but the gateway's is `{gateway}`"
+                ));
+                problems.push(Problem { place: Place::default().key(key), fault });
+            }
+        };
+        agree(
+            "environment",
+            self.environment.as_ref().map(EnvironmentName::as_str),
+            bundle.environment.as_ref().map(EnvironmentName::as_str),
+        );
+        agree(
+            "service",
+            self.service.as_ref().map(ServiceName::as_str),
+            bundle.service.as_ref().map(ServiceName::as_str),
+        );
+        Problems::check(problems)?;
+        bundle.environment = self.environment.clone().or(bundle.environment);
+        bundle.service = self.service.clone().or(bundle.service);
+        Ok(bundle)
+    }
+
+    /// Checks what is wrong with the settings only when they are taken together.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), Problems> {
         let IdentityHeaders { token, identity } = &self.identity_headers;
         let place = Place::default().key("identity_headers");
         let mut problems = Vec::new();
@@ -94,12 +227,60 @@ impl Settings {
             let message = format!("`{token}` cannot be both the token's and the identity's header");
             problems.push(Problem { place, fault: Fault::Shape(message) });
         }
+        problems.extend(self.check_credentials());
         Problems::check(problems)
     }
 }
 
+impl Settings {
+    fn check_credentials(&self) -> Option<Problem> {
+        let sources = &self.credentials;
+        let repeated = || {
+            sources
+                .iter()
+                .enumerate()
+                .any(|(number, source)| sources.iter().take(number).any(|earlier| earlier == source))
+        };
+        let headers = &self.identity_headers;
+        let message = match sources.len() {
+            0 => "there is no place in which a request may bring its token".to_owned(),
+            count if count > MAX_CREDENTIALS => {
+                format!("{count} credential sources are more than the {MAX_CREDENTIALS} allowed")
+            }
+            _ if repeated() => "a credential source is there twice".to_owned(),
+            _ if sources.iter().any(|source| headers.contains(source.header())) => {
+                "an identity header cannot bring a credential".to_owned()
+            }
+            _ => return None,
+        };
+        Some(Problem { place: Place::default().key("credentials"), fault: Fault::Shape(message) })
+    }
+}
+
+/// Whether decisions are enforced.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// Everything is forwarded; decisions are only reported.
+    Shadow,
+}
+
+/// What becomes of a CORS preflight, which a browser sends without credentials.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preflight {
+    /// It is forwarded.
+    #[default]
+    Permit,
+    /// It is a request like any other.
+    Authenticate,
+}
+
 /// Names of the headers that tell the upstream who calls.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `token`, `identity`")]
 pub struct IdentityHeaders {
     /// Header with the token's id.
@@ -122,7 +303,7 @@ impl IdentityHeaders {
 }
 
 /// Where audit events go.
-#[derive(Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `sinks`, `level`")]
 pub struct Audit {
     /// The sinks; none turns auditing off.
@@ -171,6 +352,15 @@ impl Problems {
     }
 }
 
+fn bearer() -> Vec<CredentialSource> {
+    vec![CredentialSource::bearer()]
+}
+
+fn missing(key: &str) -> Problems {
+    let fault = Fault::Shape(format!("missing field `{key}`"));
+    Problem { place: Place::default(), fault }.into()
+}
+
 fn is_header_name(name: &str) -> bool {
     name.strip_prefix("x-").is_some_and(|rest| {
         !rest.is_empty()
@@ -180,3 +370,4 @@ fn is_header_name(name: &str) -> bool {
 }
 
 const MAX_HEADER_NAME: usize = 64;
+const MAX_CREDENTIALS: usize = 16;

@@ -1,8 +1,9 @@
 //! The verdict: what the filter does with a request after the decision.
 //!
 //! In: a [`Decision`]. Out: either what to change before forwarding, or a whole reply. Forwarding takes a
-//! [`Permit`], so nothing can be forwarded that was not permitted.
+//! [`Permit`], or a deny that is only reported: because its gateway is in shadow, or a role is.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -11,14 +12,17 @@ use crate::engine::decision::{Decision, Deny, Permit, Subject};
 use crate::engine::head::RequestHead;
 use crate::engine::name::PermissionName;
 use crate::engine::policy::Policy;
+use crate::engine::rate::Quota;
 use crate::engine::reason::Reason;
-use crate::engine::settings::Settings;
+use crate::engine::settings::{Mode, Settings};
 
 /// What the filter must do; without `Debug`, for a forwarded path has its query.
 #[must_use]
 pub enum Verdict<'a> {
     /// Forward the request, changed so.
     Forward(Forward<'a>),
+    /// Forward the request in spite of the decision, which is only reported.
+    ForwardInShadow(Forward<'a>),
     /// Answer it.
     Reply(Reply),
 }
@@ -26,11 +30,11 @@ pub enum Verdict<'a> {
 /// How a request is changed before it is forwarded.
 pub struct Forward<'a> {
     /// Headers to remove.
-    pub remove: &'a [&'a [u8]],
+    pub remove: Vec<&'a [u8]>,
     /// Headers to set after that.
-    pub set: Vec<(&'a str, String)>,
-    /// `:path`, where it came in another spelling than the one that was judged.
-    pub path: Option<Vec<u8>>,
+    pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
+    /// Headers to add to the response.
+    pub response: Vec<(&'static str, String)>,
 }
 
 /// An answer in the upstream's stead.
@@ -55,8 +59,22 @@ impl<'a> Verdict<'a> {
         policy: &Policy,
         settings: &'a Settings,
     ) -> Self {
+        if settings.mode == Mode::Shadow {
+            return match decision {
+                Decision::Permit(permit) => {
+                    Self::Forward(Forward::untouched(permit.subject(), permit.permission(), head, settings))
+                }
+                Decision::Deny(_) => Self::ForwardInShadow(Forward::untouched(None, None, head, settings)),
+            };
+        }
         match decision {
-            Decision::Permit(permit) => Self::Forward(Forward::of(permit, head, settings)),
+            Decision::Permit(permit) => match permit.uncounted() {
+                None => Self::Forward(Forward::permitted(permit, head, settings)),
+                Some(deny) => Self::Reply(Reply::of(&deny, head, policy)),
+            },
+            Decision::Deny(Deny { tried: true, subject, .. }) => {
+                Self::ForwardInShadow(Forward::of(subject.as_ref(), None, head, settings))
+            }
             Decision::Deny(deny) => Self::Reply(Reply::of(deny, head, policy)),
         }
     }
@@ -64,27 +82,66 @@ impl<'a> Verdict<'a> {
     /// The HTTP status, where the filter answers.
     pub fn status(&self) -> Option<u32> {
         match self {
-            Self::Forward(_) => None,
+            Self::Forward(_) | Self::ForwardInShadow(_) => None,
             Self::Reply(reply) => Some(reply.status),
         }
     }
 }
 
 impl<'a> Forward<'a> {
-    fn of(permit: &Permit<'_>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
-        let mut set = Vec::new();
-        if let (Some(subject), Some(permission)) = (permit.subject(), permit.permission()) {
-            set.reserve_exact(2);
-            set.push((settings.identity_headers.token.as_str(), subject.token().to_string()));
-            set.push((settings.identity_headers.identity.as_str(), identity(subject, permission)));
+    /// As the upstream of an enforcing gateway gets a permitted request: one reading, no credential.
+    fn permitted(permit: &Permit<'_>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
+        let forward = Self::of(permit.subject(), permit.permission(), head, settings);
+        let fields =
+            |quota: Quota| vec![("ratelimit-policy", quota.policy_field()), ("ratelimit", quota.field())];
+        Self { response: permit.quota().map(fields).unwrap_or_default(), ..forward }
+    }
+
+    fn of(
+        subject: Option<&Subject<'_>>,
+        permission: Option<&PermissionName>,
+        head: &'a RequestHead<'_>,
+        settings: &'a Settings,
+    ) -> Self {
+        let mut forward = Self::untouched(subject, permission, head, settings);
+        let cleaning = &head.cleaning;
+        forward.remove.extend(&cleaning.overrides);
+        let mut query = None;
+        if !settings.forward_credential {
+            forward.remove.extend(&cleaning.credentials);
+            query = cleaning.query.as_deref();
+            match cleaning.cookie.as_deref() {
+                Some([]) => forward.remove.push(b"cookie"),
+                Some(cookie) => forward.set.push(("cookie", Cow::Borrowed(cookie))),
+                None => {}
+            }
         }
-        let path = head.path.as_ref().ok().and_then(|path| path.rewritten());
-        Self { remove: &head.remove, set, path }
+        let path = head.path.as_ref().ok().and_then(|path| path.rewritten(query));
+        forward.set.extend(path.map(|path| (":path", Cow::Owned(path))));
+        forward
+    }
+
+    /// As it came in but for the headers of ours: to a gateway in shadow the upstream's own checks still matter.
+    fn untouched(
+        subject: Option<&Subject<'_>>,
+        permission: Option<&PermissionName>,
+        head: &'a RequestHead<'_>,
+        settings: &'a Settings,
+    ) -> Self {
+        let mut set = Vec::new();
+        if let Some(subject) = subject {
+            set.reserve_exact(2);
+            let token = subject.token().as_str().as_bytes().to_vec();
+            set.push((settings.identity_headers.token.as_str(), Cow::Owned(token)));
+            let identity = identity(subject, permission).into_bytes();
+            set.push((settings.identity_headers.identity.as_str(), Cow::Owned(identity)));
+        }
+        Self { remove: head.cleaning.forged.clone(), set, response: Vec::new() }
     }
 }
 
 /// The identity as an RFC 9651 dictionary; names need no escaping.
-fn identity(subject: &Subject<'_>, permission: &PermissionName) -> String {
+fn identity(subject: &Subject<'_>, permission: Option<&PermissionName>) -> String {
     let mut identity = String::with_capacity(128);
     identity.push_str("kind=");
     identity.push_str(subject.kind().as_str());
@@ -95,9 +152,12 @@ fn identity(subject: &Subject<'_>, permission: &PermissionName) -> String {
         }
         identity.push_str(role.as_str());
     }
-    identity.push_str("), permission=\"");
-    identity.push_str(permission.as_str());
-    identity.push('"');
+    identity.push(')');
+    if let Some(permission) = permission {
+        identity.push_str(", permission=\"");
+        identity.push_str(permission.as_str());
+        identity.push('"');
+    }
     identity
 }
 
@@ -127,25 +187,41 @@ impl Reply {
     #[cold]
     fn of(deny: &Deny<'_>, head: &RequestHead<'_>, policy: &Policy) -> Self {
         let outside = Outside::of(deny.reason);
-        let request_id = std::str::from_utf8(head.request_id).ok().filter(|id| id.len() <= MAX_REQUEST_ID);
-        let problem = ProblemDetails {
-            r#type: format!("urn:tokenward:{}", outside.code),
-            title: outside.title,
-            status: outside.status,
-            request_id: request_id.unwrap_or_default(),
-        };
-        let mut headers = vec![("content-type", "application/problem+json".to_owned())];
+        let mut headers = Vec::new();
         if let Some(challenge) = challenge(deny, &outside, policy) {
             headers.push(("www-authenticate", challenge));
         }
+        if let Some(quota) = deny.quota {
+            headers.push(("retry-after", quota.reset().to_string()));
+            headers.push(("ratelimit-policy", quota.policy_field()));
+            headers.push(("ratelimit", quota.field()));
+        }
+        // Envoy makes the body of a gRPC reply its `grpc-message`, and sets the content type itself.
+        let body = if head.grpc {
+            outside.title.to_owned()
+        } else {
+            headers.push(("content-type", "application/problem+json".to_owned()));
+            problem(&outside, head)
+        };
         Self {
             status: outside.status,
             details: format!("tokenward_{}", deny.reason.code()),
             headers,
-            body: serde_json::to_string(&problem).unwrap_or_default(),
+            body,
             grpc_status: head.grpc.then_some(outside.grpc_status),
         }
     }
+}
+
+fn problem(outside: &Outside, head: &RequestHead<'_>) -> String {
+    let request_id = std::str::from_utf8(head.request_id).ok().filter(|id| id.len() <= MAX_REQUEST_ID);
+    let problem = ProblemDetails {
+        r#type: format!("urn:tokenward:{}", outside.code),
+        title: outside.title,
+        status: outside.status,
+        request_id: request_id.unwrap_or_default(),
+    };
+    serde_json::to_string(&problem).unwrap_or_default()
 }
 
 /// What a caller is told: unknown, expired and revoked tokens look alike.
@@ -189,8 +265,17 @@ impl Outside {
             Reason::DeniedOperation => {
                 (403, PERMISSION_DENIED, "forbidden", "The token may not do this", None)
             }
+            Reason::WrongEnvironment
+            | Reason::WrongService
+            | Reason::SourceNotAllowed
+            | Reason::OutsideHours => {
+                (403, PERMISSION_DENIED, "forbidden", "The token may not be used here and now", None)
+            }
+            Reason::RateLimited => {
+                (429, RESOURCE_EXHAUSTED, "rate_limited", "The token has made too many requests", None)
+            }
             // A permit has no reply; were one asked for, it would be the safest.
-            Reason::NoPolicy | Reason::Public | Reason::Permitted => {
+            Reason::NoPolicy | Reason::Public | Reason::Preflight | Reason::Permitted => {
                 (503, UNAVAILABLE, "no_policy", "No policy is in force", None)
             }
         };
@@ -217,6 +302,7 @@ fn challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> Option<Stri
 /// gRPC status codes, <https://grpc.io/docs/guides/status-codes/>.
 const INVALID_ARGUMENT: u32 = 3;
 const PERMISSION_DENIED: u32 = 7;
+const RESOURCE_EXHAUSTED: u32 = 8;
 const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 

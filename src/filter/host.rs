@@ -17,6 +17,39 @@ use crate::filter::host::pairs::Pairs;
 
 mod pairs;
 
+/// What the host's shared data has under a key.
+pub(super) enum Stored {
+    /// A value and its version.
+    Value(Vec<u8>, u32),
+    /// Nothing.
+    Nothing,
+    /// The host does not say.
+    Failed,
+}
+
+/// Reads the shared data of all workers' modules.
+pub(super) fn shared_data(key: &[u8]) -> Stored {
+    let mut data = ptr::null_mut();
+    let (mut size, mut version) = (0, 0);
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer, a size and a version, or nothing")]
+    let status = unsafe {
+        proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut version)
+    };
+    match status {
+        OK => Stored::Value(owned(status, data, size), version),
+        NOT_FOUND => Stored::Nothing,
+        _ => Stored::Failed,
+    }
+}
+
+/// Puts a value in the place of the one with this version; false where another one is there by now.
+pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {
+    #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
+    let status =
+        unsafe { proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version) };
+    status == OK
+}
+
 /// The headers of the current request; none where the host has none.
 pub(super) fn request_headers() -> Pairs {
     let mut data = ptr::null_mut();
@@ -46,6 +79,14 @@ pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
         )
     };
     status == OK
+}
+
+/// Adds a header to the current response; whether the host does is its affair, the response goes out all the same.
+pub(super) fn add_response_header(name: &str, value: &str) {
+    #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
+    let _ = unsafe {
+        proxy_add_header_map_value(RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    };
 }
 
 /// Where the current request comes from by Envoy's reading of `x-forwarded-for`, `address:port`; empty where
@@ -143,8 +184,12 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
 
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;
+/// `proxy_map_type_t`: HTTP response headers.
+const RESPONSE_HEADERS: u32 = 2;
 /// `proxy_status_t`: success.
 const OK: u32 = 0;
+/// `proxy_status_t`: there is no such thing.
+const NOT_FOUND: u32 = 1;
 const NO_GRPC_STATUS: i32 = -1;
 
 #[link(wasm_import_module = "env")]
@@ -160,6 +205,27 @@ unsafe extern "C" {
         name_size: usize,
         value: *const u8,
         value_size: usize,
+    ) -> u32;
+    fn proxy_add_header_map_value(
+        map: u32,
+        name: *const u8,
+        name_size: usize,
+        value: *const u8,
+        value_size: usize,
+    ) -> u32;
+    fn proxy_get_shared_data(
+        key: *const u8,
+        key_size: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+        version: *mut u32,
+    ) -> u32;
+    fn proxy_set_shared_data(
+        key: *const u8,
+        key_size: usize,
+        value: *const u8,
+        value_size: usize,
+        version: u32,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_send_local_response(

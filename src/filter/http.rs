@@ -5,33 +5,52 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::engine::address::Source;
 use crate::engine::audit::AuditEvent;
-use crate::engine::decision::Decision;
+use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
-use crate::engine::settings::Sink;
+use crate::engine::settings::{Gateway, Sink};
 use crate::engine::time::Time;
 use crate::engine::verdict::{Forward, Reply, Verdict};
-use crate::filter::{Shared, host};
+use crate::filter::{Shared, bucket, host};
 
 /// The HTTP context of one request.
 pub(super) struct Request {
     shared: Rc<Shared>,
+    /// Headers to add to the response.
+    response: Vec<(&'static str, String)>,
 }
 
 impl Request {
     pub(super) fn new(shared: Rc<Shared>) -> Self {
-        Self { shared }
+        Self { shared, response: Vec::new() }
     }
 
-    fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, now: Time) {
-        let gateway = &self.shared.gateway;
-        let audit = &gateway.settings.audit;
-        if audit.sinks.contains(&Sink::Log) {
-            let source = host::source_address();
-            let sequence = self.shared.next_sequence();
-            let event = AuditEvent::of(decision, head, &gateway.policy, now, &source, sequence);
-            host::log(audit.level, &event.to_json());
+    /// The decision about a request, counted towards its token's rate limit.
+    fn decide<'p>(&'p self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'p> {
+        let policy = &self.shared.gateway.policy;
+        let decision = policy.decide(head, circumstances);
+        match (decision.rate_limit(), decision.subject()) {
+            (Some(limit), Some(subject)) => {
+                let taken = bucket::take(policy, subject.token(), limit, circumstances.now);
+                decision.metered(taken)
+            }
+            _ => decision,
         }
+    }
+
+    fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, circumstances: Circumstances<'_>) {
+        let Gateway { policy, settings } = &self.shared.gateway;
+        if settings.audit.sinks.contains(&Sink::Log) {
+            let sequence = self.shared.next_sequence();
+            let event = AuditEvent::of(decision, head, circumstances, policy, settings.mode, sequence);
+            host::log(settings.audit.level, &event.to_json());
+        }
+    }
+
+    fn reads_source(&self) -> bool {
+        let Gateway { policy, settings } = &self.shared.gateway;
+        policy.reads_source() || settings.audit.sinks.contains(&Sink::Log)
     }
 }
 
@@ -39,29 +58,39 @@ impl Context for Request {}
 
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        let gateway = &self.shared.gateway;
+        let shared = Rc::clone(&self.shared);
+        let Gateway { policy, settings } = &shared.gateway;
         let headers = host::request_headers();
-        let head = RequestHead::read(headers.iter(), &gateway.settings);
+        let head = RequestHead::read(headers.iter(), settings);
+        let source = if self.reads_source() { host::source_address() } else { Vec::new() };
         let now = host::now();
+        let circumstances = Circumstances { now: now.unwrap_or(Time::EPOCH), source: Source::of(&source) };
         let decision = match now {
-            Some(now) => gateway.policy.decide(&head, now),
+            Some(_) => self.decide(&head, circumstances),
             None => Decision::without_clock(),
         };
-        self.audit(&decision, &head, now.unwrap_or(Time::EPOCH));
-        match Verdict::of(&decision, &head, &gateway.policy, &gateway.settings) {
-            Verdict::Forward(forward) => continue_with(&forward),
+        self.audit(&decision, &head, circumstances);
+        match Verdict::of(&decision, &head, policy, settings) {
+            Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
+                let action = continue_with(&forward);
+                self.response = forward.response;
+                action
+            }
             Verdict::Reply(reply) => answer(&reply),
         }
+    }
+
+    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        for (name, value) in self.response.drain(..) {
+            host::add_response_header(name, &value);
+        }
+        Action::Continue
     }
 }
 
 fn continue_with(forward: &Forward<'_>) -> Action {
     let changed = forward.remove.iter().all(|name| host::remove_request_header(name))
-        && forward
-            .set
-            .iter()
-            .all(|(name, value)| host::set_request_header(name.as_bytes(), value.as_bytes()))
-        && forward.path.as_ref().is_none_or(|path| host::set_request_header(b":path", path));
+        && forward.set.iter().all(|(name, value)| host::set_request_header(name.as_bytes(), value));
     if changed {
         return Action::Continue;
     }

@@ -4,6 +4,7 @@
 //! each request. `on_configure` answers by the configuration's bytes alone; a root context that was never
 //! configured denies all, so that no order of calls leaves a request unjudged.
 
+mod bucket;
 mod host;
 mod http;
 

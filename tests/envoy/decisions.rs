@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::case::{Case, Judged, Outcome, Prepared};
+use tokenward::engine::case::{Case, Judged, Place, Prepared};
+use tokenward::engine::hours::Hours;
+use tokenward::engine::settings::PluginConfiguration;
 use tokenward::engine::time::Time;
 
 use crate::corpus::{Topic, topics};
@@ -24,8 +26,11 @@ fn the_corpus_is_decided_in_envoy_as_natively() {
         for (case, prepared) in &group.cases {
             count += 1;
             let id = format!("case-{count}");
+            for number in 0..prepared.earlier {
+                client.send(&headers(prepared, &format!("{id}-{number}")));
+            }
             let response = client.send(&headers(prepared, &id));
-            let native = group.topic.rehearsal.judge(prepared, &mut ());
+            let native = prepared.judge(&mut ());
             let differences = differences(&native, &response, &envoy.decision(&id));
             let name = format!("{}: {}", group.topic.folder.display(), case.name);
             wrong.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
@@ -37,24 +42,26 @@ fn the_corpus_is_decided_in_envoy_as_natively() {
     assert!(count * 10 > all * 9, "only {count} of {all} cases ran in Envoy");
 }
 
-/// Cases of one policy at one time, which are one configuration of the filter.
+/// Cases of one policy at one time and place, which are one configuration of the filter.
 struct Group<'t> {
     topic: &'t Topic,
     at: Time,
-    cases: Vec<(&'t Case, Prepared)>,
+    place: Place,
+    cases: Vec<(&'t Case, Prepared<'t>)>,
 }
 
 fn groups(topics: &[Topic]) -> Vec<Group<'_>> {
     let mut groups = Vec::new();
     for topic in topics {
-        let mut by_time: BTreeMap<Time, Vec<(&Case, Prepared)>> = BTreeMap::new();
+        let mut by_gateway: BTreeMap<(Time, Place), Vec<(&Case, Prepared<'_>)>> = BTreeMap::new();
         for case in &topic.cases {
             let prepared = topic.rehearsal.prepare(&case.request).unwrap();
             if lasts(topic, case) {
-                by_time.entry(prepared.at).or_default().push((case, prepared));
+                let gateway = (prepared.at, prepared.place.clone());
+                by_gateway.entry(gateway).or_default().push((case, prepared));
             }
         }
-        groups.extend(by_time.into_iter().map(|(at, cases)| Group { topic, at, cases }));
+        groups.extend(by_gateway.into_iter().map(|((at, place), cases)| Group { topic, at, place, cases }));
     }
     groups
 }
@@ -64,21 +71,26 @@ fn lasts(topic: &Topic, case: &Case) -> bool {
     let now = topic.rehearsal.prepare(&case.request).unwrap();
     let mut later = topic.rehearsal.prepare(&case.request).unwrap();
     later.at = later.at.shifted(MINUTES_MILLIS);
-    topic.rehearsal.judge(&now, &mut ()).reason == topic.rehearsal.judge(&later, &mut ()).reason
+    now.judge(&mut ()).reason == later.judge(&mut ()).reason
 }
 
 impl Group<'_> {
     fn name(&self) -> String {
-        format!("{} at {}", self.topic.folder.display(), self.at)
+        let Place { environment, service } = &self.place;
+        format!("{} at {} in {environment:?} {service:?}", self.topic.folder.display(), self.at)
     }
 
     /// A listener whose policy has all its times moved so that the group's time is now.
     fn listener(&self) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let shift = i64::try_from(now).unwrap() - self.at.millis();
-        let mut bundle = serde_json::to_value(self.topic.rehearsal.document()).unwrap();
-        shift_times(&mut bundle, shift);
-        envoy::listener(&self.name(), &[envoy::filter(&json!({ "bundle": bundle }).to_string())])
+        // Whole minutes: hours of the week are told in them.
+        let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
+        let document = self.place.document(self.topic.rehearsal.document());
+        let (_, prepared) = self.cases.first().unwrap();
+        let configuration = PluginConfiguration::of(Some(document), prepared.gateway.settings.clone());
+        let mut configuration = serde_json::to_value(&configuration).unwrap();
+        shift_times(&mut configuration["bundle"], shift);
+        envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())])
     }
 }
 
@@ -89,6 +101,8 @@ fn shift_times(value: &mut Value, shift: i64) {
                 if key.ends_with("_at") || key == "not_before" {
                     let time: Time = entry.as_str().unwrap().parse().unwrap();
                     *entry = json!(time.shifted(shift).to_string());
+                } else if key == "allowed_hours" {
+                    *entry = json!(shifted_hours(serde_json::from_value(entry.take()).unwrap(), shift));
                 } else {
                     shift_times(entry, shift);
                 }
@@ -99,9 +113,36 @@ fn shift_times(value: &mut Value, shift: i64) {
     }
 }
 
-fn headers<'p>(prepared: &'p Prepared, id: &'p str) -> Vec<(&'p str, &'p [u8])> {
+/// The same hours, as they are `shift` milliseconds later: minute by minute, day by day.
+fn shifted_hours(hours: Vec<Hours>, shift: i64) -> Vec<String> {
+    let monday = "2026-03-02T00:00:00Z".parse::<Time>().unwrap();
+    let allowed = |day: i64, minute: i64| {
+        let time = monday.shifted((day * DAY + minute) * MINUTE - shift);
+        minute < DAY && hours.iter().any(|hours| hours.contain(time))
+    };
+    let clock = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let mut shifted = Vec::new();
+    for (day, name) in (0..).zip(["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]) {
+        let mut begun = None;
+        for minute in 0..=DAY {
+            match (begun, allowed(day, minute)) {
+                (None, true) => begun = Some(minute),
+                (Some(start), false) => {
+                    shifted.push(format!("{name} {}-{}", clock(start), clock(minute)));
+                    begun = None;
+                }
+                (None, false) | (Some(_), true) => {}
+            }
+        }
+    }
+    shifted
+}
+
+fn headers<'p>(prepared: &'p Prepared<'_>, id: &'p str) -> Vec<(&'p str, &'p [u8])> {
     let headers = prepared.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    headers.chain([("x-request-id", id.as_bytes())]).collect()
+    // By Envoy's defaults the last address of this header is where the request comes from.
+    let source = ("x-forwarded-for", prepared.source.as_bytes());
+    headers.chain([("x-request-id", id.as_bytes()), source]).collect()
 }
 
 fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec<String> {
@@ -110,8 +151,8 @@ fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec
         differences.push(format!("status: natively {}, in Envoy {}", native.status, response.status));
     }
     let reached = response.header("x-upstream").is_some();
-    if reached != (native.decision == Outcome::Permit) {
-        differences.push(format!("{} natively, but reached the upstream: {reached}", native.decision));
+    if reached != native.forwarded {
+        differences.push(format!("forwarded natively: {}, in Envoy: {reached}", native.forwarded));
     }
     let mut expected: Value = serde_json::from_str(&native.event).unwrap();
     let mut got = event.clone();
@@ -126,3 +167,7 @@ fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec
 }
 
 const MINUTES_MILLIS: i64 = 300_000;
+/// Milliseconds of a minute.
+const MINUTE: i64 = 60_000;
+/// Minutes of a day.
+const DAY: i64 = 1_440;

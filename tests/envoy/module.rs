@@ -14,9 +14,14 @@ fn the_module_exports_what_a_decision_takes_and_nothing_else() {
         }
     }
     exports.sort();
-    // Envoy enters the VM for every callback that is exported: none is for bodies, responses or logs.
-    let callbacks =
-        ["proxy_on_configure", "proxy_on_context_create", "proxy_on_delete", "proxy_on_request_headers"];
+    // Envoy enters the VM for every callback that is exported: none is for bodies, trailers or logs.
+    let callbacks = [
+        "proxy_on_configure",
+        "proxy_on_context_create",
+        "proxy_on_delete",
+        "proxy_on_request_headers",
+        "proxy_on_response_headers",
+    ];
     let others = ["_initialize", "malloc", "memory", "proxy_abi_version_0_2_1"];
     assert_eq!(exports, [&others[..], &callbacks].concat());
 }

@@ -6,7 +6,7 @@ use tokenward::engine::time::Time;
 
 use crate::bundles::Bundle;
 use crate::reading::{Oracle, Request};
-use crate::{compile, head};
+use crate::{at, compile, head};
 
 struct Example {
     rule: &'static str,
@@ -26,7 +26,7 @@ fn engine_and_oracle_agree_on_each_rule_of_the_design() {
         let (oracle, policy) = (Oracle::of(&document), compile(&bundle));
         for (text, reason) in example.requests {
             let request = request(text);
-            let decided = policy.decide(&head(&request), request.now).reason();
+            let decided = policy.decide(&head(&request), at(&request)).reason();
             assert_eq!(decided.code(), *reason, "engine: {}: {text}", example.rule);
             let answer = oracle.decide(&request);
             assert_eq!(answer.reason, *reason, "oracle: {}: {text}", example.rule);

@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use tokenward::engine::decision::{Decision, Step, Trace};
+use tokenward::engine::address::Source;
+use tokenward::engine::decision::{Circumstances, Decision, Standing, Step, Trace};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::policy::Policy;
 use tokenward::engine::settings::Settings;
@@ -35,7 +36,7 @@ proptest! {
         let policy = compile(&case.bundle);
         for request in &case.requests {
             let expected = oracle.decide(request);
-            match policy.decide(&head(request), request.now) {
+            match policy.decide(&head(request), at(request)) {
                 Decision::Permit(permit) => {
                     prop_assert_eq!(permit.reason().code(), expected.reason, "{:?}", request);
                     prop_assert_eq!(permit.permission().is_none(), expected.permissions.is_empty());
@@ -62,11 +63,11 @@ proptest! {
         for request in &case.requests {
             let head = head(request);
             let mut steps = Steps::default();
-            let traced = policy.decide_traced(&head, request.now, &mut steps);
-            let plain = policy.decide(&head, request.now);
+            let traced = policy.decide_traced(&head, at(request), &mut steps);
+            let plain = policy.decide(&head, at(request));
             prop_assert_eq!(format!("{plain:?}"), format!("{traced:?}"));
             let held = |step: &Step<'_>| {
-                matches!(step, Step::Listed { permission, held: true, .. } if *permission == plain.permission())
+                matches!(step, Step::Listed { permission, standing: Standing::Held | Standing::Public, .. } if *permission == plain.permission())
             };
             let permits = matches!(plain, Decision::Permit(_));
             prop_assert!(!permits || steps.0.iter().any(held), "{:?}", request);
@@ -180,6 +181,10 @@ fn compile(bundle: &Bundle) -> Policy {
     Policy::compile(bundle.document()).unwrap()
 }
 
+fn at(request: &Request) -> Circumstances<'_> {
+    Circumstances { now: request.now, source: Source::UNKNOWN }
+}
+
 fn head(request: &Request) -> RequestHead<'_> {
     let fields = [(":method", &request.method), (":path", &request.path)];
     let credentials = request.authorization.iter().map(|value| ("authorization", value));
@@ -198,7 +203,7 @@ fn permits_no_more(
     let denied: Vec<&Request> = case
         .requests
         .iter()
-        .filter(|request| match before.decide(&head(request), request.now) {
+        .filter(|request| match before.decide(&head(request), at(request)) {
             Decision::Permit(_) => false,
             Decision::Deny(deny) => !excused.contains(&deny.reason.code()),
         })
@@ -209,7 +214,7 @@ fn permits_no_more(
             continue;
         };
         for request in &denied {
-            let decision = after.decide(&head(request), request.now);
+            let decision = after.decide(&head(request), at(request));
             prop_assert!(matches!(decision, Decision::Deny(_)), "{request:?} is now permitted by {bundle:?}");
         }
     }

@@ -30,8 +30,10 @@ fn topic(folder: PathBuf) -> Topic {
     let workspace = Workspace::open(&folder).unwrap();
     let document =
         workspace.document().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
-    let rehearsal =
-        Rehearsal::of(document, &cases).unwrap_or_else(|problems| panic!("{}: {problems}", folder.display()));
+    let settings =
+        workspace.settings().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
+    let rehearsal = Rehearsal::of(document, &settings, &cases)
+        .unwrap_or_else(|problems| panic!("{}: {problems}", folder.display()));
     Topic { folder, cases, rehearsal }
 }
 

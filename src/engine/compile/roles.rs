@@ -21,6 +21,10 @@ pub(super) struct Resolved {
     pub(super) closure: Vec<usize>,
     pub(super) permitted: PermissionSet,
     pub(super) denied: PermissionSet,
+    /// What those of them that are in shadow would deny.
+    pub(super) tried: PermissionSet,
+    /// Whether the role itself is in shadow.
+    pub(super) shadow: bool,
 }
 
 impl<'d> Roles<'d> {
@@ -73,6 +77,7 @@ struct Own {
     inherits: Vec<usize>,
     permitted: Vec<usize>,
     denied: Vec<usize>,
+    shadow: bool,
 }
 
 fn own(
@@ -98,6 +103,7 @@ fn own(
         inherits,
         permitted: permissions.resolve(&role.permissions, || (user(), place.key("permissions")), check),
         denied: permissions.resolve(&role.deny, || (user(), place.key("deny")), check),
+        shadow: role.shadow,
     }
 }
 
@@ -106,13 +112,16 @@ fn inherit(number: usize, own: &[Own]) -> Resolved {
         closure: Vec::new(),
         permitted: PermissionSet::default(),
         denied: PermissionSet::default(),
+        tried: PermissionSet::default(),
+        shadow: own.get(number).is_some_and(|role| role.shadow),
     };
     let mut seen = HashSet::from([number]);
     let mut queue = VecDeque::from([number]);
     while let Some((number, role)) = queue.pop_front().and_then(|next| Some((next, own.get(next)?))) {
         resolved.closure.push(number);
         resolved.permitted.extend(role.permitted.iter().copied());
-        resolved.denied.extend(role.denied.iter().copied());
+        let denied = if role.shadow { &mut resolved.tried } else { &mut resolved.denied };
+        denied.extend(role.denied.iter().copied());
         queue.extend(role.inherits.iter().copied().filter(|parent| seen.insert(*parent)));
     }
     resolved

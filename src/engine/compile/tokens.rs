@@ -4,7 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use crate::engine::compile::roles::Roles;
-use crate::engine::compile::{Check, Permissions, root};
+use crate::engine::compile::{Check, Permissions, limits, root};
 use crate::engine::document::{self, Document, Kind, RequiredField};
 use crate::engine::name::{KindName, TokenId};
 use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
@@ -44,7 +44,9 @@ impl Tokens {
             }
             tokens.add_secrets(id, token, document, check);
             let kind = kind.map_or(0, |(number, _)| *number);
-            tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked: token.revoked_at.is_some() });
+            let limits = limits::of(id, token, document, check);
+            let revoked = token.revoked_at.is_some();
+            tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, limits });
         }
         tokens
     }
@@ -135,10 +137,15 @@ impl Roles<'_> {
     /// What the roles with these numbers grant, narrowed to `scope`.
     fn grant(&self, held: &[usize], scope: Option<&[usize]>) -> Grant {
         let mut numbers: Vec<usize> = Vec::new();
-        let (mut permitted, mut denied) = (PermissionSet::default(), PermissionSet::default());
+        let mut permitted = PermissionSet::default();
+        let (mut denied, mut tried) = (PermissionSet::default(), PermissionSet::default());
+        // A scope is the token's own restriction, whatever its roles are.
+        let mut on_trial = scope.is_none() && !held.is_empty();
         for role in held.iter().filter_map(|number| self.get(*number)) {
+            on_trial &= role.shadow;
             permitted.merge(&role.permitted);
             denied.merge(&role.denied);
+            tried.merge(&role.tried);
             numbers.extend(&role.closure);
         }
         if let Some(scope) = scope {
@@ -152,6 +159,8 @@ impl Roles<'_> {
             roles: numbers.into_iter().filter_map(|number| self.name(number).cloned()).collect(),
             permitted,
             denied,
+            tried,
+            on_trial,
         }
     }
 }
