@@ -58,8 +58,14 @@ pub(crate) fn in_seconds(seconds: i64) -> String {
 
 /// Envoy with one listener, `main`, that enforces `configuration`; one worker, so that connections share a VM.
 pub(crate) fn start(configuration: &Value) -> Envoy {
+    start_with(configuration, 1)
+}
+
+/// The same with more workers, each with a VM of its own.
+pub(crate) fn start_with(configuration: &Value, workers: u32) -> Envoy {
     let filter = envoy::filter(&configuration.to_string());
-    Envoy::start(&envoy::configuration(&[envoy::listener("main", &[filter])], echo::start()), 1).unwrap()
+    let listener = envoy::listener("main", &[filter]);
+    Envoy::start(&envoy::configuration(&[listener], echo::start()), workers).unwrap()
 }
 
 /// Headers of a request with a bearer token.

@@ -19,9 +19,12 @@ mod http;
 mod http2;
 
 mod bytes;
+mod credentials;
 mod decisions;
 mod failure;
 mod fixture;
 mod forwarding;
+mod limits;
 mod module;
 mod replies;
+mod shadow;

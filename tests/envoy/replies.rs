@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::fixture::{ALL, EXPIRED, READER, REVOKED, bundle, headers, in_seconds, reader, start};
-use crate::http::Response;
+use crate::http::{Client, Response};
 
 #[test]
 fn each_way_to_lose_the_right_has_its_reason_status_and_challenge() {
@@ -77,24 +77,40 @@ fn the_body_is_a_problem_that_says_no_more_than_the_caller_may_know() {
 
 #[test]
 fn a_grpc_caller_gets_a_grpc_status() {
-    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut bundle = bundle();
+    bundle["permissions"]["items:read"] = json!(["POST /acme.Items/Get"]);
+    bundle["tokens"]["reader"]["rate_limit"] = json!("1/1h");
+    let envoy = start(&json!({ "bundle": bundle }));
     let mut client = envoy.client("main");
-    for (path, authorization, status) in [
-        (&b"/v1/items/7"[..], &b"Bearer nobody_has_this_one"[..], "16"),
-        (b"/other.Service/Method", &reader(), "7"),
-        (b"/other.Service/..", &reader(), "3"),
+    for (path, authorization, status, message) in [
+        (&b"/acme.Items/Get"[..], &b"Bearer nobody_has_this_one"[..], "16", "The token is not valid"),
+        (b"/acme.Items/Delete", &reader(), "7", "The token may not do this"),
+        (b"/acme.Items/..", &reader(), "3", "The request cannot be read one way only"),
     ] {
-        let request = [
-            (":method", &b"POST"[..]),
-            (":path", path),
-            (":authority", b"gateway.test"),
-            ("content-type", b"application/grpc"),
-            ("authorization", authorization),
-        ];
-        let response = client.send(&request);
+        let response = grpc(&mut client, path, authorization);
         // gRPC over HTTP/2 §Responses: a trailers-only reply is HTTP 200 with the status in the headers.
-        assert_eq!((response.status, response.header("grpc-status")), (200, Some(status)));
+        let header = |name: &str| response.header(name);
+        assert_eq!((response.status, header("grpc-status")), (200, Some(status)));
+        assert_eq!(
+            (header("grpc-message"), header("content-type")),
+            (Some(message), Some("application/grpc"))
+        );
+        assert_eq!(response.body, "");
     }
+    let permitted = grpc(&mut client, b"/acme.Items/Get", &reader());
+    assert_eq!(permitted.json()["path"], "/acme.Items/Get");
+    let refused = grpc(&mut client, b"/acme.Items/Get", &reader());
+    assert_eq!((refused.header("grpc-status"), refused.header("retry-after").is_some()), (Some("8"), true));
+}
+
+fn grpc(client: &mut Client, path: &[u8], authorization: &[u8]) -> Response {
+    client.send(&[
+        (":method", b"POST"),
+        (":path", path),
+        (":authority", b"gateway.test"),
+        ("content-type", b"application/grpc+proto"),
+        ("authorization", authorization),
+    ])
 }
 
 #[test]

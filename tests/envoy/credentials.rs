@@ -1,0 +1,104 @@
+//! Where a request may bring its token, and what the upstream then sees of it: nothing.
+
+use serde_json::{Value, json};
+
+use crate::fixture::{READER, bundle, start, upstream_header};
+
+#[test]
+fn a_credential_reaches_no_upstream_wherever_it_comes_from() {
+    let envoy = start(&configuration());
+    let mut client = envoy.client("main");
+    let token = |scheme: &str| format!("{scheme}{READER}");
+    let query = format!("/v1/items/7?page=2&access_token={READER}&x=%zz");
+    for (path, name, value, path_after, header_after) in [
+        ("/v1/items/7", "authorization", token("Bearer "), "/v1/items/7", None),
+        ("/v1/items/7", "authorization", token("token "), "/v1/items/7", None),
+        ("/v1/items/7", "x-api-key", token(""), "/v1/items/7", None),
+        ("/v1/items/7", "cookie", token("token="), "/v1/items/7", None),
+        ("/v1/items/7", "cookie", token("a=1; token=") + "; b=2", "/v1/items/7", Some("a=1; b=2")),
+        (
+            query.as_str(),
+            "authorization",
+            "Basic abc".to_owned(),
+            "/v1/items/7?page=2&x=%zz",
+            Some("Basic abc"),
+        ),
+        (
+            &query.replace("_t", "%5Ft").replace("page=2&", ""),
+            "x-y",
+            "t".to_owned(),
+            "/v1/items/7?x=%zz",
+            Some("t"),
+        ),
+    ] {
+        let response = client.send(&[
+            (":method", b"GET"),
+            (":path", path.as_bytes()),
+            (":authority", b"gateway.test"),
+            (name, value.as_bytes()),
+        ]);
+        assert_eq!(response.status, 200, "{name}: {value}");
+        assert!(!response.body.contains(READER), "{}", response.body);
+        assert_eq!(response.json()["path"], path_after);
+        assert_eq!(upstream_header(&response, name).as_deref(), header_after);
+        assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"));
+    }
+}
+
+#[test]
+fn two_credentials_are_none() {
+    let envoy = start(&configuration());
+    let mut client = envoy.client("main");
+    let bearer = format!("Bearer {READER}");
+    let cookie = format!("token={READER}");
+    let query = format!("/v1/items/7?access_token={READER}");
+    let sent: [(&str, &[(&str, &str)]); 5] = [
+        ("/v1/items/7", &[("authorization", &bearer), ("x-api-key", READER)]),
+        ("/v1/items/7", &[("authorization", &bearer), ("cookie", &cookie)]),
+        (&query, &[("x-api-key", READER)]),
+        ("/v1/items/7", &[("x-api-key", READER), ("x-api-key", READER)]),
+        ("/v1/items/7", &[("cookie", &cookie), ("cookie", &cookie)]),
+    ];
+    for (number, (path, headers)) in sent.iter().enumerate() {
+        let id = format!("two-{number}");
+        let mut request: Vec<(&str, &[u8])> = vec![
+            (":method", b"GET"),
+            (":path", path.as_bytes()),
+            (":authority", b"gateway.test"),
+            ("x-request-id", id.as_bytes()),
+        ];
+        request.extend(headers.iter().map(|(name, value)| (*name, value.as_bytes())));
+        assert_eq!(client.send(&request).status, 401, "{path} {headers:?}");
+        assert_eq!(envoy.decision(&id)["reason"], "ambiguous_token", "{path} {headers:?}");
+    }
+}
+
+#[test]
+fn a_credential_that_the_gateway_does_not_look_for_is_the_upstreams() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let bearer = format!("Bearer {READER}");
+    let response = envoy.client("main").send(&[
+        (":method", b"GET"),
+        (":path", b"/v1/items/7?access_token=of-another"),
+        (":authority", b"gateway.test"),
+        ("authorization", bearer.as_bytes()),
+        ("x-api-key", b"of-another"),
+        ("cookie", b"token=of-another"),
+    ]);
+    assert_eq!(response.json()["path"], "/v1/items/7?access_token=of-another");
+    assert_eq!(upstream_header(&response, "x-api-key").as_deref(), Some("of-another"));
+    assert_eq!(upstream_header(&response, "cookie").as_deref(), Some("token=of-another"));
+}
+
+fn configuration() -> Value {
+    json!({
+        "bundle": bundle(),
+        "credentials": [
+            { "header": "authorization", "scheme": "Bearer" },
+            { "header": "authorization", "scheme": "Token" },
+            { "header": "x-api-key" },
+            { "query": "access_token" },
+            { "cookie": "token" },
+        ],
+    })
+}
