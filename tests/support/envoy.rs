@@ -45,7 +45,7 @@ impl Envoy {
         std::fs::write(path("envoy.yaml"), configuration).unwrap();
         let _ = std::fs::remove_file(path("admin"));
         let log = File::create(path("log")).unwrap();
-        let process = mortal(&built("ENVOY", ".tools/envoy", "make envoy"))
+        let process = mortal(&program())
             .args(["--file-flush-interval-msec", "20"])
             .args(["--disable-hot-restart", "--concurrency", &workers.to_string()])
             .args(["--log-level", "warning", "--component-log-level", "wasm:info,main:warning"])
@@ -183,6 +183,11 @@ fn mortal(program: &Path) -> Command {
     let mut command = Command::new(setpriv);
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// Envoy itself.
+pub(crate) fn program() -> PathBuf {
+    built("ENVOY", ".tools/envoy", "make envoy")
 }
 
 /// The module under test.
