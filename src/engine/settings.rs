@@ -11,6 +11,7 @@ use crate::engine::document::{self, Document, given};
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
 use crate::engine::name::{EnvironmentName, ServiceName};
+use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::structure;
@@ -73,6 +74,9 @@ pub struct PluginConfiguration {
     /// Headers that tell the upstream who calls.
     #[serde(default)]
     pub identity_headers: IdentityHeaders,
+    /// What becomes of paths that have more than one reading.
+    #[serde(default)]
+    pub paths: PathRules,
     /// What becomes of CORS preflights.
     #[serde(default)]
     pub cors_preflight: Preflight,
@@ -93,6 +97,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         } = settings;
@@ -104,6 +109,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         }
@@ -119,6 +125,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         } = self;
@@ -129,6 +136,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         };
@@ -151,6 +159,8 @@ pub struct Settings {
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
+    /// What becomes of paths that have more than one reading.
+    pub paths: PathRules,
     /// What becomes of CORS preflights.
     pub cors_preflight: Preflight,
     /// Where audit events go.
@@ -166,6 +176,7 @@ impl Default for Settings {
             credentials: bearer(),
             forward_credential: false,
             identity_headers: IdentityHeaders::default(),
+            paths: PathRules::default(),
             cors_preflight: Preflight::default(),
             audit: Audit::default(),
         }
