@@ -57,17 +57,35 @@ fn no_message_has_a_rust_name_or_a_secret_in_it() {
 }
 
 #[test]
-fn more_roles_than_the_engine_takes_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
+fn more_than_the_engine_takes_is_refused() {
     let roles: String = (0..=1_000).map(|number| format!("  role-{number}: {{}}\n")).collect();
-    let path = folder.path().join("policy.yaml");
-    std::fs::write(&path, format!("version: 1\nname: bad\nroles:\n{roles}")).unwrap();
-    let expected = format!(
-        "error: 1001 roles are more than the 1000 allowed\n  --> {}:3:1 (roles)\n\
-         hint: split the policy, or merge what is alike\n",
-        path.display()
-    );
-    assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
+    let ranges: String = (0..=256).map(|number| format!("      - 10.{number}.0.0/16\n")).collect();
+    let ranges = ranges.replace("10.256.", "11.0.");
+    let head = "version: 1\nname: bad\n";
+    let token = "version: 1\ntokens:\n  ci:\n    kind: service\n    allowed_sources:\n";
+    for (policy, tokens, message, place) in [
+        (
+            format!("{head}roles:\n{roles}"),
+            "version: 1\n".to_owned(),
+            "1001 roles are more than the 1000 allowed",
+            "policy.yaml:3:1 (roles)",
+        ),
+        (
+            format!("{head}kinds:\n  service: {{}}\n"),
+            format!("{token}{ranges}"),
+            "257 allowed_sources are more than the 256 allowed",
+            "tokens.yaml:5:5 (tokens.ci.allowed_sources)",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+        std::fs::write(folder.path().join("tokens.yaml"), tokens).unwrap();
+        let expected = format!(
+            "error: {message}\n  --> {}/{place}\nhint: split the policy, or merge what is alike\n",
+            folder.path().display()
+        );
+        assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
+    }
 }
 
 /// What is said of one problem.
