@@ -88,6 +88,27 @@ fn more_than_the_engine_takes_is_refused() {
     }
 }
 
+#[test]
+fn the_filter_says_of_bad_settings_what_render_says() {
+    let folder = Path::new("tests/cli/settings.in");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The filter's configuration has a bundle, and of a bundle for elsewhere `render` says what the filter says.
+        let own = ["with-a-bundle.yaml", "other-environment.yaml"].iter().any(|name| path.ends_with(name));
+        if own || path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        count += 1;
+        let render = ["render", "ecds", "tests/cli/settings.in/bundle.json", "--wasm", "tokenward.wasm"];
+        let rendered = program().args(render).arg("--settings").arg(&path).output().unwrap();
+        let problems = Gateway::configure(configuration(&path).as_bytes()).unwrap_err();
+        let said: Vec<Said> = problems.iter().map(Said::of).collect();
+        assert_eq!(said, said_by_lint(text(&rendered.stderr)), "{}", path.display());
+    }
+    assert!(count > 5);
+}
+
 /// What is said of one problem.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Said {
@@ -131,7 +152,20 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn tokenward(command: &str, folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tokenward")).arg(command).arg(folder).output().unwrap()
+    program().arg(command).arg(folder).output().unwrap()
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tokenward"))
+}
+
+/// The plugin configuration with these settings.
+fn configuration(settings: &Path) -> String {
+    let settings: serde_json::Value =
+        yaml_serde::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
+    let mut configuration = serde_json::json!({ "bundle": { "version": 1, "name": "small" } });
+    configuration.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    configuration.to_string()
 }
 
 fn expected(folder: &Path) -> String {
