@@ -166,6 +166,34 @@ fn a_reader_that_went_away_is_no_failure() {
     }
 }
 
+#[test]
+fn many_writers_at_once_lose_no_secret() {
+    let folder = folder("version: 1\ntokens:\n  ci: { kind: tool }\n");
+    let arguments = ["mint", ".", "ci", "--expires-in", "1h"];
+    let start = || command(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let writers: Vec<_> = (0..8).map(|_| start().unwrap()).collect();
+    let secrets: Vec<String> =
+        writers.into_iter().map(|writer| minted(&writer.wait_with_output().unwrap())).collect();
+    for secret in &secrets {
+        assert!(is_known(folder.path(), secret), "{}", registry(folder.path()));
+    }
+    assert_eq!(registry(folder.path()).matches("sha256").count(), secrets.len());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a lock leaves no litter");
+}
+
+#[test]
+fn a_dry_run_shows_no_secret_and_writes_nothing() {
+    let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
+    let folder = folder(before);
+    for format in [&[][..], &["--json"]] {
+        let arguments = [&["mint", ".", "ci", "--expires-in", "1h", "--dry-run"], format].concat();
+        let output = run(folder.path(), &arguments);
+        assert_eq!((output.status.code(), registry(folder.path()).as_str()), (Some(0), before));
+        assert!(!text(&output.stdout).contains("tw_") && !text(&output.stderr).contains("tw_"));
+        assert!(text(&output.stderr).starts_with("dry run, nothing is written: minted secret `1` "));
+    }
+}
+
 /// A policy's folder with this registry.
 fn folder(registry: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

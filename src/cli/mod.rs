@@ -11,15 +11,18 @@ use crate::cli::failure::Failure;
 
 mod build;
 mod clock;
+mod effect;
 mod explain;
 pub mod failure;
 mod files;
 mod hash;
 mod lint;
+mod lock;
 mod mint;
 mod output;
 mod registry;
 mod render;
+mod secret;
 pub mod source;
 mod test;
 pub mod workspace;
