@@ -194,6 +194,40 @@ fn a_dry_run_shows_no_secret_and_writes_nothing() {
     }
 }
 
+#[test]
+fn a_token_is_revoked_whatever_else_is_wrong_with_the_policy() {
+    let before = "version: 1\ntokens:\n  ci: { kind: unknown }\n";
+    for policy in [Some(&b"version: 1\nname: [\n"[..]), Some(b"\xff"), None] {
+        let folder = folder(before);
+        let path = folder.path().join("policy.yaml");
+        policy.map_or_else(|| std::fs::remove_file(&path), |policy| std::fs::write(&path, policy)).unwrap();
+        let output = run(folder.path(), &["revoke", ".", "ci", "--reason", "leaked"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("warning: the policy has problems, and until they are mended"));
+        assert!(
+            registry(folder.path()).contains("{ kind: unknown, revoked_at: 20"),
+            "{}",
+            registry(folder.path())
+        );
+    }
+}
+
+#[test]
+fn where_nothing_can_be_written_the_registry_stays_and_no_secret_is_shown() {
+    let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
+    for arguments in ["revoke . ci --reason leaked", "mint . ci --expires-in 1h"] {
+        let folder = folder(before);
+        // As on a full disk: also root may write no byte into a file, but into a pipe.
+        let script =
+            format!("trap '' XFSZ; ulimit -f 0; exec {} {arguments}", env!("CARGO_BIN_EXE_tokenward"));
+        let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
+        assert!(text(&output.stderr).starts_with("error: cannot write ./tokens.yaml: "));
+        assert_eq!(registry(folder.path()), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
+
 /// A policy's folder with this registry.
 fn folder(registry: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::effect::DryRun;
 use crate::cli::failure::Failure;
-use crate::cli::registry::RegistryFile;
+use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::NewSecret;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
@@ -56,9 +56,8 @@ impl Mint {
         let policy = workspace.policy()?;
         let file = RegistryFile::open(&self.policy)?;
 
-        let known = file.registry().tokens.get(&self.token);
-        let kind = self.kind_of(known)?;
-        let others = known.map_or(&[][..], |token| &token.secrets);
+        let kind = self.kind(file.registry())?;
+        let others = file.registry().tokens.get(&self.token).map_or(&[][..], |token| &token.secrets);
         let secret = NewSecret::mint(&policy, (&self.token, &kind), others, clock::now(), self.expires_in)?;
         let mut registry = file.registry().clone();
         self.add(&mut registry, kind, secret.entry.clone());
@@ -76,17 +75,23 @@ impl Mint {
         Ok(Exit::Yes)
     }
 
-    fn kind_of(&self, known: Option<&document::Token>) -> Result<KindName, Failure> {
-        match (known, &self.description.kind) {
-            (Some(_), _) if !self.description.is_empty() => Err(Failure::new(format!(
+    fn kind(&self, registry: &Registry) -> Result<KindName, Failure> {
+        match (registry::token(registry, &self.token), &self.description.kind) {
+            (Ok(_), _) if !self.description.is_empty() => Err(Failure::new(format!(
                 "token `{}` is in the registry: what it is cannot be said again",
                 self.token
             ))
             .hint("leave out the options that describe a new token, or edit tokens.yaml")),
-            (Some(known), _) => Ok(known.kind.clone()),
-            (None, Some(kind)) => Ok(kind.clone()),
-            (None, None) => Err(Failure::new(format!("token `{}` is not in the registry", self.token))
-                .hint("say what it is: `--kind service --role viewer --owner … --purpose …`")),
+            (Ok(known), _) => {
+                registry::refuse_revoked(&self.token, known)?;
+                Ok(known.kind.clone())
+            }
+            (Err(_), Some(kind)) => Ok(kind.clone()),
+            (Err(unknown), None) => {
+                let near = unknown.hint.as_ref().map(|near| format!("{near} Else ")).unwrap_or_default();
+                let how = "say what it is: `--kind service --role viewer --owner … --purpose …`";
+                Err(unknown.hint(format!("{near}{how}")))
+            }
         }
     }
 
@@ -121,6 +126,7 @@ impl Description {
             allowed_hours: None,
             rate_limit: None,
             revoked_at: None,
+            revoked_reason: None,
             secrets: vec![secret],
         }
     }

@@ -53,6 +53,7 @@ impl NewSecret {
             expires_at: Some(now.plus(lifetime)),
             retired_at: None,
             revoked_at: None,
+            revoked_reason: None,
         };
         Ok(Self { clear, entry, lifetime })
     }
