@@ -166,6 +166,68 @@ fn a_reader_that_went_away_is_no_failure() {
     }
 }
 
+#[test]
+fn many_writers_at_once_lose_no_secret() {
+    let folder = folder("version: 1\ntokens:\n  ci: { kind: tool }\n");
+    let arguments = ["mint", ".", "ci", "--expires-in", "1h"];
+    let start = || command(folder.path(), &arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let writers: Vec<_> = (0..8).map(|_| start().unwrap()).collect();
+    let secrets: Vec<String> =
+        writers.into_iter().map(|writer| minted(&writer.wait_with_output().unwrap())).collect();
+    for secret in &secrets {
+        assert!(is_known(folder.path(), secret), "{}", registry(folder.path()));
+    }
+    assert_eq!(registry(folder.path()).matches("sha256").count(), secrets.len());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "a lock leaves no litter");
+}
+
+#[test]
+fn a_dry_run_shows_no_secret_and_writes_nothing() {
+    let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
+    let folder = folder(before);
+    for format in [&[][..], &["--json"]] {
+        let arguments = [&["mint", ".", "ci", "--expires-in", "1h", "--dry-run"], format].concat();
+        let output = run(folder.path(), &arguments);
+        assert_eq!((output.status.code(), registry(folder.path()).as_str()), (Some(0), before));
+        assert!(!text(&output.stdout).contains("tw_") && !text(&output.stderr).contains("tw_"));
+        assert!(text(&output.stderr).starts_with("dry run, nothing is written: minted secret `1` "));
+    }
+}
+
+#[test]
+fn a_token_is_revoked_whatever_else_is_wrong_with_the_policy() {
+    let before = "version: 1\ntokens:\n  ci: { kind: unknown }\n";
+    for policy in [Some(&b"version: 1\nname: [\n"[..]), Some(b"\xff"), None] {
+        let folder = folder(before);
+        let path = folder.path().join("policy.yaml");
+        policy.map_or_else(|| std::fs::remove_file(&path), |policy| std::fs::write(&path, policy)).unwrap();
+        let output = run(folder.path(), &["revoke", ".", "ci", "--reason", "leaked"]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("warning: the policy has problems, and until they are mended"));
+        assert!(
+            registry(folder.path()).contains("{ kind: unknown, revoked_at: 20"),
+            "{}",
+            registry(folder.path())
+        );
+    }
+}
+
+#[test]
+fn where_nothing_can_be_written_the_registry_stays_and_no_secret_is_shown() {
+    let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
+    for arguments in ["revoke . ci --reason leaked", "mint . ci --expires-in 1h"] {
+        let folder = folder(before);
+        // As on a full disk: also root may write no byte into a file, but into a pipe.
+        let script =
+            format!("trap '' XFSZ; ulimit -f 0; exec {} {arguments}", env!("CARGO_BIN_EXE_tokenward"));
+        let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
+        assert!(text(&output.stderr).starts_with("error: cannot write ./tokens.yaml: "));
+        assert_eq!(registry(folder.path()), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+}
+
 /// A policy's folder with this registry.
 fn folder(registry: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();

@@ -11,16 +11,22 @@ use crate::cli::failure::Failure;
 
 mod build;
 mod clock;
+mod effect;
 mod explain;
 pub mod failure;
 mod files;
 mod hash;
 mod lint;
+mod lock;
 mod mint;
+mod nearest;
 mod output;
 mod registry;
 mod render;
+mod revoke;
+mod secret;
 pub mod source;
+mod stdin;
 mod test;
 pub mod workspace;
 
@@ -39,6 +45,8 @@ pub struct Arguments {
 enum Command {
     /// Mint a secret, for a new token or another one for a known token
     Mint(mint::Mint),
+    /// Revoke a token, one of its secrets, or a leaked secret read from standard input
+    Revoke(revoke::Revoke),
     /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),
     /// Check a policy and its tokens
@@ -86,6 +94,7 @@ pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
     let ended = match arguments.command {
         Command::Mint(mint) => mint.run(format),
+        Command::Revoke(revoke) => revoke.run(format),
         Command::Hash(hash) => hash.run(format),
         Command::Lint(lint) => lint.run(format),
         Command::Test(test) => test.run(format),

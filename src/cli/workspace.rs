@@ -33,14 +33,11 @@ impl Workspace {
             }
             return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None });
         }
-        if !path.exists() {
-            return Err(Failure::new(format!("{} does not exist", path.display())));
-        }
-        let policy = existing(path, "policy")
+        let policy = existing(folder(path)?, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
-        let optional = |stem| existing(path, stem).map(|path| Source::read(&path)).transpose();
-        let (registry, gateway) = (optional("tokens")?, optional("gateway")?);
-        Ok(Self { folder: path.to_owned(), policy: Source::read(&policy)?, registry, gateway })
+        let gateway = existing(path, "gateway").map(|path| Source::read(&path)).transpose()?;
+        let policy = Source::read(&policy)?;
+        Ok(Self { folder: path.to_owned(), policy, registry: registry(path)?, gateway })
     }
 
     /// Reads a policy's folder.
@@ -48,19 +45,13 @@ impl Workspace {
     /// # Errors
     /// What cannot be read; also that it is a bundle.
     pub(crate) fn open_folder(path: &Path) -> Result<Self, Failure> {
-        if path.is_file() {
-            return Err(not_a_folder(path));
-        }
-        Self::open(path)
+        Self::open(folder(path)?)
     }
 
     /// That a policy's folder has no registry, where it has none.
     pub(crate) fn missing_registry(&self) -> Option<Failure> {
         let missing = self.registry.is_none() && !self.folder.as_os_str().is_empty();
-        missing.then(|| {
-            Failure::new(format!("{} has no tokens.yaml: nobody holds a token", self.folder.display()))
-                .hint("`tokenward mint` writes it")
-        })
+        missing.then(|| no_registry(&self.folder))
     }
 
     /// The document that the files are.
@@ -102,19 +93,6 @@ impl Workspace {
     /// What is wrong with them.
     pub fn settings(&self) -> Result<Settings, Vec<Failure>> {
         self.gateway.as_ref().map_or_else(|| Ok(Settings::default()), settings)
-    }
-
-    /// The registry's text; that of an empty one where there is no file.
-    pub fn registry_text(&self) -> &str {
-        self.registry.as_ref().map_or(EMPTY_REGISTRY, Source::text)
-    }
-
-    /// Where the registry is, or will be.
-    pub fn registry_path(&self) -> PathBuf {
-        match &self.registry {
-            Some(source) => source.path.clone(),
-            None => self.folder.join("tokens.yaml"),
-        }
     }
 
     /// The document and its policy.
@@ -205,7 +183,11 @@ pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
     Ok(settings)
 }
 
-fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
+/// What a file says.
+///
+/// # Errors
+/// What is wrong with its shape.
+pub(super) fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
     source.parse().map_err(|problems| failures(source, &problems))
 }
 
@@ -214,6 +196,34 @@ fn failures(source: &Source, problems: &Problems) -> Vec<Failure> {
     let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
     let located = problems.iter().zip(source.positions(&places));
     located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
+}
+
+/// The folder of a policy.
+///
+/// # Errors
+/// That it does not exist, or is a file.
+pub(super) fn folder(path: &Path) -> Result<&Path, Failure> {
+    if path.is_file() {
+        return Err(not_a_folder(path));
+    }
+    if !path.exists() {
+        return Err(Failure::new(format!("{} does not exist", path.display())));
+    }
+    Ok(path)
+}
+
+/// The file with a policy's registry, if there is one.
+///
+/// # Errors
+/// That it cannot be read.
+pub(super) fn registry(folder: &Path) -> Result<Option<Source>, Failure> {
+    existing(folder, "tokens").map(|path| Source::read(&path)).transpose()
+}
+
+/// That a policy's folder has no registry.
+pub(super) fn no_registry(folder: &Path) -> Failure {
+    Failure::new(format!("{} has no tokens.yaml: nobody holds a token", folder.display()))
+        .hint("`tokenward mint` writes it")
 }
 
 fn not_a_folder(path: &Path) -> Failure {
@@ -227,7 +237,8 @@ fn existing(folder: &Path, stem: &str) -> Option<PathBuf> {
     files.into_iter().find(|path| path.is_file())
 }
 
-const EMPTY_REGISTRY: &str = "\
+/// The text of a registry where there is none yet.
+pub(super) const EMPTY_REGISTRY: &str = "\
 # Tokens and the SHA-256 of their secrets, written by `tokenward mint`. No secret is in here.
 version: 1
 ";

@@ -238,6 +238,9 @@ pub struct Token {
     /// When the whole token was revoked; its presence revokes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
+    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_reason: Option<String>,
     /// Its secrets; several, so that rotation can overlap.
     #[serde(default)]
     pub secrets: Vec<Secret>,
@@ -266,6 +269,9 @@ pub struct Secret {
     /// When it was revoked; its presence revokes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
+    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_reason: Option<String>,
 }
 
 mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);

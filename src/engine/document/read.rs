@@ -90,6 +90,6 @@ fn cut(text: &str) -> String {
     text.chars().take(SHOWN).chain(['…']).collect()
 }
 
-/// Length of `created_at`, the longest key of a secret's entry.
-const LONGEST_KEY: usize = 10;
+/// Length of `revoked_reason`, the longest key of a secret's entry; the shortest secret is longer.
+const LONGEST_KEY: usize = 14;
 const SHOWN: usize = 4;

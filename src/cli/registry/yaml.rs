@@ -1,0 +1,112 @@
+//! Values as the registry's text has them: block style in lines, flow style between brackets, or JSON.
+
+use serde_json::{Map, Value};
+
+use crate::engine::time::Time;
+
+/// What is put behind the last child of a node.
+pub(super) enum Addition {
+    /// A key with its value, into a mapping.
+    Entry(String, Value),
+    /// An item, into a list.
+    Item(Value),
+}
+
+/// How things between brackets are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Flow {
+    /// `{ id: "1" }`
+    Yaml,
+    /// `{"id":"1"}`
+    Json,
+}
+
+impl Addition {
+    /// Between brackets.
+    pub(super) fn flow(&self, flow: Flow) -> String {
+        match (self, flow) {
+            (Self::Entry(key, value), Flow::Yaml) => format!("{}: {}", scalar(key), inline(value)),
+            (Self::Entry(key, value), Flow::Json) => format!("{}: {value}", Value::from(key.as_str())),
+            (Self::Item(item), Flow::Yaml) => inline(item),
+            (Self::Item(item), Flow::Json) => item.to_string(),
+        }
+    }
+
+    /// In lines that are `indent` deep.
+    pub(super) fn block(&self, indent: usize) -> Vec<String> {
+        match self {
+            Self::Entry(key, value) => entry(key, value, indent),
+            Self::Item(item) => list_item(item, indent),
+        }
+    }
+}
+
+/// A value in one line.
+pub(super) fn inline(value: &Value) -> String {
+    match value {
+        Value::String(text) => scalar(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Object(entries) => {
+            let entries =
+                entries.iter().map(|(key, value)| format!("{}: {}", scalar(key), quoted(key, value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+fn entry(key: &str, value: &Value, indent: usize) -> Vec<String> {
+    let deeper = indent.saturating_add(INDENT);
+    let below = match value {
+        Value::Object(entries) if !entries.is_empty() => block(entries, deeper),
+        Value::Array(items) if items.iter().any(Value::is_object) => {
+            items.iter().flat_map(|item| list_item(item, deeper)).collect()
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Array(_)
+        | Value::Object(_) => return vec![format!("{:indent$}{}: {}", "", scalar(key), quoted(key, value))],
+    };
+    [vec![format!("{:indent$}{}:", "", scalar(key))], below].concat()
+}
+
+fn block(entries: &Map<String, Value>, indent: usize) -> Vec<String> {
+    entries.iter().flat_map(|(key, value)| entry(key, value, indent)).collect()
+}
+
+fn list_item(item: &Value, indent: usize) -> Vec<String> {
+    let mut lines = match item {
+        Value::Object(entries) => block(entries, indent.saturating_add(INDENT)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            vec![inline(item)]
+        }
+    };
+    if let Some(first) = lines.first_mut() {
+        *first = format!("{:indent$}- {}", "", first.trim_start());
+    }
+    lines
+}
+
+/// The value of a key in one line; of a digest nobody thinks that it is a number, as it may look like one.
+fn quoted(key: &str, value: &Value) -> String {
+    if key == "sha256" { value.to_string() } else { inline(value) }
+}
+
+/// A text as YAML: bare where every reader takes it for text, else in JSON's quotes.
+fn scalar(text: &str) -> String {
+    let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/@+ ".contains(c));
+    let bare = text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && !text.contains(": ")
+        && !text.ends_with([':', ' '])
+        && !WORDS.contains(&text.to_ascii_lowercase().as_str());
+    if letters && bare || text.parse::<Time>().is_ok() {
+        return text.to_owned();
+    }
+    Value::from(text).to_string()
+}
+
+const INDENT: usize = 2;
+/// What YAML 1.1 or 1.2 does not take for text.
+const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];

@@ -1,0 +1,178 @@
+//! `tokenward revoke`: a token or one of its secrets ends now.
+//!
+//! It may be three at night, and a secret is on the internet: whatever else is wrong with the policy, a
+//! registry that can be read is all that this command needs. What would keep the revocation from shipping
+//! is told, after it is written.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::effect::{DryRun, Effect};
+use crate::cli::failure::Failure;
+use crate::cli::registry::{self, RegistryFile};
+use crate::cli::workspace::Workspace;
+use crate::cli::{Exit, Format, clock, output, stdin};
+use crate::engine::document::{Registry, Secret};
+use crate::engine::name::{SecretId, TokenId};
+use crate::engine::secret::SecretDigest;
+use crate::engine::time::Time;
+
+/// Revoke a token, one of its secrets, or a leaked secret read from standard input
+///
+/// Only the registry has to be in order: other problems of the policy do not stand in the way. The
+/// revocation takes effect in a gateway when the next bundle is loaded there.
+#[derive(Args, Debug)]
+pub(super) struct Revoke {
+    /// Folder with tokens.yaml
+    policy: PathBuf,
+    /// Id of the token, which is revoked with all its secrets
+    #[arg(required_unless_present = "stdin", conflicts_with = "stdin")]
+    token: Option<TokenId>,
+    /// Only this secret of the token
+    #[arg(long, value_name = "ID", requires = "token", conflicts_with = "stdin")]
+    secret_id: Option<SecretId>,
+    /// Only the secret that standard input has; it is shown nowhere
+    #[arg(long)]
+    stdin: bool,
+    /// Why, in up to 256 characters: the registry keeps it
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl Revoke {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let file = RegistryFile::open_existing(&self.policy)?;
+        let targets = self.targets(file.registry())?;
+        refuse_secrets(&self.reason, file.registry())?;
+        if targets.is_empty() {
+            output::done("no token has this secret: nothing is revoked");
+            return Ok(Exit::No);
+        }
+        let (now, effect) = (clock::now(), self.dry_run.effect());
+        let mut registry = file.registry().clone();
+        targets.iter().for_each(|target| target.revoke(&mut registry, now, &self.reason));
+        let outcomes: Vec<Option<Time>> =
+            targets.iter().map(|target| target.revoked_at(file.registry())).collect();
+        let path = file.edit(registry)?.write(effect)?;
+        for (target, before) in targets.iter().zip(outcomes) {
+            target.tell(before, now, (&path, effect), format);
+        }
+        warn_of_problems(&self.policy);
+        Ok(Exit::Yes)
+    }
+
+    /// What the arguments name; nothing where no token has the secret on standard input.
+    fn targets(&self, registry: &Registry) -> Result<Vec<Target>, Failure> {
+        let Some(token) = &self.token else {
+            let digest = stdin::digest("tokenward revoke POLICY --stdin --reason TEXT")?;
+            let secrets = secrets(registry).filter(|(_, secret)| secret.sha256 == digest);
+            let target = |(id, secret): (&TokenId, &Secret)| Target::secret(id, &secret.id);
+            return Ok(secrets.map(target).collect());
+        };
+        let known = registry::token(registry, token)?;
+        Ok(vec![match &self.secret_id {
+            Some(secret) => Target::secret(token, &registry::secret(token, known, secret)?.id),
+            None => Target { token: token.clone(), secret: None },
+        }])
+    }
+}
+
+/// What is revoked: a token, or one of its secrets.
+struct Target {
+    token: TokenId,
+    secret: Option<SecretId>,
+}
+
+impl Target {
+    fn secret(token: &TokenId, secret: &SecretId) -> Self {
+        Self { token: token.clone(), secret: Some(secret.clone()) }
+    }
+
+    /// Since when it is revoked: a token's revocation is that of each of its secrets.
+    fn revoked_at(&self, registry: &Registry) -> Option<Time> {
+        let token = registry.tokens.get(&self.token)?;
+        let mut secrets = token.secrets.iter().filter(|secret| Some(&secret.id) == self.secret.as_ref());
+        token.revoked_at.or_else(|| secrets.find_map(|secret| secret.revoked_at))
+    }
+
+    /// Revokes it, if it is not revoked yet.
+    fn revoke(&self, registry: &mut Registry, now: Time, reason: &str) {
+        if self.revoked_at(registry).is_some() {
+            return;
+        }
+        let revoked = (Some(now), Some(reason.to_owned()));
+        let token = registry.tokens.0.iter_mut().find(|(id, _)| *id == self.token);
+        match (token, &self.secret) {
+            (Some((_, token)), None) => (token.revoked_at, token.revoked_reason) = revoked,
+            (Some((_, token)), Some(id)) => {
+                for secret in token.secrets.iter_mut().filter(|secret| secret.id == *id) {
+                    (secret.revoked_at, secret.revoked_reason) = revoked.clone();
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn tell(&self, before: Option<Time>, now: Time, (path, effect): (&Path, Effect), format: Format) {
+        let Self { token, secret } = self;
+        let shown = match secret {
+            Some(secret) => format!("secret `{secret}` of token `{token}`"),
+            None => format!("token `{token}`"),
+        };
+        output::done(&match before {
+            Some(before) => format!("{shown} was revoked already, at {}: unchanged", String::from(before)),
+            None => effect.told(&format!(
+                "revoked {shown} in {}; a gateway learns it from the next bundle",
+                path.display()
+            )),
+        });
+        if format == Format::Json {
+            output::json(&json!({
+                "token": token,
+                "secret_id": secret,
+                "revoked_at": before.unwrap_or(now),
+                "already": before.is_some(),
+                "dry_run": effect == Effect::Tried,
+            }));
+        }
+    }
+}
+
+fn secrets(registry: &Registry) -> impl Iterator<Item = (&TokenId, &Secret)> {
+    registry.tokens.iter().flat_map(|(id, token)| token.secrets.iter().map(move |secret| (id, secret)))
+}
+
+/// Refuses a reason that would put a secret of the registry into the registry.
+fn refuse_secrets(reason: &str, registry: &Registry) -> Result<(), Failure> {
+    let words = reason
+        .split(|c: char| !c.is_ascii_graphic())
+        .map(|word| word.trim_matches(['`', '"', '\'', '.', ',']));
+    let digests: Vec<SecretDigest> = words.map(|word| SecretDigest::of(word.as_bytes())).collect();
+    if secrets(registry).any(|(_, secret)| digests.contains(&secret.sha256)) {
+        return Err(Failure::new("the reason has a secret in it, and the registry would keep that")
+            .hint("pass a leaked secret with `--stdin`"));
+    }
+    Ok(())
+}
+
+/// Warns if no bundle can be built, which would carry the revocation to the gateways.
+fn warn_of_problems(folder: &Path) {
+    if Workspace::open_folder(folder).map_err(Into::into).and_then(|workspace| workspace.compile()).is_err() {
+        let warning =
+            Failure::new("the policy has problems, and until they are mended no bundle can be built");
+        output::warning(&warning.hint(format!("`tokenward lint {}` tells them", folder.display())));
+    }
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.chars().count() > LONGEST_REASON {
+        return Err(format!("a reason has 1 to {LONGEST_REASON} characters"));
+    }
+    Ok(text.to_owned())
+}
+
+const LONGEST_REASON: usize = 256;

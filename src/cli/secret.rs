@@ -1,0 +1,153 @@
+//! New secrets: made of the system's random numbers, shown once; the registry gets their digest.
+
+use rand::SeedableRng;
+use rand::distr::{Alphanumeric, SampleString};
+use rand::rngs::{StdRng, SysRng};
+use serde::Serialize;
+
+use crate::cli::effect::Effect;
+use crate::cli::failure::Failure;
+use crate::cli::{Format, output};
+use crate::engine::document::{self, PolicyDocument, TokenPrefix};
+use crate::engine::name::{KindName, SecretId, TokenId};
+use crate::engine::problem::Fault;
+use crate::engine::secret::{RANDOM_CHARACTERS, SecretDigest};
+use crate::engine::time::{Span, Time};
+
+/// A new secret. Not `Debug`: it cannot be logged by accident.
+pub(super) struct NewSecret {
+    clear: String,
+    /// What the registry keeps of it.
+    pub(super) entry: document::Secret,
+    /// How long it lives.
+    pub(super) lifetime: Span,
+}
+
+impl NewSecret {
+    /// Mints a secret for a token of this kind, with an id that none of `others` has.
+    ///
+    /// # Errors
+    /// That the policy has no such kind, that nobody says how long the secret lives, or that there are no
+    /// random numbers.
+    pub(super) fn mint(
+        policy: &PolicyDocument,
+        (token, kind): (&TokenId, &KindName),
+        others: &[document::Secret],
+        now: Time,
+        expires_in: Option<Span>,
+    ) -> Result<Self, Failure> {
+        let Some(rails) = policy.kinds.get(kind) else {
+            let fault = Fault::UnknownKind { token: token.clone(), kind: kind.clone() };
+            return Err(Failure { hint: fault.hint(), ..Failure::new(fault.to_string()) });
+        };
+        let lifetime = expires_in.or(rails.max_lifetime).ok_or_else(|| {
+            Failure::new(format!("kind `{kind}` has no `max_lifetime` to take the secret's life from"))
+                .hint("say how long it lives, as in `--expires-in 30d`")
+        })?;
+        let clear = clear(policy.token_prefix.as_ref(), kind)?;
+        let entry = document::Secret {
+            id: next_id(others)?,
+            sha256: SecretDigest::of(clear.as_bytes()),
+            created_at: Some(now),
+            not_before: None,
+            expires_at: Some(now.plus(lifetime)),
+            retired_at: None,
+            revoked_at: None,
+            revoked_reason: None,
+        };
+        Ok(Self { clear, entry, lifetime })
+    }
+
+    /// Shows the secret on stdout: once, and only when the registry has its digest.
+    pub(super) fn show(&self, token: &TokenId, effect: Effect, format: Format) {
+        let secret = (effect == Effect::Written).then_some(&self.clear);
+        match (format, secret) {
+            (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
+            (Format::Text, None) => {}
+            (Format::Json, secret) => output::json(&Shown {
+                token,
+                secret_id: &self.entry.id,
+                secret,
+                expires_at: self.entry.expires_at,
+                dry_run: effect == Effect::Tried,
+            }),
+        }
+    }
+}
+
+/// A new secret as JSON shows it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    token: &'a TokenId,
+    secret_id: &'a SecretId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a String>,
+    expires_at: Option<Time>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+}
+
+fn next_id(others: &[document::Secret]) -> Result<SecretId, Failure> {
+    let numbers = others.iter().filter_map(|secret| secret.id.as_str().parse().ok());
+    let next = numbers.max().unwrap_or(0_u32).saturating_add(1);
+    next.to_string().parse().map_err(|error| Failure::new(format!("{error}")))
+}
+
+/// A secret: `<prefix>_<kind letters>_<32 random base62 digits><6 base62 digits of CRC32>`.
+fn clear(prefix: Option<&TokenPrefix>, kind: &KindName) -> Result<String, Failure> {
+    let mut random = StdRng::try_from_rng(&mut SysRng)
+        .map_err(|error| Failure::new(format!("the system has no random numbers: {error}")))?;
+    let prefix = prefix.map_or(DEFAULT_PREFIX, TokenPrefix::as_str);
+    let random = Alphanumeric.sample_string(&mut random, RANDOM_CHARACTERS);
+    Ok(with_checksum(&format!("{prefix}_{}_{random}", kind_letters(kind))))
+}
+
+fn kind_letters(kind: &KindName) -> String {
+    match kind.as_str() {
+        "service" => "svc".to_owned(),
+        "admin" => "adm".to_owned(),
+        "user" => "usr".to_owned(),
+        other => {
+            other.chars().filter(char::is_ascii_alphanumeric).take(3).collect::<String>().to_ascii_lowercase()
+        }
+    }
+}
+
+/// `text` and the CRC32 of it, so that a scanner knows a secret of ours from a look-alike.
+fn with_checksum(text: &str) -> String {
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut digits = ['0'; CHECKSUM_DIGITS];
+    for digit in digits.iter_mut().rev() {
+        let position = usize::try_from(rest % 62).unwrap_or(0);
+        *digit = BASE62.chars().nth(position).unwrap_or('0');
+        rest /= 62;
+    }
+    text.chars().chain(digits).collect()
+}
+
+const DEFAULT_PREFIX: &str = "tw";
+const CHECKSUM_DIGITS: usize = 6;
+const BASE62: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::secret::Secret;
+
+    #[test]
+    fn a_minted_secret_has_its_prefix_kind_and_checksum() {
+        let prefix = TokenPrefix::try_from("acme".to_owned()).unwrap();
+        let secret = clear(Some(&prefix), &"service".parse().unwrap()).unwrap();
+        assert_eq!(secret.len(), "acme_svc_".len() + RANDOM_CHARACTERS + CHECKSUM_DIGITS);
+        let (body, _) = secret.split_at(secret.len() - CHECKSUM_DIGITS);
+        assert!(secret.starts_with("acme_svc_") && with_checksum(body) == secret);
+        assert!(Secret::parse(secret.as_bytes()).is_some());
+        assert_ne!(secret, clear(Some(&prefix), &"service".parse().unwrap()).unwrap());
+    }
+
+    #[test]
+    fn the_checksum_is_crc32_in_base62() {
+        // The check value of CRC-32/ISO-HDLC: 0xCBF43926 for "123456789".
+        assert_eq!(with_checksum("123456789"), "1234567893jZRME");
+    }
+}
