@@ -60,8 +60,16 @@ struct Request {
     path: &'static str,
     /// The token whose secret it brings; `?` after it for a secret with one character changed.
     token: &'static str,
+    /// Where it comes from.
+    source: &'static str,
     status: u16,
     reason: &'static str,
+}
+
+impl Request {
+    const fn from(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
 }
 
 const fn request(
@@ -71,10 +79,10 @@ const fn request(
     status: u16,
     reason: &'static str,
 ) -> Request {
-    Request { method, path, token, status, reason }
+    Request { method, path, token, source: HOME, status, reason }
 }
 
-const REQUESTS: [Request; 15] = [
+const REQUESTS: [Request; 20] = [
     request("GET", "/healthz", "", 200, "public"),
     request("GET", "/v1/metrics/checkout", "", 401, "missing_token"),
     request("POST", "/v1/services/checkout/deployments", "ci-deploy", 200, "permitted"),
@@ -84,9 +92,14 @@ const REQUESTS: [Request; 15] = [
     request("POST", "/v1/services/checkout/deployments", "old-ci", 401, "revoked_token"),
     request("GET", "/v1/metrics/checkout/latency", "metrics-reader", 200, "permitted"),
     request("PUT", "/v1/config/limits", "metrics-reader", 403, "insufficient_scope"),
-    request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted"),
-    request("GET", "/v1/integrations/stripe/keys", "admin-dashboard", 403, "denied_operation"),
-    request("GET", "/v1/Integrations/stripe/keys", "admin-staging", 403, "denied_operation"),
+    request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted").from(OFFICE),
+    request("PATCH", "/v1/users/7", "admin-dashboard", 403, "source_not_allowed"),
+    request("GET", "/v1/integrations/stripe/keys", "admin-dashboard", 403, "denied_operation").from(OFFICE),
+    request("GET", "/v1/Integrations/stripe/keys", "admin-staging", 403, "denied_operation").from(OFFICE),
+    request("GET", "/v1/tenants/globex/reports/7", "globex-reports", 200, "permitted"),
+    request("GET", "/v1/tenants/initech/reports/7", "globex-reports", 403, "insufficient_scope"),
+    request("POST", "/v1/invoices/exports", "billing-staging", 403, "wrong_environment"),
+    request("POST", "/v1/services/checkout/deployments", RETIRING, 200, "permitted"),
     request("GET", "/v1/users/7", "alice", 200, "permitted"),
     request("GET", "/v1/users/export", "alice", 403, "insufficient_scope"),
     request("GET", "/v1/invoices", EXPIRED, 401, "expired_token"),
@@ -120,11 +133,18 @@ impl Gateway {
         let secrets = mint(&path("acme"));
         tokenward(&["build", &path("acme"), "-o", &path("bundle.json")]);
         let module = envoy::wasm().display().to_string();
-        tokenward(&["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")]);
+        let settings = ["--settings", "policies/acme/gateway.yaml"];
+        let render = ["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")];
+        tokenward(&[&render[..], &settings].concat());
 
         let address = free_address();
         let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
         let configuration = configuration
+            // The demo plays the load balancer, which says where each request comes from.
+            .replace(
+                "use_remote_address: true",
+                "use_remote_address: true\n                xff_num_trusted_hops: 1",
+            )
             .replace("port_value: 10000", &format!("port_value: {}", address.port()))
             .replace("port_value: 9901", "port_value: 0")
             .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()));
@@ -144,6 +164,7 @@ impl Gateway {
             (":authority", b"api.acme.test"),
             ("x-request-id", id.as_bytes()),
             ("x-tokenward-token", b"root"),
+            ("x-forwarded-for", request.source.as_bytes()),
         ];
         headers.extend(authorization.iter().map(|value| ("authorization", value.as_bytes())));
         let response = Client::connect(self.address).send(&headers);
@@ -219,8 +240,11 @@ impl Row {
     }
 
     fn as_expected(&self) -> bool {
+        let token = if self.request.token == RETIRING { "ci-deploy" } else { self.request.token };
+        let retiring = self.event["retiring"] == true;
         let identity = match self.request.reason {
-            "permitted" => self.identity().starts_with(&format!("{}: kind=", self.request.token)),
+            _ if retiring != (self.request.token == RETIRING) => false,
+            "permitted" => self.identity().starts_with(&format!("{token}: kind=")),
             "public" => self.identity() == "no identity",
             _ => self.identity() == "not reached",
         };
@@ -251,13 +275,15 @@ fn table(rows: &[Row]) -> Table {
         let token = match row.request.token {
             "" => "none".to_owned(),
             EXPIRED => "billing-export, an expired secret".to_owned(),
+            RETIRING => "ci-deploy, the secret rotated away".to_owned(),
             token => match token.strip_suffix('?') {
                 Some(token) => format!("{token}, one character changed"),
                 None => token.to_owned(),
             },
         };
+        let from = if row.request.source == OFFICE { ", from the office" } else { "" };
         table.add_row([
-            Cell::new(format!("{} {}", row.request.method, row.request.path)),
+            Cell::new(format!("{} {}{from}", row.request.method, row.request.path)),
             Cell::new(token),
             Cell::new(format!("{} {}", row.request.status, row.request.reason)),
             Cell::new(row.response.status).fg(colour),
@@ -274,10 +300,14 @@ fn mint(acme: &str) -> BTreeMap<&'static str, String> {
     let expiring = tokenward(&["mint", acme, "billing-export", "--expires-in", "1s"]);
     for request in &REQUESTS {
         let token = request.token.trim_end_matches('?');
-        if !["", EXPIRED].contains(&token) && !secrets.contains_key(token) {
+        if !["", EXPIRED, RETIRING].contains(&token) && !secrets.contains_key(token) {
             secrets.insert(token, tokenward(&["mint", acme, token]));
         }
     }
+    // From here on both secrets work, for a day.
+    let rotated = tokenward(&["rotate", acme, "ci-deploy", "--grace", "24h"]);
+    let old = secrets.insert("ci-deploy", rotated);
+    secrets.extend(old.map(|old| (RETIRING, old)));
     std::thread::sleep(Duration::from_millis(1_100));
     secrets.insert(EXPIRED, expiring);
     secrets
@@ -307,6 +337,10 @@ fn variable(token: &str) -> String {
 
 /// Stands for a secret of `billing-export` that has expired.
 const EXPIRED: &str = "expired";
+/// Stands for the secret of `ci-deploy` that was rotated away.
+const RETIRING: &str = "retiring";
+const OFFICE: &str = "203.0.113.7";
+const HOME: &str = "198.51.100.7";
 const CLI: &str = "target/release/tokenward";
 const WIDTH_OF_NO_TERMINAL: u16 = 180;
 const DEFAULT_PORT: u16 = 10_000;
