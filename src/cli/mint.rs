@@ -64,14 +64,8 @@ impl Mint {
         let effect = self.dry_run.effect();
         let path = file.edit(registry)?.check(&workspace)?.write(effect)?;
 
-        secret.show(&self.token, effect, format);
-        output::done(&effect.told(&format!(
-            "minted secret `{}` of token `{}`, good for {}; {} holds its digest, nothing holds the secret",
-            secret.entry.id,
-            self.token,
-            secret.lifetime,
-            path.display()
-        )));
+        secret.show(&self.token, None, effect, format);
+        output::done(&effect.told(&secret.told(&self.token, &path)));
         Ok(Exit::Yes)
     }
 

@@ -24,8 +24,10 @@ mod output;
 mod registry;
 mod render;
 mod revoke;
+mod rotate;
 mod secret;
 pub mod source;
+mod state;
 mod stdin;
 mod test;
 pub mod workspace;
@@ -45,6 +47,8 @@ pub struct Arguments {
 enum Command {
     /// Mint a secret, for a new token or another one for a known token
     Mint(mint::Mint),
+    /// Mint a new secret for a token, and retire the ones that work now
+    Rotate(rotate::Rotate),
     /// Revoke a token, one of its secrets, or a leaked secret read from standard input
     Revoke(revoke::Revoke),
     /// Print the SHA-256 of a secret read from standard input
@@ -94,6 +98,7 @@ pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
     let ended = match arguments.command {
         Command::Mint(mint) => mint.run(format),
+        Command::Rotate(rotate) => rotate.run(format),
         Command::Revoke(revoke) => revoke.run(format),
         Command::Hash(hash) => hash.run(format),
         Command::Lint(lint) => lint.run(format),

@@ -1,5 +1,7 @@
 //! New secrets: made of the system's random numbers, shown once; the registry gets their digest.
 
+use std::path::Path;
+
 use rand::SeedableRng;
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::{StdRng, SysRng};
@@ -19,8 +21,7 @@ pub(super) struct NewSecret {
     clear: String,
     /// What the registry keeps of it.
     pub(super) entry: document::Secret,
-    /// How long it lives.
-    pub(super) lifetime: Span,
+    lifetime: Span,
 }
 
 impl NewSecret {
@@ -59,7 +60,7 @@ impl NewSecret {
     }
 
     /// Shows the secret on stdout: once, and only when the registry has its digest.
-    pub(super) fn show(&self, token: &TokenId, effect: Effect, format: Format) {
+    pub(super) fn show(&self, token: &TokenId, retired: Option<&[Retired]>, effect: Effect, format: Format) {
         let secret = (effect == Effect::Written).then_some(&self.clear);
         match (format, secret) {
             (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
@@ -69,10 +70,28 @@ impl NewSecret {
                 secret_id: &self.entry.id,
                 secret,
                 expires_at: self.entry.expires_at,
+                retired,
                 dry_run: effect == Effect::Tried,
             }),
         }
     }
+
+    /// What was minted, for stderr.
+    pub(super) fn told(&self, token: &TokenId, registry: &Path) -> String {
+        format!(
+            "minted secret `{}` of token `{token}`, good for {}; {} holds its digest, nothing holds the secret",
+            self.entry.id,
+            self.lifetime,
+            registry.display()
+        )
+    }
+}
+
+/// A secret that the rotation ends.
+#[derive(Serialize)]
+pub(super) struct Retired {
+    pub(super) secret_id: SecretId,
+    pub(super) expires_at: Time,
 }
 
 /// A new secret as JSON shows it.
@@ -83,6 +102,8 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a String>,
     expires_at: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retired: Option<&'a [Retired]>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
 }

@@ -66,9 +66,11 @@ impl<'t> Text<'t> {
         start.is_some_and(|rest| rest.starts_with(bracket))
     }
 
-    /// The byte behind the node; a `[…]` or `{…}` has the mark of its end before the bracket.
+    /// The byte behind the node.
     pub(super) fn end(&self, node: &MarkedYaml<'_>) -> Option<usize> {
-        self.offset(node.span.end)?.checked_add(usize::from(self.is_flow(node)))
+        let end = self.offset(node.span.end)?;
+        // A `[…]` or `{…}` has the mark of its end before the bracket, a text in quotes behind white space.
+        if self.is_flow(node) { end.checked_add(1) } else { Some(self.text.get(..end)?.trim_end().len()) }
     }
 
     /// The line that the node ends on.
