@@ -10,10 +10,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
@@ -89,7 +90,7 @@ const REQUESTS: [Request; 20] = [
     request("GET", "/v1/users/7", "ci-deploy", 403, "insufficient_scope"),
     request("GET", "/v1/metrics/../users/7", "ci-deploy", 400, "malformed_request"),
     request("POST", "/v1/services/checkout/deployments", "ci-deploy?", 401, "unknown_token"),
-    request("POST", "/v1/services/checkout/deployments", "old-ci", 401, "revoked_token"),
+    request("POST", "/v1/services/checkout/deployments", LEAKED, 401, "revoked_token"),
     request("GET", "/v1/metrics/checkout/latency", "metrics-reader", 200, "permitted"),
     request("PUT", "/v1/config/limits", "metrics-reader", 403, "insufficient_scope"),
     request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted").from(OFFICE),
@@ -140,11 +141,7 @@ impl Gateway {
         let address = free_address();
         let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
         let configuration = configuration
-            // The demo plays the load balancer, which says where each request comes from.
-            .replace(
-                "use_remote_address: true",
-                "use_remote_address: true\n                xff_num_trusted_hops: 1",
-            )
+            .replace("use_remote_address: true", BEHIND_A_LOAD_BALANCER)
             .replace("port_value: 10000", &format!("port_value: {}", address.port()))
             .replace("port_value: 9901", "port_value: 0")
             .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()));
@@ -194,7 +191,7 @@ impl Gateway {
         let _ = fs::remove_file(path("tokens.sh"));
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(path("tokens.sh")).unwrap();
-        std::io::Write::write_all(&mut file, exports.as_bytes()).unwrap();
+        file.write_all(exports.as_bytes()).unwrap();
         let (url, acme) = (format!("http://{}", self.address), path("acme"));
         println!("\nTry it from another terminal:");
         println!("  . {}", path("tokens.sh"));
@@ -300,10 +297,15 @@ fn mint(acme: &str) -> BTreeMap<&'static str, String> {
     let expiring = tokenward(&["mint", acme, "billing-export", "--expires-in", "1s"]);
     for request in &REQUESTS {
         let token = request.token.trim_end_matches('?');
-        if !["", EXPIRED, RETIRING].contains(&token) && !secrets.contains_key(token) {
+        if !["", EXPIRED, RETIRING, LEAKED].contains(&token) && !secrets.contains_key(token) {
             secrets.insert(token, tokenward(&["mint", acme, token]));
         }
     }
+    // One that leaks out of a build log, and is revoked by what leaked: nobody need know whose it is.
+    let new = ["--kind", "service", "--role", "deployer", "--owner", "you@acme.test", "--purpose", "a demo"];
+    let leaked = tokenward(&[&["mint", acme, LEAKED][..], &new].concat());
+    tokenward_told(&["revoke", acme, "--stdin", "--reason", "leaked in a build log"], &leaked);
+    secrets.insert(LEAKED, leaked);
     // From here on both secrets work, for a day.
     let rotated = tokenward(&["rotate", acme, "ci-deploy", "--grace", "24h"]);
     let old = secrets.insert("ci-deploy", rotated);
@@ -315,8 +317,17 @@ fn mint(acme: &str) -> BTreeMap<&'static str, String> {
 
 /// Runs the command line, shows what it was asked, and returns what it printed.
 fn tokenward(arguments: &[&str]) -> String {
+    tokenward_told(arguments, "")
+}
+
+/// The same with something on standard input.
+fn tokenward_told(arguments: &[&str], input: &str) -> String {
     println!("$ tokenward {}", arguments.join(" "));
-    let output = Command::new(CLI).args(arguments).output().unwrap();
+    let mut command = Command::new(CLI);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
@@ -335,10 +346,16 @@ fn variable(token: &str) -> String {
     token.replace('-', "_").to_uppercase()
 }
 
+/// The demo plays the load balancer, which says where each request comes from and how it is called.
+const BEHIND_A_LOAD_BALANCER: &str = "use_remote_address: true
+                xff_num_trusted_hops: 1
+                preserve_external_request_id: true";
 /// Stands for a secret of `billing-export` that has expired.
 const EXPIRED: &str = "expired";
 /// Stands for the secret of `ci-deploy` that was rotated away.
 const RETIRING: &str = "retiring";
+/// A token whose secret leaks.
+const LEAKED: &str = "old-contractor";
 const OFFICE: &str = "203.0.113.7";
 const HOME: &str = "198.51.100.7";
 const CLI: &str = "target/release/tokenward";
