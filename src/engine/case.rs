@@ -215,7 +215,7 @@ impl Rekeyed {
 }
 
 /// A request that is ready to be judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared<'g> {
     /// Names and values, pseudo-headers first.
     pub headers: Vec<(String, String)>,

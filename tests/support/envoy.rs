@@ -126,6 +126,13 @@ impl Envoy {
             .collect()
     }
 
+    /// The audit event of the request with this id, if the filter was asked; waits for Envoy's own line about it,
+    /// which is written later.
+    pub(crate) fn decision_if_any(&self, request_id: &str) -> Option<Value> {
+        self.wait_for_log(&format!("access {request_id} "));
+        self.decisions().into_iter().find(|event| event["request_id"] == request_id)
+    }
+
     /// The audit event of the request with this id; waits for the log to be written.
     pub(crate) fn decision(&self, request_id: &str) -> Value {
         let start = Instant::now();
@@ -216,6 +223,15 @@ pub(crate) fn configuration(listeners: &[Value], upstream: SocketAddr) -> Value 
 /// A listener on a free port with these filters before the router; everything goes to the upstream.
 pub(crate) fn listener(name: &str, filters: &[Value]) -> Value {
     listener_with(name, filters, &json!({ "cluster": "upstream" }), "route")
+}
+
+/// The listener with all that Envoy itself can do to a path (RFC 3986, merged slashes, decoded slashes).
+pub(crate) fn normalising(mut listener: Value) -> Value {
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["normalize_path"] = json!(true);
+    manager["merge_slashes"] = json!(true);
+    manager["path_with_escaped_slashes_action"] = json!("UNESCAPE_AND_FORWARD");
+    listener
 }
 
 /// A listener whose one route does `action`.
