@@ -107,18 +107,14 @@ impl Tripwire {
     fn on(module: &[u8]) -> Self {
         let (mut imported, mut kinds, mut original) = (0, Vec::new(), None);
         for payload in Parser::new(0).parse_all(module) {
-            match payload.unwrap() {
-                Payload::ImportSection(section) => {
-                    imported = u32::try_from(section.into_imports().count()).unwrap()
-                }
-                Payload::FunctionSection(section) => {
-                    kinds = section.into_iter().map(Result::unwrap).collect()
-                }
-                Payload::ExportSection(section) => {
-                    let mut exports = section.into_iter().map(Result::unwrap);
-                    original = exports.find(|export| export.name == CALLBACK).map(|export| export.index);
-                }
-                _ => {}
+            let payload = payload.unwrap();
+            if let Payload::ImportSection(section) = payload {
+                imported = u32::try_from(section.into_imports().count()).unwrap();
+            } else if let Payload::FunctionSection(section) = payload {
+                kinds = section.into_iter().map(Result::unwrap).collect();
+            } else if let Payload::ExportSection(section) = payload {
+                let mut exports = section.into_iter().map(Result::unwrap);
+                original = exports.find(|export| export.name == CALLBACK).map(|export| export.index);
             }
         }
         let original = original.unwrap();
