@@ -17,6 +17,7 @@ pub mod failure;
 mod files;
 mod hash;
 mod lint;
+mod list;
 mod lock;
 mod mint;
 mod nearest;
@@ -51,6 +52,8 @@ enum Command {
     Rotate(rotate::Rotate),
     /// Revoke a token, one of its secrets, or a leaked secret read from standard input
     Revoke(revoke::Revoke),
+    /// List tokens and their secrets, with what they are good for
+    List(list::List),
     /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),
     /// Check a policy and its tokens
@@ -100,6 +103,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Mint(mint) => mint.run(format),
         Command::Rotate(rotate) => rotate.run(format),
         Command::Revoke(revoke) => revoke.run(format),
+        Command::List(list) => list.run(format),
         Command::Hash(hash) => hash.run(format),
         Command::Lint(lint) => lint.run(format),
         Command::Test(test) => test.run(format),
