@@ -213,6 +213,55 @@ fn a_token_is_revoked_whatever_else_is_wrong_with_the_policy() {
 }
 
 #[test]
+fn lines_that_end_as_in_windows_go_on_doing_so() {
+    let crlf = |path: &str| std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
+    let folder = folder(&crlf("tests/cli/prune.in/tokens.yaml"));
+    std::fs::copy("tests/cli/prune.in/policy.yaml", folder.path().join("policy.yaml")).unwrap();
+    assert_eq!(run(folder.path(), &["prune", "."]).status.code(), Some(0));
+    assert_eq!(registry(folder.path()), crlf("tests/cli/prune.out/tokens.yaml"));
+    for arguments in
+        [&["revoke", ".", "lines", "--reason", "ü"][..], &["rotate", ".", "ci", "--expires-in", "1h"]]
+    {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(0));
+    }
+    let after = registry(folder.path());
+    assert_eq!(after.matches('\n').count(), after.matches("\r\n").count());
+}
+
+#[test]
+fn a_registry_in_json_stays_json() {
+    let secret = |id: u32, end: u32| {
+        format!(r#"{{ "id": "{id}", "sha256": "{id:064}", "expires_at": "{end}-01-01T00:00:00Z" }}"#)
+    };
+    let secrets = [secret(1, 2020), secret(2, 2999), secret(3, 2020)].join(",\n        ");
+    let ci = format!(
+        "\"ci\": {{\n      \"kind\": \"tool\",\n      \"secrets\": [\n        {secrets}\n      ]\n    }}"
+    );
+    let old = r#""old": { "kind": "tool", "revoked_at": "2020-01-01T00:00:00Z" }"#;
+    let folder = folder("");
+    let path = folder.path().join("tokens.json");
+    std::fs::remove_file(folder.path().join("tokens.yaml")).unwrap();
+    std::fs::write(
+        &path,
+        format!("{{\n  \"version\": 1,\n  \"tokens\": {{\n    {old},\n    {ci}\n  }}\n}}\n"),
+    )
+    .unwrap();
+    for arguments in [
+        "prune .",
+        "rotate . ci --expires-in 1h",
+        "mint . cd --kind tool --expires-in 1h",
+        "revoke . cd --reason leaked",
+    ] {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let output = run(folder.path(), &arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let written: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        assert!(written["tokens"]["old"].is_null() && written["tokens"]["ci"]["secrets"][0]["id"] == "2");
+    }
+}
+
+#[test]
 fn where_nothing_can_be_written_the_registry_stays_and_no_secret_is_shown() {
     let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
     for arguments in ["revoke . ci --reason leaked", "mint . ci --expires-in 1h"] {

@@ -17,10 +17,12 @@ pub mod failure;
 mod files;
 mod hash;
 mod lint;
+mod list;
 mod lock;
 mod mint;
 mod nearest;
 mod output;
+mod prune;
 mod registry;
 mod render;
 mod revoke;
@@ -51,6 +53,10 @@ enum Command {
     Rotate(rotate::Rotate),
     /// Revoke a token, one of its secrets, or a leaked secret read from standard input
     Revoke(revoke::Revoke),
+    /// List tokens and their secrets, with what they are good for
+    List(list::List),
+    /// Remove secrets that ended long ago, and revoked tokens that have none left
+    Prune(prune::Prune),
     /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),
     /// Check a policy and its tokens
@@ -100,6 +106,8 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Mint(mint) => mint.run(format),
         Command::Rotate(rotate) => rotate.run(format),
         Command::Revoke(revoke) => revoke.run(format),
+        Command::List(list) => list.run(format),
+        Command::Prune(prune) => prune.run(format),
         Command::Hash(hash) => hash.run(format),
         Command::Lint(lint) => lint.run(format),
         Command::Test(test) => test.run(format),

@@ -131,13 +131,12 @@ impl Target {
             )),
         });
         if format == Format::Json {
-            output::json(&json!({
+            output::json(&effect.report(&json!({
                 "token": token,
                 "secret_id": secret,
                 "revoked_at": before.unwrap_or(now),
                 "already": before.is_some(),
-                "dry_run": effect == Effect::Tried,
-            }));
+            })));
         }
     }
 }

@@ -65,14 +65,13 @@ impl NewSecret {
         match (format, secret) {
             (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
             (Format::Text, None) => {}
-            (Format::Json, secret) => output::json(&Shown {
+            (Format::Json, secret) => output::json(&effect.report(&Shown {
                 token,
                 secret_id: &self.entry.id,
                 secret,
                 expires_at: self.entry.expires_at,
                 retired,
-                dry_run: effect == Effect::Tried,
-            }),
+            })),
         }
     }
 
@@ -104,8 +103,6 @@ struct Shown<'a> {
     expires_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retired: Option<&'a [Retired]>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    dry_run: bool,
 }
 
 fn next_id(others: &[document::Secret]) -> Result<SecretId, Failure> {

@@ -43,6 +43,11 @@ impl State {
             (false, false) => Self::Active,
         }
     }
+
+    /// The state of a token that has no secret.
+    pub(super) fn without_secret(token: &Token) -> Self {
+        if token.revoked_at.is_some() { Self::Revoked } else { Self::NoSecret }
+    }
 }
 
 /// When a secret begins to work.

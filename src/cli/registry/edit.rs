@@ -183,32 +183,37 @@ impl Editor<'_> {
 
     /// Takes out children of `[…]` or `{…}`, each with one comma, but not all of them.
     fn remove_flow(&mut self, children: &[Node<'_, '_>], removed: &[bool]) -> Option<()> {
-        let last_kept = removed.iter().rposition(|removed| !removed)?;
-        for (position, child) in children.iter().enumerate() {
-            let (start, next) = (self.text.offset(child.start())?, children.get(position.checked_add(1)?));
-            match next {
-                Some(next) if *removed.get(position)? && position < last_kept => {
-                    self.splices.push(Splice::remove(start..self.text.offset(next.start())?));
-                }
-                // Behind the last that is kept, all go: from each one's end to the end of the next.
-                Some(next) if position >= last_kept => self.remove_behind(child, next)?,
-                Some(_) | None => {}
-            }
+        let (kept, tail) = children.split_at(removed.iter().rposition(|removed| !removed)?.checked_add(1)?);
+        for ((child, next), _) in
+            kept.iter().zip(kept.iter().skip(1)).zip(removed).filter(|(_, removed)| **removed)
+        {
+            let (start, next) = (self.text.offset(child.start())?, self.text.offset(next.start())?);
+            let has_comment = self.text.get(start..next)?.contains('#');
+            let range =
+                if has_comment { self.text.extent(start..self.text.end(child.value)?)? } else { start..next };
+            self.splices.push(Splice::remove(range));
         }
-        Some(())
+        match tail.last() {
+            Some(last) => {
+                self.remove_tail(self.text.end(kept.last()?.value)?, tail, self.text.end(last.value)?)
+            }
+            None => Some(()),
+        }
     }
 
-    fn remove_behind(&mut self, child: &Node<'_, '_>, next: &Node<'_, '_>) -> Option<()> {
-        let (end, next_start) = (self.text.end(child.value)?, self.text.offset(next.start())?);
-        let next_end = self.text.end(next.value)?;
-        let between = self.text.get(end..next_start)?;
-        if !between.contains('#') {
-            self.splices.push(Splice::remove(end..next_end));
+    /// Takes out the children between `start`, the end of the last that stays, and `end`, their own.
+    fn remove_tail(&mut self, start: usize, tail: &[Node<'_, '_>], end: usize) -> Option<()> {
+        let text = self.text.get(start..end)?;
+        if !text.contains('#') {
+            self.splices.push(Splice::remove(start..end));
             return Some(());
         }
-        let comma = end.checked_add(between.find(',')?)?;
+        let comma = start.checked_add(text.find(',')?)?;
         self.splices.push(Splice::remove(comma..comma.checked_add(1)?));
-        self.splices.push(Splice::remove(next_start..next_end));
+        for child in tail {
+            let child = self.text.offset(child.start())?..self.text.end(child.value)?;
+            self.splices.push(Splice::remove(self.text.extent(child)?));
+        }
         Some(())
     }
 

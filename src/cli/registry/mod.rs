@@ -114,6 +114,15 @@ impl Edit {
     }
 }
 
+/// Reads a policy's registry, without a lock: it is replaced in one step.
+///
+/// # Errors
+/// That there is none, or what is wrong with it.
+pub(super) fn read(folder: &Path) -> Result<Registry, Vec<Failure>> {
+    let source = workspace::registry(workspace::folder(folder)?)?;
+    workspace::read(&source.ok_or_else(|| workspace::no_registry(folder))?)
+}
+
 /// The token with this id.
 ///
 /// # Errors

@@ -91,6 +91,20 @@ impl<'t> Text<'t> {
         (1..=item.span.start.line()).rev().find(|line| self.line(*line).trim_start().starts_with('-'))
     }
 
+    /// What goes with a thing between brackets: the comma behind it and, where nothing else is there, its lines.
+    pub(super) fn extent(&self, thing: Range<usize>) -> Option<Range<usize>> {
+        let before = self.text.get(..thing.start)?.trim_end_matches([' ', '\t']);
+        let behind = self.text.get(thing.end..)?;
+        let rest = behind.trim_start_matches([' ', '\t']);
+        let rest = rest.strip_prefix(',').map_or(behind, |rest| rest.trim_start_matches([' ', '\t']));
+        let blank = rest.trim_start_matches([' ', '\t']);
+        if !before.ends_with(['\n', '\r']) || !(blank.starts_with(['#', '\n', '\r'])) {
+            return Some(thing.start..self.text.len().checked_sub(rest.len())?);
+        }
+        let next = self.starts.get(self.starts.partition_point(|start| *start <= thing.end));
+        Some(before.len()..next.copied().unwrap_or(self.text.len()))
+    }
+
     /// The text with the splices, none of which lies in another.
     pub(super) fn spliced(&self, mut splices: Vec<Splice>) -> Option<String> {
         splices.sort_by_key(|splice| splice.range.start);

@@ -1,0 +1,142 @@
+//! `tokenward list`: tokens and their secrets, with what each is good for.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use comfy_table::{Table, presets};
+use serde::Serialize;
+
+use crate::cli::failure::Failure;
+use crate::cli::state::State;
+use crate::cli::{Exit, Format, clock, output, registry};
+use crate::engine::document::{Secret, Token};
+use crate::engine::name::{KindName, RoleName, SecretId, TokenId};
+use crate::engine::problem::shown;
+use crate::engine::time::{Span, Time};
+
+/// List tokens and their secrets, with what they are good for
+#[derive(Args, Debug)]
+pub(super) struct List {
+    /// Folder with tokens.yaml
+    policy: PathBuf,
+    /// Only secrets that end within this span, as in 7d; not those that ended already
+    #[arg(long, value_name = "SPAN")]
+    expiring: Option<Span>,
+    /// Only tokens of this kind
+    #[arg(long)]
+    kind: Option<KindName>,
+    /// Only tokens of this owner
+    #[arg(long)]
+    owner: Option<String>,
+    /// Only secrets in this state; may be repeated
+    #[arg(long = "state", value_name = "STATE")]
+    states: Vec<State>,
+    /// Time to list for, in RFC 3339; now without it
+    #[arg(long, value_name = "TIME")]
+    at: Option<Time>,
+}
+
+/// A secret of a token, or a token without one.
+#[derive(Serialize)]
+struct Line<'r> {
+    token: &'r TokenId,
+    secret_id: Option<&'r SecretId>,
+    kind: &'r KindName,
+    roles: &'r [RoleName],
+    owner: Option<&'r str>,
+    purpose: Option<&'r str>,
+    state: State,
+    created_at: Option<Time>,
+    not_before: Option<Time>,
+    expires_at: Option<Time>,
+    retired_at: Option<Time>,
+    revoked_at: Option<Time>,
+    revoked_reason: Option<&'r str>,
+}
+
+impl List {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let registry = registry::read(&self.policy)?;
+        let now = self.at.unwrap_or_else(clock::now);
+        let lines = registry.tokens.iter().flat_map(|(id, token)| Line::of_token(id, token, now));
+        let lines: Vec<Line<'_>> = lines.filter(|line| self.wants(line, now)).collect();
+        match format {
+            Format::Json => lines.iter().for_each(output::json),
+            Format::Text if lines.is_empty() => output::done("no token or secret is to be listed"),
+            Format::Text => output::data(&table(&lines)),
+        }
+        Ok(Exit::Yes)
+    }
+
+    fn wants(&self, line: &Line<'_>, now: Time) -> bool {
+        self.kind.as_ref().is_none_or(|kind| kind == line.kind)
+            && self.owner.as_ref().is_none_or(|owner| Some(owner.as_str()) == line.owner)
+            && (self.states.is_empty() || self.states.contains(&line.state))
+            && self.expiring.is_none_or(|span| line.ends_by(now.plus(span)))
+    }
+}
+
+impl<'r> Line<'r> {
+    fn of_token(id: &'r TokenId, token: &'r Token, now: Time) -> Vec<Self> {
+        if token.secrets.is_empty() {
+            return vec![Self::of(id, token, None, State::without_secret(token))];
+        }
+        let line = |secret| Self::of(id, token, Some(secret), State::of(token, secret, now));
+        token.secrets.iter().map(line).collect()
+    }
+
+    fn of(id: &'r TokenId, token: &'r Token, secret: Option<&'r Secret>, state: State) -> Self {
+        let revoked = secret.filter(|_| token.revoked_at.is_none());
+        Self {
+            token: id,
+            secret_id: secret.map(|secret| &secret.id),
+            kind: &token.kind,
+            roles: &token.roles,
+            owner: token.owner.as_deref(),
+            purpose: token.purpose.as_deref(),
+            state,
+            created_at: secret.and_then(|secret| secret.created_at),
+            not_before: secret.and_then(|secret| secret.not_before),
+            expires_at: secret.and_then(|secret| secret.expires_at),
+            retired_at: secret.and_then(|secret| secret.retired_at),
+            revoked_at: revoked.map_or(token.revoked_at, |secret| secret.revoked_at),
+            revoked_reason: revoked
+                .map_or(token.revoked_reason.as_deref(), |secret| secret.revoked_reason.as_deref()),
+        }
+    }
+
+    /// Whether it has not ended yet, but will have by `time`.
+    fn ends_by(&self, time: Time) -> bool {
+        match self.state {
+            State::Active | State::Retiring | State::NotYetValid => {
+                self.expires_at.is_some_and(|end| end <= time)
+            }
+            State::Retired | State::Expired | State::Revoked | State::NoSecret => false,
+        }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        let none = || "-".to_owned();
+        [
+            self.token.to_string(),
+            self.secret_id.map_or_else(none, ToString::to_string),
+            self.kind.to_string(),
+            self.owner.map_or_else(none, shown),
+            self.state.to_string(),
+            self.expires_at.map_or_else(none, String::from),
+        ]
+    }
+}
+
+fn table(lines: &[Line<'_>]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(HEADER);
+    table.add_rows(lines.iter().map(Line::cells));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, GAP));
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+const HEADER: [&str; 6] = ["token", "secret", "kind", "owner", "state", "expires"];
+const GAP: u16 = 2;

@@ -1,0 +1,108 @@
+//! `tokenward prune`: what ended long ago leaves the registry.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::effect::{DryRun, Effect};
+use crate::cli::failure::Failure;
+use crate::cli::registry::RegistryFile;
+use crate::cli::state::State;
+use crate::cli::workspace::Workspace;
+use crate::cli::{Exit, Format, clock, output};
+use crate::engine::document::{Registry, Secret, Token};
+use crate::engine::name::{SecretId, TokenId};
+use crate::engine::time::{Span, Time};
+
+/// Remove secrets that ended long ago, and revoked tokens that have none left
+///
+/// While the registry has the digest of an ended secret, audit events tell its use by what it was
+/// (`revoked_token`, `expired_token`, `retired_secret`) and whose; afterwards it is an `unknown_token`
+/// like any guess. That is why there is a waiting time.
+#[derive(Args, Debug)]
+pub(super) struct Prune {
+    /// Folder with policy.yaml and tokens.yaml
+    policy: PathBuf,
+    /// How long ago they ended at least, as in 90d
+    #[arg(long, value_name = "SPAN", default_value = "30d")]
+    older_than: Span,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+/// A secret that is removed, or a token.
+#[derive(Serialize)]
+struct Removed {
+    token: TokenId,
+    secret_id: Option<SecretId>,
+    state: State,
+    ended_at: Time,
+}
+
+impl Prune {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let workspace = Workspace::open_folder(&self.policy)?;
+        let file = RegistryFile::open_existing(&self.policy)?;
+        let (now, effect) = (clock::now(), self.dry_run.effect());
+        let limit = now.shifted(self.older_than.millis().saturating_neg());
+        let mut registry = file.registry().clone();
+        let removed = prune(&mut registry, limit);
+        if removed.is_empty() {
+            output::done(&format!("nothing ended more than {} ago: nothing is removed", self.older_than));
+            return Ok(Exit::Yes);
+        }
+        file.edit(registry)?.check(&workspace)?.write(effect)?;
+        removed.iter().for_each(|removed| removed.tell(effect, format));
+        Ok(Exit::Yes)
+    }
+}
+
+/// Takes out what ended by `limit`, and tells it.
+fn prune(registry: &mut Registry, limit: Time) -> Vec<Removed> {
+    let mut removed = Vec::new();
+    registry.tokens.0.retain_mut(|(id, token)| {
+        let ends: Vec<Option<(State, Time)>> =
+            token.secrets.iter().map(|secret| end(token, secret).filter(|(_, end)| *end <= limit)).collect();
+        let over = token.secrets.iter().zip(&ends).filter_map(|(secret, end)| Some((secret, (*end)?)));
+        removed.extend(over.map(|(secret, (state, ended_at))| Removed {
+            token: id.clone(),
+            secret_id: Some(secret.id.clone()),
+            state,
+            ended_at,
+        }));
+        let mut ends = ends.iter();
+        token.secrets.retain(|_| ends.next().is_none_or(Option::is_none));
+        let revoked_at = token.revoked_at.filter(|revoked| token.secrets.is_empty() && *revoked <= limit);
+        removed.extend(revoked_at.map(|ended_at| Removed {
+            token: id.clone(),
+            secret_id: None,
+            state: State::Revoked,
+            ended_at,
+        }));
+        revoked_at.is_none()
+    });
+    removed
+}
+
+/// How and when a secret ends, by whatever is first.
+fn end(token: &Token, secret: &Secret) -> Option<(State, Time)> {
+    let over = if secret.retired_at.is_some() { State::Retired } else { State::Expired };
+    let revoked = [token.revoked_at, secret.revoked_at].into_iter().flatten().map(|at| (State::Revoked, at));
+    let ends = revoked.chain(secret.expires_at.map(|at| (over, at)));
+    ends.min_by_key(|(_, at)| *at)
+}
+
+impl Removed {
+    fn tell(&self, effect: Effect, format: Format) {
+        let Self { token, state, ended_at, .. } = self;
+        let removed = match &self.secret_id {
+            Some(secret) => format!("secret `{secret}` of token `{token}`"),
+            None => format!("token `{token}`"),
+        };
+        output::done(&effect.told(&format!("removed {removed}: {state} since {}", String::from(*ended_at))));
+        if format == Format::Json {
+            output::json(&effect.report(self));
+        }
+    }
+}
