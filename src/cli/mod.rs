@@ -11,6 +11,7 @@ use crate::cli::failure::Failure;
 
 mod build;
 mod clock;
+mod description;
 mod effect;
 mod explain;
 pub mod failure;
