@@ -117,8 +117,8 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Lint(lint) => lint.run(format),
         Command::Test(test) => test.run(format),
         Command::Explain(explain) => explain.run(format),
-        Command::Build(build) => build.run(),
-        Command::Render(render) => render.run(),
+        Command::Build(build) => build.run(format),
+        Command::Render(render) => render.run(format),
     };
     ended.unwrap_or_else(|failures| {
         failures.iter().for_each(output::failure);
