@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, clock, files, output};
+use crate::cli::{Exit, Format, clock, files, output};
 use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::time::Span;
 
@@ -34,7 +35,7 @@ pub(super) struct Build {
 }
 
 impl Build {
-    pub(super) fn run(self) -> Result<Exit, Vec<Failure>> {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open_folder(&self.policy)?;
         let (mut document, _) = workspace.compile()?;
         if let Some(missing) = workspace.missing_registry() {
@@ -52,12 +53,14 @@ impl Build {
             None => output::data(&bundle),
             Some(path) => {
                 files::replace(path, &bundle, Readers::Everybody)?;
-                let (name, revision) = (&document.name, document.revision);
-                output::done(&format!(
-                    "built {}: {name}, revision {revision}, {} tokens",
-                    path.display(),
-                    document.tokens.len()
-                ));
+                let (name, revision, tokens) = (&document.name, document.revision, document.tokens.len());
+                if format == Format::Json {
+                    output::json(
+                        &json!({ "file": path, "name": name, "revision": revision, "tokens": tokens }),
+                    );
+                }
+                let file = path.display();
+                output::done(&format!("built {file}: {name}, revision {revision}, {tokens} tokens"));
             }
         }
         Ok(Exit::Yes)

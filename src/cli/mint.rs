@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::description::Description;
 use crate::cli::effect::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::NewSecret;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::document::{self, Registry};
-use crate::engine::name::{KindName, PermissionName, RoleName, TokenId};
+use crate::engine::document::{Registry, Secret};
+use crate::engine::name::{KindName, TokenId};
 use crate::engine::time::Span;
 
 /// Mint a secret, for a new token or another one for a known token
@@ -30,26 +31,6 @@ pub(super) struct Mint {
     description: Description,
 }
 
-/// What a new token is.
-#[derive(Args, Debug)]
-struct Description {
-    /// Kind of the new token
-    #[arg(long)]
-    kind: Option<KindName>,
-    /// Role of the new token; may be repeated
-    #[arg(long = "role", value_name = "ROLE")]
-    roles: Vec<RoleName>,
-    /// Permission that the new token is narrowed to; may be repeated
-    #[arg(long = "scope", value_name = "PERMISSION")]
-    scope: Vec<PermissionName>,
-    /// Who answers for the new token
-    #[arg(long)]
-    owner: Option<String>,
-    /// What the new token is for
-    #[arg(long)]
-    purpose: Option<String>,
-}
-
 impl Mint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open_folder(&self.policy)?;
@@ -60,7 +41,7 @@ impl Mint {
         let others = file.registry().tokens.get(&self.token).map_or(&[][..], |token| &token.secrets);
         let secret = NewSecret::mint(&policy, (&self.token, &kind), others, clock::now(), self.expires_in)?;
         let mut registry = file.registry().clone();
-        self.add(&mut registry, kind, secret.entry.clone());
+        self.add(&mut registry, kind, secret.entry.clone())?;
         let effect = self.dry_run.effect();
         let path = file.edit(registry)?.check(&workspace)?.write(effect)?;
 
@@ -89,39 +70,14 @@ impl Mint {
         }
     }
 
-    fn add(&self, registry: &mut Registry, kind: KindName, secret: document::Secret) {
+    fn add(&self, registry: &mut Registry, kind: KindName, secret: Secret) -> Result<(), Failure> {
         match registry.tokens.0.iter_mut().find(|(id, _)| *id == self.token) {
             Some((_, token)) => token.secrets.push(secret),
-            None => registry.tokens.0.push((self.token.clone(), self.description.token(kind, secret))),
+            None => {
+                let token = self.description.clone().token(kind, secret)?;
+                registry.tokens.0.push((self.token.clone(), token));
+            }
         }
-    }
-}
-
-impl Description {
-    fn is_empty(&self) -> bool {
-        self.kind.is_none()
-            && self.owner.is_none()
-            && self.purpose.is_none()
-            && self.roles.is_empty()
-            && self.scope.is_empty()
-    }
-
-    fn token(&self, kind: KindName, secret: document::Secret) -> document::Token {
-        document::Token {
-            kind,
-            roles: self.roles.clone(),
-            scope: (!self.scope.is_empty()).then(|| self.scope.clone()),
-            owner: self.owner.clone(),
-            purpose: self.purpose.clone(),
-            environments: None,
-            services: None,
-            attributes: document::Entries::default(),
-            allowed_sources: None,
-            allowed_hours: None,
-            rate_limit: None,
-            revoked_at: None,
-            revoked_reason: None,
-            secrets: vec![secret],
-        }
+        Ok(())
     }
 }

@@ -11,11 +11,13 @@ use crate::cli::failure::Failure;
 
 mod build;
 mod clock;
+mod description;
 mod effect;
 mod explain;
 pub mod failure;
 mod files;
 mod hash;
+mod init;
 mod lint;
 mod list;
 mod lock;
@@ -47,6 +49,8 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a small policy to begin with, which passes its own tests
+    Init(init::Init),
     /// Mint a secret, for a new token or another one for a known token
     Mint(mint::Mint),
     /// Mint a new secret for a token, and retire the ones that work now
@@ -103,6 +107,7 @@ enum Format {
 pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
     let ended = match arguments.command {
+        Command::Init(init) => init.run(format),
         Command::Mint(mint) => mint.run(format),
         Command::Rotate(rotate) => rotate.run(format),
         Command::Revoke(revoke) => revoke.run(format),
@@ -112,8 +117,8 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Lint(lint) => lint.run(format),
         Command::Test(test) => test.run(format),
         Command::Explain(explain) => explain.run(format),
-        Command::Build(build) => build.run(),
-        Command::Render(render) => render.run(),
+        Command::Build(build) => build.run(format),
+        Command::Render(render) => render.run(format),
     };
     ended.unwrap_or_else(|failures| {
         failures.iter().for_each(output::failure);

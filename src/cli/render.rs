@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
-use crate::cli::{Exit, files, output, workspace};
+use crate::cli::{Exit, Format, files, output, workspace};
 use crate::engine::secret::SecretDigest;
 use crate::engine::settings::Gateway;
 
@@ -41,7 +41,7 @@ struct Ecds {
 }
 
 impl Render {
-    pub(super) fn run(self) -> Result<Exit, Vec<Failure>> {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let Target::Ecds(ecds) = self.target;
         let bundle = Source::read(&ecds.bundle)?;
         let bundle: Value = serde_json::from_str(bundle.text())
@@ -67,6 +67,9 @@ impl Render {
             None => output::data(&text),
             Some(path) => {
                 files::replace(path, &text, Readers::Everybody)?;
+                if format == Format::Json {
+                    output::json(&json!({ "file": path }));
+                }
                 output::done(&format!("rendered {}", path.display()));
             }
         }

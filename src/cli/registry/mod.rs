@@ -21,7 +21,7 @@ use crate::engine::problem::{Problem, Problems};
 
 mod edit;
 mod text;
-mod yaml;
+pub(super) mod yaml;
 
 /// A registry that no other command changes until this is dropped.
 #[derive(Debug)]

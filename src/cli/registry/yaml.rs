@@ -42,7 +42,7 @@ impl Addition {
 }
 
 /// A value in one line.
-pub(super) fn inline(value: &Value) -> String {
+pub(in crate::cli) fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
         Value::Array(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),

@@ -1,0 +1,106 @@
+//! What a new token is: the options of `mint` that make an entry of the registry.
+
+use std::collections::HashSet;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::engine::address::AddressRange;
+use crate::engine::attribute::AttributeValue;
+use crate::engine::document::{Entries, Secret, Token};
+use crate::engine::hours::Hours;
+use crate::engine::name::{AttributeName, EnvironmentName, KindName, PermissionName, RoleName, ServiceName};
+use crate::engine::rate::RateLimit;
+
+/// What a new token is.
+#[derive(Args, Clone, Debug, Default, PartialEq)]
+#[command(next_help_heading = "What a new token is")]
+pub(super) struct Description {
+    /// Kind of the token
+    #[arg(long)]
+    pub(super) kind: Option<KindName>,
+    /// Role of the token; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<RoleName>,
+    /// Permission that the token is narrowed to; may be repeated
+    #[arg(long = "scope", value_name = "PERMISSION")]
+    scope: Vec<PermissionName>,
+    /// Who answers for the token
+    #[arg(long)]
+    owner: Option<String>,
+    /// What the token is for
+    #[arg(long)]
+    purpose: Option<String>,
+    /// Environment that the token works in; may be repeated
+    #[arg(long = "environment", value_name = "NAME")]
+    environments: Vec<EnvironmentName>,
+    /// Service that the token works at; may be repeated
+    #[arg(long = "service", value_name = "NAME")]
+    services: Vec<ServiceName>,
+    /// What `${NAME}` stands for in patterns; may be repeated
+    #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
+    attributes: Vec<(AttributeName, AttributeValue)>,
+    /// Address or range that the token may be used from; may be repeated
+    #[arg(long = "allowed-source", value_name = "RANGE", value_parser = range)]
+    allowed_sources: Vec<AddressRange>,
+    /// Hours that the token may be used in, as in 'Mon-Fri 06:00-20:00'; may be repeated
+    #[arg(long = "allowed-hours", value_name = "HOURS", value_parser = hours)]
+    allowed_hours: Vec<Hours>,
+    /// How many requests the token may make, as in 100/1m
+    #[arg(long, value_name = "LIMIT")]
+    rate_limit: Option<RateLimit>,
+}
+
+impl Description {
+    /// Whether no option says anything.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The token of this kind that the options describe.
+    ///
+    /// # Errors
+    /// That an attribute has two values.
+    pub(super) fn token(self, kind: KindName, secret: Secret) -> Result<Token, Failure> {
+        let mut names = HashSet::new();
+        if let Some((twice, _)) = self.attributes.iter().find(|(name, _)| !names.insert(name)) {
+            return Err(Failure::new(format!("attribute `{twice}` is given twice")));
+        }
+        Ok(Token {
+            kind,
+            roles: self.roles,
+            scope: given(self.scope),
+            owner: self.owner,
+            purpose: self.purpose,
+            environments: given(self.environments),
+            services: given(self.services),
+            attributes: Entries(self.attributes),
+            allowed_sources: given(self.allowed_sources),
+            allowed_hours: given(self.allowed_hours),
+            rate_limit: self.rate_limit,
+            revoked_at: None,
+            revoked_reason: None,
+            secrets: vec![secret],
+        })
+    }
+}
+
+/// What was said; none where nothing was.
+fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
+    (!values.is_empty()).then_some(values)
+}
+
+fn attribute(text: &str) -> Result<(AttributeName, AttributeValue), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as in `tenant=acme`")?;
+    let name = name.parse().map_err(|error| format!("{error}"))?;
+    let value = AttributeValue::try_from(value.to_owned()).map_err(|error| error.to_string())?;
+    Ok((name, value))
+}
+
+fn range(text: &str) -> Result<AddressRange, String> {
+    AddressRange::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn hours(text: &str) -> Result<Hours, String> {
+    Hours::try_from(text.to_owned()).map_err(|error| error.to_string())
+}
