@@ -126,13 +126,6 @@ impl Envoy {
             .collect()
     }
 
-    /// The audit event of the request with this id, if the filter was asked; waits for Envoy's own line about it,
-    /// which is written later.
-    pub(crate) fn decision_if_any(&self, request_id: &str) -> Option<Value> {
-        self.wait_for_log(&format!("access {request_id} "));
-        self.decisions().into_iter().find(|event| event["request_id"] == request_id)
-    }
-
     /// The audit event of the request with this id; waits for the log to be written.
     pub(crate) fn decision(&self, request_id: &str) -> Value {
         let start = Instant::now();
