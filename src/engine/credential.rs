@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::document::given;
 use crate::engine::mapping::mappings;
 
 /// A place in which a request may bring its token.
@@ -47,13 +48,13 @@ impl CredentialSource {
 #[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `header`, `query` or `cookie`")]
 struct Place {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     header: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     scheme: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     query: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     cookie: Option<Box<str>>,
 }
 
