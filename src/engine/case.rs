@@ -29,6 +29,7 @@ use crate::engine::verdict::Verdict;
 
 /// One case: a request and what is expected.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The promise that the case keeps.
@@ -41,6 +42,11 @@ pub struct Case {
 
 /// The request of a case.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = { "required": ["token", "secret"] }))
+)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// `:method`.
@@ -79,6 +85,7 @@ pub struct Request {
 
 /// The values of a header.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Values {
     /// One.
@@ -89,6 +96,7 @@ pub enum Values {
 
 /// What is expected of a case.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Permit or deny.
@@ -105,6 +113,7 @@ pub struct Expect {
 
 /// Permit or deny.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The request may pass.
