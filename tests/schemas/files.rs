@@ -38,6 +38,22 @@ fn a_schema_takes_what_its_reader_takes_and_nothing_else() {
     assert!(checked[&("policy", true)] > 20 && checked[&("test", true)] > 10, "{checked:?}");
 }
 
+#[test]
+fn the_examples_tell_editors_their_schema() {
+    for path in files("policies") {
+        if path.extension().is_none_or(|end| end != "yaml" && end != "yml") {
+            continue;
+        }
+        let file = File::at(&path).unwrap_or_else(|| panic!("{} has no schema", path.display()));
+        let text = fs::read_to_string(&path).unwrap();
+        let named =
+            text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
+        let named = named.map(|named| path.parent().unwrap().join(named).canonicalize().unwrap());
+        let schema = format!("schemas/{}.json", file.schema());
+        assert_eq!(named, Some(Path::new(&schema).canonicalize().unwrap()), "{}", path.display());
+    }
+}
+
 /// What a file of a policy's folder is.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum File {
