@@ -283,7 +283,7 @@ fn check_characters(decoded: &[u8]) -> Result<(), BadPath> {
 
 /// Characters that programs with Unicode compatibility folding, or "best fit" code pages, turn into
 /// one of `/ \ . % ;` (Unicode's confusables.txt and NFKC).
-const LOOK_ALIKES: &[char] = &[
+pub(crate) const LOOK_ALIKES: &[char] = &[
     '\u{2044}', '\u{2215}', '\u{29F8}', '\u{FF0F}', // slashes
     '\u{2216}', '\u{29F5}', '\u{29F9}', '\u{FE68}', '\u{FF3C}', // backslashes
     '\u{2024}', '\u{2025}', '\u{2026}', '\u{FE52}', '\u{FF0E}', // dots
