@@ -9,6 +9,7 @@ use crate::engine::path::BadPath;
 
 /// What becomes of a path that more than one program reads in more than one way, rule by rule.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
     remote = "Self",
     deny_unknown_fields,
@@ -30,6 +31,7 @@ mappings!(PathRules);
 
 /// What becomes of a path that breaks a rule.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// The request is refused.
