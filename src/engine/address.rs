@@ -42,7 +42,10 @@ impl<'a> Source<'a> {
 #[cfg_attr(
     not(target_arch = "wasm32"),
     derive(schemars::JsonSchema),
-    schemars(extend("pattern" = crate::engine::schema::address_range(), "examples" = ["203.0.113.0/24", "2001:db8::/32"]))
+    schemars(extend(
+        "pattern" = crate::engine::schema::address_range(),
+        "examples" = ["203.0.113.0/24", "2001:db8::/32"]
+    ))
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange(IpNet);

@@ -12,7 +12,11 @@ use crate::engine::path::{self, BadPath};
 #[cfg_attr(
     not(target_arch = "wasm32"),
     derive(schemars::JsonSchema),
-    schemars(extend("pattern" = crate::engine::schema::attribute_value(), "maxLength" = MAX_BYTES, "examples" = ["acme"]))
+    schemars(extend(
+        "pattern" = crate::engine::schema::attribute_value(),
+        "maxLength" = MAX_BYTES,
+        "examples" = ["acme"]
+    ))
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct AttributeValue(Box<str>);

@@ -15,7 +15,10 @@ use crate::engine::time::Time;
 #[cfg_attr(
     not(target_arch = "wasm32"),
     derive(schemars::JsonSchema),
-    schemars(extend("pattern" = crate::engine::schema::hours(), "examples" = ["Mon-Fri 06:00-20:00 +01:00", "Sat,Sun 22:00-06:00"]))
+    schemars(extend(
+        "pattern" = crate::engine::schema::hours(),
+        "examples" = ["Mon-Fri 06:00-20:00 +01:00", "Sat,Sun 22:00-06:00"]
+    ))
 )]
 #[serde(try_from = "String", into = "String")]
 pub struct Hours {

@@ -17,7 +17,10 @@ use crate::engine::problem::shown;
 #[cfg_attr(
     not(target_arch = "wasm32"),
     derive(schemars::JsonSchema),
-    schemars(with = "String", extend("pattern" = crate::engine::schema::operation(), "examples" = ["GET /v1/users/{id}", "POST,PUT /v1/users", "GET /v1/metrics/**"]))
+    schemars(with = "String", extend(
+        "pattern" = crate::engine::schema::operation(),
+        "examples" = ["GET /v1/users/{id}", "POST,PUT /v1/users", "GET /v1/metrics/**"]
+    ))
 )]
 pub struct Operation {
     /// The methods it covers.

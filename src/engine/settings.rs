@@ -68,7 +68,10 @@ pub struct PluginConfiguration {
     pub service: Option<ServiceName>,
     /// Where a request may bring its token.
     #[serde(default = "bearer")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1, max = MAX_CREDENTIALS), extend("uniqueItems" = true)))]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(min = 1, max = MAX_CREDENTIALS), extend("uniqueItems" = true))
+    )]
     pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
     #[serde(default)]
