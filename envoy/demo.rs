@@ -10,10 +10,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use comfy_table::{Cell, Color, ContentArrangement, Table, presets};
@@ -60,8 +61,16 @@ struct Request {
     path: &'static str,
     /// The token whose secret it brings; `?` after it for a secret with one character changed.
     token: &'static str,
+    /// Where it comes from.
+    source: &'static str,
     status: u16,
     reason: &'static str,
+}
+
+impl Request {
+    const fn from(self, source: &'static str) -> Self {
+        Self { source, ..self }
+    }
 }
 
 const fn request(
@@ -71,22 +80,27 @@ const fn request(
     status: u16,
     reason: &'static str,
 ) -> Request {
-    Request { method, path, token, status, reason }
+    Request { method, path, token, source: HOME, status, reason }
 }
 
-const REQUESTS: [Request; 15] = [
+const REQUESTS: [Request; 20] = [
     request("GET", "/healthz", "", 200, "public"),
     request("GET", "/v1/metrics/checkout", "", 401, "missing_token"),
     request("POST", "/v1/services/checkout/deployments", "ci-deploy", 200, "permitted"),
     request("GET", "/v1/users/7", "ci-deploy", 403, "insufficient_scope"),
     request("GET", "/v1/metrics/../users/7", "ci-deploy", 400, "malformed_request"),
     request("POST", "/v1/services/checkout/deployments", "ci-deploy?", 401, "unknown_token"),
-    request("POST", "/v1/services/checkout/deployments", "old-ci", 401, "revoked_token"),
+    request("POST", "/v1/services/checkout/deployments", LEAKED, 401, "revoked_token"),
     request("GET", "/v1/metrics/checkout/latency", "metrics-reader", 200, "permitted"),
     request("PUT", "/v1/config/limits", "metrics-reader", 403, "insufficient_scope"),
-    request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted"),
-    request("GET", "/v1/integrations/stripe/keys", "admin-dashboard", 403, "denied_operation"),
-    request("GET", "/v1/Integrations/stripe/keys", "admin-staging", 403, "denied_operation"),
+    request("PATCH", "/v1/users/7", "admin-dashboard", 200, "permitted").from(OFFICE),
+    request("PATCH", "/v1/users/7", "admin-dashboard", 403, "source_not_allowed"),
+    request("GET", "/v1/integrations/stripe/keys", "admin-dashboard", 403, "denied_operation").from(OFFICE),
+    request("GET", "/v1/Integrations/stripe/keys", "admin-staging", 403, "denied_operation").from(OFFICE),
+    request("GET", "/v1/tenants/globex/reports/7", "globex-reports", 200, "permitted"),
+    request("GET", "/v1/tenants/initech/reports/7", "globex-reports", 403, "insufficient_scope"),
+    request("POST", "/v1/invoices/exports", "billing-staging", 403, "wrong_environment"),
+    request("POST", "/v1/services/checkout/deployments", RETIRING, 200, "permitted"),
     request("GET", "/v1/users/7", "alice", 200, "permitted"),
     request("GET", "/v1/users/export", "alice", 403, "insufficient_scope"),
     request("GET", "/v1/invoices", EXPIRED, 401, "expired_token"),
@@ -120,11 +134,14 @@ impl Gateway {
         let secrets = mint(&path("acme"));
         tokenward(&["build", &path("acme"), "-o", &path("bundle.json")]);
         let module = envoy::wasm().display().to_string();
-        tokenward(&["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")]);
+        let settings = ["--settings", "policies/acme/gateway.yaml"];
+        let render = ["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")];
+        tokenward(&[&render[..], &settings].concat());
 
         let address = free_address();
         let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
         let configuration = configuration
+            .replace("use_remote_address: true", BEHIND_A_LOAD_BALANCER)
             .replace("port_value: 10000", &format!("port_value: {}", address.port()))
             .replace("port_value: 9901", "port_value: 0")
             .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()));
@@ -144,6 +161,7 @@ impl Gateway {
             (":authority", b"api.acme.test"),
             ("x-request-id", id.as_bytes()),
             ("x-tokenward-token", b"root"),
+            ("x-forwarded-for", request.source.as_bytes()),
         ];
         headers.extend(authorization.iter().map(|value| ("authorization", value.as_bytes())));
         let response = Client::connect(self.address).send(&headers);
@@ -173,7 +191,7 @@ impl Gateway {
         let _ = fs::remove_file(path("tokens.sh"));
         let mut options = fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(path("tokens.sh")).unwrap();
-        std::io::Write::write_all(&mut file, exports.as_bytes()).unwrap();
+        file.write_all(exports.as_bytes()).unwrap();
         let (url, acme) = (format!("http://{}", self.address), path("acme"));
         println!("\nTry it from another terminal:");
         println!("  . {}", path("tokens.sh"));
@@ -219,8 +237,11 @@ impl Row {
     }
 
     fn as_expected(&self) -> bool {
+        let token = if self.request.token == RETIRING { "ci-deploy" } else { self.request.token };
+        let retiring = self.event["retiring"] == true;
         let identity = match self.request.reason {
-            "permitted" => self.identity().starts_with(&format!("{}: kind=", self.request.token)),
+            _ if retiring != (self.request.token == RETIRING) => false,
+            "permitted" => self.identity().starts_with(&format!("{token}: kind=")),
             "public" => self.identity() == "no identity",
             _ => self.identity() == "not reached",
         };
@@ -251,13 +272,15 @@ fn table(rows: &[Row]) -> Table {
         let token = match row.request.token {
             "" => "none".to_owned(),
             EXPIRED => "billing-export, an expired secret".to_owned(),
+            RETIRING => "ci-deploy, the secret rotated away".to_owned(),
             token => match token.strip_suffix('?') {
                 Some(token) => format!("{token}, one character changed"),
                 None => token.to_owned(),
             },
         };
+        let from = if row.request.source == OFFICE { ", from the office" } else { "" };
         table.add_row([
-            Cell::new(format!("{} {}", row.request.method, row.request.path)),
+            Cell::new(format!("{} {}{from}", row.request.method, row.request.path)),
             Cell::new(token),
             Cell::new(format!("{} {}", row.request.status, row.request.reason)),
             Cell::new(row.response.status).fg(colour),
@@ -274,10 +297,19 @@ fn mint(acme: &str) -> BTreeMap<&'static str, String> {
     let expiring = tokenward(&["mint", acme, "billing-export", "--expires-in", "1s"]);
     for request in &REQUESTS {
         let token = request.token.trim_end_matches('?');
-        if !["", EXPIRED].contains(&token) && !secrets.contains_key(token) {
+        if !["", EXPIRED, RETIRING, LEAKED].contains(&token) && !secrets.contains_key(token) {
             secrets.insert(token, tokenward(&["mint", acme, token]));
         }
     }
+    // One that leaks out of a build log, and is revoked by what leaked: nobody need know whose it is.
+    let new = ["--kind", "service", "--role", "deployer", "--owner", "you@acme.test", "--purpose", "a demo"];
+    let leaked = tokenward(&[&["mint", acme, LEAKED][..], &new].concat());
+    tokenward_told(&["revoke", acme, "--stdin", "--reason", "leaked in a build log"], &leaked);
+    secrets.insert(LEAKED, leaked);
+    // From here on both secrets work, for a day.
+    let rotated = tokenward(&["rotate", acme, "ci-deploy", "--grace", "24h"]);
+    let old = secrets.insert("ci-deploy", rotated);
+    secrets.extend(old.map(|old| (RETIRING, old)));
     std::thread::sleep(Duration::from_millis(1_100));
     secrets.insert(EXPIRED, expiring);
     secrets
@@ -285,8 +317,17 @@ fn mint(acme: &str) -> BTreeMap<&'static str, String> {
 
 /// Runs the command line, shows what it was asked, and returns what it printed.
 fn tokenward(arguments: &[&str]) -> String {
+    tokenward_told(arguments, "")
+}
+
+/// The same with something on standard input.
+fn tokenward_told(arguments: &[&str], input: &str) -> String {
     println!("$ tokenward {}", arguments.join(" "));
-    let output = Command::new(CLI).args(arguments).output().unwrap();
+    let mut command = Command::new(CLI);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    process.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = process.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
@@ -305,8 +346,18 @@ fn variable(token: &str) -> String {
     token.replace('-', "_").to_uppercase()
 }
 
+/// The demo plays the load balancer, which says where each request comes from and how it is called.
+const BEHIND_A_LOAD_BALANCER: &str = "use_remote_address: true
+                xff_num_trusted_hops: 1
+                preserve_external_request_id: true";
 /// Stands for a secret of `billing-export` that has expired.
 const EXPIRED: &str = "expired";
+/// Stands for the secret of `ci-deploy` that was rotated away.
+const RETIRING: &str = "retiring";
+/// A token whose secret leaks.
+const LEAKED: &str = "old-contractor";
+const OFFICE: &str = "203.0.113.7";
+const HOME: &str = "198.51.100.7";
 const CLI: &str = "target/release/tokenward";
 const WIDTH_OF_NO_TERMINAL: u16 = 180;
 const DEFAULT_PORT: u16 = 10_000;

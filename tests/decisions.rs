@@ -49,3 +49,11 @@ fn every_reason_has_cases_and_denials_are_the_majority() {
     let denials = cases.iter().filter(|case| case.expect.decision == Outcome::Deny).count();
     assert!(denials.saturating_mul(2) > cases.len(), "{denials} of {} cases are denials", cases.len());
 }
+
+#[test]
+fn whatever_is_denied_has_a_permit_beside_it() {
+    for topic in corpus::topics() {
+        let permits = topic.cases.iter().any(|case| case.expect.decision == Outcome::Permit);
+        assert!(permits, "{} permits nothing: it would pass with all denied", topic.folder.display());
+    }
+}

@@ -57,17 +57,56 @@ fn no_message_has_a_rust_name_or_a_secret_in_it() {
 }
 
 #[test]
-fn more_roles_than_the_engine_takes_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
+fn more_than_the_engine_takes_is_refused() {
     let roles: String = (0..=1_000).map(|number| format!("  role-{number}: {{}}\n")).collect();
-    let path = folder.path().join("policy.yaml");
-    std::fs::write(&path, format!("version: 1\nname: bad\nroles:\n{roles}")).unwrap();
-    let expected = format!(
-        "error: 1001 roles are more than the 1000 allowed\n  --> {}:3:1 (roles)\n\
-         hint: split the policy, or merge what is alike\n",
-        path.display()
-    );
-    assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
+    let ranges: String = (0..=256).map(|number| format!("      - 10.{number}.0.0/16\n")).collect();
+    let ranges = ranges.replace("10.256.", "11.0.");
+    let head = "version: 1\nname: bad\n";
+    let token = "version: 1\ntokens:\n  ci:\n    kind: service\n    allowed_sources:\n";
+    for (policy, tokens, message, place) in [
+        (
+            format!("{head}roles:\n{roles}"),
+            "version: 1\n".to_owned(),
+            "1001 roles are more than the 1000 allowed",
+            "policy.yaml:3:1 (roles)",
+        ),
+        (
+            format!("{head}kinds:\n  service: {{}}\n"),
+            format!("{token}{ranges}"),
+            "257 allowed_sources are more than the 256 allowed",
+            "tokens.yaml:5:5 (tokens.ci.allowed_sources)",
+        ),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+        std::fs::write(folder.path().join("tokens.yaml"), tokens).unwrap();
+        let expected = format!(
+            "error: {message}\n  --> {}/{place}\nhint: split the policy, or merge what is alike\n",
+            folder.path().display()
+        );
+        assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
+    }
+}
+
+#[test]
+fn the_filter_says_of_bad_settings_what_render_says() {
+    let folder = Path::new("tests/cli/settings.in");
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The filter's configuration has a bundle, and of a bundle for elsewhere `render` says what the filter says.
+        let own = ["with-a-bundle.yaml", "other-environment.yaml"].iter().any(|name| path.ends_with(name));
+        if own || path.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        count += 1;
+        let render = ["render", "ecds", "tests/cli/settings.in/bundle.json", "--wasm", "tokenward.wasm"];
+        let rendered = program().args(render).arg("--settings").arg(&path).output().unwrap();
+        let problems = Gateway::configure(configuration(&path).as_bytes()).unwrap_err();
+        let said: Vec<Said> = problems.iter().map(Said::of).collect();
+        assert_eq!(said, said_by_lint(text(&rendered.stderr)), "{}", path.display());
+    }
+    assert!(count > 5);
 }
 
 /// What is said of one problem.
@@ -113,7 +152,20 @@ fn folders() -> Vec<PathBuf> {
 }
 
 fn tokenward(command: &str, folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tokenward")).arg(command).arg(folder).output().unwrap()
+    program().arg(command).arg(folder).output().unwrap()
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_tokenward"))
+}
+
+/// The plugin configuration with these settings.
+fn configuration(settings: &Path) -> String {
+    let settings: serde_json::Value =
+        yaml_serde::from_str(&std::fs::read_to_string(settings).unwrap()).unwrap();
+    let mut configuration = serde_json::json!({ "bundle": { "version": 1, "name": "small" } });
+    configuration.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    configuration.to_string()
 }
 
 fn expected(folder: &Path) -> String {

@@ -39,7 +39,7 @@ fn the_commands_of_the_first_screen_work() {
     assert_eq!(targets, ["demo", "run"]);
     let demo = Command::new("make").arg("demo").env("PORT", "0").output().unwrap();
     let told = String::from_utf8_lossy(&demo.stdout);
-    assert!(demo.status.success() && told.contains("15 of 15 requests were answered as expected"), "{told}");
+    assert!(demo.status.success() && told.contains("20 of 20 requests were answered as expected"), "{told}");
     let run = Command::new("make").args(["--dry-run", "run"]).output().unwrap();
     assert!(String::from_utf8_lossy(&run.stdout).contains("--example demo -- --serve"));
 }

@@ -1,78 +1,119 @@
 //! `tokenward lint`: all that is wrong with a policy, and what is seldom meant.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::lint::{Code, Severity, findings};
+use crate::engine::lint::{Severity, findings};
 use crate::engine::problem::Place;
+
+mod envoy;
 
 /// Check a policy and its tokens
 #[derive(Args, Debug)]
 pub(super) struct Lint {
     /// Folder with policy.yaml and tokens.yaml, or a bundle
-    policy: PathBuf,
+    #[arg(required_unless_present = "envoy")]
+    policy: Option<PathBuf>,
+    /// Envoy's configuration: checks what tokenward assumes of it
+    #[arg(long, value_name = "FILE")]
+    envoy: Option<PathBuf>,
 }
 
 impl Lint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open(&self.policy)?;
-        let (document, policy) = match workspace.compile() {
-            Ok(compiled) => compiled,
-            Err(failures) => {
-                for failure in &failures {
-                    match format {
-                        Format::Text => output::failure(failure),
-                        Format::Json => output::json(&report("error", None, failure)),
-                    }
-                }
-                return Ok(Exit::No);
-            }
-        };
-        let findings = findings(&document);
-        let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
-        for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
-            let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
-            let failure =
-                failure.hint(finding.code.hint()).at(source.path.display(), position, &finding.place);
-            tell(finding.code, &failure, format);
-        }
-        let mut warnings =
-            findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
-        if let Some(missing) = workspace.missing_registry() {
-            warnings = warnings.saturating_add(1);
-            match format {
-                Format::Text => output::warning(&missing),
-                Format::Json => output::json(&report("warning", None, &missing)),
-            }
-        }
-        if format == Format::Text {
-            output::done(&format!(
-                "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",
-                document.name,
-                document.permissions.len(),
-                document.roles.len(),
-                policy.token_count(),
-            ));
-        }
+        let policy = self.policy.as_ref().map(|path| policy(path, format)).transpose()?;
+        let bound = matches!(policy, Some(Linted { sources: true, .. }));
+        let envoy = self.envoy.as_ref().map(|path| envoy(path, bound, format)).transpose()?;
+        let warnings = policy.map_or(0, |linted| linted.warnings).saturating_add(envoy.unwrap_or(0));
         Ok(if warnings == 0 { Exit::Yes } else { Exit::No })
     }
 }
 
-fn tell(code: Code, failure: &Failure, format: Format) {
-    match (format, code.severity()) {
+/// What was found of a policy.
+struct Linted {
+    warnings: usize,
+    /// Whether a token may be used only from some addresses.
+    sources: bool,
+}
+
+fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
+    let workspace = Workspace::open(path)?;
+    let (document, policy) = match workspace.compile() {
+        Ok(compiled) => compiled,
+        Err(failures) => {
+            for failure in &failures {
+                match format {
+                    Format::Text => output::failure(failure),
+                    Format::Json => output::json(&report("error", None, failure)),
+                }
+            }
+            return Ok(Linted { warnings: failures.len(), sources: false });
+        }
+    };
+    let findings = findings(&document);
+    let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
+    for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
+        let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
+        let failure = failure.hint(finding.code.hint()).at(source.path.display(), position, &finding.place);
+        tell(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
+    }
+    let mut warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
+    if let Some(missing) = workspace.missing_registry() {
+        warnings = warnings.saturating_add(1);
+        tell(Severity::Warning, None, &missing, format);
+    }
+    if format == Format::Text {
+        output::done(&format!(
+            "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",
+            document.name,
+            document.permissions.len(),
+            document.roles.len(),
+            policy.token_count(),
+        ));
+    }
+    Ok(Linted { warnings, sources: policy.reads_source() })
+}
+
+/// The number of warnings about an Envoy configuration.
+fn envoy(path: &Path, sources: bool, format: Format) -> Result<usize, Vec<Failure>> {
+    let source = Source::read(path)?;
+    let configuration: Value = source.parse().map_err(|problems| {
+        problems.iter().map(|problem| Failure::of(problem, path.display(), None)).collect::<Vec<_>>()
+    })?;
+    let findings = envoy::findings(&configuration, sources);
+    let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
+    for (finding, position) in findings.iter().zip(source.positions(&places)) {
+        let failure = Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.hint);
+        tell(
+            finding.severity,
+            Some(finding.code),
+            &failure.at(path.display(), position, &finding.place),
+            format,
+        );
+    }
+    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    if format == Format::Text {
+        output::done(&format!("{}: {warnings} warnings", path.display()));
+    }
+    Ok(warnings)
+}
+
+fn tell(severity: Severity, code: Option<&str>, failure: &Failure, format: Format) {
+    match (format, severity) {
         (Format::Text, Severity::Warning) => output::warning(failure),
         (Format::Text, Severity::Note) => output::note(failure),
-        (Format::Json, Severity::Warning) => output::json(&report("warning", Some(code), failure)),
-        (Format::Json, Severity::Note) => output::json(&report("note", Some(code), failure)),
+        (Format::Json, Severity::Warning) => output::json(&report("warning", code, failure)),
+        (Format::Json, Severity::Note) => output::json(&report("note", code, failure)),
     }
 }
 
-fn report(severity: &str, code: Option<Code>, failure: &Failure) -> serde_json::Value {
+fn report(severity: &str, code: Option<&str>, failure: &Failure) -> Value {
     json!({
         "severity": severity,
         "code": code,

@@ -39,6 +39,11 @@ impl<'a> Source<'a> {
 
 /// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as one address.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = crate::engine::schema::address_range(), "examples" = ["203.0.113.0/24", "2001:db8::/32"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct AddressRange(IpNet);
 

@@ -9,6 +9,11 @@ use crate::engine::path::{self, BadPath};
 
 /// The value of a token's attribute: a text that can be a segment of a path.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = crate::engine::schema::attribute_value(), "maxLength" = MAX_BYTES, "examples" = ["acme"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct AttributeValue(Box<str>);
 

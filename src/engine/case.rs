@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Source;
 use crate::engine::audit::AuditEvent;
 use crate::engine::decision::{Circumstances, Decision, Trace};
-use crate::engine::document::{Document, Entries, Secret};
+use crate::engine::document::{Document, Entries, Secret, given};
 use crate::engine::head::RequestHead;
 use crate::engine::name::{EnvironmentName, PermissionName, SecretId, ServiceName, TokenId};
 use crate::engine::policy::Policy;
@@ -29,6 +29,7 @@ use crate::engine::verdict::Verdict;
 
 /// One case: a request and what is expected.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// The promise that the case keeps.
@@ -41,6 +42,11 @@ pub struct Case {
 
 /// The request of a case.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = { "required": ["token", "secret"] }))
+)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// `:method`.
@@ -48,29 +54,29 @@ pub struct Request {
     /// `:path`, query included.
     pub path: String,
     /// `:authority`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub host: Option<String>,
     /// The token whose secret the request brings: `ci-deploy`, or `ci-deploy/2` for one of several
     /// secrets; without it the last one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub token: Option<String>,
     /// A secret as presented, instead of `token`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub secret: Option<String>,
     /// The address that the request comes from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub source: Option<String>,
     /// The gateway's environment, instead of that of its settings.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub environment: Option<EnvironmentName>,
     /// The gateway's service, instead of that of its settings.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub service: Option<ServiceName>,
     /// How often the same request was made just before; 0 without it.
     #[serde(default)]
     pub earlier: u32,
     /// The time; without it the moment in which the token's secret was created.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub at: Option<Time>,
     /// More headers; a list for one that is repeated.
     #[serde(default)]
@@ -79,6 +85,7 @@ pub struct Request {
 
 /// The values of a header.
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Values {
     /// One.
@@ -89,6 +96,7 @@ pub enum Values {
 
 /// What is expected of a case.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Permit or deny.
@@ -96,15 +104,16 @@ pub struct Expect {
     /// The reason.
     pub reason: Reason,
     /// The permission by which the request is permitted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub permission: Option<PermissionName>,
     /// The status that the caller gets; 200 where the request is forwarded.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     pub status: Option<u32>,
 }
 
 /// Permit or deny.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The request may pass.
@@ -215,7 +224,7 @@ impl Rekeyed {
 }
 
 /// A request that is ready to be judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Prepared<'g> {
     /// Names and values, pseudo-headers first.
     pub headers: Vec<(String, String)>,

@@ -8,10 +8,12 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::document::given;
 use crate::engine::mapping::mappings;
 
 /// A place in which a request may bring its token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(try_from = "Place", into = "Place")]
 pub enum CredentialSource {
     /// A header; with a scheme before the token (RFC 9110 §11.4) or the token alone.
@@ -45,15 +47,31 @@ impl CredentialSource {
 
 /// A source as written: `{"header": "authorization", "scheme": "Bearer"}`, `{"query": "access_token"}`.
 #[derive(Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(!remote, extend(
+        "oneOf" = [{ "required": ["header"] }, { "required": ["query"] }, { "required": ["cookie"] }],
+        "dependentRequired" = { "scheme": ["header"] }
+    ))
+)]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `header`, `query` or `cookie`")]
 struct Place {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Name of a header, in lower case: `x-api-key`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = HEADER, "not" = { "enum": TAKEN })))]
     header: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The word before the token in the header, compared without case: `Bearer`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     scheme: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Name of a parameter of the query: `access_token`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     query: Option<Box<str>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Name of a cookie.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     cookie: Option<Box<str>>,
 }
 
@@ -290,6 +308,13 @@ const TAKEN: [&str; 12] = [
     "x-request-id",
 ];
 const MAX_NAME: usize = 64;
+
+/// What [`is_header_name`] takes, as a regular expression.
+#[cfg(not(target_arch = "wasm32"))]
+const HEADER: &str = "^[a-z0-9_-]{1,64}$";
+/// What [`is_token`] takes, as a regular expression.
+#[cfg(not(target_arch = "wasm32"))]
+const TOKEN: &str = "^[A-Za-z0-9._-]{1,64}$";
 
 #[cfg(test)]
 mod tests {

@@ -27,6 +27,7 @@ mod read;
 
 /// The policy document: what people write.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
     remote = "Self",
     deny_unknown_fields,
@@ -42,9 +43,14 @@ pub struct PolicyDocument {
     pub token_prefix: Option<TokenPrefix>,
     /// Operations that need no token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Vec<crate::engine::pattern::Operation>"))]
     pub public: Vec<String>,
     /// Named sets of operations.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Entries<PermissionName, Vec<crate::engine::pattern::Operation>>")
+    )]
     pub permissions: Entries<PermissionName, Vec<String>>,
     /// Named sets of permissions.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
@@ -56,6 +62,7 @@ pub struct PolicyDocument {
 
 /// The registry: tokens with the digests of their secrets, written by the command line.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `version` and `tokens`")]
 pub struct Registry {
     /// Version of the format.
@@ -67,6 +74,7 @@ pub struct Registry {
 
 /// The bundle: policy document and registry with a revision; what ships.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote, title = "bundle"))]
 #[serde(
     remote = "Self",
     deny_unknown_fields,
@@ -97,9 +105,14 @@ pub struct Document {
     pub token_prefix: Option<TokenPrefix>,
     /// Operations that need no token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Vec<crate::engine::pattern::Operation>"))]
     pub public: Vec<String>,
     /// Named sets of operations.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Entries<PermissionName, Vec<crate::engine::pattern::Operation>>")
+    )]
     pub permissions: Entries<PermissionName, Vec<String>>,
     /// Named sets of permissions.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
@@ -137,6 +150,7 @@ impl Document {
 
 /// A role as written.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `inherits`, `permissions`, `deny`")]
 pub struct Role {
     /// What the role is for.
@@ -153,11 +167,13 @@ pub struct Role {
     pub deny: Vec<PermissionName>,
     /// Whether what the role takes away is only reported, not enforced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = false)))]
     pub shadow: bool,
 }
 
 /// A kind of token as written: its guard-rails.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
     remote = "Self",
     deny_unknown_fields,
@@ -177,6 +193,7 @@ pub struct Kind {
 
 /// A field that a kind can require of its tokens.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequiredField {
     /// Who answers for the token.
@@ -201,6 +218,7 @@ pub enum RequiredField {
 
 /// A token as written.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `kind`, `roles`, `secrets`, …")]
 pub struct Token {
     /// Class of the token.
@@ -248,6 +266,7 @@ pub struct Token {
 
 /// A secret as written: its digest and its life.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `id`, `sha256`, `expires_at`, …")]
 pub struct Secret {
     /// Id within the token.
@@ -285,6 +304,11 @@ pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 
 /// The version of the format: 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("const" = FORMAT_VERSION))
+)]
 #[serde(try_from = "Number", into = "u64")]
 pub struct Version;
 
@@ -306,6 +330,7 @@ impl From<Version> for u64 {
 }
 
 /// A whole number, 0 or more.
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 struct Number(u64);
 
 impl<'de> Deserialize<'de> for Number {
@@ -334,6 +359,11 @@ fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
 
 /// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[a-z][a-z0-9]{1,15}$", "examples" = ["acme"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenPrefix(String);
 

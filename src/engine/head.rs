@@ -95,7 +95,7 @@ impl<'a> RequestHead<'a> {
             }
         }
         head.host = Host::parse(head.authority);
-        head.path = CanonicalPath::parse(head.target);
+        head.path = CanonicalPath::parse(head.target, &settings.paths);
         head.cleaning.cookie = cookie(&mut finder, &cookies);
         if let Ok(path) = &head.path {
             head.cleaning.query = finder.query(path.query());

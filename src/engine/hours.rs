@@ -9,8 +9,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::time::Time;
 
-/// Hours in which a token may be used, on some or all days.
+/// Hours in which a token may be used, on some or all days: `Mon-Fri 06:00-20:00 +01:00`. They are in UTC where no
+/// offset is given, and may cross midnight.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = crate::engine::schema::hours(), "examples" = ["Mon-Fri 06:00-20:00 +01:00", "Sat,Sun 22:00-06:00"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Hours {
     text: Box<str>,

@@ -25,6 +25,8 @@ pub mod policy;
 pub mod problem;
 pub mod rate;
 pub mod reason;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
 pub mod secret;
 pub mod settings;
 mod structure;

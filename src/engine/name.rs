@@ -22,29 +22,50 @@ enum First {
     LetterOrDigit,
 }
 
+#[cfg(not(target_arch = "wasm32"))]
+impl First {
+    /// The rule as a regular expression.
+    fn pattern(self, limit: usize) -> String {
+        let first = match self {
+            Self::Letter => "A-Za-z",
+            Self::LetterOrDigit => "A-Za-z0-9",
+        };
+        format!("^[{first}][A-Za-z0-9._:-]{{0,{}}}$", limit.saturating_sub(1))
+    }
+}
+
 impl std::error::Error for BadName {}
 
 impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, name, first, limit } = self;
         let name = name.chars().take(80).collect::<String>();
-        let first = match first {
-            First::Letter => "a letter",
-            First::LetterOrDigit => "a letter or digit",
-        };
-        write!(
-            f,
-            "`{}` is not a {what}: it begins with {first}, goes on with letters, digits and `. _ : -`, \
-             and has at most {limit} characters",
-            name.escape_default()
-        )
+        write!(f, "`{}` is not a {what}: {}", name.escape_default(), rule(*first, *limit))
     }
+}
+
+fn rule(first: First, limit: usize) -> String {
+    let first = match first {
+        First::Letter => "a letter",
+        First::LetterOrDigit => "a letter or digit",
+    };
+    format!(
+        "it begins with {first}, goes on with letters, digits and `. _ : -`, and has at most {limit} characters"
+    )
 }
 
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $first:ident, $limit:literal) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+        #[cfg_attr(
+            not(target_arch = "wasm32"),
+            derive(schemars::JsonSchema),
+            schemars(extend(
+                "pattern" = First::$first.pattern($limit),
+                "patternErrorMessage" = rule(First::$first, $limit)
+            ))
+        )]
         #[serde(try_from = "String", into = "String")]
         pub struct $type(Box<str>);
 

@@ -10,6 +10,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
+pub use crate::engine::path::segments::{PathRules, Rule};
+
+mod segments;
+
 /// A path with one reading, and the query that came with it.
 #[derive(Eq, PartialEq)]
 pub struct CanonicalPath<'a> {
@@ -25,17 +29,17 @@ impl fmt::Debug for CanonicalPath<'_> {
 }
 
 impl<'a> CanonicalPath<'a> {
-    /// Reads `:path`.
+    /// Reads `:path` by a gateway's rules.
     ///
     /// # Errors
     /// The rule by which the path has no reading, or more than one.
-    pub fn parse(target: &'a [u8]) -> Result<Self, BadPath> {
+    pub fn parse(target: &'a [u8], rules: &PathRules) -> Result<Self, BadPath> {
         let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         let (path, query) = target.split_at_checked(end).ok_or(BadPath::NotAPath)?;
         if query.contains(&b'#') {
             return Err(BadPath::Fragment);
         }
-        Ok(Self { path: canonical(path)?, query })
+        Ok(Self { path: by_rules(path, rules)?, query })
     }
 
     /// The path without its query.
@@ -167,12 +171,14 @@ impl<'a> Iterator for Segments<'a> {
 
 /// `path` in its one spelling; borrowed if it came in that.
 pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
+    by_rules(path, &PathRules::default())
+}
+
+fn by_rules<'p>(path: &'p [u8], rules: &PathRules) -> Result<Cow<'p, str>, BadPath> {
     if path.first() != Some(&b'/') {
         return Err(BadPath::NotAPath);
     }
-    let spelled = spell(path)?;
-    check_segments(&spelled)?;
-    Ok(spelled)
+    segments::resolve(spell(path, rules)?, rules)
 }
 
 /// A text as one segment of a canonical path.
@@ -180,14 +186,14 @@ pub(crate) fn segment(text: &str) -> Result<Cow<'_, str>, BadPath> {
     let mut spelled = String::with_capacity(text.len().saturating_add(1));
     spelled.push('/');
     for byte in text.bytes() {
-        push(&mut spelled, byte, byte == b'/' || byte == b'+');
+        push(&mut spelled, byte, b"/;+".contains(&byte));
     }
     canonical(spelled.as_bytes())?;
     spelled.remove(0);
     Ok(if spelled == text { Cow::Borrowed(text) } else { Cow::Owned(spelled) })
 }
 
-fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
+fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<Cow<'p, str>, BadPath> {
     // Where all bytes stand for themselves there is nothing to rewrite: the common case.
     if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {
         return std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| BadPath::NonAscii);
@@ -199,12 +205,12 @@ fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
         match byte {
             b'%' => {
                 let byte = escaped(&mut bytes)?;
-                check_escaped(byte)?;
+                check_escaped(byte, rules)?;
                 push(&mut spelled, byte, byte == b'+');
                 decoded.push(byte);
             }
             _ => {
-                check_raw(byte)?;
+                check_raw(byte, rules)?;
                 push(&mut spelled, byte, false);
                 decoded.push(byte);
             }
@@ -219,7 +225,7 @@ fn spell(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
 }
 
 fn push(spelled: &mut String, byte: u8, encode: bool) {
-    if !encode && (stands_for_itself(byte) || byte == b'/') {
+    if !encode && (stands_for_itself(byte) || b"/;".contains(&byte)) {
         spelled.push(char::from(byte));
         return;
     }
@@ -241,8 +247,9 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, BadPath> {
     u8::try_from((high << 4) | low).map_err(|_| BadPath::BadEscape)
 }
 
-fn check_escaped(byte: u8) -> Result<(), BadPath> {
+fn check_escaped(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
     match byte {
+        b'/' if rules.encoded_slash == Rule::Normalize => Ok(()),
         b'/' => Err(BadPath::EncodedSlash),
         b'%' => Err(BadPath::EncodedPercent),
         b'\\' => Err(BadPath::Backslash),
@@ -252,9 +259,10 @@ fn check_escaped(byte: u8) -> Result<(), BadPath> {
     }
 }
 
-fn check_raw(byte: u8) -> Result<(), BadPath> {
+fn check_raw(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
     match byte {
         b'\\' => Err(BadPath::Backslash),
+        b';' if rules.semicolon == Rule::Normalize => Ok(()),
         b';' => Err(BadPath::Semicolon),
         0..=b' ' | 0x7F => Err(BadPath::Control),
         0x80.. => Err(BadPath::NonAscii),
@@ -273,23 +281,9 @@ fn check_characters(decoded: &[u8]) -> Result<(), BadPath> {
     Ok(())
 }
 
-fn check_segments(path: &str) -> Result<(), BadPath> {
-    let inner = path.strip_prefix('/').unwrap_or(path);
-    let inner = inner.strip_suffix('/').unwrap_or(inner);
-    if inner.is_empty() {
-        // `/` has no segment; `//` has an empty one.
-        return if path == "/" { Ok(()) } else { Err(BadPath::EmptySegment) };
-    }
-    inner.split('/').try_for_each(|segment| match segment {
-        "" => Err(BadPath::EmptySegment),
-        "." | ".." => Err(BadPath::DotSegment),
-        _ => Ok(()),
-    })
-}
-
 /// Characters that programs with Unicode compatibility folding, or "best fit" code pages, turn into
 /// one of `/ \ . % ;` (Unicode's confusables.txt and NFKC).
-const LOOK_ALIKES: &[char] = &[
+pub(crate) const LOOK_ALIKES: &[char] = &[
     '\u{2044}', '\u{2215}', '\u{29F8}', '\u{FF0F}', // slashes
     '\u{2216}', '\u{29F5}', '\u{29F9}', '\u{FE68}', '\u{FF3C}', // backslashes
     '\u{2024}', '\u{2025}', '\u{2026}', '\u{FE52}', '\u{FF0E}', // dots
@@ -317,10 +311,14 @@ mod tests {
             ("/[x]|{y}", "/%5Bx%5D%7C%7By%7D"),
             ("/...", "/..."),
         ] {
-            let canonical = CanonicalPath::parse(path.as_bytes()).unwrap();
+            let canonical = CanonicalPath::parse(path.as_bytes(), &PathRules::default()).unwrap();
             assert_eq!(canonical.as_str(), spelled);
             assert_eq!(canonical.rewritten(None).is_none(), path == spelled, "{path}");
-            assert_eq!(CanonicalPath::parse(spelled.as_bytes()).unwrap().as_str(), spelled, "twice");
+            assert_eq!(
+                CanonicalPath::parse(spelled.as_bytes(), &PathRules::default()).unwrap().as_str(),
+                spelled,
+                "twice"
+            );
         }
     }
 
@@ -364,15 +362,20 @@ mod tests {
             (b"/a%EF%BC%8Fb", BadPath::LookAlike),
             (b"/%EF%BC%8E%EF%BC%8E/b", BadPath::LookAlike),
         ] {
-            assert_eq!(CanonicalPath::parse(target), Err(rule), "{}", target.escape_ascii());
+            assert_eq!(
+                CanonicalPath::parse(target, &PathRules::default()),
+                Err(rule),
+                "{}",
+                target.escape_ascii()
+            );
         }
     }
 
     #[test]
     fn a_query_is_kept_out_of_the_path_and_forwarded_with_it() {
-        let plain = CanonicalPath::parse(b"/a?x=%zz&y=//..;\xff").unwrap();
+        let plain = CanonicalPath::parse(b"/a?x=%zz&y=//..;\xff", &PathRules::default()).unwrap();
         assert_eq!((plain.as_str(), plain.rewritten(None)), ("/a", None));
-        let encoded = CanonicalPath::parse(b"/%61?x=%zz").unwrap();
+        let encoded = CanonicalPath::parse(b"/%61?x=%zz", &PathRules::default()).unwrap();
         assert_eq!((encoded.as_str(), encoded.rewritten(None)), ("/a", Some(b"/a?x=%zz".to_vec())));
     }
 
@@ -380,7 +383,10 @@ mod tests {
     fn one_trailing_slash_is_no_segment() {
         for (path, segments) in [("/", &[][..]), ("/a", &["a"]), ("/a/", &["a"]), ("/a/b", &["a", "b"])] {
             assert_eq!(
-                CanonicalPath::parse(path.as_bytes()).unwrap().segments().collect::<Vec<_>>(),
+                CanonicalPath::parse(path.as_bytes(), &PathRules::default())
+                    .unwrap()
+                    .segments()
+                    .collect::<Vec<_>>(),
                 segments
             );
         }

@@ -12,8 +12,13 @@ use crate::engine::name::AttributeName;
 use crate::engine::path::{BadPath, canonical};
 use crate::engine::problem::shown;
 
-/// Methods, hosts and a path pattern.
+/// Methods, hosts and a path pattern: `GET,DELETE /v1/users/{id}`, `* billing.acme.test/v1/**`.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = crate::engine::schema::operation(), "examples" = ["GET /v1/users/{id}", "POST,PUT /v1/users", "GET /v1/metrics/**"]))
+)]
 pub struct Operation {
     /// The methods it covers.
     pub methods: Methods,

@@ -12,6 +12,11 @@ use crate::engine::time::{Span, Time};
 
 /// So many requests in such a span, written as `100/1m`. All may come at once; the bucket refills evenly.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^0*[1-9][0-9]*/0*[1-9][0-9]*[smhd]$", "examples" = ["100/1m"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct RateLimit {
     count: u32,

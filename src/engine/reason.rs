@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The reason of a decision.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The path or the method cannot be read one way only.

@@ -40,6 +40,11 @@ impl<'a> Secret<'a> {
 
 /// The SHA-256 of a secret: the only form in which a policy knows one.
 #[derive(Clone, Copy, Eq, Hash, PartialEq)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^[0-9A-Fa-f]{64}$"))
+)]
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {

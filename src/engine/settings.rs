@@ -11,6 +11,7 @@ use crate::engine::document::{self, Document, given};
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
 use crate::engine::name::{EnvironmentName, ServiceName};
+use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::structure;
@@ -50,6 +51,7 @@ impl Gateway {
 
 /// The plugin configuration as written.
 #[derive(Debug, Deserialize, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `bundle`, `audit`, …")]
 pub struct PluginConfiguration {
     /// The bundle; a file of settings has none.
@@ -66,6 +68,7 @@ pub struct PluginConfiguration {
     pub service: Option<ServiceName>,
     /// Where a request may bring its token.
     #[serde(default = "bearer")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1, max = MAX_CREDENTIALS), extend("uniqueItems" = true)))]
     pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
     #[serde(default)]
@@ -73,6 +76,9 @@ pub struct PluginConfiguration {
     /// Headers that tell the upstream who calls.
     #[serde(default)]
     pub identity_headers: IdentityHeaders,
+    /// What becomes of paths that have more than one reading.
+    #[serde(default)]
+    pub paths: PathRules,
     /// What becomes of CORS preflights.
     #[serde(default)]
     pub cors_preflight: Preflight,
@@ -93,6 +99,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         } = settings;
@@ -104,6 +111,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         }
@@ -119,6 +127,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         } = self;
@@ -129,6 +138,7 @@ impl PluginConfiguration {
             credentials,
             forward_credential,
             identity_headers,
+            paths,
             cors_preflight,
             audit,
         };
@@ -151,6 +161,8 @@ pub struct Settings {
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
+    /// What becomes of paths that have more than one reading.
+    pub paths: PathRules,
     /// What becomes of CORS preflights.
     pub cors_preflight: Preflight,
     /// Where audit events go.
@@ -166,6 +178,7 @@ impl Default for Settings {
             credentials: bearer(),
             forward_credential: false,
             identity_headers: IdentityHeaders::default(),
+            paths: PathRules::default(),
             cors_preflight: Preflight::default(),
             audit: Audit::default(),
         }
@@ -259,6 +272,7 @@ impl Settings {
 
 /// Whether decisions are enforced.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// They are.
@@ -270,6 +284,7 @@ pub enum Mode {
 
 /// What becomes of a CORS preflight, which a browser sends without credentials.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preflight {
     /// It is forwarded.
@@ -281,11 +296,14 @@ pub enum Preflight {
 
 /// Names of the headers that tell the upstream who calls.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `token`, `identity`")]
 pub struct IdentityHeaders {
     /// Header with the token's id.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^x-[a-z0-9-]{1,62}$")))]
     pub token: String,
     /// Header with kind, roles and permission (RFC 9651 dictionary).
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^x-[a-z0-9-]{1,62}$")))]
     pub identity: String,
 }
 
@@ -304,6 +322,7 @@ impl IdentityHeaders {
 
 /// Where audit events go.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `sinks`, `level`")]
 pub struct Audit {
     /// The sinks; none turns auditing off.
@@ -320,6 +339,7 @@ impl Default for Audit {
 
 /// A place that audit events go to.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Sink {
     /// The host's log.
@@ -328,6 +348,7 @@ pub enum Sink {
 
 /// Level of a line in the host's log.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// Shown by Envoy's default.

@@ -7,8 +7,13 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+/// A point in time, written as `2026-03-01T00:00:00Z` (RFC 3339): milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("format" = "date-time", "examples" = ["2026-03-01T00:00:00Z"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Time(i64);
 
@@ -114,6 +119,11 @@ impl fmt::Display for BadTime {
 
 /// A span of time in whole seconds, written as a number and a unit: `90d`, `24h`, `15m`, `30s`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^0*[1-9][0-9]*[smhd]$", "examples" = ["90d", "24h", "15m", "30s"]))
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(u32);
 

@@ -1,6 +1,6 @@
 //! The corpus through the filter: the same decision, status and audit event as natively.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -17,29 +17,104 @@ use crate::{echo, http};
 fn the_corpus_is_decided_in_envoy_as_natively() {
     let topics = topics();
     let groups = groups(&topics);
-    let listeners: Vec<Value> = groups.iter().map(Group::listener).collect();
-    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 2).unwrap();
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    for group in &groups {
-        let mut client = envoy.client(&group.name());
-        for (case, prepared) in &group.cases {
-            count += 1;
-            let id = format!("case-{count}");
-            for number in 0..prepared.earlier {
-                client.send(&headers(prepared, &format!("{id}-{number}")));
-            }
-            let response = client.send(&headers(prepared, &id));
-            let native = prepared.judge(&mut ());
-            let differences = differences(&native, &response, &envoy.decision(&id));
-            let name = format!("{}: {}", group.topic.folder.display(), case.name);
-            wrong.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
-        }
-    }
+    let wrong = run(
+        &groups,
+        |group| group.listener(),
+        |prepared, response, event| match event {
+            Some(event) => differences(&prepared.judge(&mut ()), response, event),
+            None => vec![format!("no event; Envoy itself answered {}", response.status)],
+        },
+    );
     let all: usize = topics.iter().map(|topic| topic.cases.len()).sum();
+    let count: usize = groups.iter().map(|group| group.cases.len()).sum();
     println!("{count} of {all} cases in Envoy, {} at the edge of a second natively only", all - count);
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     assert!(count * 10 > all * 9, "only {count} of {all} cases ran in Envoy");
+}
+
+#[test]
+fn what_envoy_normalises_is_decided_as_it_is_forwarded() {
+    let topics = topics();
+    let groups = groups(&topics);
+    let mut changed = 0;
+    let normalising = |group: &Group<'_>| envoy::normalising(group.listener());
+    let wrong = run(&groups, normalising, |prepared, response, event| {
+        let Some(event) = event else {
+            // Envoy refuses what it cannot put right.
+            let refused = response.status == 400;
+            return if refused { Vec::new() } else { vec![format!("no event, and {}", response.status)] };
+        };
+        let natively = prepared.judge(&mut ());
+        let expected: Value = serde_json::from_str(&natively.event).unwrap();
+        if expected["path"] == event["path"] {
+            return differences(&natively, response, event);
+        }
+        // Envoy put the path right, as the filter would have been asked to: it is judged as it is forwarded.
+        changed += 1;
+        let path = event["path"].as_str().unwrap_or_default();
+        let mut other = prepared.clone();
+        other
+            .headers
+            .iter_mut()
+            .filter(|(name, _)| name == ":path")
+            .for_each(|(_, value)| *value = path.to_owned());
+        let mut wrong = differences(&other.judge(&mut ()), response, event);
+        let reached = response.header("x-upstream").map(|_| response.json()["path"].clone());
+        if reached.as_ref().is_some_and(|reached| !is_path_of(reached, path)) {
+            wrong.push(format!("judged as {path}, forwarded as {reached:?}"));
+        }
+        wrong
+    });
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(changed > 10, "Envoy normalised {changed} paths");
+}
+
+/// Whether a request's target has this path.
+fn is_path_of(target: &Value, path: &str) -> bool {
+    target.as_str().and_then(|target| target.split('?').next()) == Some(path)
+}
+
+/// Runs the groups' cases in one Envoy; what `check` finds wrong.
+fn run(
+    groups: &[Group<'_>],
+    listener: impl Fn(&Group<'_>) -> Value,
+    mut check: impl FnMut(&Prepared<'_>, &http::Response, Option<&Value>) -> Vec<String>,
+) -> Vec<String> {
+    let listeners: Vec<Value> = groups.iter().map(listener).collect();
+    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 2).unwrap();
+    let mut sent = Vec::new();
+    for group in groups {
+        let mut client = envoy.client(&group.name());
+        for (case, prepared) in &group.cases {
+            let id = format!("case-{}", sent.len());
+            for earlier in 0..prepared.earlier {
+                client.send(&headers(prepared, &format!("{id}-{earlier}")));
+            }
+            let response = client.send(&headers(prepared, &id));
+            sent.push((id, format!("{}: {}", group.topic.folder.display(), case.name), prepared, response));
+        }
+    }
+    let events = events(&envoy, sent.iter().map(|(id, ..)| id.as_str()));
+    let mut wrong = Vec::new();
+    for (id, name, prepared, response) in &sent {
+        let differences = match events.get(id).map_or(&[][..], Vec::as_slice) {
+            [] => check(prepared, response, None),
+            [event] => check(prepared, response, Some(event)),
+            events => vec![format!("{} events", events.len())],
+        };
+        wrong.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
+    }
+    wrong
+}
+
+/// The events of decisions by request id; Envoy's own line about a request, which is written later, is waited for.
+fn events<'i>(envoy: &Envoy, ids: impl Iterator<Item = &'i str>) -> HashMap<String, Vec<Value>> {
+    ids.for_each(|id| envoy.wait_for_log(&format!("access {id} ")));
+    let mut events: HashMap<String, Vec<Value>> = HashMap::new();
+    for event in envoy.decisions() {
+        events.entry(event["request_id"].as_str().unwrap().to_owned()).or_default().push(event);
+    }
+    events
 }
 
 /// Cases of one policy at one time and place, which are one configuration of the filter.
@@ -147,8 +222,9 @@ fn headers<'p>(prepared: &'p Prepared<'_>, id: &'p str) -> Vec<(&'p str, &'p [u8
 
 fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec<String> {
     let mut differences = Vec::new();
-    if u32::from(response.status) != native.status {
-        differences.push(format!("status: natively {}, in Envoy {}", native.status, response.status));
+    let status = status(response);
+    if status != native.status {
+        differences.push(format!("status: natively {}, in Envoy {status}", native.status));
     }
     let reached = response.header("x-upstream").is_some();
     if reached != native.forwarded {
@@ -164,6 +240,19 @@ fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec
         differences.push(format!("event: natively {expected}, in Envoy {got}"));
     }
     differences
+}
+
+/// The status of a response; of one to a gRPC caller, which is HTTP 200, the status that its `grpc-status` is for.
+fn status(response: &http::Response) -> u32 {
+    match (response.status, response.header("grpc-status")) {
+        (200, Some("3")) => 400,
+        (200, Some("7")) => 403,
+        (200, Some("8")) => 429,
+        (200, Some("14")) => 503,
+        (200, Some("16")) => 401,
+        (200, Some(unknown)) => panic!("grpc-status {unknown}"),
+        (status, _) => status.into(),
+    }
 }
 
 const MINUTES_MILLIS: i64 = 300_000;

@@ -29,3 +29,4 @@ mod limits;
 mod module;
 mod replies;
 mod shadow;
+mod trap;

@@ -1,6 +1,6 @@
 //! Random bundles whose operations overlap.
 //!
-//! Everything is drawn from a handful of segments, so that many requests are matched by more than one
+//! Everything is drawn from a handful of hosts and segments, so that many requests are matched by more than one
 //! operation. Every bundle compiles.
 
 use proptest::collection::vec;
@@ -9,10 +9,15 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 use tokenward::engine::document::{self, Document};
-use tokenward::engine::secret::SecretDigest;
 use tokenward::engine::time::Time;
 
-/// A bundle as JSON: a `Document` cannot be copied, and a failure is best read as it was written.
+use crate::bundles::operations::{free_operations, operations};
+use crate::bundles::tokens::{TokenDraft, secret, token_drafts};
+
+pub(crate) mod operations;
+pub(crate) mod tokens;
+
+/// A bundle as JSON: a failure is best read as it was written.
 #[derive(Clone)]
 pub(crate) struct Bundle(pub(crate) Value);
 
@@ -28,39 +33,11 @@ impl Bundle {
     }
 }
 
-/// An operation, as in `GET,POST /a/{x}`.
-fn operations() -> impl Strategy<Value = String> {
-    let methods = prop_oneof![
-        6 => Just("GET"),
-        3 => select(vec!["*", "POST", "HEAD", "DELETE"]),
-        2 => select(vec!["GET,POST", "GET,HEAD", "DELETE,POST,GET"]),
-    ];
-    let segments = prop_oneof![
-        1 => vec(pattern_segments(), 0),
-        6 => vec(pattern_segments(), 1),
-        6 => vec(pattern_segments(), 2),
-        2 => vec(pattern_segments(), 3..=4),
-    ];
-    let ends = prop_oneof![8 => Just(""), 1 => Just("/"), 2 => Just("/**")];
-    (methods, segments, ends).prop_map(|(methods, segments, end)| {
-        let path: String = segments.iter().flat_map(|text| ["/", *text]).collect();
-        // The root is `/`, with or without a trailing slash.
-        let end = if path.is_empty() && end.is_empty() { "/" } else { end };
-        format!("{methods} {path}{end}")
-    })
-}
-
-fn pattern_segments() -> impl Strategy<Value = &'static str> {
-    prop_oneof![
-        5 => select(vec!["a", "b", "A", "ab", "aB", "a:go"]),
-        4 => select(vec!["{x}", "{y}", "*"]),
-        5 => select(vec!["a{x}", "A{y}", "{x}b", "*B", "a{x}b", "{id}:go", "a*:go"]),
-    ]
-}
-
 /// What a bundle is made of; roles, permissions and so on are numbers, and sets of them bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
+    environment: Option<&'static str>,
+    service: Option<&'static str>,
     public: Vec<String>,
     permissions: Vec<Vec<String>>,
     roles: Vec<RoleDraft>,
@@ -73,32 +50,23 @@ struct RoleDraft {
     inherits: u8,
     permissions: u8,
     deny: u8,
-}
-
-#[derive(Clone, Debug)]
-struct TokenDraft {
-    roles: u8,
-    scope: Option<u8>,
-    revoked_at: Option<i64>,
-    secrets: Vec<Life>,
-}
-
-#[derive(Clone, Debug)]
-struct Life {
-    not_before: Option<i64>,
-    expires_at: Option<i64>,
-    retired_at: Option<i64>,
-    revoked_at: Option<i64>,
+    shadow: bool,
 }
 
 pub(crate) fn drafts() -> impl Strategy<Value = Draft> {
-    let public = vec(operations(), 0..=2);
+    let place = (
+        weighted(0.8, select(vec!["production", "staging"])),
+        weighted(0.8, select(vec!["edge", "billing"])),
+    );
+    let public = vec(free_operations(), 0..=2);
     let permissions = vec(vec(operations(), 1..=6), 2..=8);
     let roles = vec(role_drafts(), 1..=5);
     let tokens = vec(token_drafts(), 1..=4);
     let expires_at = weighted(0.1, 2..=6_i64);
-    (public, permissions, roles, tokens, expires_at).prop_map(
-        |(public, permissions, roles, tokens, expires_at)| Draft {
+    (place, public, permissions, roles, tokens, expires_at).prop_map(
+        |((environment, service), public, permissions, roles, tokens, expires_at)| Draft {
+            environment,
+            service,
             public,
             permissions,
             roles,
@@ -110,32 +78,13 @@ pub(crate) fn drafts() -> impl Strategy<Value = Draft> {
 
 fn role_drafts() -> impl Strategy<Value = RoleDraft> {
     let deny = prop_oneof![2 => Just(0), 1 => any::<u8>().prop_map(sparse)];
-    (any::<u8>(), any::<u8>(), deny).prop_map(|(inherits, permissions, deny)| RoleDraft {
+    let shadow = prop_oneof![3 => Just(false), 1 => Just(true)];
+    (any::<u8>(), any::<u8>(), deny, shadow).prop_map(|(inherits, permissions, deny, shadow)| RoleDraft {
         inherits: sparse(inherits),
         permissions,
         deny,
+        shadow,
     })
-}
-
-fn token_drafts() -> impl Strategy<Value = TokenDraft> {
-    let scope = weighted(0.3, any::<u8>());
-    let revoked_at = weighted(0.03, 0..=3_i64);
-    (any::<u8>(), scope, revoked_at, vec(lives(), 1..=3))
-        .prop_map(|(roles, scope, revoked_at, secrets)| TokenDraft { roles, scope, revoked_at, secrets })
-}
-
-/// Starts lie before ends, and what is retired has an end: else a bundle does not compile.
-fn lives() -> impl Strategy<Value = Life> {
-    let start = weighted(0.25, 1..=2_i64);
-    let end = weighted(0.4, 3..=5_i64);
-    (start, end, weighted(0.3, 0..=4_i64), weighted(0.03, 0..=5_i64)).prop_map(
-        |(not_before, expires_at, retired_at, revoked_at)| Life {
-            not_before,
-            expires_at,
-            retired_at: retired_at.filter(|_| expires_at.is_some()),
-            revoked_at,
-        },
-    )
 }
 
 impl Draft {
@@ -143,6 +92,10 @@ impl Draft {
     pub(crate) fn operations(&self) -> Vec<&str> {
         let permissions = self.permissions.iter().flatten();
         permissions.chain(&self.public).map(String::as_str).collect()
+    }
+
+    pub(crate) fn token(&self, token: &Index) -> &TokenDraft {
+        token.get(&self.tokens)
     }
 
     /// A secret of a token, in the clear.
@@ -159,6 +112,7 @@ impl Draft {
                 "inherits": names("r", self.earlier(number, role.inherits), self.roles.len()),
                 "permissions": names("p", role.permissions, self.permissions.len()),
                 "deny": names("p", role.deny, self.permissions.len()),
+                "shadow": role.shadow,
             })
         });
         let tokens = self.tokens.iter().enumerate();
@@ -169,8 +123,10 @@ impl Draft {
             "permissions": permissions,
             "roles": named("r", roles),
             "kinds": { "any": {} },
-            "tokens": named("t", tokens.map(|(number, token)| self.token(number, token))),
+            "tokens": named("t", tokens.map(|(number, token)| self.render_token(number, token))),
         });
+        put(&mut bundle, "environment", self.environment);
+        put(&mut bundle, "service", self.service);
         put_time(&mut bundle, "expires_at", self.expires_at);
         Bundle(bundle)
     }
@@ -180,27 +136,14 @@ impl Draft {
         inherits & !(u8::MAX << number)
     }
 
-    fn token(&self, number: usize, token: &TokenDraft) -> Value {
-        let secrets = token.secrets.iter().enumerate().map(|(position, life)| {
-            let digest = SecretDigest::of(secret(number, position).as_bytes());
-            let mut secret = json!({ "id": position.to_string(), "sha256": digest });
-            put_time(&mut secret, "not_before", life.not_before);
-            put_time(&mut secret, "expires_at", life.expires_at);
-            put_time(&mut secret, "retired_at", life.retired_at);
-            put_time(&mut secret, "revoked_at", life.revoked_at);
-            secret
-        });
-        let mut rendered = json!({
-            "kind": "any",
-            "roles": names("r", token.roles, self.roles.len()),
-            "secrets": secrets.collect::<Vec<_>>(),
-        });
+    fn render_token(&self, number: usize, token: &TokenDraft) -> Value {
+        let mut rendered = token.render(number);
+        rendered["roles"] = json!(names("r", token.roles, self.roles.len()));
         if let Some(scope) = token.scope {
             // A scope beyond the roles does not compile.
             let scope = scope & self.granted(token.roles);
             rendered["scope"] = json!(names("p", scope, self.permissions.len()));
         }
-        put_time(&mut rendered, "revoked_at", token.revoked_at);
         rendered
     }
 
@@ -212,17 +155,17 @@ impl Draft {
     }
 }
 
-fn secret(token: usize, position: usize) -> String {
-    format!("oracle-secret-{token}-{position}")
-}
-
 pub(crate) fn time(second: i64) -> Time {
     "2026-03-01T00:00:00Z".parse::<Time>().unwrap().shifted(second.saturating_mul(1_000))
 }
 
 fn put_time(value: &mut Value, key: &str, second: Option<i64>) {
-    if let Some(second) = second {
-        value[key] = json!(time(second));
+    put(value, key, second.map(time));
+}
+
+fn put(value: &mut Value, key: &str, entry: Option<impl serde::Serialize>) {
+    if let Some(entry) = entry {
+        value[key] = json!(entry);
     }
 }
 

@@ -1,9 +1,8 @@
 //! The oracle: a naive reading of a bundle's document, written from the design's words alone.
 //!
 //! In: a [`Document`] and one request. Out: an [`Answer`]. It filters all operations one by one and
-//! shares no code with the engine's paths, patterns, index, compilation or decision.
+//! shares no code with the engine's hosts, paths, patterns, index, compilation or decision.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use tokenward::engine::document::{Document, Role, Secret, Token};
@@ -11,13 +10,24 @@ use tokenward::engine::name::RoleName;
 use tokenward::engine::secret::SecretDigest;
 use tokenward::engine::time::Time;
 
+use crate::reading::listings::{Concerned, Listing, names};
+use crate::reading::target::Target;
+
+mod limits;
+mod listings;
+mod target;
+
 /// A request as it comes in.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
+    /// `:authority`.
+    pub(crate) host: String,
     pub(crate) path: String,
     /// Values of `authorization` headers.
     pub(crate) authorization: Vec<String>,
+    /// The source's address and port, as Envoy tells it.
+    pub(crate) source: String,
     pub(crate) now: Time,
 }
 
@@ -25,7 +35,10 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) reason: &'static str,
-    /// On a permit those held that list the request, on `insufficient_scope` all that list it.
+    /// Whether a denied request is forwarded all the same, as only what is in shadow denies it.
+    pub(crate) tried: bool,
+    /// On a permit those that grant it (where some list the operation itself, these alone), on
+    /// `insufficient_scope` all that list it.
     pub(crate) permissions: BTreeSet<String>,
 }
 
@@ -35,7 +48,7 @@ impl Answer {
     }
 
     fn because(reason: &'static str) -> Self {
-        Self { reason, permissions: BTreeSet::new() }
+        Self { reason, tried: false, permissions: BTreeSet::new() }
     }
 }
 
@@ -58,38 +71,67 @@ impl<'d> Oracle<'d> {
     }
 
     pub(crate) fn decide(&self, request: &Request) -> Answer {
-        let Some(path) = segments(request) else {
+        let Some(target) = Target::read(request) else {
             return Answer::because("malformed_request");
         };
         let now = request.now;
         if self.document.expires_at.is_some_and(|end| now >= end) {
             return Answer::because("no_policy");
         }
-        let listers = listers(&self.strict, &request.method, &path);
-        if listers.contains(&None) {
+        if Concerned::by(&self.strict, &target).own().any(|listing| listing.by.is_none()) {
             return Answer::because("public");
         }
         let (token, secret) = match self.present(&request.authorization) {
             Ok(found) => found,
             Err(reason) => return Answer::because(reason),
         };
-        if let Some(reason) = unusable(token, secret, now) {
-            return Answer::because(reason);
+        let unusable = unusable(token, secret, now).or_else(|| limits::broken(token, self.document, request));
+        match unusable {
+            Some(reason) => Answer::because(reason),
+            None => self.authorize(token, &target),
         }
-        let lower: Vec<String> = path.iter().map(|text| text.to_ascii_lowercase()).collect();
-        let without_case = self::listers(&self.folded, &request.method, &lower);
-        self.authorize(token, listers, &without_case)
     }
 
     /// How many operations match, those ending in `/**` aside, each shape counted once.
     pub(crate) fn overlap(&self, request: &Request) -> usize {
-        let path = segments(request).unwrap_or_default();
-        self.strict
-            .iter()
-            .filter(|listing| !listing.subtree && listing.matches(&request.method, &path))
-            .map(|listing| &listing.segments)
-            .collect::<BTreeSet<_>>()
-            .len()
+        let Some(target) = Target::read(request) else { return 0 };
+        let concerned = Concerned::by(&self.strict, &target);
+        let concrete = concerned.operation.iter().chain(&concerned.overruled);
+        concrete.map(|listing| listing.shape()).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Whether the token of a request holds a permission that lists it, but for another's attributes.
+    pub(crate) fn is_of_another(&self, request: &Request) -> bool {
+        let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
+        else {
+            return false;
+        };
+        let held = self.held(token);
+        let concerned = Concerned::by(&self.strict, &target);
+        let mut own = concerned.own().filter(|listing| held.contains(&listing.by));
+        own.any(|listing| !listing.is_bound_to(token, &target.path))
+    }
+
+    /// Whether the token of a request holds the permission.
+    pub(crate) fn holds(&self, request: &Request, permission: &str) -> bool {
+        let token = self.present(&request.authorization);
+        token.is_ok_and(|(token, _)| self.held(token).contains(&Some(permission.to_owned())))
+    }
+
+    /// Whether a request's token is on trial.
+    pub(crate) fn tries(&self, request: &Request) -> bool {
+        let token = self.present(&request.authorization);
+        token.is_ok_and(|(token, _)| self.is_on_trial(token))
+    }
+
+    /// Whether nothing that is spelled as the request is takes it away from its token.
+    pub(crate) fn is_denied_without_case_alone(&self, request: &Request) -> bool {
+        let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
+        else {
+            return false;
+        };
+        let denied = self.denied(token, false);
+        !Concerned::by(&self.strict, &target).own().any(|listing| denied.contains(&listing.by))
     }
 
     fn present(&self, authorization: &[String]) -> Result<(&'d Token, &'d Secret), &'static str> {
@@ -98,7 +140,10 @@ impl<'d> Oracle<'d> {
             [one] if !one.contains(',') => one,
             _ => return Err("ambiguous_token"),
         };
-        let secret = value.strip_prefix("Bearer ").ok_or("missing_token")?;
+        let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err("missing_token");
+        }
         let digest = SecretDigest::of(secret.as_bytes());
         let known = self.document.tokens.iter().find_map(|(_, token)| {
             let secret = token.secrets.iter().find(|known| known.sha256 == digest)?;
@@ -107,35 +152,57 @@ impl<'d> Oracle<'d> {
         known.ok_or("unknown_token")
     }
 
-    fn authorize(
-        &self,
-        token: &Token,
-        listers: BTreeSet<Option<&str>>,
-        without_case: &BTreeSet<Option<&str>>,
-    ) -> Answer {
-        let roles = self.with_inherited(&token.roles);
-        let denied =
-            |name: &&str| roles.iter().any(|role| role.deny.iter().any(|denied| denied.as_str() == *name));
-        if listers.union(without_case).flatten().any(denied) {
-            return Answer::because("denied_operation");
-        }
-        let in_scope = |name: &str| match &token.scope {
-            Some(scope) => scope.iter().any(|narrowed| narrowed.as_str() == name),
-            None => true,
+    /// What the token's roles and scope say.
+    fn authorize(&self, token: &Token, target: &Target) -> Answer {
+        let strict = Concerned::by(&self.strict, target);
+        let folded = Concerned::by(&self.folded, &target.folded());
+        let held = self.held(token);
+        let grants =
+            |listing: &&Listing| held.contains(&listing.by) && listing.is_bound_to(token, &target.path);
+        let itself = names(strict.operation.iter().copied().filter(grants));
+        let above = names(strict.above.iter().copied().filter(grants));
+
+        // A grant by a `/**` alone gives way to a deny of any operation that matches.
+        let gives_way = itself.is_empty() && !above.is_empty();
+        let denied = |shadow: bool| {
+            let denied = self.denied(token, shadow);
+            [&strict, &folded].into_iter().any(|reading| {
+                let overruled = reading.overruled.iter().copied().filter(|_| gives_way);
+                reading.own().chain(overruled).any(|listing| denied.contains(&listing.by))
+            })
         };
-        let held = |name: &&str| {
-            in_scope(name)
-                && roles.iter().any(|role| role.permissions.iter().any(|held| held.as_str() == *name))
-        };
-        let owned = |name: &str| name.to_owned();
-        let listed: BTreeSet<&str> = listers.into_iter().flatten().collect();
-        let usable: BTreeSet<String> = listed.iter().copied().filter(held).map(owned).collect();
-        let (reason, permissions) = if usable.is_empty() {
-            ("insufficient_scope", listed.into_iter().map(owned).collect())
+        let on_trial = self.is_on_trial(token);
+        let permissions = if itself.is_empty() { above } else { itself };
+        if denied(false) {
+            Answer::because("denied_operation")
+        } else if denied(true) && (on_trial || !permissions.is_empty()) {
+            Answer { tried: true, ..Answer::because("denied_operation") }
+        } else if permissions.is_empty() {
+            Answer { reason: "insufficient_scope", tried: on_trial, permissions: names(strict.own()) }
         } else {
-            ("permitted", usable)
-        };
-        Answer { reason, permissions }
+            Answer { reason: "permitted", tried: false, permissions }
+        }
+    }
+
+    /// What the token's roles grant, narrowed to its scope.
+    fn held(&self, token: &Token) -> BTreeSet<Option<String>> {
+        let roles = self.with_inherited(&token.roles);
+        let granted = roles.iter().flat_map(|role| &role.permissions);
+        let in_scope = |name: &&_| token.scope.as_ref().is_none_or(|scope| scope.contains(name));
+        granted.filter(in_scope).map(|name| Some(name.to_string())).collect()
+    }
+
+    /// What the token's roles deny, those in shadow or those that are not.
+    fn denied(&self, token: &Token, shadow: bool) -> BTreeSet<Option<String>> {
+        let roles = self.with_inherited(&token.roles);
+        let denying = roles.iter().filter(|role| role.shadow == shadow);
+        denying.flat_map(|role| &role.deny).map(|name| Some(name.to_string())).collect()
+    }
+
+    /// Whether all roles assigned to the token are in shadow, and nothing else restricts it.
+    fn is_on_trial(&self, token: &Token) -> bool {
+        let mut assigned = token.roles.iter().filter_map(|name| self.document.roles.get(name));
+        token.scope.is_none() && !token.roles.is_empty() && assigned.all(|role| role.shadow)
     }
 
     fn with_inherited(&self, names: &[RoleName]) -> Vec<&'d Role> {
@@ -146,80 +213,6 @@ impl<'d> Oracle<'d> {
             all
         })
         .collect()
-    }
-}
-
-/// An operation as one permission, or `public`, lists it.
-struct Listing {
-    /// The permission; none for `public`.
-    by: Option<String>,
-    methods: Vec<String>,
-    /// `*` stands for the variable, whatever its name.
-    segments: Vec<String>,
-    subtree: bool,
-}
-
-impl Listing {
-    fn read(by: Option<String>, text: &str) -> Self {
-        let (methods, pattern) = text.split_once(' ').unwrap();
-        let prefix = pattern.strip_suffix("/**");
-        Self {
-            by,
-            methods: methods.split(',').map(str::to_owned).collect(),
-            segments: split(prefix.unwrap_or(pattern)).map(unnamed).collect(),
-            subtree: prefix.is_some(),
-        }
-    }
-
-    fn folded(&self) -> Self {
-        Self {
-            by: self.by.clone(),
-            methods: self.methods.clone(),
-            segments: self.segments.iter().map(|text| text.to_ascii_lowercase()).collect(),
-            subtree: self.subtree,
-        }
-    }
-
-    fn matches(&self, method: &str, path: &[String]) -> bool {
-        let covers = |name: &String| name == "*" || name == method || (name == "GET" && method == "HEAD");
-        let length =
-            if self.subtree { self.segments.len() <= path.len() } else { self.segments.len() == path.len() };
-        length
-            && self.methods.iter().any(covers)
-            && self.segments.iter().zip(path).all(|(segment, text)| is_value_of(segment, text))
-    }
-
-    /// The smaller, the more specific.
-    fn generality(&self) -> Vec<(u8, Reverse<(usize, usize)>)> {
-        let of = |segment: &String| match segment.split_once('*') {
-            None => (0, Reverse((0, 0))),
-            Some(("", "")) => (2, Reverse((0, 0))),
-            Some((prefix, _)) => (1, Reverse((segment.len(), prefix.len()))),
-        };
-        self.segments.iter().map(of).collect()
-    }
-}
-
-/// Who lists the operation that a request belongs to, or a `/**` above it.
-fn listers<'l>(listings: &'l [Listing], method: &str, path: &[String]) -> BTreeSet<Option<&'l str>> {
-    let (below, concrete): (Vec<_>, Vec<_>) =
-        listings.iter().filter(|listing| listing.matches(method, path)).partition(|listing| listing.subtree);
-    let least = concrete.iter().map(|listing| listing.generality()).min();
-    concrete
-        .into_iter()
-        .filter(|listing| Some(listing.generality()) == least)
-        .chain(below)
-        .map(|listing| listing.by.as_deref())
-        .collect()
-}
-
-fn is_value_of(segment: &str, text: &str) -> bool {
-    match segment.split_once('*') {
-        None => segment == text,
-        Some((prefix, suffix)) => text
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.strip_suffix(suffix))
-            .is_some_and(|value| !value.is_empty()),
     }
 }
 
@@ -236,52 +229,4 @@ fn unusable(token: &Token, secret: &Secret, now: Time) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// `{name}` and `*` are the same.
-fn unnamed(segment: &str) -> String {
-    match segment.split_once('{') {
-        None => segment.to_owned(),
-        Some((prefix, rest)) => {
-            let (_, suffix) = rest.split_once('}').unwrap();
-            format!("{prefix}*{suffix}")
-        }
-    }
-}
-
-/// The segments of a request's path, if it has one reading.
-fn segments(request: &Request) -> Option<Vec<String>> {
-    let is_method = |byte: u8| byte.is_ascii_uppercase();
-    let path = request.path.split('?').next().unwrap();
-    if request.method.is_empty()
-        || !request.method.bytes().all(is_method)
-        || !path.starts_with('/')
-        || path.contains("//")
-        || path.contains([';', '\\', '#', ' '])
-    {
-        return None;
-    }
-    let segments: Vec<String> = split(path).map(decoded).collect::<Option<_>>()?;
-    let moves = |text: &String| text == "." || text == "..";
-    (!segments.iter().any(moves)).then_some(segments)
-}
-
-/// Only what may stand for itself is ever decoded; all else that the tests encode is refused.
-fn decoded(segment: &str) -> Option<String> {
-    let mut parts = segment.split('%');
-    let mut text = parts.next()?.to_owned();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        let byte = u8::from_str_radix(digits, 16).ok()?;
-        let plain = byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
-        text.push(plain.then_some(char::from(byte))?);
-        text.push_str(rest);
-    }
-    Some(text)
-}
-
-/// The segments of a path or pattern: none for `/`, one trailing slash ignored.
-fn split(path: &str) -> impl Iterator<Item = &str> {
-    let inner = path.strip_suffix('/').unwrap_or(path);
-    inner.split('/').skip(1)
 }

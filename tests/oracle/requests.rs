@@ -27,12 +27,23 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
 #[derive(Clone, Debug)]
 struct RequestDraft {
     method: &'static str,
+    host: HostDraft,
     /// The operation to make the path from; none for a path of its own.
     operation: Option<Index>,
     segments: Vec<&'static str>,
+    /// Whether the token's own attributes are put where the operation has them.
+    own_attributes: bool,
     spelling: Spelling,
     credential: Credential,
+    source: &'static str,
     now: Time,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum HostDraft {
+    /// One that the operation is at, with this before its domain and that after it.
+    Of(&'static str, &'static str),
+    Given(&'static str),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,35 +60,76 @@ enum Spelling {
 
 #[derive(Clone, Debug)]
 enum Credential {
-    Of(Index, Index),
+    Of(&'static str, Index, Index),
     Values(&'static [&'static str]),
 }
 
 fn request_drafts() -> impl Strategy<Value = RequestDraft> {
     let methods = prop_oneof![
-        10 => Just("GET"),
-        9 => select(vec!["POST", "HEAD", "DELETE"]),
+        15 => Just("GET"),
+        13 => select(vec!["POST", "HEAD", "DELETE"]),
         1 => select(vec!["PUT", "get", "", "G T"]),
     ];
-    let segments = select(vec![
-        "a", "b", "A", "B", "ab", "aB", "AB", "axb", "aab", "a:go", "b:go", "A:GO", ":go", "ac:go", "c",
-    ]);
-    (methods, weighted(0.8, any::<Index>()), vec(segments, 0..=4), spellings(), credentials(), nows())
-        .prop_map(|(method, operation, segments, spelling, credential, now)| RequestDraft {
+    let segments = vec(
+        select(vec![
+            "a", "b", "A", "B", "ab", "aB", "AB", "axb", "aab", "a:go", "b:go", "A:GO", ":go", "ac:go", "c",
+        ]),
+        0..=4,
+    );
+    let paths = (weighted(0.8, any::<Index>()), segments, weighted(0.7, Just(())), spellings());
+    (methods, hosts(), paths, credentials(), sources(), nows()).prop_map(
+        |(method, host, (operation, segments, own, spelling), credential, source, now)| RequestDraft {
             method,
+            host,
             operation,
             segments,
+            own_attributes: own.is_some(),
             spelling,
             credential,
+            source,
             now,
-        })
+        },
+    )
+}
+
+fn hosts() -> impl Strategy<Value = HostDraft> {
+    let below = prop_oneof![3 => Just("api"), 1 => Just("a.api"), 1 => Just("B.c"), 1 => Just("")];
+    let end = prop_oneof![6 => Just(""), 1 => select(vec![":8443", ".", ".:80", ":"])];
+    let others = vec![
+        "",
+        "acme.test",
+        "api.acme.test",
+        "xacme.test",
+        "API.ACME.TEST:443",
+        "a.b.api.acme.test.",
+        "other",
+        "[::1]:80",
+        "[::1].",
+    ];
+    let malformed = vec![
+        "acme.test@x",
+        "acme..test",
+        ".acme.test",
+        "acme.test:80:80",
+        "[::1",
+        "acme.test:x",
+        "acme test",
+        "a:123456",
+        "%61cme.test",
+        ".",
+    ];
+    prop_oneof![
+        20 => (below, end).prop_map(|(below, end)| HostDraft::Of(below, end)),
+        9 => select(others).prop_map(HostDraft::Given),
+        1 => select(malformed).prop_map(HostDraft::Given),
+    ]
 }
 
 fn spellings() -> impl Strategy<Value = Spelling> {
     let appended =
         select(vec!["/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41"]);
     prop_oneof![
-        16 => Just(Spelling::Plain),
+        24 => Just(Spelling::Plain),
         3 => Just(Spelling::Upper),
         1 => Just(Spelling::Lower),
         1 => Just(Spelling::Encoded),
@@ -93,14 +145,32 @@ fn credentials() -> impl Strategy<Value = Credential> {
         &["Bearer unknown-0123456789"],
         &["Bearer short"],
         &["Bearer "],
+        &["Bearer"],
+        &["Bearerx unknown-0123456789"],
         &["Basic unknown-0123456789"],
         &["Bearer unknown-0123456789", "Bearer unknown-0123456789"],
         &["Bearer unknown-0123456789,Bearer unknown-0123456789"],
     ];
+    let schemes = prop_oneof![9 => Just("Bearer"), 1 => Just("bearer")];
     prop_oneof![
-        9 => (any::<Index>(), any::<Index>()).prop_map(|(token, secret)| Credential::Of(token, secret)),
+        9 => (schemes, any::<Index>(), any::<Index>())
+            .prop_map(|(scheme, token, secret)| Credential::Of(scheme, token, secret)),
         1 => select(odd).prop_map(Credential::Values),
     ]
+}
+
+/// Some in each of the ranges that tokens are limited to, and some that are nowhere.
+fn sources() -> impl Strategy<Value = &'static str> {
+    select(vec![
+        "203.0.113.7:4711",
+        "203.0.113.8:4711",
+        "[::ffff:203.0.113.7]:4711",
+        "198.51.100.1:80",
+        "[2001:db8::1]:4711",
+        "[2001:db9::1]:4711",
+        "",
+        "/run/envoy.sock",
+    ])
 }
 
 /// Around each time at which something begins or ends, and most often between all starts and ends.
@@ -112,33 +182,58 @@ fn nows() -> impl Strategy<Value = Time> {
 impl RequestDraft {
     fn render(&self, draft: &Draft) -> Request {
         let operations = draft.operations();
-        let path = match &self.operation {
-            Some(index) => self.instance(operations[index.index(operations.len())]),
+        let operation = self.operation.map(|index| operations[index.index(operations.len())]);
+        let target = operation.map(|text| text.split_once(' ').unwrap().1);
+        let (host, pattern) = target.map_or(("", None), |target| {
+            let (host, pattern) = target.split_at(target.find('/').unwrap());
+            (host, Some(pattern))
+        });
+        let path: String = match pattern {
+            Some(pattern) => self.instance(pattern, draft),
             None => self.segments.iter().flat_map(|text| ["/", *text]).collect(),
         };
         Request {
             method: self.method.to_owned(),
+            host: match self.host {
+                HostDraft::Of(..) if host.is_empty() => String::new(),
+                HostDraft::Of("", end) => format!("{}{end}", host.replacen("*.", "", 1)),
+                HostDraft::Of(below, end) => format!("{}{end}", host.replacen('*', below, 1)),
+                HostDraft::Given(host) => host.to_owned(),
+            },
             path: self.spell(if path.is_empty() { "/".to_owned() } else { path }),
             authorization: self.authorization(draft),
+            source: self.source.to_owned(),
             now: self.now,
         }
     }
 
-    /// A path that the operation matches, its variables filled from the request's own segments.
-    fn instance(&self, operation: &str) -> String {
-        let (_, pattern) = operation.split_once(' ').unwrap();
+    /// A path that the pattern matches, its variables filled from the request's own segments.
+    fn instance(&self, pattern: &str, draft: &Draft) -> String {
         let mut values = self.segments.iter().copied().chain(std::iter::repeat("b"));
         let segments = pattern.split('/').skip(1).map(|segment| match segment {
             "**" => values.by_ref().take(2).collect::<Vec<_>>().join("/"),
             _ => match segment.split_once(['{', '*']) {
                 Some((prefix, rest)) => {
-                    let suffix = rest.split_once('}').map_or(rest, |(_, suffix)| suffix);
-                    format!("{prefix}{}{suffix}", values.next().unwrap())
+                    let (name, suffix) = rest.split_once('}').unwrap_or(("", rest));
+                    let value = match prefix.ends_with('$') {
+                        true => self.attribute(name, draft),
+                        false => None,
+                    };
+                    let value = value.unwrap_or_else(|| values.next().unwrap());
+                    format!("{}{value}{suffix}", prefix.trim_end_matches('$'))
                 }
                 None => segment.to_owned(),
             },
         });
         segments.flat_map(|text| ["/".to_owned(), text]).collect()
+    }
+
+    /// The value that the request's token has for an attribute.
+    fn attribute(&self, name: &str, draft: &Draft) -> Option<&'static str> {
+        match &self.credential {
+            Credential::Of(_, token, _) if self.own_attributes => draft.token(token).attribute(name),
+            Credential::Of(..) | Credential::Values(_) => None,
+        }
     }
 
     fn spell(&self, path: String) -> String {
@@ -155,8 +250,8 @@ impl RequestDraft {
     fn authorization(&self, draft: &Draft) -> Vec<String> {
         match &self.credential {
             Credential::Values(values) => values.iter().map(|value| (*value).to_owned()).collect(),
-            Credential::Of(token, position) => {
-                vec![format!("Bearer {}", draft.secret(token, position))]
+            Credential::Of(scheme, token, position) => {
+                vec![format!("{scheme} {}", draft.secret(token, position))]
             }
         }
     }

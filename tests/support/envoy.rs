@@ -218,6 +218,15 @@ pub(crate) fn listener(name: &str, filters: &[Value]) -> Value {
     listener_with(name, filters, &json!({ "cluster": "upstream" }), "route")
 }
 
+/// The listener with all that Envoy itself can do to a path (RFC 3986, merged slashes, decoded slashes).
+pub(crate) fn normalising(mut listener: Value) -> Value {
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["normalize_path"] = json!(true);
+    manager["merge_slashes"] = json!(true);
+    manager["path_with_escaped_slashes_action"] = json!("UNESCAPE_AND_FORWARD");
+    listener
+}
+
 /// A listener whose one route does `action`.
 pub(crate) fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
     let router = json!({

@@ -1,0 +1,207 @@
+//! What tokenward assumes of the Envoy that it runs in, checked in Envoy's own configuration.
+//!
+//! In: a bootstrap, or the file of a listener, as YAML or JSON. Out: findings. Every connection manager in it is
+//! looked at, wherever it stands.
+
+use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use crate::engine::lint::Severity;
+use crate::engine::problem::Place;
+
+/// One finding.
+#[derive(Debug)]
+pub(super) struct Finding {
+    pub(super) code: &'static str,
+    pub(super) severity: Severity,
+    pub(super) place: Place,
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// Everything that is found in an Envoy configuration; `sources` says whether a token is bound to addresses.
+pub(super) fn findings(configuration: &Value, sources: bool) -> Vec<Finding> {
+    let (mut managers, mut modules) = (Vec::new(), Vec::new());
+    visit(configuration, &Place::default(), &mut |value, place| match type_of(value) {
+        Some(name) if name.ends_with(".HttpConnectionManager") => {
+            managers.push(Manager { value, place: place.clone(), sources });
+        }
+        Some(name) if name.ends_with(WASM) => modules.push((value, place.clone())),
+        Some(_) | None => {}
+    });
+    if managers.is_empty() && modules.is_empty() {
+        return vec![Finding {
+            code: "nothing_to_check",
+            severity: Severity::Warning,
+            place: Place::default(),
+            message: "there is no HTTP connection manager in this file, and no Wasm filter".to_owned(),
+            hint: "name Envoy's bootstrap, the file with its listeners, or what `tokenward render` wrote",
+        }];
+    }
+    let open = modules.iter().filter_map(|(value, place)| fail_open(value, place));
+    managers.iter().flat_map(Manager::findings).chain(open).collect()
+}
+
+/// `FAIL_OPEN` lets requests through while the filter is broken.
+fn fail_open(filter: &Value, place: &Place) -> Option<Finding> {
+    let is = |key: &str, value: Value| at(filter, key) == &value;
+    let open = is("/config/failure_policy", "FAIL_OPEN".into()) || is("/config/fail_open", true.into());
+    open.then(|| Finding {
+        code: "fail_open",
+        severity: Severity::Warning,
+        place: place.key("config"),
+        message: "this filter lets every request through while it is broken".to_owned(),
+        hint: "set `failure_policy: FAIL_RELOAD`: refused until the filter is back, a second later",
+    })
+}
+
+/// A connection manager.
+struct Manager<'e> {
+    value: &'e Value,
+    place: Place,
+    sources: bool,
+}
+
+impl Manager<'_> {
+    fn findings(&self) -> Vec<Finding> {
+        let filters: &[Value] = at(self.value, "/http_filters").as_array().map_or(&[], Vec::as_slice);
+        let Some(position) = filters.iter().position(is_wasm) else {
+            let message =
+                "this connection manager has no Wasm filter: its requests are not judged".to_owned();
+            return vec![self.finding(
+                "no_filter",
+                Severity::Warning,
+                self.place.clone(),
+                message,
+                "put the filter before the router, as in envoy/envoy.yaml",
+            )];
+        };
+        let mut findings = Vec::new();
+        let place = self.place.key("http_filters");
+        for (number, filter) in filters.iter().enumerate() {
+            let place = place.index(number);
+            findings.extend(match number.cmp(&position) {
+                Ordering::Less => self.counts_before(filter, &place),
+                Ordering::Equal => None,
+                Ordering::Greater => self.changes_behind(filter, &place),
+            });
+        }
+        findings.extend(self.disabled(filters.get(position)));
+        findings.extend(self.source_trust());
+        findings.extend(self.upgrades());
+        findings
+    }
+
+    fn changes_behind(&self, filter: &Value, place: &Place) -> Option<Finding> {
+        let name = CHANGES.iter().find(|name| is_type(filter, name))?;
+        let name = name.trim_start_matches('.');
+        let message = format!("{name} stands behind tokenward and may change what was judged");
+        let hint = "put it before tokenward, or know that it changes neither method, host, path nor identity headers";
+        Some(self.finding("changed_after", Severity::Warning, place.clone(), message, hint))
+    }
+
+    fn counts_before(&self, filter: &Value, place: &Place) -> Option<Finding> {
+        let counts = is_type(filter, ".RateLimit");
+        let message =
+            "the rate limit filter stands before tokenward: there is no identity yet that it could count"
+                .to_owned();
+        let hint = "put it behind tokenward, as in envoy/ratelimit.yaml";
+        counts.then(|| self.finding("counted_before", Severity::Warning, place.clone(), message, hint))
+    }
+
+    /// Routes that switch the filter off.
+    fn disabled(&self, filter: Option<&Value>) -> Vec<Finding> {
+        let Some(name) = filter.and_then(|filter| at(filter, "/name").as_str()) else { return Vec::new() };
+        let mut findings = Vec::new();
+        visit(at(self.value, "/route_config"), &self.place.key("route_config"), &mut |value, place| {
+            let per_filter = value.get("typed_per_filter_config").and_then(|filters| filters.get(name));
+            if per_filter.is_some_and(|filter| at(filter, "/disabled") == &Value::Bool(true)) {
+                let message = "this route is not judged: the filter is switched off for it".to_owned();
+                let hint = "list what needs no token under the policy's `public`: then it is audited";
+                let place = place.key("typed_per_filter_config").key(name);
+                findings.push(self.finding("disabled_route", Severity::Warning, place, message, hint));
+            }
+        });
+        findings
+    }
+
+    /// By Envoy's default whoever connects may say where the request comes from.
+    fn source_trust(&self) -> Option<Finding> {
+        let trusts = at(self.value, "/use_remote_address") != &Value::Bool(true)
+            && at(self.value, "/original_ip_detection_extensions").is_null();
+        let severity = if self.sources { Severity::Warning } else { Severity::Note };
+        let message = "a caller can claim any address: Envoy takes it from `x-forwarded-for`".to_owned();
+        let hint = "set `use_remote_address: true`, and `xff_num_trusted_hops` to the number of proxies before Envoy";
+        trusts.then(|| self.finding("source_trust", severity, self.place.clone(), message, hint))
+    }
+
+    fn upgrades(&self) -> Option<Finding> {
+        let upgrades =
+            at(self.value, "/upgrade_configs").as_array().is_some_and(|upgrades| !upgrades.is_empty());
+        let message = "connections can be upgraded: only the request that upgrades one is judged".to_owned();
+        let hint =
+            "a token that is revoked keeps the connections it has: bound them by `max_connection_duration`";
+        upgrades.then(|| {
+            self.finding("upgrades", Severity::Note, self.place.key("upgrade_configs"), message, hint)
+        })
+    }
+
+    fn finding(
+        &self,
+        code: &'static str,
+        severity: Severity,
+        place: Place,
+        message: String,
+        hint: &'static str,
+    ) -> Finding {
+        Finding { code, severity, place, message, hint }
+    }
+}
+
+/// Whether it is a Wasm filter, or one that is delivered by ECDS and may be.
+fn is_wasm(filter: &Value) -> bool {
+    let discovered = at(filter, "/config_discovery/type_urls").as_array();
+    is_type(filter, WASM)
+        || discovered
+            .is_some_and(|urls| urls.iter().any(|url| url.as_str().is_some_and(|url| url.ends_with(WASM))))
+}
+
+fn is_type(filter: &Value, name: &str) -> bool {
+    type_of(at(filter, "/typed_config")).is_some_and(|url| url.ends_with(name))
+}
+
+fn type_of(value: &Value) -> Option<&str> {
+    at(value, "/@type").as_str()
+}
+
+/// What a JSON pointer (RFC 6901) finds; nothing is null.
+fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
+/// Visits a value and everything in it, each with its place.
+fn visit<'v>(value: &'v Value, place: &Place, with: &mut impl FnMut(&'v Value, &Place)) {
+    with(value, place);
+    match value {
+        Value::Object(entries) => {
+            entries.iter().for_each(|(key, value)| visit(value, &place.key(key), with));
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(number, item)| visit(item, &place.index(number), with));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+const WASM: &str = ".wasm.v3.Wasm";
+/// Filters that may change a request's method, host, path or headers, by the end of their type's name.
+const CHANGES: [&str; 7] = [
+    ".lua.v3.Lua",
+    ".ext_proc.v3.ExternalProcessor",
+    ".header_mutation.v3.HeaderMutation",
+    ".grpc_json_transcoder.v3.GrpcJsonTranscoder",
+    ".ext_authz.v3.ExtAuthz",
+    ".golang.v3alpha.Config",
+    ".dynamic_modules.v3.DynamicModuleFilter",
+];

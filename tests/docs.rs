@@ -1,0 +1,131 @@
+//! `docs/policy.md`: each feature's snippets are read, and the cases beside them hold.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+use tokenward::engine::case::{Case, Rehearsal};
+use tokenward::engine::document::{Document, PolicyDocument, Registry, from_tree};
+use tokenward::engine::policy::Policy;
+use tokenward::engine::reason::Reason;
+use tokenward::engine::settings::{PluginConfiguration, Settings};
+
+#[test]
+fn the_cases_beside_each_feature_hold() {
+    let base = &sections()[0];
+    for section in sections() {
+        let (document, settings) = section.on_top_of(base);
+        let cases: Vec<Case> = section.of("*.test.yaml").iter().map(parsed).flat_map(list).collect();
+        let rehearsal = Rehearsal::of(document, &settings, &cases);
+        if cases.is_empty() {
+            continue;
+        }
+        let rehearsal = rehearsal.unwrap_or_else(|problems| panic!("{}: {problems}", section.title));
+        for case in &cases {
+            let judged = rehearsal.prepare(&case.request).unwrap().judge(&mut ());
+            let wrong = judged.differences(&case.expect);
+            assert!(wrong.is_empty(), "{}: {}: {wrong:?}", section.title, case.name);
+        }
+    }
+}
+
+#[test]
+fn what_does_not_compile_says_what_the_text_says() {
+    let base = &sections()[0];
+    let mut count = 0;
+    for section in sections() {
+        for text in section.of("text") {
+            let problems = Policy::compile(section.on_top_of(base).0).unwrap_err();
+            let told: BTreeSet<String> = problems.iter().map(|problem| problem.fault.to_string()).collect();
+            assert_eq!(told, text.lines().map(str::to_owned).collect(), "{}", section.title);
+            count += 1;
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn every_reason_of_a_policy_is_shown() {
+    let text = std::fs::read_to_string("docs/policy.md").unwrap();
+    // These are no features: they come of requests, secrets and bundles that are wrong.
+    let others = ["malformed_request", "no_policy", "revoked_token", "expired_token", "not_yet_valid"];
+    for reason in Reason::ALL.iter().filter(|reason| !others.contains(&reason.code())) {
+        assert!(text.contains(&format!("reason: {reason}")), "{reason}");
+    }
+}
+
+/// A section of the page: its title, and its blocks with what they are.
+struct Section {
+    title: String,
+    blocks: Vec<(String, String)>,
+}
+
+fn sections() -> Vec<Section> {
+    let text = std::fs::read_to_string("docs/policy.md").unwrap();
+    let sections = text.split("\n## ").map(|section| {
+        let fences = section.split("```").skip(1).step_by(2);
+        let blocks = fences.map(|fence| {
+            let (language, block) = fence.split_once('\n').unwrap();
+            let file = block.strip_prefix("# ").and_then(|rest| rest.split([' ', '\n']).next());
+            (if language == "yaml" { file.unwrap() } else { language }.to_owned(), block.to_owned())
+        });
+        Section { title: section.lines().next().unwrap().to_owned(), blocks: blocks.collect() }
+    });
+    sections.collect()
+}
+
+impl Section {
+    fn of(&self, file: &str) -> Vec<&str> {
+        let blocks = self.blocks.iter().filter(|(name, _)| name == file);
+        blocks.map(|(_, block)| block.as_str()).collect()
+    }
+
+    /// The base's files with this section's on top, each token with a secret.
+    fn on_top_of(&self, base: &Self) -> (Document, Settings) {
+        let file = |name| {
+            let mut merged = Value::Object(Map::new());
+            for block in base.of(name).iter().chain(&self.of(name)) {
+                merge(&mut merged, parsed(block));
+            }
+            merged
+        };
+        let mut registry = file("tokens.yaml");
+        for (id, token) in registry["tokens"].as_object_mut().unwrap() {
+            let token = token.as_object_mut().unwrap();
+            token.entry("secrets").or_insert_with(|| json!([secret(id)]));
+        }
+        let policy: PolicyDocument = read(&file("policy.yaml"));
+        let registry: Registry = read(&registry);
+        let (_, settings) = read::<PluginConfiguration>(&file("gateway.yaml")).split();
+        (Document::of(policy, registry), settings)
+    }
+}
+
+fn secret(id: &str) -> Value {
+    let digest = tokenward::engine::secret::SecretDigest::of(id.as_bytes()).to_hex();
+    json!({ "id": "1", "sha256": digest, "created_at": "2026-03-02T08:00:00Z", "expires_at": "2026-03-09T08:00:00Z" })
+}
+
+/// Mappings are merged, all else is replaced.
+fn merge(base: &mut Value, more: Value) {
+    match (base, more) {
+        (Value::Object(base), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(base.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (base, more) => *base = more,
+    }
+}
+
+fn parsed(block: &&str) -> Value {
+    yaml_serde::from_str(block).unwrap_or_else(|error| panic!("{error}:\n{block}"))
+}
+
+fn list(cases: Value) -> Vec<Case> {
+    serde_json::from_value(cases).unwrap()
+}
+
+fn read<T: serde::de::DeserializeOwned>(tree: &Value) -> T {
+    from_tree(tree).unwrap_or_else(|problems| panic!("{problems}\n{tree:#}"))
+}

@@ -1,0 +1,100 @@
+//! Operations at hosts.
+
+use crate::examples::{Example, PLAIN};
+
+pub(crate) const EXAMPLES: &[Example] = &[
+    Example {
+        rule: "an operation at a host is at this host alone, in any letters, at any port, with a dot or without",
+        operations: &[("invoices", "GET Billing.acme.test/invoices")],
+        holds: &["invoices"],
+        requests: &[
+            ("GET billing.acme.test/invoices", "permitted"),
+            ("GET BILLING.acme.TEST./invoices", "permitted"),
+            ("GET billing.acme.test:8443/invoices", "permitted"),
+            ("GET billing.acme.test.:80/invoices", "permitted"),
+            ("GET x.billing.acme.test/invoices", "insufficient_scope"),
+            ("GET acme.test/invoices", "insufficient_scope"),
+            ("GET /invoices", "insufficient_scope"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "`*.` is all below a domain at any depth, and not the domain itself",
+        operations: &[("all", "GET *.acme.test/x")],
+        holds: &["all"],
+        requests: &[
+            ("GET a.acme.test/x", "permitted"),
+            ("GET a.b.acme.test/x", "permitted"),
+            ("GET acme.test/x", "insufficient_scope"),
+            ("GET xacme.test/x", "insufficient_scope"),
+            ("GET a.acme.test.evil.test/x", "insufficient_scope"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "one host goes before a domain, the longer domain before the shorter, and both before none",
+        operations: &[
+            ("one", "GET a.b.test/{x}"),
+            ("long", "GET *.b.test/me"),
+            ("short", "GET *.test/me"),
+            ("none", "GET /me"),
+        ],
+        holds: &["short"],
+        requests: &[
+            ("GET a.b.test/me", "insufficient_scope"),
+            ("GET c.b.test/me", "insufficient_scope"),
+            ("GET b.test/me", "permitted"),
+            ("GET c.test/me", "permitted"),
+            ("GET test/me", "insufficient_scope"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a host goes before the path, and an operation at no host is at all",
+        operations: &[("any", "GET a.test/{x}"), ("me", "GET /me")],
+        holds: &["me"],
+        requests: &[
+            ("GET a.test/me", "insufficient_scope"),
+            ("POST a.test/me", "insufficient_scope"),
+            ("GET b.test/me", "permitted"),
+            ("GET /me", "permitted"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a `/**` counts whatever host a more specific operation is at",
+        operations: &[("all", "GET /**"), ("me", "GET a.test/me"), ("below", "GET *.test/docs/**")],
+        holds: &["all"],
+        requests: &[("GET a.test/me", "permitted"), ("GET b.test/docs/x", "permitted")],
+        ..PLAIN
+    },
+    Example {
+        rule: "a deny at a host is one at this host alone",
+        operations: &[("all", "GET /**"), ("keys", "GET *.acme.test/keys/**")],
+        holds: &["all"],
+        denies: &["keys"],
+        requests: &[
+            ("GET a.acme.test/keys/1", "denied_operation"),
+            ("GET A.ACME.test:1/KEYS", "denied_operation"),
+            ("GET acme.test/keys/1", "permitted"),
+            ("GET /keys/1", "permitted"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a host has one reading or none",
+        operations: &[("public", "GET /")],
+        requests: &[
+            ("GET acme.test@evil.test/", "malformed_request"),
+            ("GET acme..test/", "malformed_request"),
+            ("GET acme.test:80:80/", "malformed_request"),
+            ("GET acme.test:http/", "malformed_request"),
+            ("GET acme.test,evil.test/", "malformed_request"),
+            ("GET [::1/", "malformed_request"),
+            ("GET ./", "malformed_request"),
+            ("GET [::1]:80/", "public"),
+            ("GET my_service/", "public"),
+        ],
+        ..PLAIN
+    },
+];

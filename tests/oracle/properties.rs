@@ -1,0 +1,256 @@
+//! What holds of each policy, whatever its rules are.
+//!
+//! "Permits" means that the request is forwarded: what a role in shadow would deny is.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokenward::engine::decision::{Decision, Standing, Step};
+use tokenward::engine::document::{Document, Entries};
+use tokenward::engine::explain::Explanation;
+use tokenward::engine::policy::Policy;
+use tokenward::engine::reason::Reason;
+
+use crate::bundles::Bundle;
+use crate::bundles::operations::operations;
+use crate::reading::{Oracle, Request};
+use crate::requests::{Case, cases};
+use crate::{at, compile, config, decide, head, is_forwarded};
+
+proptest! {
+    #![proptest_config(config(150))]
+
+    #[test]
+    fn a_decision_is_the_same_when_its_steps_are_told(case in cases()) {
+        let policy = compile(&case.bundle);
+        for request in &case.requests {
+            let mut explanation = Explanation::default();
+            let traced = policy.decide_traced(&head(request), at(request), &mut explanation);
+            let plain = decide(&policy, request);
+            prop_assert_eq!(format!("{plain:?}"), format!("{traced:?}"));
+            let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();
+            prop_assert!(tells(&explanation, &plain), "{:?}: {:?}", request, steps);
+        }
+    }
+
+    #[test]
+    fn taking_a_permission_out_of_a_role_never_permits_more(case in cases()) {
+        let lists = lists_of(&case.bundle, "roles", "permissions");
+        permits_no_more(&without_denied_trials(&case), less(&case.bundle, &lists))?;
+    }
+
+    #[test]
+    fn taking_a_permission_out_of_a_scope_never_permits_more(case in cases()) {
+        let lists = lists_of(&case.bundle, "tokens", "scope");
+        permits_no_more(&case, less(&case.bundle, &lists))?;
+    }
+
+    #[test]
+    fn taking_an_entry_out_of_a_limit_never_permits_more(case in cases()) {
+        let names = ["environments", "services", "allowed_sources", "allowed_hours"];
+        let lists: Vec<String> =
+            names.iter().flat_map(|name| lists_of(&case.bundle, "tokens", name)).collect();
+        permits_no_more(&case, less(&case.bundle, &lists))?;
+    }
+
+    // A role that denies is a restriction: taking it away lifts that, and is left out here. So is a role whose
+    // loss leaves a token with roles in shadow alone: that token is then only reported on.
+    #[test]
+    fn taking_away_a_role_that_restricts_nothing_never_permits_more(case in cases()) {
+        let mut lists = lists_of(&case.bundle, "tokens", "roles");
+        lists.extend(lists_of(&case.bundle, "roles", "inherits"));
+        let removals = without_one(&case.bundle, &lists).into_iter();
+        let bundles = removals
+            .filter(|(role, bundle)| !denies(&case.bundle, role) && trials(bundle) == trials(&case.bundle))
+            .map(|(_, bundle)| bundle);
+        permits_no_more(&without_denied_trials(&case), bundles)?;
+    }
+
+    #[test]
+    fn adding_a_denial_never_permits_more(case in cases()) {
+        let mut bundles = Vec::new();
+        for list in lists_of(&case.bundle, "roles", "deny") {
+            for permission in keys(&case.bundle, "permissions") {
+                let mut bundle = case.bundle.clone();
+                entries(&mut bundle, &list).push(json!(permission));
+                bundles.push(bundle);
+            }
+        }
+        permits_no_more(&case, bundles.into_iter())?;
+    }
+
+    // Two gaps are left out: a deny that holds only without case ends where a new operation in other letters is
+    // named, and one of a token on trial where a new operation is.
+    #[test]
+    fn naming_a_new_operation_never_gives_anyone_who_does_not_hold_it_more_than_before(
+        case in cases(),
+        others in proptest::collection::vec(operations(), 10),
+    ) {
+        let document = case.bundle.document();
+        let (oracle, policy) = (Oracle::of(&document), compile(&case.bundle));
+        let mut permissions = ["new", "p0"].into_iter().cycle();
+        let like_requests = case.requests.iter().zip(0..).map(|(request, kind)| operation_of(request, kind));
+        for operation in like_requests.chain(others) {
+            let permission = permissions.next().unwrap();
+            let mut more = document.clone();
+            list(&mut more, permission, operation);
+            let others = case.requests.iter().filter(|request| {
+                let gap = oracle.tries(request) || oracle.is_denied_without_case_alone(request);
+                !oracle.holds(request, permission) && (!gap || !is_denied(&policy, request))
+            });
+            forwards_no_more(&document, others, std::iter::once(more))?;
+        }
+    }
+}
+
+/// Whether the steps say by which permission, `public` entry or limit the request is decided.
+fn tells(explanation: &Explanation<'_>, decision: &Decision<'_>) -> bool {
+    let starts = |step: &Step<'_>, text: &str| step.to_string().starts_with(text);
+    explanation.steps().any(|step| match (decision.reason().code(), step) {
+        ("permitted", Step::Listed { permission, standing: Standing::Held, .. }) => {
+            let name = permission.map_or("", |name| name.as_str());
+            *permission == decision.permission() && starts(step, &format!("{name} lists "))
+        }
+        ("public", Step::Listed { standing: Standing::Public, .. }) => starts(step, "public lists "),
+        ("denied_operation", Step::Denied { permission: Some(name), shadow, .. }) => {
+            let who = if *shadow { "a role in shadow would deny" } else { "a role denies" };
+            *shadow == decision.is_tried() && starts(step, &format!("{who} {name}, "))
+        }
+        (
+            "wrong_environment" | "wrong_service" | "source_not_allowed" | "outside_hours",
+            Step::Limited { reason, .. },
+        ) => *reason == decision.reason() && starts(step, "the token "),
+        ("malformed_request", Step::Malformed(rule)) => step.to_string().contains(rule),
+        ("insufficient_scope", Step::Token(_)) => starts(step, "token t"),
+        _ => false,
+    }) || WITHOUT_STEPS.contains(&decision.reason().code())
+}
+
+/// Reasons that say all there is to say.
+const WITHOUT_STEPS: [&str; 8] = [
+    "no_policy",
+    "missing_token",
+    "ambiguous_token",
+    "unknown_token",
+    "revoked_token",
+    "retired_secret",
+    "expired_token",
+    "not_yet_valid",
+];
+
+/// Puts an operation into a permission, a new one if need be.
+fn list(document: &mut Document, permission: &str, operation: String) {
+    let Entries(permissions) = &mut document.permissions;
+    match permissions.iter_mut().find(|(name, _)| name.as_str() == permission) {
+        Some((_, operations)) => operations.push(operation),
+        None => permissions.push((permission.parse().unwrap(), vec![operation])),
+    }
+}
+
+/// An operation that names the request's: as it is, in other letters, at its host, with a variable.
+fn operation_of(request: &Request, kind: usize) -> String {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let host = request.host.split(':').next().unwrap_or_default();
+    match kind % 5 {
+        0 => format!("* {path}"),
+        1 => format!("* {}", path.to_ascii_uppercase()),
+        2 => format!("* {}", path.to_ascii_lowercase()),
+        3 => format!("GET {host}{path}"),
+        _ => format!("GET {}/{{new}}", path.rsplit_once('/').unwrap_or_default().0),
+    }
+}
+
+/// Checks that what is kept out is kept out by each of `bundles`.
+fn permits_no_more(case: &Case, bundles: impl Iterator<Item = Bundle>) -> Result<(), TestCaseError> {
+    let documents = bundles.map(|bundle| bundle.document());
+    forwards_no_more(&case.bundle.document(), &case.requests, documents)
+}
+
+/// Whether a role that is enforced denies the request.
+fn is_denied(policy: &Policy, request: &Request) -> bool {
+    let decision = decide(policy, request);
+    decision.reason() == Reason::DeniedOperation && !decision.is_tried()
+}
+
+/// The case without what a token on trial is denied by a role that is enforced: a deny of a less specific
+/// operation ends there where the grant that it held back is taken away.
+fn without_denied_trials(case: &Case) -> Case {
+    let document = case.bundle.document();
+    let (oracle, policy) = (Oracle::of(&document), compile(&case.bundle));
+    let requests = case.requests.iter();
+    let requests = requests.filter(|request| !(oracle.tries(request) && is_denied(&policy, request)));
+    Case { requests: requests.cloned().collect(), bundle: case.bundle.clone() }
+}
+
+fn forwards_no_more<'r>(
+    document: &Document,
+    requests: impl IntoIterator<Item = &'r Request>,
+    documents: impl IntoIterator<Item = Document>,
+) -> Result<(), TestCaseError> {
+    let before = Policy::compile(document.clone()).unwrap();
+    let is_denied = |request: &&Request| !is_forwarded(&decide(&before, request));
+    let denied: Vec<&Request> = requests.into_iter().filter(is_denied).collect();
+    for document in documents {
+        // Not every change leaves a bundle that compiles: a scope may name what is gone.
+        let Ok(after) = Policy::compile(document.clone()) else { continue };
+        for request in &denied {
+            let decision = decide(&after, request);
+            let bundle = || Bundle(json!(document));
+            prop_assert!(!is_forwarded(&decision), "{request:?} is now forwarded by {:?}", bundle());
+        }
+    }
+    Ok(())
+}
+
+/// Pointers to the lists called `list` of all things in `section`.
+fn lists_of(bundle: &Bundle, section: &str, list: &str) -> Vec<String> {
+    keys(bundle, section)
+        .map(|name| format!("/{section}/{name}/{list}"))
+        .filter(|pointer| bundle.0.pointer(pointer).is_some())
+        .collect()
+}
+
+fn keys<'b>(bundle: &'b Bundle, section: &str) -> impl Iterator<Item = &'b String> {
+    bundle.0[section].as_object().unwrap().keys()
+}
+
+/// Each entry of the lists, and the bundle without that entry.
+fn without_one(bundle: &Bundle, lists: &[String]) -> Vec<(String, Bundle)> {
+    let mut removals = Vec::new();
+    for list in lists {
+        let count = entries(&mut bundle.clone(), list).len();
+        for position in 0..count {
+            let mut less = bundle.clone();
+            let entry = entries(&mut less, list).remove(position);
+            removals.push((entry.as_str().unwrap().to_owned(), less));
+        }
+    }
+    removals
+}
+
+/// The bundle without each entry of the lists.
+fn less(bundle: &Bundle, lists: &[String]) -> impl Iterator<Item = Bundle> {
+    without_one(bundle, lists).into_iter().map(|(_, less)| less)
+}
+
+fn entries<'b>(bundle: &'b mut Bundle, list: &str) -> &'b mut Vec<Value> {
+    bundle.0.pointer_mut(list).unwrap().as_array_mut().unwrap()
+}
+
+/// Whether a role, or one that it inherits from, denies anything.
+fn denies(bundle: &Bundle, role: &str) -> bool {
+    let role = &bundle.0["roles"][role];
+    let inherits = role["inherits"].as_array().unwrap();
+    role["deny"] != json!([]) || inherits.iter().any(|parent| denies(bundle, parent.as_str().unwrap()))
+}
+
+/// For each token, whether it has roles and all of them are in shadow.
+fn trials(bundle: &Bundle) -> Vec<bool> {
+    let tokens = bundle.0["tokens"].as_object().unwrap().values();
+    tokens
+        .map(|token| {
+            let roles = token["roles"].as_array().unwrap();
+            let shadow = |role: &Value| bundle.0["roles"][role.as_str().unwrap()]["shadow"] == json!(true);
+            !roles.is_empty() && roles.iter().all(shadow)
+        })
+        .collect()
+}

@@ -1,0 +1,162 @@
+//! Operations as permissions and `public` list them, and which of them concern a request.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use tokenward::engine::document::Token;
+
+use crate::reading::target::{Target, split};
+
+/// An operation as one permission, or `public`, lists it.
+pub(crate) struct Listing {
+    /// The permission; none for `public`.
+    pub(crate) by: Option<String>,
+    methods: Vec<String>,
+    /// `*.acme.test` for all below a domain; none for all.
+    host: Option<String>,
+    /// `*` stands for the variable, whatever its name.
+    segments: Vec<String>,
+    /// For each segment the attribute that its variable must equal, if there is one.
+    bindings: Vec<Option<String>>,
+    subtree: bool,
+}
+
+impl Listing {
+    pub(crate) fn read(by: Option<String>, text: &str) -> Self {
+        let (methods, target) = text.split_once(' ').unwrap();
+        let (host, pattern) = target.split_at(target.find('/').unwrap());
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let prefix = pattern.strip_suffix("/**");
+        let segments = || split(prefix.unwrap_or(pattern));
+        Self {
+            by,
+            methods: methods.split(',').map(str::to_owned).collect(),
+            host: (!host.is_empty()).then_some(host),
+            segments: segments().map(unnamed).collect(),
+            bindings: segments().map(attribute).collect(),
+            subtree: prefix.is_some(),
+        }
+    }
+
+    pub(crate) fn folded(&self) -> Self {
+        Self {
+            by: self.by.clone(),
+            methods: self.methods.clone(),
+            host: self.host.clone(),
+            segments: self.segments.iter().map(|text| text.to_ascii_lowercase()).collect(),
+            bindings: self.bindings.clone(),
+            subtree: self.subtree,
+        }
+    }
+
+    pub(crate) fn matches(&self, target: &Target) -> bool {
+        let Target { method, host, path } = target;
+        let covers = |name: &String| name == "*" || name == method || (name == "GET" && method == "HEAD");
+        let length =
+            if self.subtree { self.segments.len() <= path.len() } else { self.segments.len() == path.len() };
+        length
+            && self.methods.iter().any(covers)
+            && self.is_at(host)
+            && self.segments.iter().zip(path).all(|(segment, text)| value(segment, text).is_some())
+    }
+
+    fn is_at(&self, host: &str) -> bool {
+        let Some(own) = &self.host else { return true };
+        match own.strip_prefix('*') {
+            Some(domain) => host.strip_suffix(domain).is_some_and(|labels| !labels.is_empty()),
+            None => own == host,
+        }
+    }
+
+    /// Whether the variables of a path that matches are what the token's attributes are.
+    pub(crate) fn is_bound_to(&self, token: &Token, path: &[String]) -> bool {
+        let of = |name: &str| {
+            let mut attributes = token.attributes.iter();
+            attributes.find(|(known, _)| known.as_str() == name).map(|(_, value)| value.as_str())
+        };
+        let mut variables = self.segments.iter().zip(path).zip(&self.bindings);
+        variables.all(|((segment, text), binding)| match binding {
+            None => true,
+            Some(name) => of(name).is_some_and(|own| value(segment, text) == Some(own)),
+        })
+    }
+
+    /// What the same operations have in common.
+    pub(crate) fn shape(&self) -> (Option<&str>, &[String]) {
+        (self.host.as_deref(), &self.segments)
+    }
+
+    /// The smaller, the more specific: first the host, then segment by segment.
+    fn generality(&self) -> Vec<(u8, Reverse<(usize, usize)>)> {
+        let host = match self.host.as_deref() {
+            Some(domain) if domain.starts_with('*') => (1, Reverse((domain.len(), 0))),
+            Some(_) => (0, Reverse((0, 0))),
+            None => (2, Reverse((0, 0))),
+        };
+        let of = |segment: &String| match segment.split_once('*') {
+            None => (0, Reverse((0, 0))),
+            Some(("", "")) => (2, Reverse((0, 0))),
+            Some((prefix, _)) => (1, Reverse((segment.len(), prefix.len()))),
+        };
+        std::iter::once(host).chain(self.segments.iter().map(of)).collect()
+    }
+}
+
+/// The listings that concern a request.
+pub(crate) struct Concerned<'l> {
+    /// Of the operation that it belongs to.
+    pub(crate) operation: Vec<&'l Listing>,
+    /// Of each `/**` above it.
+    pub(crate) above: Vec<&'l Listing>,
+    /// Of less specific operations that match.
+    pub(crate) overruled: Vec<&'l Listing>,
+}
+
+impl<'l> Concerned<'l> {
+    pub(crate) fn by(listings: &'l [Listing], target: &Target) -> Self {
+        let matching = listings.iter().filter(|listing| listing.matches(target));
+        let (above, concrete): (Vec<_>, Vec<_>) = matching.partition(|listing| listing.subtree);
+        let least = concrete.iter().map(|listing| listing.generality()).min();
+        let (operation, overruled) =
+            concrete.into_iter().partition(|listing| Some(listing.generality()) == least);
+        Self { operation, above, overruled }
+    }
+
+    /// The listings of the operation, and of each `/**` above it.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &'l Listing> {
+        self.operation.iter().chain(&self.above).copied()
+    }
+}
+
+/// Permissions that list one of the operations.
+pub(crate) fn names<'l>(listings: impl IntoIterator<Item = &'l Listing>) -> BTreeSet<String> {
+    listings.into_iter().filter_map(|listing| listing.by.clone()).collect()
+}
+
+/// What the segment's variable stands for, all of it where there is none; nothing where it does not match.
+fn value<'t>(segment: &str, text: &'t str) -> Option<&'t str> {
+    match segment.split_once('*') {
+        None => (segment == text).then_some(text),
+        Some((prefix, suffix)) => {
+            let value = text.strip_prefix(prefix)?.strip_suffix(suffix)?;
+            (!value.is_empty()).then_some(value)
+        }
+    }
+}
+
+/// `{name}`, `${name}` and `*` are the same.
+fn unnamed(segment: &str) -> String {
+    match segment.split_once('{') {
+        None => segment.to_owned(),
+        Some((prefix, rest)) => {
+            let (_, suffix) = rest.split_once('}').unwrap();
+            format!("{}*{suffix}", prefix.strip_suffix('$').unwrap_or(prefix))
+        }
+    }
+}
+
+/// The name in `${name}`.
+fn attribute(segment: &str) -> Option<String> {
+    let (_, rest) = segment.split_once("${")?;
+    rest.split_once('}').map(|(name, _)| name.to_owned())
+}

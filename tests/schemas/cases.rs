@@ -1,0 +1,58 @@
+//! Policy tests: the schema says the same of a case as its reader, but for what only the registry knows.
+
+use serde_json::{Value, json};
+use tokenward::engine::case::Case;
+use tokenward::engine::document::from_tree;
+
+use crate::{schema, validator};
+
+#[test]
+fn a_case_is_taken_by_schema_and_reader_alike() {
+    let validator = validator(&schema("test"));
+    for (request, expect, good) in cases() {
+        let file = json!([{ "name": "a case", "request": request, "expect": expect }]);
+        assert_eq!(validator.is_valid(&file), good, "{file}");
+        assert_eq!(from_tree::<Vec<Case>>(&file).is_ok(), good, "{file}");
+    }
+    // Both are read; that they are one too many is told when the case is run.
+    let request = json!({ "method": "GET", "path": "/", "token": "ci", "secret": "acme_svc_0123456789" });
+    let expect = json!({ "decision": "deny", "reason": "ambiguous_token" });
+    assert!(!validator.is_valid(&json!([{ "name": "a case", "request": request, "expect": expect }])));
+}
+
+fn cases() -> Vec<(Value, Value, bool)> {
+    let get = |key: &str, value: Value| {
+        let mut request = json!({ "method": "GET", "path": "/v1/metrics" });
+        request[key] = value;
+        request
+    };
+    let permit = || json!({ "decision": "permit", "reason": "permitted" });
+    vec![
+        (get("token", json!("ci/2")), permit(), true),
+        (get("token", json!(null)), permit(), false),
+        (get("secret", json!(["a"])), permit(), false),
+        (get("at", json!("2026-03-01T00:00:00Z")), permit(), true),
+        (get("at", json!("yesterday")), permit(), false),
+        (get("earlier", json!(3)), permit(), true),
+        (get("earlier", json!(-1)), permit(), false),
+        (get("environment", json!("")), permit(), false),
+        (get("headers", json!({ "accept": "*/*", "x-twice": ["1", "2"] })), permit(), true),
+        (get("headers", json!({ "x-number": 1 })), permit(), false),
+        (get("header", json!({})), permit(), false),
+        (json!({ "path": "/v1/metrics" }), permit(), false),
+        (get("path", json!("/")), json!({ "decision": "deny", "reason": "no_policy", "status": 503 }), true),
+        (get("path", json!("/")), json!({ "decision": "deny", "reason": "forbidden" }), false),
+        (get("path", json!("/")), json!({ "decision": "maybe", "reason": "permitted" }), false),
+        (get("path", json!("/")), json!({ "decision": "deny" }), false),
+        (
+            get("path", json!("/")),
+            json!({ "decision": "deny", "reason": "no_policy", "status": "503" }),
+            false,
+        ),
+        (
+            get("path", json!("/")),
+            json!({ "decision": "permit", "reason": "permitted", "permission": null }),
+            false,
+        ),
+    ]
+}

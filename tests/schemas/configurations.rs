@@ -1,0 +1,58 @@
+//! Plugin configurations: the schema says the same of them as the filter.
+
+use serde_json::{Value, json};
+use tokenward::engine::settings::Gateway;
+
+use crate::{schema, validator};
+
+#[test]
+fn a_configuration_is_taken_by_schema_and_filter_alike() {
+    let (configuration, gateway) = (validator(&schema("configuration")), validator(&schema("gateway")));
+    for (settings, good) in settings() {
+        assert_eq!(gateway.is_valid(&settings), good, "{settings}");
+        let mut whole = settings.clone();
+        whole["bundle"] = json!({ "version": 1, "name": "acme" });
+        assert_eq!(configuration.is_valid(&whole), good, "{settings}");
+        assert_eq!(Gateway::configure(whole.to_string().as_bytes()).is_ok(), good, "{settings}");
+        assert!(!gateway.is_valid(&whole) && !configuration.is_valid(&settings), "{settings}");
+    }
+}
+
+fn settings() -> Vec<(Value, bool)> {
+    let names = |count: usize| (0..count).map(|number| json!({ "query": format!("q{number}") })).collect();
+    let credentials = |sources: Vec<Value>| json!({ "credentials": sources });
+    vec![
+        (json!({}), true),
+        (
+            json!({
+                "mode": "shadow", "environment": "production", "service": "edge", "forward_credential": true,
+                "identity_headers": { "token": "x-caller" }, "cors_preflight": "authenticate",
+                "audit": { "sinks": [], "level": "warn" }
+            }),
+            true,
+        ),
+        (json!({ "mode": "audit" }), false),
+        (json!({ "mode": null }), false),
+        (json!({ "mod": "shadow" }), false),
+        (json!({ "environment": null }), false),
+        (json!({ "service": "the edge" }), false),
+        (json!({ "forward_credential": "no" }), false),
+        (json!({ "identity_headers": { "token": "authorization" } }), false),
+        (json!({ "identity_headers": { "tokens": "x-caller" } }), false),
+        (json!({ "audit": { "level": "debug" } }), false),
+        (json!({ "audit": ["log"] }), false),
+        (credentials(vec![json!({ "header": "authorization", "scheme": "Bearer" })]), true),
+        (credentials(vec![json!({ "header": "x-api-key" }), json!({ "cookie": "token" })]), true),
+        (credentials(names(16)), true),
+        (credentials(names(17)), false),
+        (credentials(vec![]), false),
+        (credentials(vec![json!({ "query": "t" }), json!({ "query": "t" })]), false),
+        (credentials(vec![json!({ "header": "x-api-key", "scheme": null })]), false),
+        (credentials(vec![json!({ "header": "X-Api-Key" })]), false),
+        (credentials(vec![json!({ "header": "host" })]), false),
+        (credentials(vec![json!({ "header": "x-api-key", "cookie": "token" })]), false),
+        (credentials(vec![json!({ "query": "token", "scheme": "Bearer" })]), false),
+        (credentials(vec![json!({ "query": "a b" })]), false),
+        (credentials(vec![json!({})]), false),
+    ]
+}

@@ -1,0 +1,124 @@
+//! Every file of a policy in this repository, good or bad: its schema says the same of it as its reader.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tokenward::cli::source::Source;
+use tokenward::cli::workspace::Workspace;
+use tokenward::engine::case::Case;
+use tokenward::engine::document::{Document, Entries, PolicyDocument, Registry};
+use tokenward::engine::pattern::Operation;
+
+use crate::{schema, validator};
+
+#[test]
+fn a_schema_takes_what_its_reader_takes_and_nothing_else() {
+    let mut checked = BTreeMap::new();
+    let mut differing = Vec::new();
+    for path in ["policies", "tests/decisions", "tests/documents", "tests/cli"].into_iter().flat_map(files) {
+        let Some(file) = File::at(&path) else { continue };
+        let validator = validator(&schema(file.schema()));
+        // What is no YAML, or no tree, an editor marks without a schema.
+        let Ok(value) = Source::read(&path).unwrap().parse::<Value>() else { continue };
+        let value = if file == File::Bundle { json!({ "bundle": value }) } else { value };
+        let readable = file.is_readable(&path);
+        *checked.entry((file.schema(), readable)).or_insert(0) += 1;
+        if readable && let Err(error) = validator.validate(&value) {
+            panic!("{} is refused: {error} ({})", path.display(), error.instance_path());
+        }
+        if !readable && validator.is_valid(&value) {
+            differing.push(path.display().to_string());
+        }
+    }
+    differing.sort();
+    assert_eq!(differing, BEYOND_A_SCHEMA);
+    assert!(checked[&("policy", false)] > 20 && checked[&("tokens", false)] > 10, "{checked:?}");
+    assert!(checked[&("policy", true)] > 20 && checked[&("test", true)] > 10, "{checked:?}");
+}
+
+#[test]
+fn the_examples_tell_editors_their_schema() {
+    for path in files("policies") {
+        if path.extension().is_none_or(|end| end != "yaml" && end != "yml") {
+            continue;
+        }
+        let file = File::at(&path).unwrap_or_else(|| panic!("{} has no schema", path.display()));
+        let text = fs::read_to_string(&path).unwrap();
+        let named =
+            text.lines().next().and_then(|line| line.strip_prefix("# yaml-language-server: $schema="));
+        let named = named.map(|named| path.parent().unwrap().join(named).canonicalize().unwrap());
+        let schema = format!("schemas/{}.json", file.schema());
+        assert_eq!(named, Some(Path::new(&schema).canonicalize().unwrap()), "{}", path.display());
+    }
+}
+
+/// What a file of a policy's folder is.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum File {
+    Policy,
+    Tokens,
+    Test,
+    Gateway,
+    Bundle,
+}
+
+impl File {
+    fn at(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        match name.rsplit_once('.')? {
+            ("policy", "json") if !path.with_file_name("tokens.yaml").exists() => Some(Self::Bundle),
+            ("policy", "yaml" | "yml" | "json") => Some(Self::Policy),
+            ("tokens", "yaml" | "yml" | "json") => Some(Self::Tokens),
+            ("gateway", "yaml" | "yml" | "json") => Some(Self::Gateway),
+            (stem, "yaml" | "yml" | "json") if stem.ends_with(".test") => Some(Self::Test),
+            _ => None,
+        }
+    }
+
+    fn schema(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Tokens => "tokens",
+            Self::Test => "test",
+            Self::Gateway => "gateway",
+            Self::Bundle => "configuration",
+        }
+    }
+
+    /// Whether each value of the file can be read; whether they agree with each other is not a schema's matter.
+    fn is_readable(self, path: &Path) -> bool {
+        let source = Source::read(path).unwrap();
+        match self {
+            Self::Policy => source.parse().is_ok_and(|PolicyDocument { public, permissions, .. }| {
+                all_operations(&public, &permissions)
+            }),
+            Self::Bundle => source
+                .parse()
+                .is_ok_and(|Document { public, permissions, .. }| all_operations(&public, &permissions)),
+            Self::Tokens => source.parse::<Registry>().is_ok(),
+            Self::Test => source.parse::<Vec<Case>>().is_ok(),
+            Self::Gateway => Workspace::open(path.parent().unwrap()).unwrap().settings().is_ok(),
+        }
+    }
+}
+
+fn all_operations<K>(public: &[String], permissions: &Entries<K, Vec<String>>) -> bool {
+    let mut all = public.iter().chain(permissions.iter().flat_map(|(_, operations)| operations));
+    all.all(|operation| Operation::parse(operation).is_ok())
+}
+
+/// The files below a folder, in the order of their names.
+fn files(folder: impl AsRef<Path>) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// Files that their reader refuses and no schema can: what no regular expression of bearable length tells.
+const BEYOND_A_SCHEMA: [&str; 2] = [
+    "tests/documents/operation-with-a-look-alike/policy.yaml",
+    "tests/documents/operation-with-an-escape-that-is-no-utf-8/policy.yaml",
+];

@@ -1,0 +1,133 @@
+//! The schemas, from the types that read the files.
+
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
+use serde_json::{Map, Value, json};
+use tokenward::engine::case::Case;
+use tokenward::engine::document::{PolicyDocument, Registry};
+use tokenward::engine::settings::PluginConfiguration;
+
+/// Each schema: the name of its file in `schemas` without `.json`, and its text.
+pub(crate) fn all() -> [(&'static str, String); 5] {
+    let policy = schema::<PolicyDocument>("policy", "policy", "policy.yaml: who may do what.");
+    let tokens =
+        schema::<Registry>("tokens", "tokens", "tokens.yaml: who holds a token, and what limits it.");
+    let test = schema::<Vec<Case>>(
+        "test",
+        "policy tests",
+        "*.test.yaml beside a policy: requests, and what the policy is to decide about them.",
+    );
+    let mut gateway = schema::<PluginConfiguration>(
+        "gateway",
+        "gateway",
+        "gateway.yaml: how the filter acts on decisions; the plugin configuration without its bundle.",
+    );
+    take_out(&mut gateway, "bundle");
+    let mut configuration = schema::<PluginConfiguration>(
+        "configuration",
+        "plugin configuration",
+        "What Envoy gives the filter: the bundle, and how the filter acts on decisions.",
+    );
+    configuration.insert("required".to_owned(), json!(["bundle"]));
+    let schemas = [policy, tokens, test, gateway, configuration].map(text);
+    let [policy, tokens, test, gateway, configuration] = schemas;
+    [
+        ("policy", policy),
+        ("tokens", tokens),
+        ("test", test),
+        ("gateway", gateway),
+        ("configuration", configuration),
+    ]
+}
+
+fn schema<T: JsonSchema>(name: &str, title: &str, description: &str) -> Map<String, Value> {
+    let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(tidy));
+    let Value::Object(mut generated) = settings.into_generator().into_root_schema_for::<T>().into() else {
+        panic!("`{name}` is no object");
+    };
+    for (definition, schema) in definitions(&mut generated) {
+        introduce(definition, schema);
+    }
+    let mut schema = Map::new();
+    schema.extend(generated.remove_entry("$schema"));
+    schema.insert("$id".to_owned(), format!("https://tokenward.dev/schema/v1/{name}.json").into());
+    schema.insert("title".to_owned(), format!("tokenward {title}").into());
+    schema.insert("description".to_owned(), description.into());
+    schema.extend(generated.into_iter().filter(|(key, _)| !["title", "description"].contains(&key.as_str())));
+    schema
+}
+
+/// Leaves out what serde's types suggest and the formats do not have: `null` for what is absent, and the widths
+/// of numbers.
+fn tidy(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else { return };
+    let null = json!({ "type": "null" });
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = object.get("anyOf")
+        && let [Value::Object(choice), other] = choices.as_slice()
+        && *other == null
+    {
+        let choice = choice.clone();
+        object.shift_remove("anyOf");
+        object.extend(choice);
+    }
+    if object.get("default") == Some(&Value::Null) {
+        object.shift_remove("default");
+    }
+    if object.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
+        object.shift_remove("format");
+    }
+}
+
+/// Gives a definition a title in words, and what an editor says of a text that its pattern refuses.
+fn introduce(name: &str, schema: &mut Map<String, Value>) {
+    let title = schema.get("title").and_then(Value::as_str).map_or_else(|| words(name), str::to_owned);
+    schema.insert("title".to_owned(), title.clone().into());
+    if schema.contains_key("pattern") {
+        let rule = schema.get("patternErrorMessage").or(schema.get("description")).and_then(Value::as_str);
+        let said = format!("not a valid {title}: {}", rule.unwrap_or_default());
+        // Editors know this keyword; others have to ignore it (JSON Schema Core §6.5).
+        schema.insert("patternErrorMessage".to_owned(), said.into());
+    }
+}
+
+/// `PermissionName` as `permission name`.
+fn words(name: &str) -> String {
+    let mut words = String::new();
+    for (position, letter) in name.chars().enumerate() {
+        if position > 0 && letter.is_uppercase() {
+            words.push(' ');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
+/// Takes a property out of a schema, and the definitions that nothing else uses.
+fn take_out(schema: &mut Map<String, Value>, property: &str) {
+    schema.get_mut("properties").unwrap().as_object_mut().unwrap().shift_remove(property).unwrap();
+    loop {
+        let text = Value::from(schema.clone()).to_string();
+        let unused = definitions(schema)
+            .map(|(name, _)| name.clone())
+            .find(|name| !text.contains(&format!("\"#/$defs/{name}\"")));
+        let Some(unused) = unused else { return };
+        schema.get_mut("$defs").unwrap().as_object_mut().unwrap().shift_remove(&unused);
+    }
+}
+
+fn definitions(schema: &mut Map<String, Value>) -> impl Iterator<Item = (&String, &mut Map<String, Value>)> {
+    let definitions = schema.get_mut("$defs").and_then(Value::as_object_mut);
+    definitions.into_iter().flatten().filter_map(|(name, schema)| Some((name, schema.as_object_mut()?)))
+}
+
+fn text(schema: Map<String, Value>) -> String {
+    format!("{:#}\n", Value::Object(schema))
+}
