@@ -47,19 +47,17 @@ pub struct Arguments {
     json: bool,
 }
 
+/// The commands; one without a description here has a longer one of its own.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write a small policy to begin with, which passes its own tests
     Init(init::Init),
     /// Mint a secret, for a new token or another one for a known token
     Mint(mint::Mint),
-    /// Mint a new secret for a token, and retire the ones that work now
     Rotate(rotate::Rotate),
-    /// Revoke a token, one of its secrets, or a leaked secret read from standard input
     Revoke(revoke::Revoke),
     /// List tokens and their secrets, with what they are good for
     List(list::List),
-    /// Remove secrets that ended long ago, and revoked tokens that have none left
     Prune(prune::Prune),
     /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),

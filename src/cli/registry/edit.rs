@@ -156,8 +156,15 @@ impl Editor<'_> {
         let nothing = if matches!(node.value.data, YamlData::Sequence(_)) { "[]" } else { "{}" };
         if self.text.is_flow(node.value) {
             let range = self.text.offset(node.value.span.start)?..self.text.end(node.value)?;
-            self.splices.push(Splice::replace(range, nothing));
-            return Some(());
+            if !self.text.get(range.clone())?.contains('#') {
+                self.splices.push(Splice::replace(range, nothing));
+                return Some(());
+            }
+            // The comments between the brackets go on behind them.
+            let (open, close) = (range.start.checked_add(1)?, range.end.checked_sub(1)?);
+            self.splices.push(Splice::replace(range.start..open, nothing));
+            self.splices.push(Splice::remove(self.text.extent(close..range.end)?));
+            return self.remove_extents(&self.children(node));
         }
         let key_end = self.text.end(node.key?)?;
         let colon = self.text.get(key_end..self.text.offset(node.value.span.start)?)?.find(':')?;
@@ -210,9 +217,14 @@ impl Editor<'_> {
         }
         let comma = start.checked_add(text.find(',')?)?;
         self.splices.push(Splice::remove(comma..comma.checked_add(1)?));
-        for child in tail {
-            let child = self.text.offset(child.start())?..self.text.end(child.value)?;
-            self.splices.push(Splice::remove(self.text.extent(child)?));
+        self.remove_extents(tail)
+    }
+
+    /// Takes out children of `[…]` or `{…}` one by one, and leaves the comments between them.
+    fn remove_extents(&mut self, children: &[Node<'_, '_>]) -> Option<()> {
+        for child in children {
+            let range = self.text.offset(child.start())?..self.text.end(child.value)?;
+            self.splices.push(Splice::remove(self.text.extent(range)?));
         }
         Some(())
     }

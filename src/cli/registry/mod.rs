@@ -20,6 +20,8 @@ use crate::engine::policy::Policy;
 use crate::engine::problem::{Problem, Problems};
 
 mod edit;
+#[cfg(test)]
+mod styles;
 mod text;
 pub(super) mod yaml;
 
