@@ -26,8 +26,11 @@ use crate::bundles::Bundle;
 use crate::reading::{Answer, Oracle, Request};
 use crate::requests::cases;
 
+mod attributes;
 mod bundles;
+mod documents;
 mod examples;
+mod limits;
 mod properties;
 mod reading;
 mod requests;
