@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
@@ -28,8 +29,8 @@ pub(super) struct Lint {
 impl Lint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let policy = self.policy.as_ref().map(|path| policy(path, format)).transpose()?;
-        let bound = matches!(policy, Some(Linted { sources: true, .. }));
-        let envoy = self.envoy.as_ref().map(|path| envoy(path, bound, format)).transpose()?;
+        let reliance = policy.as_ref().map(|linted| linted.reliance).unwrap_or_default();
+        let envoy = self.envoy.as_ref().map(|path| envoy(path, reliance, format)).transpose()?;
         let warnings = policy.map_or(0, |linted| linted.warnings).saturating_add(envoy.unwrap_or(0));
         Ok(if warnings == 0 { Exit::Yes } else { Exit::No })
     }
@@ -38,12 +39,13 @@ impl Lint {
 /// What was found of a policy.
 struct Linted {
     warnings: usize,
-    /// Whether a token may be used only from some addresses.
-    sources: bool,
+    /// What it relies on in Envoy's configuration.
+    reliance: Reliance,
 }
 
 fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
     let workspace = Workspace::open(path)?;
+    workspace.settings()?;
     let (document, policy) = match workspace.compile() {
         Ok(compiled) => compiled,
         Err(failures) => {
@@ -53,7 +55,7 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
                     Format::Json => output::json(&report("error", None, failure)),
                 }
             }
-            return Ok(Linted { warnings: failures.len(), sources: false });
+            return Ok(Linted { warnings: failures.len(), reliance: Reliance::default() });
         }
     };
     let findings = findings(&document);
@@ -77,16 +79,17 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
             policy.token_count(),
         ));
     }
-    Ok(Linted { warnings, sources: policy.reads_source() })
+    let reliance = Reliance { sources: policy.reads_source(), hosts: policy.index().names_hosts() };
+    Ok(Linted { warnings, reliance })
 }
 
 /// The number of warnings about an Envoy configuration.
-fn envoy(path: &Path, sources: bool, format: Format) -> Result<usize, Vec<Failure>> {
+fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<Failure>> {
     let source = Source::read(path)?;
     let configuration: Value = source.parse().map_err(|problems| {
         problems.iter().map(|problem| Failure::of(problem, path.display(), None)).collect::<Vec<_>>()
     })?;
-    let findings = envoy::findings(&configuration, sources);
+    let findings = envoy::findings(&configuration, reliance);
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, position) in findings.iter().zip(source.positions(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.hint);

@@ -108,7 +108,14 @@ impl fmt::Display for BadRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.text.escape_default();
         match self.meant {
-            Some(meant) => write!(f, "`{text}` has bits beyond its prefix: write `{meant}`"),
+            Some(meant) => {
+                let one = text.to_string();
+                let one = one.split('/').next().unwrap_or_default();
+                write!(
+                    f,
+                    "`{text}` has bits beyond its prefix: write `{meant}`, or `{one}` for this address alone"
+                )
+            }
             None => write!(
                 f,
                 "`{text}` is not a range of addresses: write it as in `203.0.113.0/24` or `2001:db8::/32`"
@@ -188,7 +195,9 @@ mod tests {
             assert!(AddressRange::try_from(text.to_owned()).is_err(), "{text}");
         }
         let error = AddressRange::try_from("203.0.113.7/24".to_owned()).unwrap_err();
-        assert!(error.to_string().ends_with("write `203.0.113.0/24`"), "{error}");
+        assert!(
+            error.to_string().ends_with("write `203.0.113.0/24`, or `203.0.113.7` for this address alone")
+        );
         assert_eq!(range("::ffff:203.0.113.0/120").to_string(), "203.0.113.0/24");
         assert_eq!(range("203.0.113.7/32").to_string(), "203.0.113.7");
     }

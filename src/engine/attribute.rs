@@ -66,7 +66,9 @@ impl fmt::Display for BadAttribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is not an attribute's value: ", self.value.escape_default())?;
         match self.why {
-            Some(rule) => write!(f, "it must be able to stand in a path, and {rule}"),
+            Some(BadPath::EncodedSlash) => f.write_str("it is one segment of a path, which has no `/`"),
+            Some(BadPath::EncodedPercent) => f.write_str("it is a segment of a path, which has no `%`"),
+            Some(rule) => write!(f, "it is a segment of a path, and {rule}"),
             None => write!(f, "it has 1 to {MAX_BYTES} bytes"),
         }
     }

@@ -84,12 +84,12 @@ impl<'a> RequestHead<'a> {
                 b":path" => head.target = value,
                 b":authority" => head.authority = value,
                 b"content-type" => head.grpc = is_grpc(value),
-                b"origin" => cors.origin = true,
+                b"origin" => cors.origin(value),
                 b"access-control-request-method" => cors.method(value),
                 b"cookie" if has_cookies => cookies.push(value),
                 _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
                 _ if settings.identity_headers.contains(name) => head.cleaning.forged.push(name),
-                _ if is_override(name) => head.cleaning.overrides.push(name),
+                _ if is_override(name, value) => head.cleaning.overrides.push(name),
                 b"x-request-id" => head.request_id = value,
                 _ => {}
             }
@@ -124,18 +124,23 @@ fn cookie<'a>(finder: &mut Finder<'a, '_>, values: &[&'a [u8]]) -> Option<Vec<u8
 /// The marks of a CORS preflight (Fetch Standard, §3.3.2 HTTP requests).
 #[derive(Default)]
 struct Cors<'a> {
-    origin: bool,
+    origin: Option<&'a [u8]>,
     method: Option<&'a [u8]>,
     repeated: bool,
 }
 
 impl<'a> Cors<'a> {
+    fn origin(&mut self, value: &'a [u8]) {
+        self.repeated |= self.origin.replace(value).is_some();
+    }
+
     fn method(&mut self, value: &'a [u8]) {
         self.repeated |= self.method.replace(value).is_some();
     }
 
     fn is_real(&self) -> bool {
-        self.origin && !self.repeated && self.method.is_some_and(is_method)
+        let origin = self.origin.is_some_and(|origin| !origin.is_empty());
+        origin && !self.repeated && self.method.is_some_and(is_method)
     }
 }
 
@@ -153,9 +158,17 @@ fn add<'a>(names: &mut Vec<&'a [u8]>, name: &'a [u8]) {
 }
 
 /// Whether a backend may take the value of this header for the request's method, path or host.
-fn is_override(name: &[u8]) -> bool {
-    let first = name.first().is_some_and(|first| b"xsp".contains(first));
-    first && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
+fn is_override(name: &[u8], value: &[u8]) -> bool {
+    match name.first() {
+        Some(b'x' | b's' | b'p') => OVERRIDES.iter().any(|known| same_header(name, known.as_bytes())),
+        // RFC 7239 §5.3; what it says of the caller's address and the scheme may stay.
+        Some(b'f') => same_header(name, b"forwarded") && names_a_host(value),
+        Some(_) | None => false,
+    }
+}
+
+fn names_a_host(forwarded: &[u8]) -> bool {
+    forwarded.windows(5).any(|part| part.eq_ignore_ascii_case(b"host="))
 }
 
 /// Whether two header names are the same for some program: CGI and its heirs read whatever is no letter
@@ -166,18 +179,24 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// Each begins with one of the letters that `is_override` looks for.
-const OVERRIDES: [&str; 17] = [
+const OVERRIDES: [&str; 23] = [
     "path-info",
     "script-name",
+    "x-envoy-original-host",
     "x-envoy-original-path",
+    "x-forwarded-host",
     "x-forwarded-method",
     "x-forwarded-path",
     "x-forwarded-prefix",
+    "x-forwarded-server",
     "x-forwarded-uri",
     "x-forwarded-url",
+    "x-host",
+    "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-original-host",
     "x-original-method",
     "x-original-path",
     "x-original-uri",
@@ -203,6 +222,8 @@ mod tests {
             (b"OPTIONS", &[origin], false),
             (b"OPTIONS", &[asks], false),
             (b"OPTIONS", &[origin, asks, asks], false),
+            (b"OPTIONS", &[origin, origin, asks], false),
+            (b"OPTIONS", &[("origin", b""), asks], false),
             (b"OPTIONS", &[origin, ("access-control-request-method", b"")], false),
             (b"PUT", &[origin, asks], false),
         ] {
@@ -238,6 +259,9 @@ mod tests {
             ("x.tokenward.token", b"admin"),
             ("script_name", b"/public"),
             ("path-info", b"/admin"),
+            ("x_forwarded_host", b"billing.acme.test"),
+            ("forwarded", b"for=203.0.113.7;Host=billing.acme.test"),
+            ("forwarded", b"for=203.0.113.7"),
             ("x-unrelated", b"\xff"),
         ];
         let cleaning = read(&headers).cleaning;
@@ -253,6 +277,8 @@ mod tests {
                 "x_original_url",
                 "script_name",
                 "path-info",
+                "x_forwarded_host",
+                "forwarded",
             ])
         );
     }

@@ -2,6 +2,7 @@
 //!
 //! Letters are compared without case, a port and one trailing dot are left out (RFC 9110 §4.2.3, RFC 3986 §3.2.2).
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,7 +15,8 @@ impl<'a> Host<'a> {
     /// Reads `:authority`.
     ///
     /// # Errors
-    /// That it has no reading, or more than one: user information, an escape, an empty label.
+    /// That it has no reading, or more than one: user information, an escape, an empty label, an address in
+    /// a spelling of its own (`127.1`, `0x7f.0.0.1`).
     pub fn parse(authority: &'a [u8]) -> Result<Self, BadHost> {
         let text = std::str::from_utf8(authority).map_err(|_| BadHost)?;
         if text.is_empty() {
@@ -22,7 +24,10 @@ impl<'a> Host<'a> {
         }
         let name = without_port(text).ok_or(BadHost)?;
         let name = name.strip_suffix('.').unwrap_or(name);
-        if !is_name(name) && !is_address(name) {
+        if let Some(address) = address(name) {
+            return Ok(Self(Cow::Owned(address)));
+        }
+        if !is_name(name) || is_number(name) {
             return Err(BadHost);
         }
         let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -69,13 +74,16 @@ impl HostPattern {
             None => (lower.as_str(), false),
         };
         let rooted = name.strip_suffix('.').unwrap_or(name);
-        if is_address(rooted) && !below {
-            return Ok(Self::Exact(rooted.into()));
+        if let Some(address) = address(rooted).filter(|_| !below) {
+            return Ok(Self::Exact(address.into()));
+        }
+        if name.ends_with(':') {
+            return Err(BadHostPattern::Scheme);
         }
         if name.contains(':') {
             return Err(BadHostPattern::Port);
         }
-        if !is_name(rooted) {
+        if !is_name(rooted) || is_number(rooted) {
             return Err(BadHostPattern::Name);
         }
         // `v1/users` is far more often a path without its slash than the host `v1`.
@@ -137,6 +145,8 @@ pub enum BadHostPattern {
     Name,
     /// It has a port.
     Port,
+    /// It is a scheme, as in a URL.
+    Scheme,
     /// One label alone: most likely a path without its slash.
     OneLabel,
 }
@@ -157,10 +167,25 @@ fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_letter))
 }
 
-/// `[2001:db8::1]`.
-fn is_address(name: &str) -> bool {
+/// An address in its one spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`; mapped into IPv6 it is the same one.
+fn address(name: &str) -> Option<String> {
     let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.is_some_and(|inner| inner.parse::<core::net::Ipv6Addr>().is_ok())
+    let address = match inner {
+        Some(inner) => IpAddr::V6(inner.parse().ok()?).to_canonical(),
+        None => IpAddr::V4(name.parse().ok()?),
+    };
+    Some(match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    })
+}
+
+/// Whether some program reads the name as an IPv4 address: its last label is a number (WHATWG URL, host parsing).
+fn is_number(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    last.bytes().all(|byte| byte.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 const MAX_NAME: usize = 253;
@@ -181,6 +206,11 @@ mod tests {
             ("my_service:", "my_service"),
             ("127.0.0.1:80", "127.0.0.1"),
             ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[2001:db8:0:0::0:1]", "[2001:db8::1]"),
+            ("[::ffff:127.0.0.1]:80", "127.0.0.1"),
+            ("[::FFFF:7f00:1]", "127.0.0.1"),
+            ("x0.test", "x0.test"),
+            ("127.0.0.1.test", "127.0.0.1.test"),
             ("", ""),
         ] {
             assert_eq!(Host::parse(authority.as_bytes()).unwrap().as_str(), host, "{authority}");
@@ -202,6 +232,12 @@ mod tests {
             "api:8o",
             "api.acme.test/",
             "a\u{3002}test",
+            "127.1",
+            "0x7f.0.0.1",
+            "127.0.0.0x1",
+            "2130706433",
+            "127.0.0.01",
+            "api.acme.1",
             ":80",
         ] {
             assert_eq!(Host::parse(authority.as_bytes()), Err(BadHost), "{authority}");
@@ -227,6 +263,8 @@ mod tests {
         for (text, why) in [
             ("v1", BadHostPattern::OneLabel),
             ("acme.test:8443", BadHostPattern::Port),
+            ("https:", BadHostPattern::Scheme),
+            ("127.1", BadHostPattern::Name),
             ("*acme.test", BadHostPattern::Name),
             ("a.*.test", BadHostPattern::Name),
             ("*.", BadHostPattern::Name),

@@ -140,6 +140,11 @@ impl Index {
         hosts.matching(host).for_each(|tree| walk.enter(tree, path));
     }
 
+    /// Whether an operation names a host.
+    pub fn names_hosts(&self) -> bool {
+        !self.strict.exact.is_empty() || !self.strict.below.is_empty()
+    }
+
     /// All listings, in the order of the policy.
     pub fn listings(&self) -> &[Listing] {
         &self.listings

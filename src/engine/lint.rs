@@ -13,6 +13,8 @@ use crate::engine::name::RoleName;
 use crate::engine::pattern::{Methods, Operation, Segment};
 use crate::engine::problem::Place;
 
+mod tokens;
+
 /// One finding.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Finding {
@@ -38,6 +40,12 @@ pub enum Code {
     UnusedRole,
     /// A secret that never expires.
     EndlessSecret,
+    /// A role that takes nothing away yet.
+    ShadowRole,
+    /// A token that can be used nowhere or never.
+    UnusableToken,
+    /// A token that holds a permission for an attribute that it does not have.
+    UnboundToken,
 }
 
 /// How much a finding matters.
@@ -54,8 +62,12 @@ impl Code {
     /// How much such a finding matters.
     pub fn severity(self) -> Severity {
         match self {
-            Self::CrossingPatterns | Self::UnusedPermission | Self::EndlessSecret => Severity::Warning,
-            Self::SubtreeCovers | Self::UnusedRole => Severity::Note,
+            Self::CrossingPatterns
+            | Self::UnusedPermission
+            | Self::EndlessSecret
+            | Self::UnusableToken
+            | Self::UnboundToken => Severity::Warning,
+            Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole => Severity::Note,
         }
     }
 
@@ -67,6 +79,11 @@ impl Code {
             Self::UnusedPermission => "give it to a role, or remove it",
             Self::UnusedRole => "assign it to a token, or remove it",
             Self::EndlessSecret => "give it `expires_at`, or its kind a `max_lifetime`",
+            Self::ShadowRole => "once its events show no surprise, take `shadow` away",
+            Self::UnusableToken => "name what it may be used from or in, or leave the key out for no limit",
+            Self::UnboundToken => {
+                "give it the attribute, or another role: without it the permission grants nothing"
+            }
         }
     }
 }
@@ -79,6 +96,9 @@ impl fmt::Display for Code {
             Self::UnusedPermission => "unused_permission",
             Self::UnusedRole => "unused_role",
             Self::EndlessSecret => "endless_secret",
+            Self::ShadowRole => "shadow_role",
+            Self::UnusableToken => "unusable_token",
+            Self::UnboundToken => "unbound_token",
         })
     }
 }
@@ -91,6 +111,9 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings.extend(unused_permissions(document));
     findings.extend(unused_roles(document));
     findings.extend(endless_secrets(document));
+    findings.extend(tokens::shadow_roles(document));
+    findings.extend(tokens::unusable_tokens(document));
+    findings.extend(tokens::unbound_tokens(document));
     findings
 }
 

@@ -40,7 +40,7 @@ impl fmt::Display for BadName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, name, first, limit } = self;
         let name = name.chars().take(80).collect::<String>();
-        write!(f, "`{}` is not a {what}: {}", name.escape_default(), rule(*first, *limit))
+        write!(f, "`{}` is not {what}: {}", name.escape_default(), rule(*first, *limit))
     }
 }
 
@@ -111,40 +111,40 @@ macro_rules! name {
 
 name!(
     /// Name of a policy, as in `name: acme-edge`; also the realm of a challenge.
-    PolicyName, "policy name", Letter, 64
+    PolicyName, "a policy name", Letter, 64
 );
 name!(
     /// Name of a permission, written like an OAuth scope: `metrics:read`.
-    PermissionName, "permission name", Letter, 64
+    PermissionName, "a permission name", Letter, 64
 );
 name!(
     /// Name of a role.
-    RoleName, "role name", Letter, 64
+    RoleName, "a role name", Letter, 64
 );
 name!(
     /// Name of a kind of token: `admin`, `service`, `user`.
-    KindName, "kind name", Letter, 32
+    KindName, "a kind name", Letter, 32
 );
 name!(
     /// Stable id of a token; unlike its secret it may be logged and shown.
-    TokenId, "token id", LetterOrDigit, 64
+    TokenId, "a token id", LetterOrDigit, 64
 );
 name!(
     /// Id of one secret within its token.
-    SecretId, "secret id", LetterOrDigit, 32
+    SecretId, "a secret id", LetterOrDigit, 32
 );
 
 name!(
     /// Name of an environment: `production`.
-    EnvironmentName, "environment name", LetterOrDigit, 64
+    EnvironmentName, "an environment name", LetterOrDigit, 64
 );
 name!(
     /// Name of a service, or of a gateway before several: `edge`.
-    ServiceName, "service name", LetterOrDigit, 64
+    ServiceName, "a service name", LetterOrDigit, 64
 );
 name!(
     /// Name of a token's attribute: `tenant`.
-    AttributeName, "attribute name", Letter, 64
+    AttributeName, "an attribute name", Letter, 64
 );
 
 fn is_name(name: &str, first: First, limit: usize) -> bool {

@@ -49,6 +49,7 @@ impl Operation {
                 let (host, path) = target.split_at_checked(end).unwrap_or((target, ""));
                 (HostPattern::parse(host).map_err(BadOperation::Host)?, path)
             }
+            None if target.contains('.') => return Err(BadOperation::HostAlone),
             None => return Err(BadOperation::Path(BadPath::NotAPath)),
         };
         Ok(Self { methods, host, pattern: Pattern::parse(path)? })
@@ -237,7 +238,10 @@ fn variable(text: &str) -> Result<Option<Variable<'_>>, BadOperation> {
         let (name, suffix) = rest.split_once('}').ok_or(BadOperation::Braces)?;
         let bad_name = || BadOperation::VariableName(name.chars().take(40).collect());
         match prefix.strip_suffix('$') {
-            Some(prefix) => (prefix, suffix, Some(name.parse().map_err(|_| bad_name())?)),
+            Some(prefix) => {
+                let cut = || BadOperation::AttributeName(name.chars().take(40).collect());
+                (prefix, suffix, Some(name.parse().map_err(|_| cut())?))
+            }
             None if is_variable_name(name) => (prefix, suffix, None),
             None => return Err(bad_name()),
         }
@@ -296,6 +300,10 @@ pub enum BadOperation {
     Method(String),
     /// No host, nor the beginning of a path.
     Host(BadHostPattern),
+    /// A host without a path.
+    HostAlone,
+    /// `${…}` with no name of an attribute in it.
+    AttributeName(String),
     /// A segment bound to an attribute where there is no token.
     Unbindable,
     /// A literal that no request path can have.
@@ -325,6 +333,11 @@ impl BadOperation {
             Self::Host(BadHostPattern::Name) => {
                 "write a host as in `billing.acme.test/v1/invoices` or `*.acme.test/v1/invoices`"
             }
+            Self::Host(BadHostPattern::Scheme) => {
+                "leave the scheme out, as in `billing.acme.test/v1/invoices`"
+            }
+            Self::HostAlone => "write the path behind the host: `/**` for all that is there",
+            Self::AttributeName(_) => "write the name of a token's attribute, as in `${tenant}`",
             Self::Host(BadHostPattern::Port) => "leave the port out: an operation is at every port",
             Self::Host(BadHostPattern::OneLabel) => {
                 "begin the path with `/`; a host of one label ends in a dot, as in `billing./v1/invoices`"
@@ -353,6 +366,9 @@ impl fmt::Display for BadOperation {
             Self::Method(name) => write!(f, "`{}` is not a method", shown(name)),
             Self::Host(BadHostPattern::Name) => f.write_str("what stands before the path is not a host"),
             Self::Host(BadHostPattern::Port) => f.write_str("its host has a port"),
+            Self::Host(BadHostPattern::Scheme) => f.write_str("it has a scheme"),
+            Self::HostAlone => f.write_str("it has a host and no path"),
+            Self::AttributeName(name) => write!(f, "`${{{}}}` names no attribute", shown(name)),
             Self::Host(BadHostPattern::OneLabel) => f.write_str("its path does not begin with `/`"),
             Self::Unbindable => f.write_str("a public operation is bound to a token's attribute"),
             Self::Path(rule) => rule.fmt(f),

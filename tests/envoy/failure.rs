@@ -60,7 +60,7 @@ fn an_expired_bundle_denies_everything() {
 #[test]
 fn a_bundle_that_expires_while_it_serves_denies_from_then_on() {
     let mut bundle = bundle();
-    let until = in_seconds(3);
+    let until = in_seconds(10);
     bundle["expires_at"] = json!(until);
     let envoy = start(&json!({ "bundle": bundle }));
     let mut client = envoy.client("main");

@@ -116,7 +116,7 @@ fn grpc(client: &mut Client, path: &[u8], authorization: &[u8]) -> Response {
 #[test]
 fn a_secret_stops_working_in_the_second_in_which_it_expires() {
     let mut bundle = bundle();
-    let until = in_seconds(3);
+    let until = in_seconds(10);
     bundle["tokens"]["reader"]["secrets"][0]["expires_at"] = json!(until);
     let envoy = start(&json!({ "bundle": bundle }));
     let mut client = envoy.client("main");

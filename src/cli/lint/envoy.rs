@@ -20,12 +20,21 @@ pub(super) struct Finding {
     pub(super) hint: &'static str,
 }
 
-/// Everything that is found in an Envoy configuration; `sources` says whether a token is bound to addresses.
-pub(super) fn findings(configuration: &Value, sources: bool) -> Vec<Finding> {
+/// What a policy relies on in Envoy's configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Reliance {
+    /// A token is bound to addresses.
+    pub(super) sources: bool,
+    /// An operation names a host.
+    pub(super) hosts: bool,
+}
+
+/// Everything that is found in an Envoy configuration.
+pub(super) fn findings(configuration: &Value, reliance: Reliance) -> Vec<Finding> {
     let (mut managers, mut modules) = (Vec::new(), Vec::new());
     visit(configuration, &Place::default(), &mut |value, place| match type_of(value) {
         Some(name) if name.ends_with(".HttpConnectionManager") => {
-            managers.push(Manager { value, place: place.clone(), sources });
+            managers.push(Manager { value, place: place.clone(), reliance });
         }
         Some(name) if name.ends_with(WASM) => modules.push((value, place.clone())),
         Some(_) | None => {}
@@ -60,7 +69,7 @@ fn fail_open(filter: &Value, place: &Place) -> Option<Finding> {
 struct Manager<'e> {
     value: &'e Value,
     place: Place,
-    sources: bool,
+    reliance: Reliance,
 }
 
 impl Manager<'_> {
@@ -89,6 +98,7 @@ impl Manager<'_> {
         }
         findings.extend(self.disabled(filters.get(position)));
         findings.extend(self.source_trust());
+        findings.extend(self.host_spelling());
         findings.extend(self.upgrades());
         findings
     }
@@ -130,10 +140,21 @@ impl Manager<'_> {
     fn source_trust(&self) -> Option<Finding> {
         let trusts = at(self.value, "/use_remote_address") != &Value::Bool(true)
             && at(self.value, "/original_ip_detection_extensions").is_null();
-        let severity = if self.sources { Severity::Warning } else { Severity::Note };
+        let severity = if self.reliance.sources { Severity::Warning } else { Severity::Note };
         let message = "a caller can claim any address: Envoy takes it from `x-forwarded-for`".to_owned();
         let hint = "set `use_remote_address: true`, and `xff_num_trusted_hops` to the number of proxies before Envoy";
         trusts.then(|| self.finding("source_trust", severity, self.place.clone(), message, hint))
+    }
+
+    /// Envoy chooses a virtual host by the authority as it came; the filter reads it without port and dot.
+    fn host_spelling(&self) -> Option<Finding> {
+        let is_set = |key| at(self.value, key) == &Value::Bool(true);
+        let strips = is_set("/strip_any_host_port") && is_set("/strip_trailing_host_dot");
+        let severity = if self.reliance.hosts { Severity::Warning } else { Severity::Note };
+        let message =
+            "a host with a port or a trailing dot may be routed elsewhere than it is judged".to_owned();
+        let hint = "set `strip_any_host_port: true` and `strip_trailing_host_dot: true`";
+        (!strips).then(|| self.finding("host_spelling", severity, self.place.clone(), message, hint))
     }
 
     fn upgrades(&self) -> Option<Finding> {
