@@ -38,11 +38,14 @@ fn address(source: &str) -> Option<IpAddr> {
     address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// Whether address and range begin with the same bits, as many as the range has.
+/// Whether address and range begin with the same bits, as many as the range has; a range that is mapped into IPv6 is
+/// one of IPv4 addresses.
 fn has(range: &str, address: IpAddr) -> bool {
-    let (network, length) = range.split_once('/').unwrap_or((range, ""));
-    let (network, address) = (bits(network.parse().unwrap()), bits(address));
-    let length = length.parse().unwrap_or(network.len());
+    let (network, length) = range.split_once('/').unwrap_or((range, "128"));
+    let (written, length): (IpAddr, usize) = (network.parse().unwrap(), length.parse().unwrap());
+    let network = written.to_canonical();
+    let length = if network == written { length } else { length - 96 };
+    let (network, address) = (bits(network), bits(address));
     network.len() == address.len() && network.chars().take(length).eq(address.chars().take(length))
 }
 
