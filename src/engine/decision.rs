@@ -374,15 +374,22 @@ impl Policy {
     ) -> Result<Permit<'p>, Deny<'p>> {
         let Grant { denied, tried, on_trial, .. } = subject.grant;
         let granted = self.granted(subject, target, trace);
+        let yielding = match granted {
+            Some(Granted { how: Match::Operation, listing, .. }) => Yielding::Operation(Some(listing)),
+            Some(Granted { .. }) => Yielding::All,
+            // What is forwarded all the same is forwarded as if by a `/**`.
+            None if *on_trial => Yielding::All,
+            None => Yielding::Operation(None),
+        };
         let mut forbids = |set: &PermissionSet, shadow| {
-            !set.is_empty() && self.forbids(set, shadow, granted.map(|(how, _)| how), target, trace)
+            !set.is_empty() && self.forbids(set, shadow, yielding, target, trace)
         };
         if forbids(denied, false) {
             return Err(Deny::of(Reason::DeniedOperation, subject));
         }
         let would_forbid = forbids(tried, true);
         match granted {
-            Some((_, permission)) if !would_forbid => Ok(Permit {
+            Some(Granted { permission, .. }) if !would_forbid => Ok(Permit {
                 reason: Reason::Permitted,
                 subject: Some(subject),
                 permission: Some(permission),
@@ -408,8 +415,8 @@ impl Policy {
         subject: Subject<'p>,
         target: Target<'_>,
         trace: &mut impl Trace<'p>,
-    ) -> Option<(Match, &'p PermissionName)> {
-        let mut by = None;
+    ) -> Option<Granted<'p>> {
+        let mut by: Option<Granted<'p>> = None;
         self.index.visit(Case::Strict, target, |how, listing| {
             let Lister::Permission(number) = listing.by else {
                 return;
@@ -422,9 +429,9 @@ impl Policy {
             };
             trace.step(|| Step::Listed { how, listing, permission, standing });
             // The operation's own permission is the one to tell, rather than that of a `/**` above it.
-            let better = by.is_none() || matches!(by, Some((Match::Subtree, _))) && how == Match::Operation;
+            let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
             if standing == Standing::Held && better {
-                by = permission.map(|permission| (how, permission));
+                by = permission.map(|permission| Granted { how, listing, permission });
             }
         });
         by
@@ -432,23 +439,26 @@ impl Policy {
 
     /// Whether one of the permissions in `set` takes the request away from what was `granted`.
     ///
-    /// A grant of the operation itself gives way to a deny of that operation and of a `/**` above it; a grant of
-    /// a `/**` gives way to a deny of any operation that matches. So naming a new operation never opens what a
+    /// A grant of an operation gives way to a deny of any that matches and is not less specific, and of a `/**`
+    /// above it; a grant of a `/**` gives way to a deny of any operation that matches. So naming a new operation never opens what a
     /// deny of its neighbour had closed. A `${name}` in a deny stands for every value.
     fn forbids<'p>(
         &'p self,
         set: &PermissionSet,
         shadow: bool,
-        granted: Option<Match>,
+        yielding: Yielding<'p>,
         target: Target<'_>,
         trace: &mut impl Trace<'p>,
     ) -> bool {
         let mut forbidden = false;
         for case in [Case::Strict, Case::Folded] {
-            self.index.visit_all(case, target, |how, listing| {
+            let (own, all) = match yielding {
+                Yielding::Operation(own) => (own, false),
+                Yielding::All => (None, true),
+            };
+            self.index.visit_all(case, target, own, |how, listing| {
                 let Lister::Permission(number) = listing.by else { return };
-                let yields = how != Match::Overruled || granted == Some(Match::Subtree);
-                if set.contains(number) && yields {
+                if set.contains(number) && (all || how != Match::Overruled) {
                     forbidden = true;
                     let permission = self.permission(number);
                     trace.step(|| Step::Denied { how, case, listing, permission, shadow });
@@ -471,6 +481,23 @@ impl Policy {
         });
         names
     }
+}
+
+/// A permission of the token that lists the request, and how.
+#[derive(Clone, Copy)]
+struct Granted<'p> {
+    how: Match,
+    listing: &'p Listing,
+    permission: &'p PermissionName,
+}
+
+/// What a request's grant gives way to.
+#[derive(Clone, Copy)]
+enum Yielding<'p> {
+    /// Denies of operations not less specific than this listing's, or of the most specific one, and of a `/**`.
+    Operation(Option<&'p Listing>),
+    /// Every deny that matches.
+    All,
 }
 
 fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {

@@ -116,19 +116,26 @@ impl Index {
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
     /// specific one that matches) and those of each `/**` above it.
     pub fn visit<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
-        self.walk(case, target, false, visit);
+        self.walk(case, target, Reach::Operation, visit);
     }
 
-    /// Visits these, and the listings of each less specific operation that matches.
-    pub fn visit_all<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
-        self.walk(case, target, true, visit);
+    /// Visits these, and the listings of each less specific operation that matches. Where `own` is given, all that
+    /// are not less specific than that listing's operation count as what the request belongs to.
+    pub fn visit_all<'i>(
+        &'i self,
+        case: Case,
+        target: Target<'_>,
+        own: Option<&'i Listing>,
+        visit: impl FnMut(Match, &'i Listing),
+    ) {
+        self.walk(case, target, Reach::All { own }, visit);
     }
 
     fn walk<'i>(
         &'i self,
         case: Case,
         target: Target<'_>,
-        thorough: bool,
+        reach: Reach<'i>,
         visit: impl FnMut(Match, &'i Listing),
     ) {
         let hosts = match case {
@@ -136,7 +143,7 @@ impl Index {
             Case::Folded => &self.folded,
         };
         let Target { method, host, path } = target;
-        let mut walk = Walk { listings: &self.listings, method, case, thorough, found: false, visit };
+        let mut walk = Walk { listings: &self.listings, method, case, reach, found: false, visit };
         hosts.matching(host).for_each(|tree| walk.enter(tree, path));
     }
 
@@ -256,12 +263,20 @@ fn node(entries: &[Entry], depth: usize) -> Node {
     node
 }
 
+/// What is visited.
+#[derive(Clone, Copy)]
+enum Reach<'i> {
+    /// The operation that the request belongs to.
+    Operation,
+    /// Less specific ones too.
+    All { own: Option<&'i Listing> },
+}
+
 struct Walk<'i, 'r, F> {
     listings: &'i [Listing],
     method: &'r [u8],
     case: Case,
-    /// Whether less specific operations are visited too.
-    thorough: bool,
+    reach: Reach<'i>,
     found: bool,
     visit: F,
 }
@@ -273,7 +288,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
         let Some(segment) = path.next() else {
             if !self.found {
                 self.found = self.report(Match::Operation, &node.here);
-            } else if self.thorough {
+            } else if self.is_thorough() {
                 self.report(Match::Overruled, &node.here);
             }
             return;
@@ -292,9 +307,13 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 
     fn enter(&mut self, child: &'i Node, path: Segments<'_>) {
-        if !self.found || self.thorough || child.leads_to_subtree {
+        if !self.found || self.is_thorough() || child.leads_to_subtree {
             self.descend(child, path);
         }
+    }
+
+    fn is_thorough(&self) -> bool {
+        matches!(self.reach, Reach::All { .. })
     }
 
     fn literal(&self, node: &'i Node, segment: &str) -> Option<&'i Node> {
@@ -303,14 +322,17 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 
     fn report(&mut self, how: Match, numbers: &[usize]) -> bool {
-        let mut any = false;
+        let mut found = false;
         for listing in numbers.iter().filter_map(|number| self.listings.get(*number)) {
             if listing.methods.cover(self.method) {
-                any = true;
+                found |= match self.reach {
+                    Reach::All { own: Some(own) } => std::ptr::eq(own, listing),
+                    Reach::All { own: None } | Reach::Operation => true,
+                };
                 (self.visit)(how, listing);
             }
         }
-        any
+        found
     }
 }
 

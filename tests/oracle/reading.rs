@@ -118,22 +118,6 @@ impl<'d> Oracle<'d> {
         token.is_ok_and(|(token, _)| self.held(token).contains(&Some(permission.to_owned())))
     }
 
-    /// Whether a request's token is on trial.
-    pub(crate) fn tries(&self, request: &Request) -> bool {
-        let token = self.present(&request.authorization);
-        token.is_ok_and(|(token, _)| self.is_on_trial(token))
-    }
-
-    /// Whether nothing that is spelled as the request is takes it away from its token.
-    pub(crate) fn is_denied_without_case_alone(&self, request: &Request) -> bool {
-        let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
-        else {
-            return false;
-        };
-        let denied = self.denied(token, false);
-        !Concerned::by(&self.strict, &target).own().any(|listing| denied.contains(&listing.by))
-    }
-
     fn present(&self, authorization: &[String]) -> Result<(&'d Token, &'d Secret), &'static str> {
         let value = match authorization {
             [] => return Err("missing_token"),
@@ -162,16 +146,22 @@ impl<'d> Oracle<'d> {
         let itself = names(strict.operation.iter().copied().filter(grants));
         let above = names(strict.above.iter().copied().filter(grants));
 
-        // A grant by a `/**` alone gives way to a deny of any operation that matches.
-        let gives_way = itself.is_empty() && !above.is_empty();
+        // The grant of an operation gives way to a deny of any that is not less specific. One by a `/**` alone gives
+        // way to a deny of any that matches, and so does what is forwarded without a grant.
+        let on_trial = self.is_on_trial(token);
+        let granted = strict.operation.first().filter(|_| !itself.is_empty()).map(|own| own.generality());
+        let by_subtree = !above.is_empty();
+        let gives_way = |listing: &&&Listing| match &granted {
+            Some(granted) => listing.generality() <= *granted,
+            None => on_trial || by_subtree,
+        };
         let denied = |shadow: bool| {
             let denied = self.denied(token, shadow);
             [&strict, &folded].into_iter().any(|reading| {
-                let overruled = reading.overruled.iter().copied().filter(|_| gives_way);
-                reading.own().chain(overruled).any(|listing| denied.contains(&listing.by))
+                let more = reading.overruled.iter().filter(gives_way).copied();
+                reading.own().chain(more).any(|listing| denied.contains(&listing.by))
             })
         };
-        let on_trial = self.is_on_trial(token);
         let permissions = if itself.is_empty() { above } else { itself };
         if denied(false) {
             Answer::because("denied_operation")

@@ -133,6 +133,18 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
+        rule: "naming an operation in other letters opens nothing that a deny had closed",
+        operations: &[("read", "GET /users/{id}"), ("mine", "GET /Users/m{x}"), ("me", "GET /USERS/me")],
+        holds: &["read"],
+        denies: &["mine"],
+        requests: &[
+            ("GET /users/me", "denied_operation"),
+            ("GET /users/MX", "denied_operation"),
+            ("GET /users/7", "permitted"),
+        ],
+        ..PLAIN
+    },
+    Example {
         rule: "a grant by a `/**` gives way to a deny of any operation that matches",
         operations: &[
             ("all", "GET /users/**"),

@@ -59,6 +59,19 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
+        rule: "what is forwarded on trial gives way to a deny of any operation that matches",
+        operations: &[("read", "GET /users/{id}"), ("me", "GET /users/me")],
+        denies: &["read"],
+        roles: r#"{ "strict": { "inherits": ["role"], "shadow": true } }"#,
+        token: r#"{ "roles": ["strict"] }"#,
+        requests: &[
+            ("GET /users/7", "denied_operation"),
+            ("GET /users/me", "denied_operation"),
+            ("GET /users", "insufficient_scope (tried)"),
+        ],
+        ..PLAIN
+    },
+    Example {
         rule: "a role in shadow that an enforced one inherits from denies nothing, and no token is on trial for it",
         operations: &[("all", "GET /**"), ("keys", "GET /keys/**")],
         holds: &["all"],

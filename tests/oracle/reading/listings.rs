@@ -87,7 +87,7 @@ impl Listing {
     }
 
     /// The smaller, the more specific: first the host, then segment by segment.
-    fn generality(&self) -> Vec<(u8, Reverse<(usize, usize)>)> {
+    pub(crate) fn generality(&self) -> Vec<(u8, Reverse<(usize, usize)>)> {
         let host = match self.host.as_deref() {
             Some(domain) if domain.starts_with('*') => (1, Reverse((domain.len(), 0))),
             Some(_) => (0, Reverse((0, 0))),
