@@ -64,7 +64,12 @@ fn paths() -> Vec<Case> {
     use Want::{Forwarded, Refused};
     vec![
         case("CVE-2019-9901", "`..` not resolved", Refused, get(Viewer, b"/v1/metrics/../admin/keys")),
-        case("CVE-2019-9901", "`..` not resolved before a deny", Refused, get(Operator, b"/x/../v1/admin/keys")),
+        case(
+            "CVE-2019-9901",
+            "`..` not resolved before a deny",
+            Refused,
+            get(Operator, b"/x/../v1/admin/keys"),
+        ),
         case("CVE-2020-8595", "an exact path with a query", Refused, get(Support, b"/v1/users/export?x")),
         case("CVE-2020-8595", "an exact path with a fragment", Refused, get(Support, b"/v1/users/export#x")),
         case("CVE-2021-29492", "`%2f` kept by the matcher", Refused, get(Operator, b"/v1%2fadmin/keys")),
@@ -108,7 +113,12 @@ fn headers() -> Vec<Case> {
             Forwarded,
             metrics().with(b"x-tokenward-token", b"admin").with(b"x-tokenward-token", b"root"),
         ),
-        case("CVE-2021-32777", "another scheme beside the token", Refused, metrics().with(b"authorization", b"Basic YTpi")),
+        case(
+            "CVE-2021-32777",
+            "another scheme beside the token",
+            Refused,
+            metrics().with(b"authorization", b"Basic YTpi"),
+        ),
         case("CVE-2026-26308", "values joined by a comma", Refused, {
             get(Nobody, b"/v1/metrics/cpu").with(b"authorization", &bearer(Viewer, b",x"))
         }),
@@ -126,7 +136,9 @@ fn headers() -> Vec<Case> {
         }),
         case("CVE-2023-27488", "a value that is no UTF-8", Forwarded, metrics().with(b"x-a", b"\xff\xfe")),
         case("CVE-2024-45806", "`x-envoy-internal` believed", Refused, {
-            get(Nobody, b"/v1/admin/keys").with(b"x-envoy-internal", b"true").with(b"x-forwarded-for", b"127.0.0.1")
+            get(Nobody, b"/v1/admin/keys")
+                .with(b"x-envoy-internal", b"true")
+                .with(b"x-forwarded-for", b"127.0.0.1")
         }),
     ]
 }
@@ -142,8 +154,23 @@ fn others() -> Vec<Case> {
         case("CVE-2026-73547", "a request without a path", Refused, {
             Request::new(Operator, b"CONNECT", b"").over(Wire::Http2)
         }),
-        case("CVE-2026-73547", "the same without a method that has none", Refused, get(Operator, b"").over(Wire::Http2)),
-        case("CVE-2026-73547", "the VM lives on", Forwarded, get(Viewer, b"/v1/metrics/cpu").over(Wire::Http2)),
-        case("CVE-2026-73547", "over HTTP/1.1", Refused, Request::new(Nobody, b"CONNECT", b"gateway.test:443")),
+        case(
+            "CVE-2026-73547",
+            "the same without a method that has none",
+            Refused,
+            get(Operator, b"").over(Wire::Http2),
+        ),
+        case(
+            "CVE-2026-73547",
+            "the VM lives on",
+            Forwarded,
+            get(Viewer, b"/v1/metrics/cpu").over(Wire::Http2),
+        ),
+        case(
+            "CVE-2026-73547",
+            "over HTTP/1.1",
+            Refused,
+            Request::new(Nobody, b"CONNECT", b"gateway.test:443"),
+        ),
     ]
 }

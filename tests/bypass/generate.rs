@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::mutate::{self, Mutator};
 use crate::policy::Caller;
 use crate::random::Random;
-use crate::request::Request;
+use crate::request::{Http1, Request, Wire};
 
 /// What an attacker is after, and what the attacker may do.
 #[derive(Debug)]
@@ -47,6 +47,16 @@ impl Draft {
         }
     }
 
+    /// Takes the request to HTTP/2, unless its trick is one of HTTP/1.
+    pub(crate) fn over_http2(&mut self) {
+        if self.request.wire == Wire::Http1(Http1::default()) {
+            self.request.wire = Wire::Http2;
+            for (name, _) in &mut self.request.headers {
+                name.make_ascii_lowercase();
+            }
+        }
+    }
+
     /// Makes the request one that its caller may send; where the goal goes, the mutator says.
     pub(crate) fn take_cover(&mut self) {
         self.request.target = self.goal.cover.as_bytes().to_vec();
@@ -77,8 +87,7 @@ pub(crate) fn generate(count: usize, seed: u64) -> Vec<Attack> {
     }
     let mut tries = 0;
     while attacks.all.len() < count && tries < count * 20 {
-        let layers: Vec<&Mutator> =
-            (0..=random.below(3)).map(|_| random.one_of(&mutators)).collect();
+        let layers: Vec<&Mutator> = (0..=random.below(3)).map(|_| random.one_of(&mutators)).collect();
         let goal = &GOALS[random.below(GOALS.len())];
         attacks.add(goal, &layers, &mut random);
         tries += 1;
@@ -98,6 +107,9 @@ impl Attacks {
         let mut draft = Draft::new(goal);
         for layer in layers {
             (layer.apply)(&mut draft, random);
+        }
+        if random.once_in(3) {
+            draft.over_http2();
         }
         if self.known.insert(draft.request.clone()) {
             let families = layers.iter().map(|layer| layer.name).collect();

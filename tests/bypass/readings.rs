@@ -51,7 +51,10 @@ fn reach(caller: Caller, received: &Received, steps: &[&Step], query: Query) -> 
                 let found = handler(method, host, &path).filter(|handler| !caller.may(*handler));
                 if let Some(found) = found {
                     let how = [&by[..], at, &how].concat();
-                    return Some((found, if how.is_empty() { "as it is".to_owned() } else { how.join(", ") }));
+                    return Some((
+                        found,
+                        if how.is_empty() { "as it is".to_owned() } else { how.join(", ") },
+                    ));
                 }
             }
         }
@@ -166,7 +169,7 @@ fn before_query(target: &[u8]) -> &[u8] {
 }
 
 /// Headers that some framework, server or proxy takes the path from.
-pub(crate) const PATH_HEADERS: [&str; 25] = [
+pub(crate) const PATH_HEADERS: [&str; 22] = [
     "x-original-url",
     "x-rewrite-url",
     "x-original-uri",
@@ -182,29 +185,26 @@ pub(crate) const PATH_HEADERS: [&str; 25] = [
     // Apache Knox and NiFi.
     "x-forwarded-context",
     "x-proxycontextpath",
-    // Azure App Service.
+    // Azure App Service, and programs behind it: <https://github.com/Azure/azure-functions-host/pull/9402>.
     "x-waws-unencoded-url",
-    // Zuul, Traefik, and what lists of such headers have.
+    // Traefik.
     "x-replaced-path",
+    // What lists of such headers have.
     "x-override-url",
     "x-http-destinationurl",
     "x-proxy-url",
     "x-request-uri",
     "x-real-url",
-    "x-rewrite-uri",
-    "x-envoy-decorator-operation",
-    "request-uri",
-    "x-path-info",
+    "x-rewrite-path",
 ];
 
 /// Headers that some framework takes the method from.
-pub(crate) const METHOD_HEADERS: [&str; 6] = [
+pub(crate) const METHOD_HEADERS: [&str; 5] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
     "x-original-method",
     "x-forwarded-method",
-    "x-http-verb-override",
 ];
 
 /// Headers that some framework takes the host from.

@@ -7,7 +7,7 @@ use comfy_table::{Table, presets};
 use crate::generate::Attack;
 use crate::harmless::Harmless;
 use crate::readings::Hit;
-use crate::run::{Find, Round};
+use crate::run::{Find, Round, Vacuity};
 use crate::send::Outcome;
 use crate::setting::{SETTINGS, Setting};
 use crate::steps::OUTSIDE;
@@ -17,9 +17,19 @@ pub(crate) fn table(attacks: &[Attack], rounds: &[(&Setting, Round)]) -> Table {
     let distinct = attacks.iter().map(|attack| &attack.request).collect::<HashSet<_>>().len();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header(["setting", "sent", "distinct", "by Envoy", "by tokenward", "forwarded", "outside", "bypasses"]);
+    table.set_header([
+        "setting",
+        "sent",
+        "distinct",
+        "by Envoy",
+        "by tokenward",
+        "forwarded",
+        "outside",
+        "bypasses",
+    ]);
     for (setting, round) in rounds {
-        let count = |wanted: fn(&Outcome) -> bool| round.outcomes.iter().filter(|outcome| wanted(outcome)).count();
+        let count =
+            |wanted: fn(&Outcome) -> bool| round.outcomes.iter().filter(|outcome| wanted(outcome)).count();
         let outside = round.finds.len() - round.bypasses().count();
         table.add_row([
             setting.name.to_owned(),
@@ -49,8 +59,9 @@ pub(crate) fn details(rounds: &[(&Setting, Round)]) -> String {
         }
         for (outcome, count) in reasons {
             let (who, why) = match outcome {
-                Outcome::Refused(reason) => ("tokenward", reason),
-                Outcome::Forwarded | Outcome::Envoy(_) => ("Envoy", &format!("{outcome:?}")),
+                Outcome::Refused(reason) => ("tokenward", reason.as_str()),
+                Outcome::Envoy(details) => ("Envoy", details.as_str()),
+                Outcome::Forwarded => continue,
             };
             text += &format!("  {count:>6}  {who}: {why}\n");
         }
@@ -74,7 +85,7 @@ pub(crate) fn bypasses(attacks: &[Attack], rounds: &[(&Setting, Round)], most: u
             kinds.entry(kind(&find.hit)).or_default().push(find);
         }
         for (kind, finds) in kinds {
-            text += &format!("\n{} {}: {} requests\n", setting.name, kind, finds.len());
+            text += &format!("\n{}, {}: {} requests\n", setting.name, kind, finds.len());
             for find in finds.iter().take(most) {
                 text += &shown(find, attacks);
             }
@@ -85,8 +96,7 @@ pub(crate) fn bypasses(attacks: &[Attack], rounds: &[(&Setting, Round)], most: u
 
 fn kind(hit: &Hit) -> String {
     match hit {
-        Hit::Served(handler, how) => format!("{handler:?} by: {how}"),
-        Hit::Outside(handler, how) => format!("outside {handler:?} by: {how}"),
+        Hit::Served(_, how) | Hit::Outside(_, how) => format!("read so: {how}"),
         Hit::Forged(value) => format!("forged identity `{value}`"),
         Hit::Nameless => "without an identity".to_owned(),
     }
@@ -98,7 +108,25 @@ fn shown(find: &Find, attacks: &[Attack]) -> String {
         let Attack { request, families } = attack;
         format!("{:?} {families:?} sent {}", request.caller, request.shown())
     });
-    format!("  {sent}\n    the upstream got \"{}\"\n", find.received.head.escape_ascii())
+    let what = match &find.hit {
+        Hit::Served(handler, _) | Hit::Outside(handler, _) => format!("{handler:?}: "),
+        Hit::Forged(_) | Hit::Nameless => String::new(),
+    };
+    format!("  {what}{sent}\n    the upstream got \"{}\"\n", find.received.head.escape_ascii())
+}
+
+/// How often each mutator alone got through without the filter.
+pub(crate) fn vacuity(rows: &[Vacuity]) -> String {
+    let all: usize = rows.iter().map(|row| row.through + row.beside).sum();
+    let mut text = format!(
+        "\nWithout the filter {all} of the same requests got through, by each mutator alone\n\
+         (in brackets: Envoy itself refuses it, the upstream would not):\n "
+    );
+    for Vacuity { mutator, through, beside } in rows {
+        text +=
+            &if *through > 0 { format!(" {mutator} {through}") } else { format!(" {mutator} ({beside})") };
+    }
+    text
 }
 
 /// What the harmless requests met.

@@ -134,8 +134,9 @@ impl Request {
     pub(crate) fn shown(&self) -> String {
         if self.wire == Wire::Http2 {
             let fields = self.to_http2(0);
-            let fields =
-                fields.iter().map(|(name, value)| [name, &b": "[..], value].concat().escape_ascii().to_string());
+            let fields = fields
+                .iter()
+                .map(|(name, value)| [name, &b": "[..], value].concat().escape_ascii().to_string());
             return format!("HTTP/2 [{}]", fields.collect::<Vec<_>>().join(", "));
         }
         format!("\"{}\"", self.to_http1(0).escape_ascii())

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::generate::Attack;
+use crate::mutate::{self, Mutator};
 use crate::policy::Caller;
 use crate::readings::{Hit, judge};
 use crate::request::Wire;
@@ -44,31 +45,36 @@ impl Round {
     pub(crate) fn bypasses(&self) -> impl Iterator<Item = &Find> {
         self.finds.iter().filter(|find| !matches!(find.hit, Hit::Outside(..)))
     }
+
+    /// How many attacks by one mutator got something: without a filter nobody has a name.
+    fn count(&self, attacks: &[Attack], mutator: &str) -> usize {
+        let is_its = |find: &&Find| find.number.is_some_and(|number| attacks[number].families[0] == mutator);
+        self.finds.iter().filter(is_its).filter(|find| find.hit != Hit::Nameless).count()
+    }
 }
 
-/// The mutators, with how often each alone got through where there is no filter: each must, or it tests nothing.
-///
-/// What Envoy itself refuses is sent to the upstream without it.
-pub(crate) fn vacuity(
-    open: SocketAddr,
-    attacks: &[Attack],
-    families: &[&'static str],
-    upstream: &Upstream,
-) -> Vec<(&'static str, usize, usize)> {
+/// How often a mutator alone got through where there is no filter.
+pub(crate) struct Vacuity {
+    pub(crate) mutator: &'static str,
+    /// Through Envoy without the filter.
+    pub(crate) through: usize,
+    /// To the upstream itself: for those of which Envoy lets none through.
+    pub(crate) beside: usize,
+}
+
+/// What each mutator alone does where there is no filter: one that never gets through tests nothing.
+pub(crate) fn vacuity(open: SocketAddr, attacks: &[Attack], upstream: &Upstream) -> Vec<Vacuity> {
     let single: Vec<Attack> = attacks.iter().filter(|attack| attack.families.len() == 1).cloned().collect();
     let through = Round::run(open, &single, upstream);
-    let missing = |family: &&str| counted(&through, &single, family) == 0;
-    let direct: Vec<Attack> = single
-        .iter()
-        .filter(|attack| attack.request.wire != Wire::Http2 && missing(&attack.families[0]))
-        .cloned()
-        .collect();
-    let beside = Round::run(upstream.address, &direct, upstream);
-    let row = |family: &&'static str| (*family, counted(&through, &single, family), counted(&beside, &direct, family));
-    families.iter().map(row).collect()
-}
-
-fn counted(round: &Round, attacks: &[Attack], family: &str) -> usize {
-    let of_family = |find: &&Find| find.number.is_some_and(|number| attacks[number].families[0] == family);
-    round.finds.iter().filter(of_family).filter(|find| find.hit != Hit::Nameless).count()
+    let is_left = |attack: &&Attack| {
+        attack.request.wire != Wire::Http2 && through.count(&single, attack.families[0]) == 0
+    };
+    let left: Vec<Attack> = single.iter().filter(is_left).cloned().collect();
+    let beside = Round::run(upstream.address, &left, upstream);
+    let row = |mutator: &Mutator| Vacuity {
+        mutator: mutator.name,
+        through: through.count(&single, mutator.name),
+        beside: beside.count(&left, mutator.name),
+    };
+    mutate::all().map(row).collect()
 }

@@ -80,7 +80,11 @@ impl Sender {
         let bytes = request.to_http1(number);
         for _ in 0..2 {
             let mut stream = self.http1.take().unwrap_or_else(|| connect(self.address, PATIENCE));
-            let head = if stream.write_all(&bytes).is_ok() { read_response(&mut stream, &request.method) } else { None };
+            let head = if stream.write_all(&bytes).is_ok() {
+                read_response(&mut stream, &request.method)
+            } else {
+                None
+            };
             if let Some(head) = head {
                 if !head.to_ascii_lowercase().contains("\r\nconnection: close") {
                     self.http1 = Some(stream);
@@ -98,8 +102,15 @@ impl Sender {
         let _ = stream.write_all(&[&request.to_http1(number)[..], LAST].concat());
         let mut bytes = Vec::new();
         let mut chunk = [0; 4_096];
-        while let Ok(length @ 1..) = stream.read(&mut chunk) {
+        // Whoever says `connection: close` reads nothing more, and may take a second to close.
+        while find(&bytes.to_ascii_lowercase(), b"\r\nconnection: close\r\n").is_none()
+            && let Ok(length @ 1..) = stream.read(&mut chunk)
+        {
             bytes.extend(&chunk[..length]);
+        }
+        // The interim response to `Expect`.
+        if let Some(end) = find(&bytes, b"\r\n\r\n").filter(|_| bytes.starts_with(b"HTTP/1.1 100 ")) {
+            bytes.drain(..end + 4);
         }
         let end = find(&bytes, b"\r\n\r\n").unwrap_or(bytes.len());
         if bytes.is_empty() {
@@ -124,7 +135,8 @@ fn read_response(stream: &mut TcpStream, method: &[u8]) -> Option<String> {
         if let Some(end) = find(&bytes, b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
             let lower = head.to_ascii_lowercase();
-            let length = lower.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+            let length =
+                lower.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
             let body = if method == b"HEAD" { 0 } else { length.unwrap_or(0) };
             if bytes.len() >= end + 4 + body {
                 return Some(head);
@@ -137,7 +149,9 @@ fn read_response(stream: &mut TcpStream, method: &[u8]) -> Option<String> {
 
 fn of_head(head: &str) -> Outcome {
     let header = |name: &str| {
-        head.lines().filter_map(|line| line.split_once(": ")).find(|(known, _)| known.eq_ignore_ascii_case(name))
+        head.lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
     };
     let value = |name: &str| header(name).map(|(_, value)| value.to_owned());
     outcome(head.get(9..12).unwrap_or(head), value("x-upstream"), value("x-details"))

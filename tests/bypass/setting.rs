@@ -12,6 +12,7 @@ pub(crate) struct Setting {
     pub(crate) about: &'static str,
     envoy_normalizes: bool,
     filter_normalizes: bool,
+    audits: bool,
 }
 
 /// The settings that must let nothing through.
@@ -21,34 +22,47 @@ pub(crate) const SETTINGS: [Setting; 3] = [
         about: "Envoy's defaults",
         envoy_normalizes: false,
         filter_normalizes: false,
+        audits: false,
     },
     Setting {
         name: "normalized",
         about: "Envoy normalises paths, merges slashes and unescapes %2F",
         envoy_normalizes: true,
         filter_normalizes: false,
+        audits: false,
     },
     Setting {
         name: "relaxed",
         about: "each rule of the filter's `paths` set to normalize",
         envoy_normalizes: false,
         filter_normalizes: true,
+        audits: false,
     },
 ];
+
+/// The listener whose audit events are read.
+pub(crate) const AUDITED: Setting = Setting {
+    name: "audited",
+    about: "Envoy's defaults, and the filter's audit",
+    envoy_normalizes: false,
+    filter_normalizes: false,
+    audits: true,
+};
 
 /// The listener without the filter.
 pub(crate) const OPEN: &str = "open";
 
 /// Envoy with all listeners before the upstream.
 pub(crate) fn start(upstream: &Upstream) -> Envoy {
-    let mut listeners: Vec<Value> = SETTINGS.iter().map(Setting::listener).collect();
+    let mut listeners: Vec<Value> = SETTINGS.iter().chain([&AUDITED]).map(Setting::listener).collect();
     listeners.push(silent(envoy::listener(OPEN, &[])));
     Envoy::start(&envoy::configuration(&listeners, upstream.address), 2).unwrap_or_else(|log| panic!("{log}"))
 }
 
 impl Setting {
     fn listener(&self) -> Value {
-        let mut configuration = json!({ "bundle": bundle(), "audit": { "sinks": [] } });
+        let sinks: &[&str] = if self.audits { &["log"] } else { &[] };
+        let mut configuration = json!({ "bundle": bundle(), "audit": { "sinks": sinks } });
         if self.filter_normalizes {
             let rules = ["encoded_slash", "duplicate_slash", "dot_segments", "semicolon"];
             let rules = rules.map(|rule| (rule.to_owned(), json!("normalize")));
@@ -69,6 +83,8 @@ impl Setting {
 fn silent(mut listener: Value) -> Value {
     let manager = manager(&mut listener);
     manager["access_log"] = json!([]);
+    // By default a broken connection of HTTP/2 lingers for a second.
+    manager["delayed_close_timeout"] = json!("0.02s");
     manager["local_reply_config"] = json!({ "mappers": [{
         "filter": { "status_code_filter": { "comparison": {
             "op": "GE", "value": { "default_value": 100, "runtime_key": "bypass" },

@@ -13,20 +13,24 @@ pub(crate) struct Step {
 }
 
 /// The habits that count: whoever gets past the filter by them has found a hole.
-pub(crate) const STEPS: [Step; 14] = [
+pub(crate) const STEPS: [Step; 18] = [
     Step { name: "percent-decode", apply: decode },
     Step { name: "cut at ? or #", apply: reparse },
     Step { name: "drop ;parameters", apply: drop_parameters },
     Step { name: "backslash is slash", apply: backslash },
     Step { name: "merge slashes", apply: merge },
     Step { name: "resolve dots", apply: resolve },
-    Step { name: "ignore case", apply: ignore_case },
-    Step { name: "trim segments", apply: trim },
+    Step { name: "ignore case", apply: ignore_ascii_case },
+    Step { name: "ignore Unicode case", apply: ignore_case },
+    Step { name: "trim spaces", apply: trim_spaces },
+    Step { name: "trim dots and spaces at an end", apply: trim_ends },
     Step { name: "+ is space", apply: plus },
     Step { name: "end at control byte", apply: truncate },
     Step { name: "drop control bytes", apply: drop_controls },
     Step { name: "overlong UTF-8", apply: overlong },
-    Step { name: "fold Unicode", apply: fold },
+    Step { name: "NFKC", apply: nfkc },
+    Step { name: "drop invisible", apply: drop_invisible },
+    Step { name: "best fit", apply: best_fit },
     Step { name: "drop scheme and host", apply: origin },
 ];
 
@@ -91,21 +95,32 @@ fn resolve(path: &[u8]) -> Vec<u8> {
     [&b"/"[..], &kept.join(&b'/')].concat()
 }
 
+fn ignore_ascii_case(path: &[u8]) -> Vec<u8> {
+    path.to_ascii_lowercase()
+}
+
 /// As with `toUpperCase` or `toLowerCase`, for which `ſ` is an `S` and `ı` an `I`.
 fn ignore_case(path: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(path) else { return path.to_ascii_lowercase() };
     text.to_lowercase().to_uppercase().to_lowercase().replace('\u{307}', "").into_bytes()
 }
 
-/// White space around a segment, and dots at its end: Windows, and whoever tidies names.
-fn trim(path: &[u8]) -> Vec<u8> {
+/// White space around a segment: whoever tidies names.
+fn trim_spaces(path: &[u8]) -> Vec<u8> {
     by_segment(path, |segment| {
         let Ok(text) = std::str::from_utf8(segment) else { return segment.trim_ascii().to_vec() };
-        let text = text.trim();
-        if matches!(text, "." | "..") {
-            return text.as_bytes().to_vec();
+        text.trim().as_bytes().to_vec()
+    })
+}
+
+/// Dots and spaces at the end of a segment: the file systems of Windows.
+fn trim_ends(path: &[u8]) -> Vec<u8> {
+    by_segment(path, |segment| {
+        let end = segment.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
+        match segment.trim_ascii_end() {
+            dots @ (b"." | b"..") => dots.to_vec(),
+            _ => segment[..end].to_vec(),
         }
-        text.trim_end_matches(|character: char| character == '.' || character.is_whitespace()).as_bytes().to_vec()
     })
 }
 
@@ -137,21 +152,33 @@ fn overlong(path: &[u8]) -> Vec<u8> {
     read
 }
 
-/// NFKC without characters that are not seen, and what "best fit" code pages make of look-alikes.
-fn fold(path: &[u8]) -> Vec<u8> {
-    let Ok(text) = std::str::from_utf8(path) else { return path.to_vec() };
-    let seen = text.nfkc().filter(|character| !INVISIBLE.contains(character)).nfkc();
-    seen.map(|character| best_fit(character).unwrap_or(character)).collect::<String>().into_bytes()
+fn nfkc(path: &[u8]) -> Vec<u8> {
+    by_character(path, |text| text.nfkc().collect())
 }
 
-fn best_fit(character: char) -> Option<char> {
-    BEST_FIT.iter().find(|(_, from)| from.contains(&character)).map(|(ascii, _)| *ascii)
+fn drop_invisible(path: &[u8]) -> Vec<u8> {
+    by_character(path, |text| text.replace(INVISIBLE, ""))
+}
+
+/// What "best fit" code pages make of look-alikes.
+fn best_fit(path: &[u8]) -> Vec<u8> {
+    let fit = |character: char| {
+        BEST_FIT.iter().find(|(_, from)| from.contains(&character)).map(|(ascii, _)| *ascii)
+    };
+    by_character(path, |text| text.chars().map(|character| fit(character).unwrap_or(character)).collect())
+}
+
+fn by_character(path: &[u8], change: impl Fn(&str) -> String) -> Vec<u8> {
+    std::str::from_utf8(path).map_or_else(|_| path.to_vec(), |text| change(text).into_bytes())
 }
 
 fn origin(path: &[u8]) -> Vec<u8> {
     let start = path.windows(2).position(|two| two == b"//");
     let scheme = start.filter(|start| {
-        *start == 0 || path[..*start].ends_with(b":") && path[0].is_ascii_alphabetic() && !path[..*start].contains(&b'/')
+        *start == 0
+            || path[..*start].ends_with(b":")
+                && path[0].is_ascii_alphabetic()
+                && !path[..*start].contains(&b'/')
     });
     let Some(start) = scheme else { return path.to_vec() };
     let rest = &path[start + 2..];
@@ -181,7 +208,7 @@ pub(crate) fn look_alikes() -> &'static [(String, char)] {
         let all = ('\u{80}'..=char::MAX).filter_map(|character| {
             let mut bytes = [0; 4];
             let character_bytes = character.encode_utf8(&mut bytes).as_bytes();
-            let folded = String::from_utf8(ignore_case(&fold(character_bytes))).ok()?;
+            let folded = String::from_utf8(ignore_case(&best_fit(&nfkc(character_bytes)))).ok()?;
             (folded.is_ascii() && !folded.is_empty()).then_some((folded, character))
         });
         all.collect()

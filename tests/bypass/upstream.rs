@@ -101,10 +101,12 @@ fn serve(mut stream: TcpStream, memory: &Mutex<Vec<Received>>) -> Option<()> {
 fn whole(bytes: &[u8]) -> Option<(usize, Received)> {
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\n\r\n"];
-    let end = ends.iter().filter_map(|end| find(&bytes[start..], end).map(|at| start + at + end.len())).min()?;
+    let end =
+        ends.iter().filter_map(|end| find(&bytes[start..], end).map(|at| start + at + end.len())).min()?;
     let request = Received::parse(&bytes[start..end])?;
     let chunked = request.header("transfer-encoding").is_some_and(|value| find(value, b"chunked").is_some());
-    let length = request.header("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let length =
+        request.header("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     let body: usize = if chunked { find(&bytes[end..], b"0\r\n\r\n")? + 5 } else { length.unwrap_or(0) };
     (bytes.len() >= end + body).then_some((end + body, request))
 }

@@ -3,7 +3,7 @@
 use crate::generate::Draft;
 use crate::mutate::Mutator;
 use crate::random::Random;
-use crate::request::{Http1, Wire};
+use crate::request::{Field, Http1, Wire};
 
 pub(crate) const MUTATORS: [Mutator; 5] = [
     Mutator { name: "smuggling", apply: smuggling },
@@ -30,33 +30,44 @@ fn smuggling(draft: &mut Draft, random: &mut Random) {
     let path = String::from_utf8_lossy(draft.path()).into_owned();
     let inner = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nx-bench: @NUMBER@\r\n\r\n");
     draft.take_cover();
-    let length = |count: usize| count.to_string().into_bytes();
+    let length = |count: usize| field(b"content-length", count.to_string().as_bytes());
     let chunk = [b"0\r\n\r\n", inner.as_bytes()].concat();
-    let (headers, after): (Vec<(&[u8], Vec<u8>)>, Vec<u8>) = match random.below(8) {
-        0 => (vec![(b"content-length", length(chunk.len())), (b"transfer-encoding", coding(random))], chunk),
-        1 => (vec![(b"transfer-encoding", coding(random)), (b"content-length", length(5))], chunk),
-        2 => (vec![(b"content-length", length(0)), (b"content-length", length(inner.len()))], inner.into_bytes()),
-        3 => (vec![(b"content-length", length(inner.len()))], inner.into_bytes()),
-        4 => (vec![(b"content-length", odd_length(inner.len(), random))], inner.into_bytes()),
-        5 => (vec![(b"transfer-encoding", coding(random))], chunk),
+    let coding = field(b"transfer-encoding", coding(random));
+    let (headers, after): (Vec<Field>, Vec<u8>) = match random.below(8) {
+        0 => (vec![length(chunk.len()), coding], chunk),
+        1 => (vec![coding, length(5)], chunk),
+        2 => (vec![length(0), length(inner.len())], inner.into_bytes()),
+        3 => (vec![length(inner.len())], inner.into_bytes()),
+        4 => (vec![field(b"content-length", &odd_length(inner.len(), random))], inner.into_bytes()),
+        5 => (vec![coding], chunk),
         6 => {
             let extended = format!("1;x=\"\r\n{inner}\r\n0\r\n\r\n");
-            (vec![(b"transfer-encoding", b"chunked".to_vec())], extended.into_bytes())
+            (vec![field(b"transfer-encoding", b"chunked")], extended.into_bytes())
         }
-        _ => (vec![(b"content-length\x0b", length(inner.len()))], inner.into_bytes()),
+        _ => (vec![field(b"content-length\x0b", inner.len().to_string().as_bytes())], inner.into_bytes()),
     };
-    for (name, value) in headers {
-        draft.request.add(name, &value);
-    }
+    draft.request.headers.extend(headers);
     http1(draft).after = after;
 }
 
-fn coding(random: &mut Random) -> Vec<u8> {
-    let codings: [&[u8]; 10] = [
-        b"chunked", b"Chunked", b"chunked, identity", b"identity, chunked", b"xchunked", b" chunked\t", b"chunked\x0b",
-        b"\"chunked\"", b"chunked\r\ntransfer-encoding: x", b"chunked;x=1",
+fn field(name: &[u8], value: &[u8]) -> Field {
+    (name.to_vec(), value.to_vec())
+}
+
+fn coding(random: &mut Random) -> &'static [u8] {
+    let codings: [&'static [u8]; 10] = [
+        b"chunked",
+        b"Chunked",
+        b"chunked, identity",
+        b"identity, chunked",
+        b"xchunked",
+        b" chunked\t",
+        b"chunked\x0b",
+        b"\"chunked\"",
+        b"chunked\r\ntransfer-encoding: x",
+        b"chunked;x=1",
     ];
-    random.one_of(&codings).to_vec()
+    random.one_of(&codings)
 }
 
 fn odd_length(length: usize, random: &mut Random) -> Vec<u8> {
@@ -100,14 +111,29 @@ fn header_lines(draft: &mut Draft, random: &mut Random) {
 
 fn version(draft: &mut Draft, random: &mut Random) {
     let version: &[u8] = random.one_of(&[
-        &b"HTTP/1.0"[..], b"HTTP/0.9", b"HTTP/2.0", b"HTTP/1.2", b"http/1.1", b"HTTP/1.1 ", b"HTTP/01.1", b"", b"x HTTP/1.1",
+        &b"HTTP/1.0"[..],
+        b"HTTP/0.9",
+        b"HTTP/2.0",
+        b"HTTP/1.2",
+        b"http/1.1",
+        b"HTTP/1.1 ",
+        b"HTTP/01.1",
+        b"",
+        b"x HTTP/1.1",
     ]);
     http1(draft).version = version;
 }
 
 fn request_line(draft: &mut Draft, random: &mut Random) {
     let before: &[u8] = random.one_of(&[
-        &b"\r\n"[..], b"\n\n", b" ", b"\0", b"\xef\xbb\xbf", b"GET /healthz HTTP/1.1\r\n", b"GET /healthz\r\n", b"\t",
+        &b"\r\n"[..],
+        b"\n\n",
+        b" ",
+        b"\0",
+        b"\xef\xbb\xbf",
+        b"GET /healthz HTTP/1.1\r\n",
+        b"GET /healthz\r\n",
+        b"\t",
     ]);
     http1(draft).before = before.to_vec();
 }

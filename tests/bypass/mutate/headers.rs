@@ -4,7 +4,6 @@ use crate::generate::{Draft, Place};
 use crate::mutate::Mutator;
 use crate::random::Random;
 use crate::readings::{HOST_HEADERS, METHOD_HEADERS, PATH_HEADERS};
-use crate::request::Wire;
 
 pub(crate) const MUTATORS: [Mutator; 12] = [
     Mutator { name: "method-override", apply: method_override },
@@ -36,7 +35,8 @@ fn spelled(name: &str, random: &mut Random) -> Vec<u8> {
 
 fn method_override(draft: &mut Draft, random: &mut Random) {
     let name = spelled(random.one_of(&METHOD_HEADERS), random);
-    let method = if random.once_in(3) { draft.goal.method.to_lowercase() } else { draft.goal.method.to_owned() };
+    let method =
+        if random.once_in(3) { draft.goal.method.to_lowercase() } else { draft.goal.method.to_owned() };
     let instead: &[u8] = random.one_of(&[&b"GET"[..], b"GET", b"POST", b"HEAD", b"PATCH"]);
     draft.request.method = instead.to_vec();
     draft.request.add(&name, method.as_bytes());
@@ -96,7 +96,8 @@ fn host(draft: &mut Draft, random: &mut Random) {
 
 fn identity(draft: &mut Draft, random: &mut Random) {
     let name = random.one_of(&["x-tokenward-token", "x-tokenward-identity"]);
-    let value: &[u8] = random.one_of(&[&b"admin"[..], b"operator", b"kind=admin, roles=(admin)", b"root, viewer"]);
+    let value: &[u8] =
+        random.one_of(&[&b"admin"[..], b"operator", b"kind=admin, roles=(admin)", b"root, viewer"]);
     draft.request.add(&spelled(name, random), value);
     if random.once_in(2) {
         draft.take_cover();
@@ -119,7 +120,13 @@ fn credentials(draft: &mut Draft, random: &mut Random) {
     if random.once_in(2) {
         draft.request.headers.retain(|(name, _)| name != b"authorization");
     }
-    let name = random.one_of(&["authorization", "Authorization", "proxy-authorization", "x-api-key", "authorization_"]);
+    let name = random.one_of(&[
+        "authorization",
+        "Authorization",
+        "proxy-authorization",
+        "x-api-key",
+        "authorization_",
+    ]);
     draft.request.add(name.as_bytes(), value.as_bytes());
 }
 
@@ -131,7 +138,9 @@ fn method(draft: &mut Draft, random: &mut Random) {
         2 => format!("{method}\t"),
         3 => format!(" {method}"),
         4 => format!("{method}X"),
-        5 => (*random.one_of(&["HEAD", "POST", "PUT", "PATCH", "TRACE", "CONNECT", "PROPFIND", "QUERY", "PRI"])).to_owned(),
+        5 => (*random
+            .one_of(&["HEAD", "POST", "PUT", "PATCH", "TRACE", "CONNECT", "PROPFIND", "QUERY", "PRI"]))
+        .to_owned(),
         6 => String::new(),
         _ => "OPTIONS".to_owned(),
     };
@@ -196,10 +205,7 @@ fn content(draft: &mut Draft, random: &mut Random) {
 
 /// The same over HTTP/2, where more bytes fit into a header, and pseudo-headers can be there twice.
 fn http2(draft: &mut Draft, random: &mut Random) {
-    draft.request.wire = Wire::Http2;
-    for (name, _) in &mut draft.request.headers {
-        name.make_ascii_lowercase();
-    }
+    draft.over_http2();
     let goal = draft.goal;
     let (name, value): (&[u8], Vec<u8>) = match random.below(16) {
         0 => (b":path", goal.cover.as_bytes().to_vec()),

@@ -3,6 +3,7 @@
 pub(crate) mod framing;
 pub(crate) mod headers;
 pub(crate) mod path;
+pub(crate) mod unicode;
 
 use crate::generate::Draft;
 use crate::random::Random;
@@ -15,5 +16,5 @@ pub(crate) struct Mutator {
 
 /// All of them.
 pub(crate) fn all() -> impl Iterator<Item = &'static Mutator> + Clone {
-    path::MUTATORS.iter().chain(&headers::MUTATORS).chain(&framing::MUTATORS)
+    path::MUTATORS.iter().chain(&unicode::MUTATORS).chain(&headers::MUTATORS).chain(&framing::MUTATORS)
 }

@@ -3,9 +3,8 @@
 use crate::generate::Draft;
 use crate::mutate::Mutator;
 use crate::random::Random;
-use crate::steps::{INVISIBLE, look_alikes};
 
-pub(crate) const MUTATORS: [Mutator; 18] = [
+pub(crate) const MUTATORS: [Mutator; 16] = [
     Mutator { name: "percent", apply: percent },
     Mutator { name: "double-percent", apply: double_percent },
     Mutator { name: "overlong", apply: overlong },
@@ -19,8 +18,6 @@ pub(crate) const MUTATORS: [Mutator; 18] = [
     Mutator { name: "ending", apply: ending },
     Mutator { name: "spaces", apply: spaces },
     Mutator { name: "control", apply: control },
-    Mutator { name: "look-alike", apply: look_alike },
-    Mutator { name: "invisible", apply: invisible },
     Mutator { name: "absolute", apply: absolute },
     Mutator { name: "network-path", apply: network_path },
     Mutator { name: "parent", apply: parent },
@@ -29,16 +26,18 @@ pub(crate) const MUTATORS: [Mutator; 18] = [
 /// Writes some characters in another way, at least one.
 fn rewrite(draft: &mut Draft, random: &mut Random, write: impl Fn(u8, &mut Random) -> Vec<u8>) {
     let path = draft.path();
-    let sure = random.below(path.len().max(1));
+    // A path that does not begin with a slash does not get far.
+    let first = usize::from(!random.once_in(20));
+    let sure = first + random.below(path.len().saturating_sub(first).max(1));
     let often = [1, 3, 12][random.below(3)];
     let written = path.iter().enumerate().map(|(position, byte)| {
-        let chosen = position == sure || random.once_in(often);
+        let chosen = position == sure || position >= first && random.once_in(often);
         if chosen && *byte != b'%' { write(*byte, random) } else { vec![*byte] }
     });
     *path = written.flatten().collect();
 }
 
-fn escape(byte: u8, random: &mut Random) -> Vec<u8> {
+pub(crate) fn escape(byte: u8, random: &mut Random) -> Vec<u8> {
     let escape = if random.once_in(2) { format!("%{byte:02x}") } else { format!("%{byte:02X}") };
     escape.into_bytes()
 }
@@ -56,7 +55,11 @@ fn overlong(draft: &mut Draft, random: &mut Random) {
     let long = random.once_in(3);
     rewrite(draft, random, |byte, _| {
         let (high, low) = (byte >> 6, 0x80 | (byte & 0x3F));
-        let long = if long { format!("%E0%{:02X}%{low:02X}", 0x80 | high) } else { format!("%{:02X}%{low:02X}", 0xC0 | high) };
+        let long = if long {
+            format!("%E0%{:02X}%{low:02X}", 0x80 | high)
+        } else {
+            format!("%{:02X}%{low:02X}", 0xC0 | high)
+        };
         long.into_bytes()
     });
 }
@@ -92,7 +95,20 @@ fn dot_segments(draft: &mut Draft, random: &mut Random) {
 
 fn two_dots(random: &mut Random) -> Vec<u8> {
     let (one, two) = (random.one_of(&DOTS), random.one_of(&DOTS));
-    let tail: &[u8] = random.one_of(&[&b""[..], b"", b"", b";", b";x=1", b"%20", b"+", b"%00", b".", b"%2e", b"%3f", b"%C2%AD"]);
+    let tail: &[u8] = random.one_of(&[
+        &b""[..],
+        b"",
+        b"",
+        b";",
+        b";x=1",
+        b"%20",
+        b"+",
+        b"%00",
+        b".",
+        b"%2e",
+        b"%3f",
+        b"%C2%AD",
+    ]);
     let head: &[u8] = random.one_of(&[&b""[..], b"", b"", b"%20", b"%09", b"%E2%80%8B"]);
     [head, one, two, tail].concat()
 }
@@ -107,7 +123,8 @@ fn traversal(draft: &mut Draft, random: &mut Random) {
     let step = two_dots(random);
     let mut path = cover.to_vec();
     for _ in 0..depth {
-        let (slash, step) = if same { (slash, step.clone()) } else { (random.one_of(&SLASHES), two_dots(random)) };
+        let (slash, step) =
+            if same { (slash, step.clone()) } else { (random.one_of(&SLASHES), two_dots(random)) };
         path.extend([slash, &step].concat());
     }
     path.extend([slash, goal.strip_prefix(b"/").unwrap_or(&goal)].concat());
@@ -183,40 +200,6 @@ fn control(draft: &mut Draft, random: &mut Random) {
     path.splice(at..at, text);
 }
 
-/// A character that some fold to one of the path's, or to two.
-fn look_alike(draft: &mut Draft, random: &mut Random) {
-    let path = draft.path();
-    for _ in 0..=random.below(3) {
-        let at = random.below(path.len().max(1));
-        let rest = path[at..].to_ascii_lowercase();
-        let fits: Vec<_> = look_alikes().iter().filter(|(text, _)| rest.starts_with(text.as_bytes())).collect();
-        if fits.is_empty() {
-            continue;
-        }
-        // Those for two characters are rare, and the more interesting.
-        let long: Vec<_> = fits.iter().copied().filter(|(text, _)| text.len() > 1).collect();
-        let (text, character) = random.one_of(if long.is_empty() { &fits } else { &long });
-        path.splice(at..at + text.len(), encoded(*character, random));
-    }
-}
-
-fn invisible(draft: &mut Draft, random: &mut Random) {
-    let character = encoded(random.one_of(&INVISIBLE), random);
-    let path = draft.path();
-    let at = 1 + random.below(path.len().max(1));
-    let at = at.min(path.len());
-    path.splice(at..at, character);
-}
-
-fn encoded(character: char, random: &mut Random) -> Vec<u8> {
-    let mut bytes = [0; 4];
-    let bytes = character.encode_utf8(&mut bytes).as_bytes();
-    if random.once_in(6) {
-        return bytes.to_vec();
-    }
-    bytes.iter().flat_map(|byte| escape(*byte, random)).collect()
-}
-
 fn absolute(draft: &mut Draft, random: &mut Random) {
     let start = random.one_of(&ORIGINS);
     let path = draft.path();
@@ -231,21 +214,79 @@ fn network_path(draft: &mut Draft, random: &mut Random) {
 }
 
 const SLASHES: [&[u8]; 18] = [
-    b"/", b"/", b"/", b"//", b"///", b"\\", b"/\\", b"%2f", b"%2F", b"%5c", b"%5C", b"%252f", b"%255c", b"%c0%af",
-    b"%EF%BC%8F", b"%E2%88%95", b"%C2%A5", b"/./",
+    b"/",
+    b"/",
+    b"/",
+    b"//",
+    b"///",
+    b"\\",
+    b"/\\",
+    b"%2f",
+    b"%2F",
+    b"%5c",
+    b"%5C",
+    b"%252f",
+    b"%255c",
+    b"%c0%af",
+    b"%EF%BC%8F",
+    b"%E2%88%95",
+    b"%C2%A5",
+    b"/./",
 ];
 const DOTS: [&[u8]; 9] = [b".", b".", b".", b"%2e", b"%2E", b"%252e", b"%c0%ae", b"%EF%BC%8E", b"%u002e"];
 const PARAMETERS: [&[u8]; 9] =
     [b";", b";x", b";x=1", b";jsessionid=A", b";a=b;c=d", b"%3b", b"%3Bx=1", b";%2f..", b";.css"];
 const MARKS: [&[u8]; 13] = [
-    b"?", b"#", b"%3f", b"%3F", b"%23", b"??", b"%253f", b"%00", b"%0a", b"%0d%0a", b"%EF%BC%9F", b"%EF%BC%83", b"&",
+    b"?",
+    b"#",
+    b"%3f",
+    b"%3F",
+    b"%23",
+    b"??",
+    b"%253f",
+    b"%00",
+    b"%0a",
+    b"%0d%0a",
+    b"%EF%BC%9F",
+    b"%EF%BC%83",
+    b"&",
 ];
 const ENDINGS: [&[u8]; 21] = [
-    b".", b"..", b"...", b"%2e", b"/.", b"/..", b"/", b"//", b"%00", b"%00.json", b"%20", b"+", b"%20.", b".%20", b"~",
-    b"%2f", b"%5c", b".json", b"%0a", b"::$DATA", b"*",
+    b".",
+    b"..",
+    b"...",
+    b"%2e",
+    b"/.",
+    b"/..",
+    b"/",
+    b"//",
+    b"%00",
+    b"%00.json",
+    b"%20",
+    b"+",
+    b"%20.",
+    b".%20",
+    b"~",
+    b"%2f",
+    b"%5c",
+    b".json",
+    b"%0a",
+    b"::$DATA",
+    b"*",
 ];
 const SPACES: [&[u8]; 12] = [
-    b"%20", b"+", b"%20%20", b"%09", b"%0b", b"%C2%A0", b"%E3%80%80", b"%E2%80%83", b"%E2%80%A8", b"%C2%85", b" ", b"\t",
+    b"%20",
+    b"+",
+    b"%20%20",
+    b"%09",
+    b"%0b",
+    b"%C2%A0",
+    b"%E3%80%80",
+    b"%E2%80%83",
+    b"%E2%80%A8",
+    b"%C2%85",
+    b" ",
+    b"\t",
 ];
 const ORIGINS: [&[u8]; 10] = [
     b"http://gateway.test",
