@@ -99,7 +99,8 @@ pub(crate) fn generate(count: usize, seed: u64) -> Vec<Attack> {
 #[derive(Default)]
 struct Attacks {
     all: Vec<Attack>,
-    known: HashSet<Request>,
+    /// Their bytes.
+    known: HashSet<String>,
 }
 
 impl Attacks {
@@ -111,7 +112,7 @@ impl Attacks {
         if random.once_in(3) {
             draft.over_http2();
         }
-        if self.known.insert(draft.request.clone()) {
+        if self.known.insert(draft.request.shown()) {
             let families = layers.iter().map(|layer| layer.name).collect();
             self.all.push(Attack { request: draft.request, families });
         }

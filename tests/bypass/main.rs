@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "the report is what the bench is for")]
 #![expect(clippy::disallowed_methods, reason = "a bench runs where there is a clock")]
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -101,14 +102,17 @@ fn main() -> ExitCode {
     if bypasses == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What is generated, and what the file of payloads has.
+/// What is generated, what is known, and what the file of payloads has; each request once.
 fn attacks(arguments: &Arguments) -> Vec<Attack> {
     let mut attacks = generate::generate(arguments.requests, arguments.seed);
     assert_eq!(attacks.len(), arguments.requests, "the generator has run out of requests");
+    attacks.extend(payloads::parse(include_bytes!("known.txt")));
     if let Some(file) = &arguments.payloads {
         let text = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         attacks.extend(payloads::parse(&text));
     }
+    let mut known = HashSet::new();
+    attacks.retain(|attack| known.insert(attack.request.shown()));
     attacks
 }
 

@@ -14,7 +14,8 @@ use crate::steps::OUTSIDE;
 
 /// One row for each setting.
 pub(crate) fn table(attacks: &[Attack], rounds: &[(&Setting, Round)]) -> Table {
-    let distinct = attacks.iter().map(|attack| &attack.request).collect::<HashSet<_>>().len();
+    // Distinct as bytes, but for the number that tells them apart.
+    let distinct = attacks.iter().map(|attack| attack.request.shown()).collect::<HashSet<_>>().len();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([

@@ -94,6 +94,9 @@ fn dot_segments(draft: &mut Draft, random: &mut Random) {
 }
 
 fn two_dots(random: &mut Random) -> Vec<u8> {
+    if random.once_in(12) {
+        return random.one_of(&[&b"%EF%B8%B0"[..], b"%E2%80%A5", b"..%EF%B8%94", b"..%C2%A0"]).to_vec();
+    }
     let (one, two) = (random.one_of(&DOTS), random.one_of(&DOTS));
     let tail: &[u8] = random.one_of(&[
         &b""[..],
