@@ -61,7 +61,12 @@ impl Client {
                 SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[])?,
                 HEADERS if frame.stream == stream => {
                     let headers = self.decoder.decode(&frame.payload).unwrap();
-                    response.get_or_insert(headers);
+                    // What stands before it may be interim responses, what follows it trailers.
+                    let interim =
+                        headers.iter().any(|(name, value)| name == b":status" && value.starts_with(b"1"));
+                    if !interim {
+                        response.get_or_insert(headers);
+                    }
                 }
                 DATA => self.give_window(&frame)?,
                 RST_STREAM if frame.stream == stream => return Ok(response),
