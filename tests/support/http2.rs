@@ -11,6 +11,9 @@ pub(crate) struct Client {
     next_stream: u32,
 }
 
+/// A header: any bytes.
+type Field = (Vec<u8>, Vec<u8>);
+
 struct Frame {
     kind: u8,
     flags: u8,
@@ -25,64 +28,81 @@ impl Client {
         stream.set_nodelay(true).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
         let mut client = Self { stream, decoder: loona_hpack::Decoder::new(), next_stream: 1 };
-        client.write(SETTINGS, 0, 0, &[]);
+        client.write(SETTINGS, 0, 0, &[]).unwrap();
         client
     }
 
     /// Sends a request without a body and returns the response's status.
     pub(crate) fn send(&mut self, headers: &[(&str, &[u8])]) -> u16 {
+        let mut fields: Vec<Field> = vec![(b":scheme".to_vec(), b"http".to_vec())];
+        for (name, value) in headers {
+            let at = if name.starts_with(':') { 0 } else { fields.len() };
+            fields.insert(at, (name.as_bytes().to_vec(), value.to_vec()));
+        }
+        let response = self.exchange(&fields).unwrap().unwrap();
+        let (_, status) = response.iter().find(|(name, _)| name == b":status").unwrap();
+        String::from_utf8_lossy(status).parse().unwrap()
+    }
+
+    /// Sends a request of these fields, as they are and in their order, without a body; its response's headers,
+    /// or none where the server reset the stream.
+    ///
+    /// # Errors
+    /// That the connection has ended.
+    pub(crate) fn exchange(&mut self, fields: &[Field]) -> std::io::Result<Option<Vec<Field>>> {
         let stream = self.next_stream;
         self.next_stream += 2;
-        let mut block = literal(b":scheme", b"http");
-        for (name, value) in headers {
-            let at = if name.starts_with(':') { 0 } else { block.len() };
-            block.splice(at..at, literal(name.as_bytes(), value));
-        }
-        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block);
-        let mut status = None;
+        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
+        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block)?;
+        let mut response = None;
         loop {
-            let frame = self.read();
+            let frame = self.read()?;
             match frame.kind {
-                SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[]),
+                SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[])?,
                 HEADERS if frame.stream == stream => {
                     let headers = self.decoder.decode(&frame.payload).unwrap();
-                    let found = headers.iter().find(|(name, _)| name == b":status");
-                    status =
-                        status.or(found.map(|(_, value)| String::from_utf8_lossy(value).parse().unwrap()));
+                    // What stands before it may be interim responses, what follows it trailers.
+                    let interim =
+                        headers.iter().any(|(name, value)| name == b":status" && value.starts_with(b"1"));
+                    if !interim {
+                        response.get_or_insert(headers);
+                    }
                 }
-                DATA => self.give_window(&frame),
-                RST_STREAM | GOAWAY => panic!("frame {} with {:?}", frame.kind, frame.payload),
+                DATA => self.give_window(&frame)?,
+                RST_STREAM if frame.stream == stream => return Ok(response),
+                GOAWAY => return Err(std::io::ErrorKind::ConnectionAborted.into()),
                 _ => {}
             }
             if matches!(frame.kind, HEADERS | DATA) && frame.stream == stream && frame.flags & END_STREAM != 0
             {
-                return status.unwrap();
+                return Ok(response);
             }
         }
     }
 
     /// RFC 9113 §6.9: what was received is given back to the connection's window.
-    fn give_window(&mut self, frame: &Frame) {
-        if !frame.payload.is_empty() {
-            let size = u32::try_from(frame.payload.len()).unwrap().to_be_bytes();
-            self.write(WINDOW_UPDATE, 0, 0, &size);
+    fn give_window(&mut self, frame: &Frame) -> std::io::Result<()> {
+        if frame.payload.is_empty() {
+            return Ok(());
         }
+        let size = u32::try_from(frame.payload.len()).unwrap().to_be_bytes();
+        self.write(WINDOW_UPDATE, 0, 0, &size)
     }
 
-    fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    fn write(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> std::io::Result<()> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let frame = [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat();
-        self.stream.write_all(&frame).unwrap();
+        self.stream.write_all(&frame)
     }
 
-    fn read(&mut self) -> Frame {
+    fn read(&mut self) -> std::io::Result<Frame> {
         let mut head = [0; 9];
-        self.stream.read_exact(&mut head).unwrap();
+        self.stream.read_exact(&mut head)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut payload).unwrap();
+        self.stream.read_exact(&mut payload)?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Frame { kind: head[3], flags: head[4], stream, payload }
+        Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 }
 

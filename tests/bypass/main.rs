@@ -1,0 +1,182 @@
+//! `make bypass`: does any spelling of a request reach what its caller has no right to?
+//!
+//! Thousands of mutated requests go over raw HTTP/1.1 and HTTP/2 through a real Envoy to an upstream that reads
+//! requests as loosely as anybody does. What reached it is judged by all its loose readings: whether one of them is
+//! something that the caller may not do, or the caller bears another's name. Without the filter each mutator must
+//! get through, or it would prove nothing. With `--report` it tells all; as a test it is short, and silent but for
+//! one line.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench fails by panicking"
+)]
+#![expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a bench fails by panicking")]
+#![expect(clippy::print_stdout, reason = "the report is what the bench is for")]
+#![expect(clippy::disallowed_methods, reason = "a bench runs where there is a clock")]
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use crate::envoy::Envoy;
+use crate::generate::Attack;
+use crate::harmless::Harmless;
+use crate::run::{Round, Vacuity};
+use crate::setting::{AUDITED, OPEN, SETTINGS, Setting};
+use crate::upstream::Upstream;
+
+mod cves;
+#[path = "../support/envoy.rs"]
+#[expect(dead_code, reason = "the harness of the tests; the bench needs less of it")]
+mod envoy;
+mod generate;
+mod harmless;
+#[path = "../support/http.rs"]
+#[expect(dead_code, reason = "the harness of the tests; the bench needs less of it")]
+mod http;
+#[path = "../support/http2.rs"]
+#[expect(dead_code, reason = "the harness of the tests; the bench needs less of it")]
+mod http2;
+mod mutate;
+mod payloads;
+mod policy;
+mod random;
+mod readings;
+mod report;
+mod request;
+mod run;
+mod send;
+mod setting;
+mod steps;
+mod upstream;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Tell all, rather than one line
+    #[arg(long)]
+    report: bool,
+    /// Distinct requests for each setting
+    #[arg(long, default_value_t = 2_000)]
+    requests: usize,
+    /// More payloads: one path or raw request a line
+    #[arg(long)]
+    payloads: Option<PathBuf>,
+    /// Of the generator
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What `cargo test` hands to every test: filters, which mean nothing here
+    #[arg(hide = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let start = Instant::now();
+    let attacks = attacks(&arguments);
+    let results = Bench::start().run(&attacks);
+    if arguments.report {
+        println!("{}\n", report::table(&attacks, &results.rounds));
+        println!("{}", report::details(&results.rounds));
+        println!("{}", report::harmless(&results.harmless));
+        println!("{}", report::vacuity(&results.vacuity));
+    }
+    let bypasses: usize = results.rounds.iter().map(|(_, round)| round.bypasses().count()).sum();
+    // A hole shows in hundreds of requests: then a few of each kind say it all.
+    let most = if bypasses <= 100 { bypasses } else { 3 };
+    print!("{}", report::bypasses(&attacks, &results.rounds, most));
+    let failures = results.failures();
+    failures.iter().for_each(|failure| println!("{failure}"));
+    println!(
+        "bypass: {bypasses} bypasses of {} distinct requests under each of {} settings, {} failures among {} cases of \
+         known holes and what must pass, {:.0} s",
+        attacks.len(),
+        SETTINGS.len(),
+        failures.len(),
+        results.cases,
+        start.elapsed().as_secs_f32()
+    );
+    if bypasses == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What is generated, what is known, and what the file of payloads has; each request once.
+fn attacks(arguments: &Arguments) -> Vec<Attack> {
+    let mut attacks = generate::generate(arguments.requests, arguments.seed);
+    assert_eq!(attacks.len(), arguments.requests, "the generator has run out of requests");
+    attacks.extend(payloads::parse(include_bytes!("known.txt")));
+    if let Some(file) = &arguments.payloads {
+        let text = std::fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        attacks.extend(payloads::parse(&text));
+    }
+    let mut known = HashSet::new();
+    attacks.retain(|attack| known.insert(attack.request.shown()));
+    attacks
+}
+
+/// The running servers.
+struct Bench {
+    upstream: Upstream,
+    envoy: Envoy,
+}
+
+/// All that the bench found.
+struct Results {
+    rounds: Vec<(&'static Setting, Round)>,
+    harmless: Vec<(&'static Setting, Harmless)>,
+    vacuity: Vec<Vacuity>,
+    cases: usize,
+    /// Cases of known holes that went wrong.
+    broken: Vec<String>,
+}
+
+impl Bench {
+    fn start() -> Self {
+        let upstream = Upstream::start();
+        let envoy = setting::start(&upstream);
+        // Its workers listen a moment after it says that it is live.
+        for name in SETTINGS.iter().map(|setting| setting.name).chain([AUDITED.name, OPEN]) {
+            drop(envoy.client(name));
+        }
+        Self { upstream, envoy }
+    }
+
+    fn run(&self, attacks: &[Attack]) -> Results {
+        let address = |setting: &Setting| self.envoy.listener(setting.name);
+        let cases = cves::all();
+        let mut broken = Vec::new();
+        for setting in SETTINGS.iter().chain([&AUDITED]) {
+            let round = Round::run(address(setting), &cves::attacks(&cases), &self.upstream);
+            let failures = cves::failures(&cases, &round).into_iter();
+            broken.extend(failures.map(|failure| format!("{}: {failure}", setting.name)));
+        }
+        // CVE-2024-45808: what a caller writes makes no event.
+        let forged = self.envoy.decisions().into_iter().filter(|event| event["token"] == "admin");
+        broken.extend(forged.map(|event| format!("an audit event by its caller: {event}")));
+        let round = |setting| (setting, Round::run(address(setting), attacks, &self.upstream));
+        Results {
+            vacuity: run::vacuity(self.envoy.listener(OPEN), attacks, &self.upstream),
+            rounds: SETTINGS.iter().map(round).collect(),
+            harmless: SETTINGS.iter().map(|setting| (setting, harmless::run(address(setting)))).collect(),
+            cases: cases.len(),
+            broken,
+        }
+    }
+}
+
+impl Results {
+    fn failures(&self) -> Vec<String> {
+        let mut failures = self.broken.clone();
+        for (setting, harmless) in &self.harmless {
+            let broken = harmless.broken.iter();
+            failures.extend(broken.map(|path| format!("{}: a request that must pass: {path}", setting.name)));
+        }
+        let idle = self.vacuity.iter().filter(|row| row.through + row.beside == 0);
+        failures.extend(
+            idle.map(|row| format!("mutator `{}` gets nothing through without the filter", row.mutator)),
+        );
+        failures
+    }
+}

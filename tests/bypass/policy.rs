@@ -1,0 +1,152 @@
+//! Who calls, what each may do, and what the upstream serves.
+//!
+//! The policy protects in each of the ways there are: by granting nothing, by a grant beside the target, by a
+//! `deny` that takes a literal out of an `{id}`, and by a `deny` below a `/**`.
+
+use serde_json::{Value, json};
+use tokenward::engine::secret::SecretDigest;
+
+/// Somebody who sends requests.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Caller {
+    /// Without a token.
+    Nobody,
+    /// With a token that no policy knows.
+    Stranger,
+    /// May `GET /v1/metrics/**`.
+    Viewer,
+    /// May `GET /v1/users/{id}`, is denied the export.
+    Support,
+    /// May `GET /files/public/**`.
+    Files,
+    /// May read invoices at one host.
+    Partner,
+    /// May do everything, is denied three things.
+    Operator,
+}
+
+impl Caller {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Nobody,
+        Self::Stranger,
+        Self::Viewer,
+        Self::Support,
+        Self::Files,
+        Self::Partner,
+        Self::Operator,
+    ];
+
+    /// The id of the caller's token in the policy.
+    pub(crate) fn token(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody | Self::Stranger => None,
+            Self::Viewer => Some("viewer"),
+            Self::Support => Some("support"),
+            Self::Files => Some("files"),
+            Self::Partner => Some("partner"),
+            Self::Operator => Some("operator"),
+        }
+    }
+
+    /// The secret that the caller presents.
+    pub(crate) fn secret(self) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::Stranger => Some(secret("stranger")),
+            Self::Viewer | Self::Support | Self::Files | Self::Partner | Self::Operator => {
+                self.token().map(secret)
+            }
+        }
+    }
+
+    /// Whether the policy gives the caller what this handler does.
+    pub(crate) fn may(self, handler: Handler) -> bool {
+        match self {
+            Self::Nobody | Self::Stranger => false,
+            Self::Viewer => handler == Handler::Metrics,
+            Self::Support => handler == Handler::ReadUser,
+            Self::Files => handler == Handler::PublicFile,
+            Self::Partner => handler == Handler::Invoice,
+            Self::Operator => !matches!(handler, Handler::Admin | Handler::Export | Handler::Orders),
+        }
+    }
+}
+
+/// Something that the upstream does only for those who have the right.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Handler {
+    Admin,
+    Export,
+    DeleteUser,
+    ReadUser,
+    Metrics,
+    Orders,
+    PrivateFile,
+    PublicFile,
+    /// The list of all files, just above the public ones.
+    FileIndex,
+    /// At `api.acme.test`.
+    Invoice,
+    /// The same path at `billing.acme.test`.
+    BillingInvoice,
+}
+
+/// What the upstream would do, in its own strict terms: the looseness is in how it comes by them.
+pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler> {
+    let reads = matches!(method, b"GET" | b"HEAD");
+    let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
+    let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
+    match segments[..] {
+        // What answers an `OPTIONS` is the CORS layer of a framework, not the handler.
+        ["v1", "admin", ..] if method != b"OPTIONS" => Some(Handler::Admin),
+        ["v1", "epic", "orders", ..] if method != b"OPTIONS" => Some(Handler::Orders),
+        ["v1", "users", "export"] if reads => Some(Handler::Export),
+        ["v1", "users", _] if reads => Some(Handler::ReadUser),
+        ["v1", "users", _] if method == b"DELETE" => Some(Handler::DeleteUser),
+        ["v1", "metrics", ..] if reads => Some(Handler::Metrics),
+        ["v1", "invoices", ..] if reads && host == b"billing.acme.test" => Some(Handler::BillingInvoice),
+        ["v1", "invoices", ..] if reads => Some(Handler::Invoice),
+        ["files"] if reads => Some(Handler::FileIndex),
+        ["files", "private", ..] if reads => Some(Handler::PrivateFile),
+        ["files", "public", ..] if reads => Some(Handler::PublicFile),
+        _ => None,
+    }
+}
+
+/// The bundle.
+pub(crate) fn bundle() -> Value {
+    let tokens = Caller::ALL.iter().filter_map(|caller| caller.token());
+    let entry = |name: &str| {
+        let digest = SecretDigest::of(secret(name).as_bytes()).to_hex();
+        json!({ "kind": "service", "roles": [name], "secrets": [{ "id": "1", "sha256": digest }] })
+    };
+    json!({
+        "version": 1,
+        "name": "bypass",
+        "revision": 1,
+        "public": ["GET /healthz"],
+        "permissions": {
+            "metrics": ["GET /v1/metrics/**"],
+            "users": ["GET /v1/users/{id}"],
+            "export": ["GET /v1/users/export"],
+            "orders": ["* /v1/epic/orders/**"],
+            "admin": ["* /v1/admin/**"],
+            "files": ["GET /files/public/**"],
+            "invoices": ["GET api.acme.test/v1/invoices/**"],
+            "everything": ["* /**"],
+        },
+        "roles": {
+            "viewer": { "permissions": ["metrics"] },
+            "support": { "permissions": ["users"], "deny": ["export"] },
+            "files": { "permissions": ["files"] },
+            "partner": { "permissions": ["invoices"] },
+            "operator": { "permissions": ["everything"], "deny": ["admin", "export", "orders"] },
+        },
+        "kinds": { "service": {} },
+        "tokens": tokens.map(|name| (name.to_owned(), entry(name))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+fn secret(name: &str) -> String {
+    format!("test_svc_{name}_0123456789")
+}

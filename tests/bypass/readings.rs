@@ -1,0 +1,222 @@
+//! All loose readings of a request that reached the upstream, and what it would have served by them.
+
+use std::collections::HashSet;
+
+use crate::policy::{Caller, Handler, handler};
+use crate::steps::{OUTSIDE, STEPS, Step};
+use crate::upstream::Received;
+
+/// Something that the caller had no right to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Hit {
+    /// A protected handler, and how the request is read to reach it.
+    Served(Handler, String),
+    /// The same, by a habit that no filter can know of.
+    Outside(Handler, String),
+    /// An identity that is not the caller's.
+    Forged(String),
+    /// No identity where one was due.
+    Nameless,
+}
+
+/// What a caller got that is not the caller's; none where all is well.
+pub(crate) fn judge(caller: Caller, received: &Received) -> Option<Hit> {
+    let counted: Vec<&Step> = STEPS.iter().collect();
+    if let Some((handler, how)) = reach(caller, received, &counted, Query::Ignored) {
+        return Some(Hit::Served(handler, how));
+    }
+    if let Some(hit) = identity(caller, received) {
+        return Some(hit);
+    }
+    let all: Vec<&Step> = STEPS.iter().chain(OUTSIDE.iter().map(|(step, _)| step)).collect();
+    reach(caller, received, &all, Query::Honoured).map(|(handler, how)| Hit::Outside(handler, how))
+}
+
+/// Whether a method in the query is honoured.
+#[derive(Clone, Copy, PartialEq)]
+enum Query {
+    Ignored,
+    Honoured,
+}
+
+/// A text, and the habits by which it was read.
+type Reading = (Vec<u8>, Vec<&'static str>);
+
+/// The first handler that the caller may not reach and a reading of the request does; the shortest reading first.
+fn reach(caller: Caller, received: &Received, steps: &[&Step], query: Query) -> Option<(Handler, String)> {
+    let (methods, hosts) = (methods(received, query), hosts(received));
+    for (path, how) in closure(paths(received), steps) {
+        for (method, by) in &methods {
+            for (host, at) in &hosts {
+                let found = handler(method, host, &path).filter(|handler| !caller.may(*handler));
+                if let Some(found) = found {
+                    let how = [&by[..], at, &how].concat();
+                    return Some((
+                        found,
+                        if how.is_empty() { "as it is".to_owned() } else { how.join(", ") },
+                    ));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// Everything that the habits make of the texts, in any order and number.
+fn closure(mut readings: Vec<Reading>, steps: &[&Step]) -> Vec<Reading> {
+    let mut seen: HashSet<Vec<u8>> = readings.iter().map(|(path, _)| path.clone()).collect();
+    let mut next = 0;
+    while next < readings.len() && readings.len() < MAX_READINGS {
+        let (path, how) = readings[next].clone();
+        for step in steps {
+            let read = (step.apply)(&path);
+            if seen.insert(read.clone()) {
+                readings.push((read, [&how[..], &[step.name]].concat()));
+            }
+        }
+        next += 1;
+    }
+    readings
+}
+
+/// The target's path, and what headers say instead.
+fn paths(received: &Received) -> Vec<Reading> {
+    let path = before_query(&received.target);
+    let mut paths = vec![(path.to_vec(), Vec::new())];
+    for (name, value) in named(received, &PATH_HEADERS) {
+        let value = before_query(value);
+        paths.push((value.to_vec(), vec![name]));
+        // As a prefix, or in the place of one.
+        paths.push(([value, path].concat(), vec![name]));
+        paths.push(([path, value].concat(), vec![name]));
+        paths.push(([b"/", value].concat(), vec![name]));
+    }
+    paths
+}
+
+fn methods(received: &Received, query: Query) -> Vec<Reading> {
+    let mut methods = vec![(received.method.clone(), Vec::new())];
+    methods.push((received.method.to_ascii_uppercase(), vec!["ignore the method's case"]));
+    for (name, value) in named(received, &METHOD_HEADERS) {
+        methods.push((value.trim_ascii().to_ascii_uppercase(), vec![name]));
+    }
+    if query == Query::Honoured
+        && let Some(end) = received.target.iter().position(|byte| *byte == b'?')
+    {
+        for pair in received.target[end + 1..].split(|byte| *byte == b'&') {
+            if let Some(value) = pair.strip_prefix(b"_method=") {
+                methods.push((value.to_ascii_uppercase(), vec!["_method in the query"]));
+            }
+        }
+    }
+    methods
+}
+
+fn hosts(received: &Received) -> Vec<Reading> {
+    let mut hosts: Vec<Reading> = Vec::new();
+    for (name, value) in named(received, &HOST_HEADERS) {
+        let value = String::from_utf8_lossy(value).to_lowercase();
+        for part in value.split([',', ';', ' ', '/', '@', '"']) {
+            let part = part.trim().trim_start_matches("host=").trim_matches('"');
+            let host = part.split(':').next().unwrap_or_default().trim_end_matches('.');
+            let how = if name == "host" { Vec::new() } else { vec![name] };
+            hosts.push((host.as_bytes().to_vec(), how));
+        }
+    }
+    hosts.push((Vec::new(), Vec::new()));
+    hosts
+}
+
+/// The headers of these names, as CGI spells them: whatever is no letter or digit is `_`.
+fn named<'r>(received: &'r Received, names: &'r [&'static str]) -> Vec<(&'static str, &'r [u8])> {
+    let mut found = Vec::new();
+    for name in names {
+        let headers = received.headers.iter().filter(|(header, _)| same(header, name.as_bytes()));
+        found.extend(headers.map(|(_, value)| (*name, value.as_slice())));
+    }
+    found
+}
+
+pub(crate) fn same(one: &[u8], two: &[u8]) -> bool {
+    let fold = |byte: &u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'_' };
+    one.trim_ascii().iter().map(fold).eq(two.iter().map(fold))
+}
+
+/// An identity that is not the caller's, or none where the caller has one.
+fn identity(caller: Caller, received: &Received) -> Option<Hit> {
+    let tokens = named(received, &["x-tokenward-token"]);
+    let identities = named(received, &["x-tokenward-identity"]);
+    let honest = |value: &[u8]| caller.token().is_some_and(|token| value == token.as_bytes());
+    if let Some((_, value)) = tokens.iter().find(|(_, value)| !honest(value)) {
+        return Some(Hit::Forged(value.escape_ascii().to_string()));
+    }
+    let role = caller.token().map(|token| format!("kind=service, roles=({token}), "));
+    let honest = |value: &[u8]| role.as_ref().is_some_and(|role| value.starts_with(role.as_bytes()));
+    if let Some((_, value)) = identities.iter().find(|(_, value)| !honest(value)) {
+        return Some(Hit::Forged(value.escape_ascii().to_string()));
+    }
+    if tokens.len() > 1 || identities.len() > 1 {
+        return Some(Hit::Forged("twice".to_owned()));
+    }
+    // A public operation and a preflight have no identity.
+    let anonymous = received.method == b"OPTIONS" || before_query(&received.target).starts_with(b"/healthz");
+    (tokens.is_empty() && !anonymous).then_some(Hit::Nameless)
+}
+
+fn before_query(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|byte| *byte == b'?').unwrap_or(target.len());
+    &target[..end]
+}
+
+/// Headers that some framework, server or proxy takes the path from.
+pub(crate) const PATH_HEADERS: [&str; 22] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-original-path",
+    "x-forwarded-uri",
+    "x-forwarded-url",
+    "x-forwarded-path",
+    "x-forwarded-prefix",
+    "x-envoy-original-path",
+    "x-script-name",
+    "script-name",
+    "path-info",
+    // Apache Knox and NiFi.
+    "x-forwarded-context",
+    "x-proxycontextpath",
+    // Azure App Service, and programs behind it: <https://github.com/Azure/azure-functions-host/pull/9402>.
+    "x-waws-unencoded-url",
+    // Traefik.
+    "x-replaced-path",
+    // What lists of such headers have.
+    "x-override-url",
+    "x-http-destinationurl",
+    "x-proxy-url",
+    "x-request-uri",
+    "x-real-url",
+    "x-rewrite-path",
+];
+
+/// Headers that some framework takes the method from.
+pub(crate) const METHOD_HEADERS: [&str; 5] = [
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-original-method",
+    "x-forwarded-method",
+];
+
+/// Headers that some framework takes the host from.
+pub(crate) const HOST_HEADERS: [&str; 8] = [
+    "host",
+    "x-forwarded-host",
+    "forwarded",
+    "x-host",
+    "x-original-host",
+    "x-http-host-override",
+    "x-forwarded-server",
+    "x-envoy-original-host",
+];
+
+const MAX_READINGS: usize = 4_000;

@@ -1,0 +1,99 @@
+//! The Envoy under attack: one listener for each setting, and one without the filter.
+
+use serde_json::{Value, json};
+
+use crate::envoy::{self, Envoy};
+use crate::policy::bundle;
+use crate::upstream::Upstream;
+
+/// A listener and how it stands to paths.
+pub(crate) struct Setting {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    envoy_normalizes: bool,
+    filter_normalizes: bool,
+    audits: bool,
+}
+
+/// The settings that must let nothing through.
+pub(crate) const SETTINGS: [Setting; 3] = [
+    Setting {
+        name: "plain",
+        about: "Envoy's defaults",
+        envoy_normalizes: false,
+        filter_normalizes: false,
+        audits: false,
+    },
+    Setting {
+        name: "normalized",
+        about: "Envoy normalises paths, merges slashes and unescapes %2F",
+        envoy_normalizes: true,
+        filter_normalizes: false,
+        audits: false,
+    },
+    Setting {
+        name: "relaxed",
+        about: "each rule of the filter's `paths` set to normalize",
+        envoy_normalizes: false,
+        filter_normalizes: true,
+        audits: false,
+    },
+];
+
+/// The listener whose audit events are read.
+pub(crate) const AUDITED: Setting = Setting {
+    name: "audited",
+    about: "Envoy's defaults, and the filter's audit",
+    envoy_normalizes: false,
+    filter_normalizes: false,
+    audits: true,
+};
+
+/// The listener without the filter.
+pub(crate) const OPEN: &str = "open";
+
+/// Envoy with all listeners before the upstream.
+pub(crate) fn start(upstream: &Upstream) -> Envoy {
+    let mut listeners: Vec<Value> = SETTINGS.iter().chain([&AUDITED]).map(Setting::listener).collect();
+    listeners.push(silent(envoy::listener(OPEN, &[])));
+    Envoy::start(&envoy::configuration(&listeners, upstream.address), 2).unwrap_or_else(|log| panic!("{log}"))
+}
+
+impl Setting {
+    fn listener(&self) -> Value {
+        let sinks: &[&str] = if self.audits { &["log"] } else { &[] };
+        let mut configuration = json!({ "bundle": bundle(), "audit": { "sinks": sinks } });
+        if self.filter_normalizes {
+            let rules = ["encoded_slash", "duplicate_slash", "dot_segments", "semicolon"];
+            let rules = rules.map(|rule| (rule.to_owned(), json!("normalize")));
+            configuration["paths"] = rules.into_iter().collect::<serde_json::Map<_, _>>().into();
+        }
+        let mut listener = silent(envoy::listener(self.name, &[envoy::filter(&configuration.to_string())]));
+        if self.envoy_normalizes {
+            let manager = manager(&mut listener);
+            manager["normalize_path"] = json!(true);
+            manager["merge_slashes"] = json!(true);
+            manager["path_with_escaped_slashes_action"] = json!("UNESCAPE_AND_FORWARD");
+        }
+        listener
+    }
+}
+
+/// The listener without an access log; each answer of Envoy's or the filter's says why.
+fn silent(mut listener: Value) -> Value {
+    let manager = manager(&mut listener);
+    manager["access_log"] = json!([]);
+    // By default a broken connection of HTTP/2 lingers for a second.
+    manager["delayed_close_timeout"] = json!("0.02s");
+    manager["local_reply_config"] = json!({ "mappers": [{
+        "filter": { "status_code_filter": { "comparison": {
+            "op": "GE", "value": { "default_value": 100, "runtime_key": "bypass" },
+        }}},
+        "headers_to_add": [{ "header": { "key": "x-details", "value": "%RESPONSE_CODE_DETAILS%" } }],
+    }]});
+    listener
+}
+
+fn manager(listener: &mut Value) -> &mut Value {
+    &mut listener["filter_chains"][0]["filters"][0]["typed_config"]
+}
