@@ -11,6 +11,7 @@ use crate::engine::credential::Credential;
 use crate::engine::head::RequestHead;
 use crate::engine::index::{Case, Lister, Listing, Match, Target};
 use crate::engine::name::{AttributeName, KindName, PermissionName, RoleName, SecretId, TokenId};
+use crate::engine::path::Segments;
 use crate::engine::pattern::is_method;
 use crate::engine::policy::{Grant, Limits, PermissionSet, Policy, Secret, Token};
 use crate::engine::rate::{Quota, RateLimit, Taken};
@@ -441,7 +442,8 @@ impl Policy {
     ///
     /// A grant of an operation gives way to a deny of any that matches and is not less specific, and of a `/**`
     /// above it; a grant of a `/**` gives way to a deny of any operation that matches. So naming a new operation never opens what a
-    /// deny of its neighbour had closed. A `${name}` in a deny stands for every value.
+    /// deny of its neighbour had closed. A `${name}` in a deny stands for every value. A deny is judged by the
+    /// path as it is, without letter case, and by what the loosest reader would make of it.
     fn forbids<'p>(
         &'p self,
         set: &PermissionSet,
@@ -450,12 +452,15 @@ impl Policy {
         target: Target<'_>,
         trace: &mut impl Trace<'p>,
     ) -> bool {
+        let (own, all) = match yielding {
+            Yielding::Operation(own) => (own, false),
+            Yielding::All => (None, true),
+        };
+        let skeleton = target.path.skeleton();
+        let loosest = skeleton.as_deref().map(|path| Target { path: Segments::of(path), ..target });
+        let readings = [(Case::Strict, Some(target)), (Case::Folded, Some(target)), (Case::Folded, loosest)];
         let mut forbidden = false;
-        for case in [Case::Strict, Case::Folded] {
-            let (own, all) = match yielding {
-                Yielding::Operation(own) => (own, false),
-                Yielding::All => (None, true),
-            };
+        for (case, target) in readings.into_iter().filter_map(|(case, target)| Some((case, target?))) {
             self.index.visit_all(case, target, own, |how, listing| {
                 let Lister::Permission(number) = listing.by else { return };
                 if set.contains(number) && (all || how != Match::Overruled) {

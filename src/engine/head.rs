@@ -89,7 +89,7 @@ impl<'a> RequestHead<'a> {
                 b"cookie" if has_cookies => cookies.push(value),
                 _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
                 _ if settings.identity_headers.contains(name) => head.cleaning.forged.push(name),
-                _ if is_override(name, value) => head.cleaning.overrides.push(name),
+                _ if is_override(name) => head.cleaning.overrides.push(name),
                 b"x-request-id" => head.request_id = value,
                 _ => {}
             }
@@ -158,17 +158,9 @@ fn add<'a>(names: &mut Vec<&'a [u8]>, name: &'a [u8]) {
 }
 
 /// Whether a backend may take the value of this header for the request's method, path or host.
-fn is_override(name: &[u8], value: &[u8]) -> bool {
-    match name.first() {
-        Some(b'x' | b's' | b'p') => OVERRIDES.iter().any(|known| same_header(name, known.as_bytes())),
-        // RFC 7239 §5.3; what it says of the caller's address and the scheme may stay.
-        Some(b'f') => same_header(name, b"forwarded") && names_a_host(value),
-        Some(_) | None => false,
-    }
-}
-
-fn names_a_host(forwarded: &[u8]) -> bool {
-    forwarded.windows(5).any(|part| part.eq_ignore_ascii_case(b"host="))
+fn is_override(name: &[u8]) -> bool {
+    let first = name.first().is_some_and(|first| b"fxsp".contains(first));
+    first && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
 }
 
 /// Whether two header names are the same for some program: CGI and its heirs read whatever is no letter
@@ -179,11 +171,14 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// Each begins with one of the letters that `is_override` looks for.
-const OVERRIDES: [&str; 23] = [
+const OVERRIDES: [&str; 34] = [
+    // RFC 7239: it may name a host. What it says of the caller is in `x-forwarded-for`.
+    "forwarded",
     "path-info",
     "script-name",
     "x-envoy-original-host",
     "x-envoy-original-path",
+    "x-forwarded-context",
     "x-forwarded-host",
     "x-forwarded-method",
     "x-forwarded-path",
@@ -192,17 +187,26 @@ const OVERRIDES: [&str; 23] = [
     "x-forwarded-uri",
     "x-forwarded-url",
     "x-host",
+    "x-http-destinationurl",
     "x-http-host-override",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
+    "x-override-url",
     "x-original-host",
     "x-original-method",
     "x-original-path",
     "x-original-uri",
     "x-original-url",
+    "x-proxy-url",
+    "x-proxycontextpath",
+    "x-real-url",
+    "x-replaced-path",
+    "x-request-uri",
+    "x-rewrite-path",
     "x-rewrite-url",
     "x-script-name",
+    "x-waws-unencoded-url",
 ];
 
 #[cfg(test)]
@@ -261,7 +265,6 @@ mod tests {
             ("path-info", b"/admin"),
             ("x_forwarded_host", b"billing.acme.test"),
             ("forwarded", b"for=203.0.113.7;Host=billing.acme.test"),
-            ("forwarded", b"for=203.0.113.7"),
             ("x-unrelated", b"\xff"),
         ];
         let cleaning = read(&headers).cleaning;

@@ -10,9 +10,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::engine::path::characters::LOOK_ALIKES;
 pub use crate::engine::path::segments::{PathRules, Rule};
 
+mod characters;
 mod segments;
+mod skeleton;
 
 /// A path with one reading, and the query that came with it.
 #[derive(Eq, PartialEq)]
@@ -93,8 +97,12 @@ pub enum BadPath {
     BadEscape,
     /// Percent-encoded bytes that are not UTF-8.
     NotUtf8,
-    /// A percent-encoded look-alike of `/ \ . % ;`.
+    /// `%3F` or `%23`: whoever decodes before taking the query off reads a shorter path.
+    EncodedDelimiter,
+    /// A percent-encoded character that some program reads as one of ASCII.
     LookAlike,
+    /// A percent-encoded character that some program does not see.
+    Invisible,
 }
 
 impl BadPath {
@@ -114,6 +122,8 @@ impl BadPath {
             Self::BadEscape => "bad_escape",
             Self::NotUtf8 => "not_utf8",
             Self::LookAlike => "look_alike",
+            Self::EncodedDelimiter => "encoded_delimiter",
+            Self::Invisible => "invisible",
         }
     }
 }
@@ -124,7 +134,7 @@ impl fmt::Display for BadPath {
             Self::NotAPath => "a path begins with `/`",
             Self::Fragment => "a path has no `#`",
             Self::EmptySegment => "a path has no empty segment (`//`)",
-            Self::DotSegment => "a path has no `.` or `..` segment",
+            Self::DotSegment => "a path has no segment of dots and spaces alone, such as `..`",
             Self::Backslash => "a path has no `\\`",
             Self::Semicolon => "a path has no `;`",
             Self::EncodedSlash => "a path has no encoded slash (`%2F`)",
@@ -133,7 +143,9 @@ impl fmt::Display for BadPath {
             Self::NonAscii => "bytes from 0x80 on must be percent-encoded",
             Self::BadEscape => "`%` must be followed by two hex digits",
             Self::NotUtf8 => "percent-encoded bytes must be UTF-8",
-            Self::LookAlike => "a path has no look-alikes of `/ \\ . % ;`",
+            Self::LookAlike => "a path has no characters that some programs read as ASCII",
+            Self::EncodedDelimiter => "a path has no encoded `?` or `#` (`%3F`, `%23`)",
+            Self::Invisible => "a path has no invisible characters",
         })
     }
 }
@@ -254,6 +266,7 @@ fn check_escaped(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
         b'%' => Err(BadPath::EncodedPercent),
         b'\\' => Err(BadPath::Backslash),
         b';' => Err(BadPath::Semicolon),
+        b'?' | b'#' => Err(BadPath::EncodedDelimiter),
         0..=0x1F | 0x7F => Err(BadPath::Control),
         _ => Ok(()),
     }
@@ -271,25 +284,8 @@ fn check_raw(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
 }
 
 fn check_characters(decoded: &[u8]) -> Result<(), BadPath> {
-    let text = std::str::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?;
-    if text.contains(LOOK_ALIKES) {
-        return Err(BadPath::LookAlike);
-    }
-    if text.contains(|character: char| character.is_control()) {
-        return Err(BadPath::Control);
-    }
-    Ok(())
+    characters::check(std::str::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?)
 }
-
-/// Characters that programs with Unicode compatibility folding, or "best fit" code pages, turn into
-/// one of `/ \ . % ;` (Unicode's confusables.txt and NFKC).
-pub(crate) const LOOK_ALIKES: &[char] = &[
-    '\u{2044}', '\u{2215}', '\u{29F8}', '\u{FF0F}', // slashes
-    '\u{2216}', '\u{29F5}', '\u{29F9}', '\u{FE68}', '\u{FF3C}', // backslashes
-    '\u{2024}', '\u{2025}', '\u{2026}', '\u{FE52}', '\u{FF0E}', // dots
-    '\u{FE6A}', '\u{FF05}', '\u{066A}', // percent signs
-    '\u{037E}', '\u{FE54}', '\u{FF1B}', // semicolons
-];
 
 #[cfg(test)]
 mod tests {
@@ -309,7 +305,6 @@ mod tests {
             ("/a%20b", "/a%20b"),
             ("/caf%c3%a9", "/caf%C3%A9"),
             ("/[x]|{y}", "/%5Bx%5D%7C%7By%7D"),
-            ("/...", "/..."),
         ] {
             let canonical = CanonicalPath::parse(path.as_bytes(), &PathRules::default()).unwrap();
             assert_eq!(canonical.as_str(), spelled);
@@ -339,6 +334,16 @@ mod tests {
             (b"/a//", BadPath::EmptySegment),
             (b"/a/./b", BadPath::DotSegment),
             (b"/a/..", BadPath::DotSegment),
+            (b"/a/.../b", BadPath::DotSegment),
+            (b"/a/..%20/b", BadPath::DotSegment),
+            (b"/a/%20/b", BadPath::DotSegment),
+            (b"/a/+/b", BadPath::DotSegment),
+            (b"/a%3Fb", BadPath::EncodedDelimiter),
+            (b"/a%23", BadPath::EncodedDelimiter),
+            (b"/a%E2%80%8Bb", BadPath::Invisible),
+            (b"/%EF%BD%81dmin", BadPath::LookAlike),
+            (b"/a/%EF%B8%B0/b", BadPath::LookAlike),
+            (b"/..%C2%A5b", BadPath::LookAlike),
             (b"/a/.%2e/b", BadPath::DotSegment),
             (b"/a/%2E/", BadPath::DotSegment),
             (b"/a\\b", BadPath::Backslash),

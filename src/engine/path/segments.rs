@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::mapping::mappings;
-use crate::engine::path::BadPath;
+use crate::engine::path::{BadPath, skeleton};
 
 /// What becomes of a path that more than one program reads in more than one way, rule by rule.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -60,7 +60,7 @@ fn check(path: &str) -> Result<(), BadPath> {
     }
     inner.split('/').try_for_each(|segment| match segment {
         "" => Err(BadPath::EmptySegment),
-        "." | ".." => Err(BadPath::DotSegment),
+        _ if skeleton::is_hollow(segment) => Err(BadPath::DotSegment),
         _ if segment.contains(';') => Err(BadPath::Semicolon),
         _ => Ok(()),
     })
@@ -87,6 +87,7 @@ fn resolved(path: &str, rules: &PathRules) -> Result<String, BadPath> {
                 // Some programs stay at the root, others have left it.
                 segments.pop().ok_or(BadPath::DotSegment)?;
             }
+            _ if skeleton::is_hollow(segment) => return Err(BadPath::DotSegment),
             _ => segments.push(segment),
         }
     }
