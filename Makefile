@@ -11,7 +11,7 @@ WASM := dist/tokenward.wasm
 CLI := target/release/tokenward
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass bench size clean
+.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench size clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ schemas: .tools/cargo ## Write schemas/*.json anew from the types
 bypass: build envoy ## Look for a request that gets past the filter (PAYLOADS=file REQUESTS=24000)
 	@cargo test --quiet --test bypass -- --report --requests $(or $(REQUESTS),24000) \
 		$(if $(PAYLOADS),--payloads "$(PAYLOADS)")
+
+soak: build envoy ## A million requests, good and hostile, and Envoy as it was (REQUESTS=1000000)
+	@cargo test --quiet --test bypass -- --soak $(or $(REQUESTS),1000000)
 
 bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes)
 	@tools/need wrk wrk

@@ -51,6 +51,7 @@ mod request;
 mod run;
 mod send;
 mod setting;
+mod soak;
 mod steps;
 mod upstream;
 
@@ -65,6 +66,9 @@ struct Arguments {
     /// More payloads: one path or raw request a line
     #[arg(long)]
     payloads: Option<PathBuf>,
+    /// Send so many requests to one listener instead, and look at Envoy before and after
+    #[arg(long)]
+    soak: Option<usize>,
     /// Of the generator
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -77,6 +81,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let start = Instant::now();
     let attacks = attacks(&arguments);
+    if let Some(wanted) = arguments.soak {
+        return soak(&attacks, wanted);
+    }
     let results = Bench::start().run(&attacks);
     if arguments.report {
         println!("{}\n", report::table(&attacks, &results.rounds));
@@ -100,6 +107,15 @@ fn main() -> ExitCode {
         start.elapsed().as_secs_f32()
     );
     if bypasses == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn soak(attacks: &[Attack], wanted: usize) -> ExitCode {
+    let Bench { upstream, envoy } = Bench::start();
+    let soak = soak::soak(&envoy, SETTINGS[0].name, attacks, wanted, &upstream);
+    let failures = soak.failures();
+    println!("{soak}");
+    failures.iter().for_each(|failure| println!("{failure}"));
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// What is generated, what is known, and what the file of payloads has; each request once.

@@ -89,6 +89,11 @@ impl Request {
             })
     }
 
+    /// Whether it has one answer, whatever that is.
+    pub(crate) fn is_countable(&self) -> bool {
+        self.wire == Wire::Http2 || self.is_tame()
+    }
+
     /// The bytes over HTTP/1.1; `number` tells the upstream which request it is.
     pub(crate) fn to_http1(&self, number: usize) -> Vec<u8> {
         let plain = Http1::default();

@@ -1,0 +1,108 @@
+//! `make soak`: a million requests, good ones and hostile ones, and Envoy is as it was: it serves, its memory is what
+//! it was after the first of them, and its counters add up to what was sent.
+
+use crate::envoy::Envoy;
+use crate::generate::Attack;
+use crate::send::{self, Outcome};
+use crate::upstream::Upstream;
+
+/// What the soak found.
+pub(crate) struct Soak {
+    sent: usize,
+    /// Requests by what became of them.
+    forwarded: usize,
+    refused: usize,
+    /// What Envoy counted meanwhile.
+    counted: usize,
+    /// Resident memory in KiB, after warming up and in the end.
+    memory: (usize, usize),
+    reloads: usize,
+}
+
+/// Sends attacks again and again, until there were as many as wanted.
+pub(crate) fn soak(
+    envoy: &Envoy,
+    listener: &str,
+    attacks: &[Attack],
+    wanted: usize,
+    upstream: &Upstream,
+) -> Soak {
+    let address = envoy.listener(listener);
+    let answered = answered(send::send(address, attacks), attacks);
+    upstream.take();
+    // The first round fills pools and caches; the second is what the rest is compared with.
+    send::send(address, &answered);
+    upstream.take();
+    let (before, memory) = (counter(envoy, listener, "downstream_rq_completed"), resident(envoy));
+    let mut soak = Soak { sent: 0, forwarded: 0, refused: 0, counted: 0, memory: (memory, 0), reloads: 0 };
+    while soak.sent < wanted {
+        for outcome in send::send(address, &answered) {
+            soak.sent += 1;
+            match outcome {
+                Outcome::Forwarded => soak.forwarded += 1,
+                Outcome::Refused(_) => soak.refused += 1,
+                Outcome::Envoy(_) => {}
+            }
+        }
+        upstream.take();
+    }
+    soak.counted = counter(envoy, listener, "downstream_rq_completed") - before;
+    soak.memory.1 = resident(envoy);
+    soak.reloads = number(&envoy.admin("/stats?filter=vm_reload"));
+    soak
+}
+
+impl Soak {
+    /// What is not as it should be.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        let answered = self.forwarded + self.refused;
+        if answered != self.sent || self.counted != self.sent {
+            failures
+                .push(format!("{} sent, {answered} judged, {} counted by Envoy", self.sent, self.counted));
+        }
+        let (before, after) = self.memory;
+        if after * 100 > before * 105 {
+            failures.push(format!("memory grew from {before} to {after} KiB"));
+        }
+        if self.reloads > 0 {
+            failures.push(format!("the filter was reloaded {} times", self.reloads));
+        }
+        failures
+    }
+}
+
+impl std::fmt::Display for Soak {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (before, after) = self.memory;
+        write!(
+            f,
+            "soak: {} requests, {} forwarded, {} refused; Envoy counted {}; memory {before} KiB before, {after} KiB after",
+            self.sent, self.forwarded, self.refused, self.counted
+        )
+    }
+}
+
+/// The attacks that get an answer each, on a connection that stays: those can be counted.
+fn answered(outcomes: Vec<Outcome>, attacks: &[Attack]) -> Vec<Attack> {
+    let is_judged = |outcome: &Outcome| matches!(outcome, Outcome::Forwarded | Outcome::Refused(_));
+    let judged = outcomes.into_iter().zip(attacks).filter(|(outcome, _)| is_judged(outcome));
+    let judged: Vec<Attack> = judged.map(|(_, attack)| attack.clone()).collect();
+    judged.into_iter().filter(|attack| attack.request.is_countable()).collect()
+}
+
+fn counter(envoy: &Envoy, listener: &str, name: &str) -> usize {
+    number(&envoy.admin(&format!("/stats?filter=^http.{listener}.{name}$")))
+}
+
+/// The sum of the statistics in an answer of the admin interface.
+fn number(stats: &str) -> usize {
+    stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<usize>().ok()).sum()
+}
+
+/// Resident memory in KiB.
+fn resident(envoy: &Envoy) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.process_id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
