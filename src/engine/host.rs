@@ -22,8 +22,9 @@ impl<'a> Host<'a> {
         }
         let name = without_port(text).ok_or(BadHost)?;
         let name = name.strip_suffix('.').unwrap_or(name);
-        if !is_name(name) && !is_address(name) {
-            return Err(BadHost);
+        if !is_name(name) {
+            let address = address(name).ok_or(BadHost)?;
+            return Ok(Self(if address == name { Cow::Borrowed(name) } else { Cow::Owned(address) }));
         }
         let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
         Ok(Self(if lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }))
@@ -69,8 +70,8 @@ impl HostPattern {
             None => (lower.as_str(), false),
         };
         let rooted = name.strip_suffix('.').unwrap_or(name);
-        if is_address(rooted) && !below {
-            return Ok(Self::Exact(rooted.into()));
+        if let (Some(address), false) = (address(rooted), below) {
+            return Ok(Self::Exact(address.into()));
         }
         if name.contains(':') {
             return Err(BadHostPattern::Port);
@@ -157,10 +158,10 @@ fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_letter))
 }
 
-/// `[2001:db8::1]`.
-fn is_address(name: &str) -> bool {
-    let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    inner.is_some_and(|inner| inner.parse::<core::net::Ipv6Addr>().is_ok())
+/// `[2001:db8::1]`, in the one spelling that RFC 5952 §4 gives each address.
+fn address(name: &str) -> Option<String> {
+    let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'))?;
+    inner.parse::<core::net::Ipv6Addr>().ok().map(|address| format!("[{address}]"))
 }
 
 const MAX_NAME: usize = 253;
@@ -181,6 +182,7 @@ mod tests {
             ("my_service:", "my_service"),
             ("127.0.0.1:80", "127.0.0.1"),
             ("[2001:DB8::1]:80", "[2001:db8::1]"),
+            ("[2001:db8:0:0::0:1]", "[2001:db8::1]"),
             ("", ""),
         ] {
             assert_eq!(Host::parse(authority.as_bytes()).unwrap().as_str(), host, "{authority}");
@@ -219,6 +221,7 @@ mod tests {
             ("billing.", "billing", "billing.test"),
             ("localhost", "localhost", "local"),
             ("[::1]", "[::1]", "[::2]"),
+            ("[0:0:0:0:0:0:0:1]", "[::1]", "[::2]"),
         ] {
             let pattern = HostPattern::parse(pattern).unwrap();
             let covers = |host: &str| pattern.overlaps(&HostPattern::Exact(host.into()));
