@@ -266,9 +266,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut rest = bytes;
     while let Some((byte, after)) = rest.split_first() {
         let escape = (*byte == b'%').then(|| after.split_at_checked(2)).flatten();
-        let value =
-            escape.and_then(|(digits, _)| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        match (value, escape) {
+        match (escape.and_then(|(digits, _)| byte_of(digits)), escape) {
             (Some(value), Some((_, behind))) => {
                 decoded.push(value);
                 rest = behind;
@@ -280,6 +278,14 @@ fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
         }
     }
     Cow::Owned(decoded)
+}
+
+/// The byte that two hex digits are; `+1` is none, though `from_str_radix` takes it for one.
+fn byte_of(digits: &[u8]) -> Option<u8> {
+    digits.iter().try_fold(0_u8, |byte, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        u8::try_from(u32::from(byte).checked_shl(4)? | digit).ok()
+    })
 }
 
 fn is_header_name(name: &str) -> bool {
@@ -396,6 +402,7 @@ mod tests {
             ("?access_token=abc", "abc", Some("")),
             ("?a=1&access_token=abc&b=2", "abc", Some("?a=1&b=2")),
             ("?access%5ftoken=a%2Bb+c%zz", "a+b+c%zz", Some("")),
+            ("?access_token=a%+1%4", "a%+1%4", Some("")),
             ("?access_token", "", Some("")),
             ("?a=access_token=abc", "missing", None),
             ("?Access_token=abc", "missing", None),

@@ -25,7 +25,7 @@ impl<'a> Host<'a> {
         let name = without_port(text).ok_or(BadHost)?;
         let name = name.strip_suffix('.').unwrap_or(name);
         if let Some(address) = address(name) {
-            return Ok(Self(Cow::Owned(address)));
+            return Ok(Self(if address == name { Cow::Borrowed(name) } else { Cow::Owned(address) }));
         }
         if !is_name(name) || is_number(name) {
             return Err(BadHost);
@@ -255,6 +255,7 @@ mod tests {
             ("billing.", "billing", "billing.test"),
             ("localhost", "localhost", "local"),
             ("[::1]", "[::1]", "[::2]"),
+            ("[0:0:0:0:0:0:0:1]", "[::1]", "[::2]"),
         ] {
             let pattern = HostPattern::parse(pattern).unwrap();
             let covers = |host: &str| pattern.overlaps(&HostPattern::Exact(host.into()));

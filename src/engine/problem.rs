@@ -62,7 +62,9 @@ impl fmt::Display for Place {
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if key.contains(['.', '[', ' ']) => write!(f, "[{key:?}]")?,
+                Step::Key(key) if key.contains(['.', '[', ' ']) || shown(key) != *key => {
+                    write!(f, "[{key:?}]")?;
+                }
                 Step::Key(key) if position == 0 => f.write_str(key)?,
                 Step::Key(key) => write!(f, ".{key}")?,
             }

@@ -94,9 +94,11 @@ impl std::str::FromStr for Time {
     type Err = BadTime;
 
     fn from_str(text: &str) -> Result<Self, BadTime> {
-        match text.parse::<Timestamp>() {
-            Ok(timestamp) => Ok(Self(timestamp.as_millisecond())),
-            Err(_) => Err(BadTime(text.chars().take(64).collect())),
+        let millis = text.parse::<Timestamp>().map(Timestamp::as_millisecond);
+        match millis {
+            // jiff reads the last second of its range but does not write it.
+            Ok(millis) if Timestamp::from_millisecond(millis).is_ok() => Ok(Self(millis)),
+            Ok(_) | Err(_) => Err(BadTime(text.chars().take(64).collect())),
         }
     }
 }
@@ -226,5 +228,8 @@ mod tests {
         for text in ["", "2026-03-01", "2026-03-01T00:00:00", "2026-13-01T00:00:00Z", "now"] {
             assert!(text.parse::<Time>().is_err(), "{text}");
         }
+        let last = "9999-12-30T22:00:00";
+        assert_eq!(format!("{last}Z").parse::<Time>().map(String::from), Ok(format!("{last}Z")));
+        assert!(format!("{last}.999Z").parse::<Time>().is_err(), "it could not be written again");
     }
 }

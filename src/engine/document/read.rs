@@ -2,7 +2,7 @@
 
 use serde::de::{Deserialize, Deserializer};
 
-use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::problem::{Fault, Place, Problem, Problems, Step, shown};
 
 /// Reads a value from JSON text.
 ///
@@ -53,6 +53,8 @@ fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
         Some(depth) => (discreet_place(&place, depth), discreet(message)),
         None => (place, message),
     };
+    // serde quotes a key as it is: one with a line feed would be a line of its own in a log.
+    let message = shown(&message);
     let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
 }

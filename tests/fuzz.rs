@@ -1,0 +1,80 @@
+//! The fuzz targets without a fuzzer: their properties hold of the corpus and of thousands of mutations of it.
+//!
+//! `tests/fuzz/corpus/<target>` has the inputs, those among them on which a property once failed; `make fuzz` runs
+//! the same properties on whatever libFuzzer comes by.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+#[path = "fuzz/mutate.rs"]
+mod mutate;
+#[path = "fuzz/properties/mod.rs"]
+mod properties;
+
+#[test]
+fn paths_have_one_reading_or_none() {
+    replay("path", properties::path::holds);
+}
+
+#[test]
+fn operations_match_what_a_plain_reading_says() {
+    replay("pattern", properties::pattern::holds);
+}
+
+#[test]
+fn configurations_are_policies_or_are_refused_in_words() {
+    replay("document", properties::document::holds);
+}
+
+#[test]
+fn requests_are_judged_and_forwarded_as_they_were_judged() {
+    replay("request", properties::request::holds);
+}
+
+#[test]
+fn values_are_written_as_they_are_read() {
+    replay("values", properties::values::holds);
+}
+
+#[test]
+fn each_target_has_a_corpus_and_a_test() {
+    let manifest = std::fs::read_to_string("tests/fuzz/Cargo.toml").unwrap();
+    let this = include_str!("fuzz.rs");
+    let mut corpora = names(Path::new("tests/fuzz/corpus"));
+    corpora.sort();
+    assert_eq!(corpora, ["document", "path", "pattern", "request", "values"]);
+    for target in corpora {
+        assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is no target");
+        assert!(this.contains(&format!("replay(\"{target}\", properties::{target}::holds)")), "{target}");
+    }
+}
+
+/// Puts every file of the target's corpus to the property, and mutations of them.
+fn replay(target: &str, property: fn(&[u8])) {
+    let folder = Path::new("tests/fuzz/corpus").join(target);
+    let mut files = names(&folder);
+    files.sort();
+    let corpus: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(folder.join(file)).unwrap()).collect();
+    for (file, input) in files.iter().zip(&corpus) {
+        check(file, input, property);
+    }
+    let mut mutations = mutate::Mutations::of(&corpus);
+    for number in 0..MUTATIONS {
+        check(&format!("mutation {number}"), &mutations.next(), property);
+    }
+}
+
+fn check(name: &str, input: &[u8], property: fn(&[u8])) {
+    if catch_unwind(AssertUnwindSafe(|| property(input))).is_err() {
+        panic!("{name} fails, see above: b\"{}\"", input.escape_ascii());
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+const MUTATIONS: usize = 10_000;

@@ -1,0 +1,49 @@
+//! What holds of any bytes whatever: each target is a function that panics where it does not.
+//!
+//! Run by `tests/fuzz.rs` over the corpus and over mutations of it, and by the fuzzer (`make fuzz`) over all that
+//! it can think of.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a property fails by panicking"
+)]
+
+pub(crate) mod document;
+pub(crate) mod path;
+pub(crate) mod pattern;
+pub(crate) mod request;
+pub(crate) mod values;
+
+/// Checks that a message is one line, whatever text it quotes: a log that it is written to takes a line for an entry.
+fn is_one_line(message: &str) {
+    let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    assert!(!message.contains(ends), "{message:?} is more than a line of text");
+}
+
+/// Decodes each `%XX`; what is no escape stays as it is.
+fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
+    let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        match (bytes[at], digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push(u8::try_from(high * 16 + low).unwrap());
+                at += 3;
+            }
+            (byte, _, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    decoded
+}
+
+/// How often `part` is in `whole`.
+fn count(whole: &[u8], part: &[u8]) -> usize {
+    whole.windows(part.len()).filter(|window| *window == part).count()
+}

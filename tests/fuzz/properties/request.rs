@@ -1,0 +1,239 @@
+//! Requests: any headers are read, decided, audited and answered, and what is forwarded is what was judged.
+
+use std::sync::OnceLock;
+
+use tokenward::engine::address::Source;
+use tokenward::engine::audit::AuditEvent;
+use tokenward::engine::credential::Credential;
+use tokenward::engine::decision::{Circumstances, Decision};
+use tokenward::engine::head::RequestHead;
+use tokenward::engine::path::{CanonicalPath, PathRules};
+use tokenward::engine::rate::Bucket;
+use tokenward::engine::settings::{Gateway, Mode};
+use tokenward::engine::time::Time;
+use tokenward::engine::verdict::{Forward, Reply, Verdict};
+
+use super::{count, path, percent_decoded};
+
+/// Names and values.
+type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The bytes are lines: words that choose the gateway, then headers; `x-source` is where the request comes from.
+pub(crate) fn holds(data: &[u8]) {
+    let mut lines = data.split(|byte| *byte == b'\n');
+    let gateway = gateway(lines.next().unwrap_or_default());
+    let headers = headers(lines);
+    let head = read(&headers, gateway);
+    let source = headers.iter().find(|(name, _)| name == b"x-source");
+    let source = source.map(|(_, value)| value.as_slice()).unwrap_or_default();
+    let circumstances = Circumstances { now: NOW, source: Source::of(source) };
+    let decision = decide(gateway, &head, circumstances);
+    is_audited(gateway, &headers, &head, &decision, circumstances);
+    match Verdict::of(&decision, &head, &gateway.policy, &gateway.settings) {
+        Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
+            assert!(gateway.settings.mode == Mode::Shadow || decision.is_permit() || decision.is_tried());
+            is_what_was_judged(gateway, &headers, &head, &decision, &forward);
+        }
+        Verdict::Reply(reply) => {
+            assert!(!decision.is_permit());
+            is_an_answer(&reply);
+        }
+    }
+    has_one_credential(gateway, &headers, &head);
+}
+
+/// The gateway that these words choose.
+fn gateway(words: &[u8]) -> &'static Gateway {
+    static GATEWAYS: OnceLock<Vec<Gateway>> = OnceLock::new();
+    let gateways = GATEWAYS.get_or_init(|| {
+        let configure = |bits: usize| {
+            let mut gateway = Gateway::configure(CONFIGURATION).unwrap();
+            let settings = &mut gateway.settings;
+            settings.mode = if bits & 1 == 1 { Mode::Shadow } else { Mode::Enforce };
+            settings.forward_credential = bits & 2 == 2;
+            settings.credentials.truncate(if bits & 4 == 4 { usize::MAX } else { 1 });
+            settings.paths = path::all_rules().nth(if bits & 8 == 8 { 15 } else { 0 }).unwrap();
+            gateway
+        };
+        (0..16).map(configure).collect()
+    });
+    let chosen = |word: &[u8]| words.split(|byte| *byte == b' ').any(|known| known == word);
+    let bit = |word: &[u8], bit: usize| if chosen(word) { bit } else { 0 };
+    &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | bit(b"normalize", 8)]
+}
+
+/// The headers as Envoy hands them over: a pseudo-header is there once (RFC 9113 §8.3).
+fn headers<'d>(lines: impl Iterator<Item = &'d [u8]>) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in lines.map(header) {
+        let pseudo = name.starts_with(b":");
+        if !pseudo || headers.iter().all(|(known, _)| *known != name) {
+            headers.push((name, value));
+        }
+    }
+    headers
+}
+
+/// `name: value`; Envoy has names in lower case.
+fn header(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    // A pseudo-header's name begins with a colon.
+    let end = line.iter().skip(1).position(|byte| *byte == b':').map_or(line.len(), |end| end + 1);
+    let value = line.get(end + 1..).unwrap_or_default();
+    (line[..end].to_ascii_lowercase(), value.trim_ascii().to_vec())
+}
+
+fn read<'h>(headers: &'h Headers, gateway: &Gateway) -> RequestHead<'h> {
+    let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+    RequestHead::read(headers, &gateway.settings)
+}
+
+/// As the filter does.
+fn decide<'g>(
+    gateway: &'g Gateway,
+    head: &RequestHead<'_>,
+    circumstances: Circumstances<'_>,
+) -> Decision<'g> {
+    let decision = gateway.policy.decide(head, circumstances);
+    match decision.rate_limit() {
+        Some(limit) => decision.metered(limit.take(Bucket::FULL, circumstances.now)),
+        None => decision,
+    }
+}
+
+fn is_audited(
+    gateway: &Gateway,
+    headers: &Headers,
+    head: &RequestHead<'_>,
+    decision: &Decision<'_>,
+    circumstances: Circumstances<'_>,
+) {
+    let event =
+        AuditEvent::of(decision, head, circumstances, &gateway.policy, gateway.settings.mode, 7).to_json();
+    assert!(event.bytes().all(|byte| (b' '..0x7F).contains(&byte)), "{event}");
+    assert!(event.len() < 16_384, "{event}");
+    let read: serde_json::Value = serde_json::from_str(&event).unwrap();
+    assert!(!read["path"].as_str().unwrap().contains(['?', '#']), "{event}");
+    if let Credential::Presented(secret) = &head.credential {
+        let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
+        assert!(!event.contains(&digest), "{event}");
+        if is_there_once(headers, secret) {
+            assert_eq!(count(event.as_bytes(), secret), 0, "{event}");
+        }
+    }
+}
+
+/// What an upstream gets has one reading, which is the one that was judged, and no credential unless that is wanted.
+fn is_what_was_judged(
+    gateway: &Gateway,
+    headers: &Headers,
+    head: &RequestHead<'_>,
+    decision: &Decision<'_>,
+    forward: &Forward<'_>,
+) {
+    let settings = &gateway.settings;
+    let after = changed(headers, forward);
+    let again = read(&after, gateway);
+    let ours = [&settings.identity_headers.token, &settings.identity_headers.identity];
+    for name in &again.cleaning.forged {
+        let set = forward.set.iter().filter(|(known, _)| known.as_bytes() == *name).count();
+        assert!(set == 1 && ours.iter().any(|known| known.as_bytes() == *name), "{}", name.escape_ascii());
+    }
+    assert!(
+        again.cleaning.forged.len() <= 2 && decision.subject().is_some() || again.cleaning.forged.is_empty()
+    );
+    if settings.mode == Mode::Shadow {
+        return;
+    }
+    assert!(again.cleaning.overrides.is_empty(), "{:?}", again.cleaning.overrides);
+    let judged = head.path.as_ref().unwrap();
+    let strict = CanonicalPath::parse(again.target, &PathRules::default()).unwrap();
+    assert_eq!(strict.as_str(), judged.as_str());
+    if settings.forward_credential {
+        assert_eq!(strict.query(), judged.query());
+        return;
+    }
+    assert!(matches!(again.credential, Credential::Missing), "a credential is forwarded");
+    if let Credential::Presented(secret) = &head.credential
+        && is_there_once(headers, secret)
+    {
+        let places = after.iter().map(|(_, value)| occurrences(value, secret));
+        assert_eq!(places.sum::<usize>(), 0, "the secret is forwarded");
+    }
+}
+
+/// The headers as the host has them after the changes.
+fn changed(headers: &Headers, forward: &Forward<'_>) -> Headers {
+    let mut after = headers.clone();
+    after.retain(|(name, _)| !forward.remove.contains(&name.as_slice()));
+    for (name, value) in &forward.set {
+        after.retain(|(known, _)| known.as_slice() != name.as_bytes());
+        after.push((name.as_bytes().to_vec(), value.to_vec()));
+    }
+    after
+}
+
+/// Whether this is long enough not to be there by chance, and is in the headers where it was presented alone.
+fn is_there_once(headers: &Headers, secret: &[u8]) -> bool {
+    let places = headers.iter().map(|(name, value)| occurrences(value, secret) + occurrences(name, secret));
+    secret.len() >= 16 && places.sum::<usize>() == 1
+}
+
+/// How often the secret is in the value, or in what it decodes to.
+fn occurrences(value: &[u8], secret: &[u8]) -> usize {
+    if secret.len() > value.len() {
+        return 0;
+    }
+    count(value, secret).max(count(&percent_decoded(value), secret))
+}
+
+fn is_an_answer(reply: &Reply) {
+    assert!((400..600).contains(&reply.status) && reply.details.starts_with("tokenward_"));
+    for (name, value) in &reply.headers {
+        assert!(value.bytes().all(|byte| (b' '..0x7F).contains(&byte)), "{name}: {value}");
+    }
+    assert!(!reply.body.bytes().any(|byte| byte < b' '), "{}", reply.body);
+    let json = serde_json::from_str::<serde_json::Value>(&reply.body);
+    assert_eq!(json.is_ok(), reply.grpc_status.is_none(), "{}", reply.body);
+}
+
+/// The order of headers does not matter, and a second credential takes the first one's effect away.
+fn has_one_credential(gateway: &Gateway, headers: &Headers, head: &RequestHead<'_>) {
+    let mut other = headers.clone();
+    other.reverse();
+    assert_eq!(shown(&read(&other, gateway).credential), shown(&head.credential), "in another order");
+    if !matches!(head.credential, Credential::Missing) {
+        other.push((b"authorization".to_vec(), b"Bearer fuzz_svc_reader_0123456789".to_vec()));
+        assert_eq!(shown(&read(&other, gateway).credential), "ambiguous");
+    }
+    query_is_decoded_once(headers, head);
+}
+
+/// Where the query alone brings the credential it is the parameter's value, decoded.
+fn query_is_decoded_once(headers: &Headers, head: &RequestHead<'_>) {
+    let Credential::Presented(secret) = &head.credential else { return };
+    if headers.iter().any(|(name, _)| [&b"authorization"[..], b"x-api-key", b"cookie"].contains(&&**name)) {
+        return;
+    }
+    let (_, query) = path::split(head.target);
+    let pairs = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
+    let mut values = pairs.filter_map(|pair| {
+        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+        let named = percent_decoded(&pair[..end]) == b"access_token";
+        named.then(|| percent_decoded(pair.get(end + 1..).unwrap_or_default()))
+    });
+    assert_eq!(values.next().as_deref(), Some(&**secret));
+}
+
+fn shown(credential: &Credential<'_>) -> String {
+    match credential {
+        Credential::Missing => "missing".to_owned(),
+        Credential::Presented(secret) => format!("`{}`", secret.escape_ascii()),
+        Credential::Ambiguous => "ambiguous".to_owned(),
+    }
+}
+
+/// 2026-03-02T08:00:00Z, a Monday.
+const NOW: Time = Time::from_millis(1_772_438_400_000);
+
+/// One token for each way in which a decision can go, `fuzz_svc_<id>_0123456789`; all places for credentials.
+const CONFIGURATION: &[u8] = include_bytes!("configuration.json");
