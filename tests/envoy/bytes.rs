@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
+use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, headers, reader, start};
-use crate::http2;
+use crate::{echo, http2};
 
 #[test]
 fn bytes_from_0x80_on_are_refused_in_path_and_credential_and_change_nothing_elsewhere() {
@@ -57,6 +58,27 @@ fn long_heads_are_judged_and_audited_within_bounds() {
     for event in envoy.decisions() {
         assert!(event.to_string().len() < 4_096);
     }
+}
+
+#[test]
+fn values_of_64_kib_are_judged_where_envoy_takes_them() {
+    let filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
+    let mut large = envoy::listener("large", &[filter.clone()]);
+    large["filter_chains"][0]["filters"][0]["typed_config"]["max_request_headers_kb"] = json!(256);
+    let listeners = [envoy::listener("main", &[filter]), large];
+    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 1).unwrap();
+    let (long, authorization) = ("x".repeat(65_536), reader());
+    let bearer = format!("Bearer {long}");
+    // Envoy's own limit on all headers is 60 KiB.
+    assert_eq!(envoy.client("main").send(&headers(b"/v1/items", bearer.as_bytes())).status, 431);
+    let mut client = envoy.client("large");
+    assert_eq!(client.send(&headers(b"/v1/items", bearer.as_bytes())).status, 401);
+    let path = format!("/v1/items/{long}");
+    let mut request = headers(path.as_bytes(), &authorization);
+    request.push(("x-http-method-override", long.as_bytes()));
+    assert_eq!(client.send(&request).status, 200);
+    let reasons: Vec<_> = envoy.decisions().into_iter().map(|event| event["reason"].clone()).collect();
+    assert_eq!(reasons, ["unknown_token", "permitted"]);
 }
 
 #[test]
