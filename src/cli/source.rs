@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use crate::cli::failure::Failure;
 use crate::engine::document;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::settings::MAX_BYTES;
 
 /// A file that was read.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ impl Source {
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
         let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
-        if size > MAX_BYTES {
+        if size > MAX_BYTES as u64 {
             return Err(cannot(format!("{size} bytes are more than the {MAX_BYTES} allowed")));
         }
         let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
@@ -165,7 +166,5 @@ fn scalar_value(scalar: &Scalar<'_>) -> Value {
     }
 }
 
-/// Largest file that is read.
-const MAX_BYTES: u64 = 256 << 20;
 /// Deepest nesting of a document.
 const MAX_DEPTH: usize = 32;

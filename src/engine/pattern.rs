@@ -19,6 +19,7 @@ use crate::engine::problem::shown;
     derive(schemars::JsonSchema),
     schemars(with = "String", extend(
         "pattern" = crate::engine::schema::operation(),
+        "maxLength" = MAX_LENGTH,
         "examples" = ["GET /v1/users/{id}", "POST,PUT /v1/users", "GET /v1/metrics/**"]
     ))
 )]
@@ -37,6 +38,9 @@ impl Operation {
     /// # Errors
     /// What is wrong with the text.
     pub fn parse(text: &str) -> Result<Self, BadOperation> {
+        if text.len() > MAX_LENGTH {
+            return Err(BadOperation::TooLong(text.len()));
+        }
         let (methods, target) = text.trim().split_once(' ').ok_or(BadOperation::Parts)?;
         let target = target.trim_start();
         if target.contains(char::is_whitespace) {
@@ -322,6 +326,8 @@ pub enum BadOperation {
     VariableName(String),
     /// More segments than a pattern may have.
     TooManySegments(usize),
+    /// More bytes than an operation may have.
+    TooLong(usize),
 }
 
 impl BadOperation {
@@ -354,7 +360,7 @@ impl BadOperation {
             Self::TwoVariables => "a segment has at most one variable, with literal text before or after it",
             Self::Braces => "a variable is `{name}` or `*`, and `${name}` the token's attribute",
             Self::VariableName(_) => "a variable has a name of letters, digits and `_ - .`, as in `{id}`",
-            Self::TooManySegments(_) => "end the pattern in `/**` instead",
+            Self::TooManySegments(_) | Self::TooLong(_) => "end the pattern in `/**` instead",
         }
     }
 }
@@ -383,9 +389,12 @@ impl fmt::Display for BadOperation {
             Self::TooManySegments(count) => {
                 write!(f, "{count} segments are more than the {MAX_SEGMENTS} allowed")
             }
+            Self::TooLong(count) => write!(f, "{count} bytes are more than the {MAX_LENGTH} allowed"),
         }
     }
 }
 
+/// Longest operation, in bytes: longer than any path that is not a mistake.
+pub(crate) const MAX_LENGTH: usize = 2_048;
 /// Most segments in a pattern: bounds the depth of the index.
 pub(crate) const MAX_SEGMENTS: usize = 32;

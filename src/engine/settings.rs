@@ -31,6 +31,7 @@ impl Gateway {
     /// # Errors
     /// All that is wrong with it; places in the bundle are told as in the bundle itself.
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
+        check_size(configuration.len())?;
         let configuration: PluginConfiguration = match structure::tree(configuration) {
             Some(tree) => document::from_tree(&tree),
             None => document::from_json(configuration),
@@ -380,6 +381,11 @@ fn bearer() -> Vec<CredentialSource> {
     vec![CredentialSource::bearer()]
 }
 
+fn check_size(size: usize) -> Result<(), Problems> {
+    let fault = Fault::TooMany { what: "bytes", count: size, limit: MAX_BYTES };
+    if size > MAX_BYTES { Err(Problem { place: Place::default(), fault }.into()) } else { Ok(()) }
+}
+
 fn missing(key: &str) -> Problems {
     let fault = Fault::Shape(format!("missing field `{key}`"));
     Problem { place: Place::default(), fault }.into()
@@ -393,5 +399,7 @@ fn is_header_name(name: &str) -> bool {
     })
 }
 
+/// Largest document that is read: over a million tokens.
+pub const MAX_BYTES: usize = 256 << 20;
 const MAX_HEADER_NAME: usize = 64;
 const MAX_CREDENTIALS: usize = 16;
