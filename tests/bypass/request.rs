@@ -89,9 +89,10 @@ impl Request {
             })
     }
 
-    /// Whether it has one answer, whatever that is.
+    /// Whether it has one answer, whatever that is; to `expect` there are two.
     pub(crate) fn is_countable(&self) -> bool {
-        self.wire == Wire::Http2 || self.is_tame()
+        let expects = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"expect"));
+        !expects && (self.wire == Wire::Http2 || self.is_tame())
     }
 
     /// The bytes over HTTP/1.1; `number` tells the upstream which request it is.

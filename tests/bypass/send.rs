@@ -42,6 +42,9 @@ pub(crate) fn send(address: SocketAddr, attacks: &[Attack]) -> Vec<Outcome> {
     outcomes.into_inner().unwrap()
 }
 
+/// Requests that were sent a second time, because the connection ended before an answer came.
+pub(crate) static RESENT: AtomicUsize = AtomicUsize::new(0);
+
 struct Sender {
     address: SocketAddr,
     http1: Option<TcpStream>,
@@ -78,7 +81,8 @@ impl Sender {
     /// One request and its response on a connection that is used again.
     fn send_tame(&mut self, request: &Request, number: usize) -> Outcome {
         let bytes = request.to_http1(number);
-        for _ in 0..2 {
+        for attempt in 0..2 {
+            RESENT.fetch_add(attempt, Ordering::Relaxed);
             let mut stream = self.http1.take().unwrap_or_else(|| connect(self.address, PATIENCE));
             let head = if stream.write_all(&bytes).is_ok() {
                 read_response(&mut stream, &request.method)
