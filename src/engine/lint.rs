@@ -3,17 +3,18 @@
 //! In: a document that compiles. Out: findings, each with a stable code, its place and what to do. Errors
 //! are `Policy::compile`'s business.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::engine::document::{Document, Role};
+use crate::engine::document::Document;
 use crate::engine::name::RoleName;
-use crate::engine::pattern::{Methods, Operation, Segment};
 use crate::engine::problem::Place;
 
+mod operations;
 mod tokens;
+mod tree;
 
 /// One finding.
 #[derive(Debug, Eq, PartialEq)]
@@ -105,9 +106,7 @@ impl fmt::Display for Code {
 
 /// Everything that is found in `document`, in a stable order.
 pub fn findings(document: &Document) -> Vec<Finding> {
-    let operations = operations(document);
-    let mut findings = crossing(&operations);
-    findings.extend(covering(&operations));
+    let mut findings = operations::findings(document);
     findings.extend(unused_permissions(document));
     findings.extend(unused_roles(document));
     findings.extend(endless_secrets(document));
@@ -115,106 +114,6 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings.extend(tokens::unusable_tokens(document));
     findings.extend(tokens::unbound_tokens(document));
     findings
-}
-
-struct Named<'d> {
-    text: &'d str,
-    operation: Operation,
-    place: Place,
-}
-
-fn operations(document: &Document) -> Vec<Named<'_>> {
-    let public = std::iter::once((root("public"), &document.public));
-    let permissions =
-        document.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
-    let texts = public.chain(permissions).flat_map(|(place, texts)| {
-        texts.iter().enumerate().map(move |(position, text)| (place.index(position), text))
-    });
-    texts
-        .filter_map(|(place, text)| Some(Named { text, operation: Operation::parse(text).ok()?, place }))
-        .collect()
-}
-
-fn crossing(operations: &[Named<'_>]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (position, one) in operations.iter().enumerate() {
-        for two in operations.iter().skip(position.saturating_add(1)) {
-            if cross(&one.operation, &two.operation) {
-                let message =
-                    format!("`{}` and `{}` cross: each is the more specific somewhere", one.text, two.text);
-                findings.push(Finding { code: Code::CrossingPatterns, place: two.place.clone(), message });
-            }
-        }
-    }
-    findings
-}
-
-fn cross(one: &Operation, two: &Operation) -> bool {
-    let (a, b) = (&one.pattern, &two.pattern);
-    let same_length = a.segments.len() == b.segments.len() && !a.subtree && !b.subtree;
-    let pairs = || a.segments.iter().zip(&b.segments);
-    // The host is compared before the first segment.
-    let more = one.host < two.host || pairs().any(|(one, two)| one < two);
-    let less = one.host > two.host || pairs().any(|(one, two)| one > two);
-    same_length
-        && overlap_methods(&one.methods, &two.methods)
-        && one.host.overlaps(&two.host)
-        && pairs().all(|(one, two)| overlap(one, two))
-        && more
-        && less
-}
-
-fn covering(operations: &[Named<'_>]) -> Vec<Finding> {
-    let subtrees = operations.iter().filter(|named| named.operation.pattern.subtree);
-    let findings = subtrees.filter_map(|subtree| {
-        let covered: Vec<&str> = operations
-            .iter()
-            .filter(|other| covers(&subtree.operation, &other.operation))
-            .map(|other| other.text)
-            .collect();
-        let (shown, more) = covered.split_at_checked(MAX_SHOWN).unwrap_or((&covered, &[]));
-        let list = shown.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ");
-        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-        (!covered.is_empty()).then(|| Finding {
-            code: Code::SubtreeCovers,
-            place: subtree.place.clone(),
-            message: format!("`{}` covers {list}{more}", subtree.text),
-        })
-    });
-    findings.collect()
-}
-
-fn covers(subtree: &Operation, other: &Operation) -> bool {
-    let (above, below) = (&subtree.pattern.segments, &other.pattern.segments);
-    above.len() <= below.len()
-        && subtree != other
-        && overlap_methods(&subtree.methods, &other.methods)
-        && subtree.host.overlaps(&other.host)
-        && above.iter().zip(below).all(|(one, two)| overlap(one, two))
-}
-
-fn overlap_methods(one: &Methods, two: &Methods) -> bool {
-    match (one, two) {
-        (Methods::Any, _) | (_, Methods::Any) => true,
-        (Methods::Named(one), Methods::Named(two)) => one.iter().any(|name| two.contains(name)),
-    }
-}
-
-/// Whether some segment is matched by both.
-fn overlap(one: &Segment, two: &Segment) -> bool {
-    match (one, two) {
-        (Segment::Variable, _) | (_, Segment::Variable) => true,
-        (Segment::Literal(one), Segment::Literal(two)) => one == two,
-        (Segment::Literal(text), Segment::Affix { prefix, suffix })
-        | (Segment::Affix { prefix, suffix }, Segment::Literal(text)) => {
-            text.len() > prefix.len().saturating_add(suffix.len())
-                && text.starts_with(&**prefix)
-                && text.ends_with(&**suffix)
-        }
-        (Segment::Affix { prefix: p1, suffix: s1 }, Segment::Affix { prefix: p2, suffix: s2 }) => {
-            (p1.starts_with(&**p2) || p2.starts_with(&**p1)) && (s1.ends_with(&**s2) || s2.ends_with(&**s1))
-        }
-    }
 }
 
 fn unused_permissions(document: &Document) -> Vec<Finding> {
@@ -231,11 +130,12 @@ fn unused_permissions(document: &Document) -> Vec<Finding> {
 }
 
 fn unused_roles(document: &Document) -> Vec<Finding> {
+    let roles: HashMap<_, _> = document.roles.iter().map(|(name, role)| (name, role)).collect();
     let mut used: HashSet<&RoleName> = HashSet::new();
     let mut queue: Vec<&RoleName> = document.tokens.iter().flat_map(|(_, token)| &token.roles).collect();
     while let Some(name) = queue.pop() {
         if used.insert(name) {
-            queue.extend(document.roles.get(name).iter().flat_map(|Role { inherits, .. }| inherits));
+            queue.extend(roles.get(name).iter().flat_map(|role| &role.inherits));
         }
     }
     let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
@@ -265,6 +165,3 @@ fn endless_secrets(document: &Document) -> Vec<Finding> {
 fn root(key: &str) -> Place {
     Place::default().key(key)
 }
-
-/// Most operations named in one finding.
-const MAX_SHOWN: usize = 5;

@@ -110,7 +110,7 @@ pub struct Limits {
 }
 
 /// What tokens with the same roles and scope may do.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Grant {
     /// The roles assigned and those that they inherit from.
     pub(crate) roles: Box<[RoleName]>,

@@ -148,7 +148,7 @@ pub enum Fault {
     /// A role that inherits from itself.
     InheritanceCycle { chain: Vec<RoleName> },
     /// A token holds a role that its kind does not allow.
-    RoleNotAllowed { token: TokenId, role: RoleName, kind: KindName, allowed: Vec<RoleName> },
+    RoleNotAllowed { token: TokenId, role: RoleName, kind: KindName, allowed: Vec<RoleName>, more: usize },
     /// A token lacks a field that its kind requires.
     MissingField { token: TokenId, kind: KindName, field: &'static str },
     /// A secret of a kind with a lifetime has no end.
@@ -228,8 +228,9 @@ impl fmt::Display for Fault {
                 write!(f, "token `{token}` is of kind `{kind}`, which is not defined")
             }
             Self::InheritanceCycle { chain } => cycle(f, chain),
-            Self::RoleNotAllowed { token, role, kind, allowed } => {
-                write!(f, "token `{token}` holds role `{role}`, but kind `{kind}` allows {}", list(allowed))
+            Self::RoleNotAllowed { token, role, kind, allowed, more } => {
+                write!(f, "token `{token}` holds role `{role}`, but kind `{kind}` allows {}", list(allowed))?;
+                if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
             Self::MissingField { token, kind, field } => {
                 write!(f, "token `{token}` has no `{field}`, which kind `{kind}` requires")

@@ -63,7 +63,7 @@ fn long_heads_are_judged_and_audited_within_bounds() {
 #[test]
 fn values_of_64_kib_are_judged_where_envoy_takes_them() {
     let filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
-    let mut large = envoy::listener("large", &[filter.clone()]);
+    let mut large = envoy::listener("large", std::slice::from_ref(&filter));
     large["filter_chains"][0]["filters"][0]["typed_config"]["max_request_headers_kb"] = json!(256);
     let listeners = [envoy::listener("main", &[filter]), large];
     let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 1).unwrap();

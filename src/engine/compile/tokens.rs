@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use crate::engine::compile::roles::Roles;
 use crate::engine::compile::{Check, Permissions, limits, root};
 use crate::engine::document::{self, Document, Kind, RequiredField};
-use crate::engine::name::{KindName, TokenId};
+use crate::engine::name::{KindName, RoleName, TokenId};
 use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
 use crate::engine::problem::{Fault, Place};
 use crate::engine::secret::SecretDigest;
@@ -18,6 +18,8 @@ pub(super) struct Tokens {
     pub(super) grants: Vec<Grant>,
     pub(super) tokens: Vec<Token>,
     pub(super) secrets: HashMap<SecretDigest, Secret>,
+    /// What roles held together grant.
+    full: HashMap<Vec<usize>, Grant>,
     /// Tokens with the same roles and scope share a grant.
     known: HashMap<(Vec<usize>, Option<Vec<usize>>), usize>,
 }
@@ -30,8 +32,12 @@ impl Tokens {
         check: &mut Check,
     ) -> Self {
         let mut tokens = Self::default();
-        let kinds: HashMap<&KindName, (usize, &Kind)> =
-            document.kinds.iter().enumerate().map(|(number, (name, kind))| (name, (number, kind))).collect();
+        let kinds: HashMap<&KindName, (usize, Rails<'_>)> = document
+            .kinds
+            .iter()
+            .enumerate()
+            .map(|(number, (name, kind))| (name, (number, Rails::of(kind))))
+            .collect();
         for (id, token) in document.tokens.iter() {
             let grant = tokens.grant(id, token, permissions, roles, check);
             let kind = kinds.get(&token.kind);
@@ -73,19 +79,14 @@ impl Tokens {
         let scope = token.scope.as_ref().map(|names| {
             permissions.resolve(names, || (format!("scope of token `{id}`"), place(id).key("scope")), check)
         });
-        let next = self.grants.len();
+        let full = self.full.entry(held.clone()).or_insert_with(|| roles.grant(&held));
+        full.check_scope(id, token, permissions, check);
         match self.known.entry((held, scope)) {
-            Entry::Occupied(known) if known.key().1.is_none() => *known.get(),
-            // A scope is checked for each token that has one.
-            Entry::Occupied(known) => {
-                roles.grant(&known.key().0, None).check_scope(id, token, permissions, check);
-                *known.get()
-            }
+            Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
-                let (held, scope) = new.key();
-                roles.grant(held, None).check_scope(id, token, permissions, check);
-                self.grants.push(roles.grant(held, scope.as_deref()));
-                *new.insert(next)
+                let number = self.grants.len();
+                self.grants.push(full.narrowed(new.key().1.as_deref()));
+                *new.insert(number)
             }
         }
     }
@@ -133,39 +134,20 @@ impl Tokens {
     }
 }
 
-impl Roles<'_> {
-    /// What the roles with these numbers grant, narrowed to `scope`.
-    fn grant(&self, held: &[usize], scope: Option<&[usize]>) -> Grant {
-        let mut numbers: Vec<usize> = Vec::new();
-        let mut permitted = PermissionSet::default();
-        let (mut denied, mut tried) = (PermissionSet::default(), PermissionSet::default());
-        // A scope is the token's own restriction, whatever its roles are.
-        let mut on_trial = scope.is_none() && !held.is_empty();
-        for role in held.iter().filter_map(|number| self.get(*number)) {
-            on_trial &= role.shadow;
-            permitted.merge(&role.permitted);
-            denied.merge(&role.denied);
-            tried.merge(&role.tried);
-            numbers.extend(&role.closure);
-        }
+impl Grant {
+    /// The grant of a token with this scope.
+    fn narrowed(&self, scope: Option<&[usize]>) -> Self {
+        let mut grant = self.clone();
         if let Some(scope) = scope {
             let mut narrow = PermissionSet::default();
             narrow.extend(scope.iter().copied());
-            permitted.retain(&narrow);
+            grant.permitted.retain(&narrow);
+            // A scope is the token's own restriction, whatever its roles are.
+            grant.on_trial = false;
         }
-        let mut seen = HashSet::new();
-        numbers.retain(|number| seen.insert(*number));
-        Grant {
-            roles: numbers.into_iter().filter_map(|number| self.name(number).cloned()).collect(),
-            permitted,
-            denied,
-            tried,
-            on_trial,
-        }
+        grant
     }
-}
 
-impl Grant {
     /// Checks that the token's scope names only what this grant of its roles permits.
     fn check_scope(
         &self,
@@ -183,15 +165,29 @@ impl Grant {
     }
 }
 
+/// A kind's guard-rails.
+struct Rails<'d> {
+    kind: &'d Kind,
+    /// The roles that it allows, where it does not allow all.
+    allowed: Option<HashSet<&'d RoleName>>,
+}
+
+impl<'d> Rails<'d> {
+    fn of(kind: &'d Kind) -> Self {
+        Self { kind, allowed: kind.roles.as_ref().map(|roles| roles.iter().collect()) }
+    }
+}
+
 /// Checks the token against its kind's guard-rails.
-fn guard(id: &TokenId, token: &document::Token, kind: &Kind, check: &mut Check) {
+fn guard(id: &TokenId, token: &document::Token, Rails { kind, allowed }: &Rails<'_>, check: &mut Check) {
     for (position, role) in token.roles.iter().enumerate() {
-        if let Some(allowed) = kind.roles.as_ref().filter(|allowed| !allowed.contains(role)) {
+        if allowed.as_ref().is_some_and(|allowed| !allowed.contains(role)) {
             let fault = Fault::RoleNotAllowed {
                 token: id.clone(),
                 role: role.clone(),
                 kind: token.kind.clone(),
-                allowed: allowed.clone(),
+                allowed: kind.roles.iter().flatten().take(MAX_TOLD).cloned().collect(),
+                more: kind.roles.as_ref().map_or(0, Vec::len).saturating_sub(MAX_TOLD),
             };
             check.fault(place(id).key("roles").index(position), fault);
         }
@@ -254,3 +250,6 @@ fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<F
 fn place(id: &TokenId) -> Place {
     root("tokens").key(id)
 }
+
+/// Most roles that a message names.
+const MAX_TOLD: usize = 10;

@@ -11,6 +11,7 @@
     reason = "a property fails by panicking"
 )]
 
+mod crossing;
 pub(crate) mod document;
 pub(crate) mod path;
 pub(crate) mod pattern;

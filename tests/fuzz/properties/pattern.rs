@@ -5,19 +5,20 @@ use tokenward::engine::index::{Case, Index, Lister, Match, Target};
 use tokenward::engine::path::{CanonicalPath, PathRules, Segments};
 use tokenward::engine::pattern::{Methods, Operation, Segment};
 
-use super::is_one_line;
+use super::{crossing, is_one_line};
 
 /// The bytes are lines: a request's path, then operations.
 pub(crate) fn holds(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (path, texts) = text.split_once('\n').unwrap_or(("/", text));
-    let mut operations: Vec<Operation> = Vec::new();
+    let (mut operations, mut read): (Vec<Operation>, Vec<&str>) = (Vec::new(), Vec::new());
     for text in texts.split('\n').take(MOST) {
         match Operation::parse(text) {
             Ok(operation) => {
                 matches_itself(&operation);
                 assert_eq!(Operation::parse(text.trim()).as_ref(), Ok(&operation));
                 operations.push(operation);
+                read.push(text);
             }
             Err(error) => {
                 is_one_line(&error.to_string());
@@ -25,6 +26,8 @@ pub(crate) fn holds(data: &[u8]) {
             }
         }
     }
+    let few = read.len().min(6);
+    crossing::holds(&read[..few], &operations[..few]);
     let Ok(path) = CanonicalPath::parse(path.as_bytes(), &PathRules::default()) else { return };
     for operation in &operations {
         let (method, host, _) = instance(operation);

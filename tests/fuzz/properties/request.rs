@@ -117,7 +117,8 @@ fn is_audited(
         let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
-            assert_eq!(count(event.as_bytes(), secret), 0, "{event}");
+            let mut told = read.as_object().unwrap().values().filter_map(|value| value.as_str());
+            assert!(told.all(|text| count(text.as_bytes(), secret) == 0), "{event}");
         }
     }
 }
