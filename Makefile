@@ -8,10 +8,11 @@ SHELL := /bin/bash
 ENVOY_VERSION := 1.40.0
 ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
 WASM := dist/tokenward.wasm
+FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench size clean
+.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench fuzz size clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,10 +31,12 @@ test: lint build envoy ## Everything that CI runs
 e2e: build envoy ## The corpus and the failure cases through the module in a real Envoy
 	cargo test --test envoy
 
-lint: .tools/cargo ## Formatting, lints of both targets, purity of the engine, docs
+lint: .tools/cargo ## Formatting, lints of all targets, purity of the engine, docs
 	cargo fmt --check
+	cargo fmt --check --manifest-path $(FUZZ)
 	cargo clippy --all-targets --quiet -- -D warnings
 	@tools/wasm clippy
+	cargo clippy --manifest-path $(FUZZ) --no-default-features --target-dir target/fuzz/check --quiet -- -D warnings
 	@tools/purity
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 
@@ -54,6 +57,10 @@ bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes
 	@tools/need wrk wrk
 	@tools/wasm empty
 	@cargo bench --quiet --bench envoy -- $(if $(QUICK),--quick)
+
+fuzz: .tools/cargo ## Run the fuzz targets, a minute each (TIME=60, TARGET=path)
+	@mkdir -p target
+	@tools/fuzz $(or $(TIME),60) $(TARGET)
 
 size: $(WASM) ## Size of the module
 	@ls -l $(WASM) | awk '{ printf "%s: %d bytes\n", $$9, $$5 }'

@@ -21,6 +21,22 @@ fn a_missing_tool_gives_one_line_with_the_command_that_mends_it() {
 }
 
 #[test]
+fn fuzzing_says_in_one_line_what_it_lacks() {
+    for (arguments, hint) in [
+        (
+            &["60"][..],
+            "fuzz: needs a nightly compiler: install it with  rustup toolchain install nightly --profile minimal\n",
+        ),
+        (&["60", "none"], "fuzz: no target none: there are document path pattern request values\n"),
+        (&["1m"], "fuzz: TIME=1m is no number of seconds\n"),
+    ] {
+        let output = with_few_programs("tools/fuzz", arguments);
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), hint);
+        assert_eq!(output.status.code(), Some(1));
+    }
+}
+
+#[test]
 fn a_tool_that_is_there_is_passed_over_in_silence() {
     let output = with_few_programs("tools/need", &["id", "coreutils"]);
     assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());

@@ -21,6 +21,7 @@ mod http2;
 mod bytes;
 mod credentials;
 mod decisions;
+mod differential;
 mod examples;
 mod failure;
 mod fixture;

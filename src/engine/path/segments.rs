@@ -21,7 +21,8 @@ pub struct PathRules {
     pub encoded_slash: Rule,
     /// `//`; normalised it is one slash.
     pub duplicate_slash: Rule,
-    /// `.` and `..` as segments; normalised they are resolved (RFC 3986 §5.2.4), but never beyond the root.
+    /// `.` and `..` as segments; normalised they are resolved (RFC 3986 §5.2.4), but never beyond the root
+    /// or from an empty segment.
     pub dot_segments: Rule,
     /// `;` in a segment; normalised it and what follows in the segment is left out.
     pub semicolon: Rule,
@@ -80,17 +81,22 @@ fn resolved(path: &str, rules: &PathRules) -> Result<String, BadPath> {
         match segment {
             // What stands behind the last slash is no segment.
             "" if parts.peek().is_none() => {}
-            "" => allowed(rules.duplicate_slash, BadPath::EmptySegment)?,
+            "" => {
+                allowed(rules.duplicate_slash, BadPath::EmptySegment)?;
+                segments.push(segment);
+            }
             "." => allowed(rules.dot_segments, BadPath::DotSegment)?,
             ".." => {
                 allowed(rules.dot_segments, BadPath::DotSegment)?;
-                // Some programs stay at the root, others have left it.
-                segments.pop().ok_or(BadPath::DotSegment)?;
+                // Beyond the root some programs stay there, others have left it. From an empty segment (`/a//..`)
+                // some go up to `/a/`, as RFC 3986 says, others, having merged the slashes, to `/`.
+                segments.pop().filter(|above| !above.is_empty()).ok_or(BadPath::DotSegment)?;
             }
             _ if skeleton::is_hollow(segment) => return Err(BadPath::DotSegment),
             _ => segments.push(segment),
         }
     }
+    segments.retain(|segment| !segment.is_empty());
     let end = if trailing && !segments.is_empty() { "/" } else { "" };
     Ok(format!("/{}{end}", segments.join("/")))
 }
@@ -130,6 +136,8 @@ mod tests {
             ("/a;x=1/b;y", "/a/b"),
             ("/a/..;x/b", "/b"),
             ("/a/;x/b", "/a/b"),
+            ("/a//b/../c", "/a/c"),
+            ("//a/..", "/"),
             ("/a;/", "/a/"),
             ("/a/b/c/./../../g", "/a/g"),
         ] {
@@ -166,6 +174,10 @@ mod tests {
             (semicolons, "/a%3bb", BadPath::Semicolon),
             (ALL, "/a\\b", BadPath::Backslash),
             (ALL, "/..", BadPath::DotSegment),
+            (ALL, "/a//../b", BadPath::DotSegment),
+            (ALL, "/a//b/../../c", BadPath::DotSegment),
+            (ALL, "/a%2f%2f..", BadPath::DotSegment),
+            (ALL, "/a/;x/../b", BadPath::DotSegment),
         ] {
             assert_eq!(parse(target, &rules), Err(broken), "{target} by {rules:?}");
         }
