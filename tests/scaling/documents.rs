@@ -11,7 +11,7 @@ use crate::{Load, Work};
 pub(crate) const COMPILED: &[Load] = &[
     Load { of: "tokens", few: 1_000, work: |n| compiled(tokens(n)) },
     Load { of: "secrets of a token", few: 1_000, work: |n| compiled(with_token(&secrets(n))) },
-    Load { of: "permissions of ten operations", few: 100, work: |n| compiled(permissions(n)) },
+    Load { of: "permissions of ten operations", few: 200, work: |n| compiled(permissions(n)) },
     Load { of: "operations with one shape but for a suffix", few: 500, work: |n| compiled(verbs(n)) },
     Load { of: "exact hosts", few: 500, work: |n| compiled(operations(n, &|i| format!("GET h{i}.test/a"))) },
     Load { of: "domains", few: 500, work: |n| compiled(operations(n, &|i| format!("GET *.h{i}.test/a"))) },
@@ -32,11 +32,11 @@ pub(crate) const COMPILED: &[Load] = &[
 ];
 
 pub(crate) const LINTED: &[Load] = &[
-    Load { of: "permissions of ten operations", few: 100, work: |n| linted(permissions(n)) },
+    Load { of: "permissions of ten operations", few: 200, work: |n| linted(permissions(n)) },
     Load { of: "operations with one shape but for a suffix", few: 500, work: |n| linted(verbs(n)) },
-    Load { of: "pairs that cross", few: 300, work: |n| linted(crossing(n)) },
-    Load { of: "subtrees", few: 300, work: |n| linted(operations(n, &|i| format!("GET /v1/r{i}/**"))) },
-    Load { of: "hosts", few: 300, work: |n| linted(operations(n, &|i| format!("GET h{i}.test/v1/{{x}}"))) },
+    Load { of: "pairs that cross", few: 1_000, work: |n| linted(crossing(n)) },
+    Load { of: "subtrees", few: 1_000, work: |n| linted(operations(n, &|i| format!("GET /v1/r{i}/**"))) },
+    Load { of: "hosts", few: 1_000, work: |n| linted(operations(n, &|i| format!("GET h{i}.test/v1/{{x}}"))) },
     Load { of: "roles in a chain", few: 100, work: |n| linted(chain(n, &json!(["r0"]))) },
     Load { of: "tokens", few: 1_000, work: |n| linted(tokens(n)) },
 ];
