@@ -117,8 +117,9 @@ fn is_audited(
         let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
-            let mut told = read.as_object().unwrap().values().filter_map(|value| value.as_str());
-            assert!(told.all(|text| count(text.as_bytes(), secret) == 0), "{event}");
+            // The rest is the policy's and the clock's, which a secret may be like by chance.
+            let told = ["request_id", "method", "host", "path", "source"].map(|field| read[field].as_str());
+            assert!(told.iter().flatten().all(|text| count(text.as_bytes(), secret) == 0), "{event}");
         }
     }
 }
@@ -173,10 +174,12 @@ fn changed(headers: &Headers, forward: &Forward<'_>) -> Headers {
     after
 }
 
-/// Whether this is long enough not to be there by chance, and is in the headers where it was presented alone.
+/// Whether this is in the headers where it was presented alone. Long enough not to be there by chance, and of letters
+/// that no spelling of a path and no replacement of bytes changes.
 fn is_there_once(headers: &Headers, secret: &[u8]) -> bool {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     let places = headers.iter().map(|(name, value)| occurrences(value, secret) + occurrences(name, secret));
-    secret.len() >= 16 && places.sum::<usize>() == 1
+    secret.len() >= 16 && secret.iter().all(plain) && places.sum::<usize>() == 1
 }
 
 /// How often the secret is in the value, or in what it decodes to.
