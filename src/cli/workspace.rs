@@ -9,7 +9,7 @@ use crate::engine::case::Case;
 use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Place, Problems, Step};
-use crate::engine::settings::{PluginConfiguration, Settings};
+use crate::engine::settings::Settings;
 
 /// The files of a policy, read.
 #[derive(Debug)]
@@ -172,8 +172,8 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
 /// # Errors
 /// What is wrong with them.
 pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
-    let (bundle, settings) = read::<PluginConfiguration>(source)?.split();
-    if bundle.is_some() {
+    let settings: Settings = read(source)?;
+    if settings.bundle.is_some() {
         let failure = Failure::new(format!("{} has a `bundle`", source.path.display()));
         return Err(failure
             .hint("leave it out: the bundle is built, and put in by `tokenward render`")

@@ -32,13 +32,12 @@ impl Gateway {
     /// All that is wrong with it; places in the bundle are told as in the bundle itself.
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
         check_size(configuration.len())?;
-        let configuration: PluginConfiguration = match structure::tree(configuration) {
+        let mut settings: Settings = match structure::tree(configuration) {
             Some(tree) => document::from_tree(&tree),
             None => document::from_json(configuration),
         }
         .map_err(|problems| problems.below("bundle"))?;
-        let (bundle, settings) = configuration.split();
-        let bundle = bundle.ok_or_else(|| missing("bundle"))?;
+        let bundle = settings.bundle.take().ok_or_else(|| missing("bundle"))?;
         settings.check()?;
         let policy = Policy::compile(settings.place(bundle)?)?;
         Ok(Self { policy, settings })
@@ -50,118 +49,29 @@ impl Gateway {
     }
 }
 
-/// The plugin configuration as written.
-#[derive(Debug, Deserialize, Serialize)]
+/// How the filter acts on decisions: the plugin configuration as written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
-#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `bundle`, `audit`, …")]
-pub struct PluginConfiguration {
+#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `bundle`, `audit`, …")]
+pub struct Settings {
     /// The bundle; a file of settings has none.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Document>,
     /// Whether decisions are enforced.
-    #[serde(default)]
     pub mode: Mode,
     /// The environment that this gateway is in.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
     /// The service that this gateway is, or is before.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceName>,
     /// Where a request may bring its token.
-    #[serde(default = "bearer")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
         schemars(length(min = 1, max = MAX_CREDENTIALS), extend("uniqueItems" = true))
     )]
     pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
-    #[serde(default)]
-    pub forward_credential: bool,
-    /// Headers that tell the upstream who calls.
-    #[serde(default)]
-    pub identity_headers: IdentityHeaders,
-    /// What becomes of paths that have more than one reading.
-    #[serde(default)]
-    pub paths: PathRules,
-    /// What becomes of CORS preflights.
-    #[serde(default)]
-    pub cors_preflight: Preflight,
-    /// Where audit events go.
-    #[serde(default)]
-    pub audit: Audit,
-}
-
-mappings!(PluginConfiguration, IdentityHeaders, Audit);
-
-impl PluginConfiguration {
-    /// A configuration with these settings.
-    pub fn of(bundle: Option<Document>, settings: Settings) -> Self {
-        let Settings {
-            mode,
-            environment,
-            service,
-            credentials,
-            forward_credential,
-            identity_headers,
-            paths,
-            cors_preflight,
-            audit,
-        } = settings;
-        Self {
-            bundle,
-            mode,
-            environment,
-            service,
-            credentials,
-            forward_credential,
-            identity_headers,
-            paths,
-            cors_preflight,
-            audit,
-        }
-    }
-
-    /// The bundle, and the settings without it.
-    pub fn split(self) -> (Option<Document>, Settings) {
-        let Self {
-            bundle,
-            mode,
-            environment,
-            service,
-            credentials,
-            forward_credential,
-            identity_headers,
-            paths,
-            cors_preflight,
-            audit,
-        } = self;
-        let settings = Settings {
-            mode,
-            environment,
-            service,
-            credentials,
-            forward_credential,
-            identity_headers,
-            paths,
-            cors_preflight,
-            audit,
-        };
-        (bundle, settings)
-    }
-}
-
-/// How the filter acts on decisions.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Whether decisions are enforced.
-    pub mode: Mode,
-    /// The environment that this gateway is in.
-    pub environment: Option<EnvironmentName>,
-    /// The service that this gateway is, or is before.
-    pub service: Option<ServiceName>,
-    /// Where a request may bring its token.
-    pub credentials: Vec<CredentialSource>,
-    /// Whether the upstream gets the credential too.
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
@@ -172,14 +82,17 @@ pub struct Settings {
     /// Where audit events go.
     pub audit: Audit,
 }
+
+mappings!(Settings, IdentityHeaders, Audit);
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            bundle: None,
             mode: Mode::default(),
             environment: None,
             service: None,
-            credentials: bearer(),
+            credentials: vec![CredentialSource::bearer()],
             forward_credential: false,
             identity_headers: IdentityHeaders::default(),
             paths: PathRules::default(),
@@ -247,9 +160,7 @@ impl Settings {
         problems.extend(self.check_credentials());
         Problems::check(problems)
     }
-}
 
-impl Settings {
     fn check_credentials(&self) -> Option<Problem> {
         let sources = &self.credentials;
         let repeated = || {
@@ -375,10 +286,6 @@ impl Problems {
             _ => place,
         })
     }
-}
-
-fn bearer() -> Vec<CredentialSource> {
-    vec![CredentialSource::bearer()]
 }
 
 fn check_size(size: usize) -> Result<(), Problems> {

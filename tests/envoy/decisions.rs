@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokenward::engine::case::{Case, Judged, Place, Prepared};
 use tokenward::engine::hours::Hours;
-use tokenward::engine::settings::PluginConfiguration;
+use tokenward::engine::settings::Settings;
 use tokenward::engine::time::Time;
 
 use crate::corpus::{Topic, topics};
@@ -162,7 +162,7 @@ impl Group<'_> {
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
         let document = self.place.document(self.topic.rehearsal.document());
         let (_, prepared) = self.cases.first().unwrap();
-        let configuration = PluginConfiguration::of(Some(document), prepared.gateway.settings.clone());
+        let configuration = Settings { bundle: Some(document), ..prepared.gateway.settings.clone() };
         let mut configuration = serde_json::to_value(&configuration).unwrap();
         shift_times(&mut configuration["bundle"], shift);
         envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())])

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 use tokenward::engine::case::Case;
 use tokenward::engine::document::{PolicyDocument, Registry};
-use tokenward::engine::settings::PluginConfiguration;
+use tokenward::engine::settings::Settings;
 
 /// Each schema: the name of its file in `schemas` without `.json`, and its text.
 pub(crate) fn all() -> [(&'static str, String); 5] {
@@ -18,13 +18,13 @@ pub(crate) fn all() -> [(&'static str, String); 5] {
         "policy tests",
         "*.test.yaml beside a policy: requests, and what the policy is to decide about them.",
     );
-    let mut gateway = schema::<PluginConfiguration>(
+    let mut gateway = schema::<Settings>(
         "gateway",
         "gateway",
         "gateway.yaml: how the filter acts on decisions; the plugin configuration without its bundle.",
     );
     take_out(&mut gateway, "bundle");
-    let mut configuration = schema::<PluginConfiguration>(
+    let mut configuration = schema::<Settings>(
         "configuration",
         "plugin configuration",
         "What Envoy gives the filter: the bundle, and how the filter acts on decisions.",
@@ -51,7 +51,7 @@ fn schema<T: JsonSchema>(name: &str, title: &str, description: &str) -> Map<Stri
     }
     let mut schema = Map::new();
     schema.extend(generated.remove_entry("$schema"));
-    schema.insert("$id".to_owned(), format!("https://tokenward.dev/schema/v1/{name}.json").into());
+    schema.insert("$id".to_owned(), format!("urn:tokenward:schema:v1:{name}").into());
     schema.insert("title".to_owned(), format!("tokenward {title}").into());
     schema.insert("description".to_owned(), description.into());
     schema.extend(generated.into_iter().filter(|(key, _)| !["title", "description"].contains(&key.as_str())));
