@@ -1,0 +1,293 @@
+//! How a decision is made: the checks in their order; the first that fails gives the reason.
+//!
+//! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. It is total, and does not allocate on a
+//! permit.
+
+use crate::engine::credential::Credential;
+use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace};
+use crate::engine::head::RequestHead;
+use crate::engine::index::{Case, Lister, Listing, Match, Target};
+use crate::engine::name::PermissionName;
+use crate::engine::path::Segments;
+use crate::engine::pattern::is_method;
+use crate::engine::policy::{Grant, Limits, PermissionSet, Policy, Secret, Token};
+use crate::engine::reason::Reason;
+use crate::engine::secret::{self, SecretDigest};
+use crate::engine::time::Time;
+
+impl Policy {
+    /// Decides about a request.
+    pub fn decide(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'_> {
+        self.decide_traced(head, circumstances, &mut ())
+    }
+
+    /// Decides, and tells the steps.
+    pub fn decide_traced<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Decision<'p> {
+        match self.check(head, circumstances, trace) {
+            Ok(permit) => Decision::Permit(permit),
+            Err(deny) => Decision::Deny(deny),
+        }
+    }
+
+    fn check<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Permit<'p>, Deny<'p>> {
+        let target = readable(head).inspect_err(|deny| {
+            if let Some(rule) = deny.rule {
+                trace.step(|| Step::Malformed(rule));
+            }
+        })?;
+        if let Ok(path) = &head.path {
+            trace.step(|| Step::Path(path.as_str().to_owned()));
+        }
+        if self.expires_at.is_some_and(|end| end <= circumstances.now) {
+            return Err(Deny::because(Reason::NoPolicy));
+        }
+        if self.has_public && self.is_public(target, trace) {
+            return Ok(Permit::without_token(Reason::Public));
+        }
+        if head.preflight {
+            return Ok(Permit::without_token(Reason::Preflight));
+        }
+        let subject = self.authenticate(&head.credential)?;
+        trace.step(|| Step::Token(subject));
+        if let Some(reason) = state(&subject, circumstances.now) {
+            return Err(Deny::of(reason, subject));
+        }
+        if let Some(limits) = &subject.token.limits
+            && let Some(reason) = limits.broken(circumstances)
+        {
+            trace.step(|| Step::Limited { reason, limits });
+            return Err(Deny::of(reason, subject));
+        }
+        self.authorize(subject, target, trace)
+    }
+
+    fn is_public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> bool {
+        let mut public = false;
+        self.index.visit(Case::Strict, target, |how, listing| {
+            if listing.by == Lister::Public {
+                public = true;
+                trace.step(|| Step::Listed { how, listing, permission: None, standing: Standing::Public });
+            }
+        });
+        public
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
+        let presented = match credential {
+            Credential::Missing => return Err(Deny::because(Reason::MissingToken)),
+            Credential::Ambiguous => return Err(Deny::because(Reason::AmbiguousToken)),
+            Credential::Presented(presented) => presented,
+        };
+        let unknown = |digest: SecretDigest| Deny {
+            fingerprint: Some(digest.fingerprint()),
+            ..Deny::because(Reason::UnknownToken)
+        };
+        let Some(secret) = secret::Secret::parse(presented) else {
+            return Err(unknown(SecretDigest::of(presented)));
+        };
+        let digest = secret.digest();
+        self.find(digest)
+            .and_then(|(token, secret)| self.subject(token, secret))
+            .ok_or_else(|| unknown(digest))
+    }
+
+    fn subject<'p>(&'p self, token: &'p Token, secret: &'p Secret) -> Option<Subject<'p>> {
+        Some(Subject {
+            token,
+            secret,
+            kind: self.kinds.get(token.kind)?,
+            grant: self.grants.get(token.grant)?,
+        })
+    }
+
+    fn authorize<'p>(
+        &'p self,
+        subject: Subject<'p>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Permit<'p>, Deny<'p>> {
+        let Grant { denied, tried, on_trial, .. } = subject.grant;
+        let granted = self.granted(subject, target, trace);
+        let yielding = match granted {
+            Some(Granted { how: Match::Operation, listing, .. }) => Yielding::Operation(Some(listing)),
+            Some(Granted { .. }) => Yielding::All,
+            // What is forwarded all the same is forwarded as if by a `/**`.
+            None if *on_trial => Yielding::All,
+            None => Yielding::Operation(None),
+        };
+        let mut forbids = |set: &PermissionSet, shadow| {
+            !set.is_empty() && self.forbids(set, shadow, yielding, target, trace)
+        };
+        if forbids(denied, false) {
+            return Err(Deny::of(Reason::DeniedOperation, subject));
+        }
+        let would_forbid = forbids(tried, true);
+        match granted {
+            Some(Granted { permission, .. }) if !would_forbid => Ok(Permit {
+                reason: Reason::Permitted,
+                subject: Some(subject),
+                permission: Some(permission),
+                quota: None,
+            }),
+            None if !would_forbid || !*on_trial => {
+                let sufficient = self.sufficient(target);
+                if sufficient.is_empty() {
+                    trace.step(|| Step::Unlisted);
+                }
+                Err(Deny { sufficient, tried: *on_trial, ..Deny::of(Reason::InsufficientScope, subject) })
+            }
+            Some(_) | None => Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) }),
+        }
+    }
+
+    /// The permission of the token that lists the request's operation, or a `/**` above it.
+    fn granted<'p>(
+        &'p self,
+        subject: Subject<'p>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Option<Granted<'p>> {
+        let mut by: Option<Granted<'p>> = None;
+        self.index.visit(Case::Strict, target, |how, listing| {
+            let Lister::Permission(number) = listing.by else {
+                return;
+            };
+            let permission = self.permission(number);
+            let standing = match listing.unmet(target.path, |name| subject.token.attribute(name)) {
+                _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
+                Some(attribute) => Standing::Unbound(attribute),
+                None => Standing::Held,
+            };
+            trace.step(|| Step::Listed { how, listing, permission, standing });
+            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
+            let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
+            if standing == Standing::Held && better {
+                by = permission.map(|permission| Granted { how, listing, permission });
+            }
+        });
+        by
+    }
+
+    /// Whether one of the permissions in `set` takes the request away from what was `granted`.
+    ///
+    /// A grant of an operation gives way to a deny of any that matches and is not less specific, and of a `/**`
+    /// above it; a grant of a `/**` gives way to a deny of any operation that matches. So naming a new operation
+    /// never opens what a deny of its neighbour had closed. A `${name}` in a deny stands for every value. A deny is
+    /// judged by the path as it is, without letter case, and by what the loosest reader would make of it.
+    fn forbids<'p>(
+        &'p self,
+        set: &PermissionSet,
+        shadow: bool,
+        yielding: Yielding<'p>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> bool {
+        let (own, all) = match yielding {
+            Yielding::Operation(own) => (own, false),
+            Yielding::All => (None, true),
+        };
+        let skeleton = target.path.skeleton();
+        let loosest = skeleton.as_deref().map(|path| Target { path: Segments::of(path), ..target });
+        let readings = [(Case::Strict, Some(target)), (Case::Folded, Some(target)), (Case::Folded, loosest)];
+        let mut forbidden = false;
+        for (case, target) in readings.into_iter().filter_map(|(case, target)| Some((case, target?))) {
+            self.index.visit_all(case, target, own, |how, listing| {
+                let Lister::Permission(number) = listing.by else { return };
+                if set.contains(number) && (all || how != Match::Overruled) {
+                    forbidden = true;
+                    let permission = self.permission(number);
+                    trace.step(|| Step::Denied { how, case, listing, permission, shadow });
+                }
+            });
+        }
+        forbidden
+    }
+
+    /// The permissions that list the request's operation.
+    #[cold]
+    fn sufficient(&self, target: Target<'_>) -> Vec<&PermissionName> {
+        let mut names = Vec::new();
+        self.index.visit(Case::Strict, target, |_, listing| {
+            if let Lister::Permission(number) = listing.by
+                && names.len() < MAX_SUFFICIENT
+            {
+                names.extend(self.permission(number).filter(|name| !names.contains(name)));
+            }
+        });
+        names
+    }
+}
+
+/// A permission of the token that lists the request, and how.
+#[derive(Clone, Copy)]
+struct Granted<'p> {
+    how: Match,
+    listing: &'p Listing,
+    permission: &'p PermissionName,
+}
+
+/// What a request's grant gives way to.
+#[derive(Clone, Copy)]
+enum Yielding<'p> {
+    /// Denies of operations not less specific than this listing's, or of the most specific one, and of a `/**`.
+    Operation(Option<&'p Listing>),
+    /// Every deny that matches.
+    All,
+}
+
+fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
+    let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
+    // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
+    if !is_method(head.method) {
+        return Err(malformed("method"));
+    }
+    let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
+    let host = head.host.as_ref().map_err(|_| malformed("host"))?;
+    Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
+}
+
+impl Limits {
+    /// Why the token may not be used under these circumstances, if it may not.
+    fn broken(&self, circumstances: Circumstances<'_>) -> Option<Reason> {
+        let Circumstances { now, source } = circumstances;
+        if self.misplaced.is_some() {
+            return self.misplaced;
+        }
+        if let Some(ranges) = &self.sources {
+            let address = source.ip();
+            if !address.is_some_and(|address| ranges.iter().any(|range| range.contains(address))) {
+                return Some(Reason::SourceNotAllowed);
+            }
+        }
+        let hours = self.hours.as_ref();
+        hours
+            .is_some_and(|hours| !hours.iter().any(|hours| hours.contain(now)))
+            .then_some(Reason::OutsideHours)
+    }
+}
+
+/// Why the secret does not work at `now`, if it does not.
+fn state(subject: &Subject<'_>, now: Time) -> Option<Reason> {
+    let Subject { token, secret, .. } = subject;
+    let over = secret.expires_at.is_some_and(|end| end <= now);
+    if token.revoked || secret.revoked {
+        return Some(Reason::RevokedToken);
+    }
+    if over {
+        return Some(if secret.retired { Reason::RetiredSecret } else { Reason::ExpiredToken });
+    }
+    secret.not_before.is_some_and(|start| now < start).then_some(Reason::NotYetValid)
+}
+
+/// Most permissions named in a challenge.
+const MAX_SUFFICIENT: usize = 16;
