@@ -9,7 +9,7 @@ use crate::engine::address::Source;
 use crate::engine::audit::AuditEvent;
 use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
-use crate::engine::settings::{Gateway, Sink};
+use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::engine::verdict::{Forward, Reply, Verdict};
 use crate::filter::{Shared, bucket, host};
@@ -41,16 +41,13 @@ impl Request {
 
     fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, circumstances: Circumstances<'_>) {
         let Gateway { policy, settings } = &self.shared.gateway;
-        if settings.audit.sinks.contains(&Sink::Log) {
-            let sequence = self.shared.next_sequence();
-            let event = AuditEvent::of(decision, head, circumstances, policy, settings.mode, sequence);
-            host::log(settings.audit.level, &event.to_json());
-        }
+        self.shared.journal.write(|number| {
+            AuditEvent::of(decision, head, circumstances, policy, settings.mode, number).to_json()
+        });
     }
 
     fn reads_source(&self) -> bool {
-        let Gateway { policy, settings } = &self.shared.gateway;
-        policy.reads_source() || settings.audit.sinks.contains(&Sink::Log)
+        self.shared.gateway.policy.reads_source() || self.shared.journal.is_read()
     }
 }
 

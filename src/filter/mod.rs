@@ -7,41 +7,34 @@
 mod bucket;
 mod host;
 mod http;
+mod journal;
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::ConfiguredEvent;
-use crate::engine::settings::{Gateway, Sink};
+use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::http::Request;
+use crate::filter::journal::Journal;
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::deny_all()) }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all())) }));
 }}
 
 /// What the requests of one configuration share.
 struct Shared {
     gateway: Gateway,
-    /// Number of the next audit event.
-    sequence: Cell<u64>,
+    journal: Journal,
 }
 
 impl Shared {
-    fn deny_all() -> Self {
-        Self::of(Gateway::deny_all())
-    }
-
     fn of(gateway: Gateway) -> Self {
-        Self { gateway, sequence: Cell::new(0) }
-    }
-
-    fn next_sequence(&self) -> u64 {
-        self.sequence.replace(self.sequence.get().saturating_add(1))
+        let journal = Journal::new(gateway.settings.audit.clone());
+        Self { gateway, journal }
     }
 }
 
@@ -55,14 +48,11 @@ impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         match Gateway::configure(&host::plugin_configuration()) {
             Ok(gateway) => {
-                let audit = &gateway.settings.audit;
-                if audit.sinks.contains(&Sink::Log) {
-                    host::log(
-                        audit.level,
-                        &ConfiguredEvent::of(&gateway.policy, host::now().unwrap_or(Time::EPOCH)).to_json(),
-                    );
-                }
-                self.shared = Rc::new(Shared::of(gateway));
+                let shared = Shared::of(gateway);
+                let now = host::now().unwrap_or(Time::EPOCH);
+                let policy = &shared.gateway.policy;
+                shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+                self.shared = Rc::new(shared);
                 true
             }
             Err(problems) => {
