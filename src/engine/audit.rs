@@ -8,10 +8,12 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 pub use crate::engine::audit::decision::AuditEvent;
+pub use crate::engine::audit::defense::{DefenseEvent, Scene};
 pub use crate::engine::audit::notices::ConfiguredEvent;
 use crate::engine::time::Time;
 
 mod decision;
+mod defense;
 mod notices;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::address::Source;
 use crate::engine::audit::AuditEvent;
 use crate::engine::decision::{Circumstances, Decision, Trace};
+use crate::engine::defense::Ledger;
 use crate::engine::document::{Document, Entries, Secret, given};
 use crate::engine::head::RequestHead;
 use crate::engine::name::{EnvironmentName, PermissionName, SecretId, ServiceName, TokenId};
@@ -281,7 +282,9 @@ impl<'g> Prepared<'g> {
         let bracketed = self.source.contains(':');
         let source = if bracketed { format!("[{}]:0", self.source) } else { format!("{}:0", self.source) };
         let circumstances = Circumstances { now: self.at, source: Source::of(source.as_bytes()) };
-        let decision = self.metered(policy.decide_traced(&head, circumstances, trace));
+        let ledger = self.ledger(&head, circumstances);
+        let decision = policy.decide_among(&head, circumstances, &ledger.suspensions, trace);
+        let decision = self.metered(decision);
         let event = AuditEvent::of(&decision, &head, circumstances, policy, settings.mode, 0).to_json();
         let verdict = Verdict::of(&decision, &head, policy, settings);
         let status = verdict.status();
@@ -297,6 +300,21 @@ impl<'g> Prepared<'g> {
 }
 
 impl Prepared<'_> {
+    /// What a defense remembers of the requests before.
+    fn ledger(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Ledger {
+        let mut ledger = Ledger::default();
+        let policy = &self.gateway.policy;
+        if let Some(defense) = policy.defense() {
+            for _ in 0..self.earlier {
+                let decision = policy.decide_among(head, circumstances, &ledger.suspensions, &mut ());
+                if let Some(offence) = policy.offence(&decision, circumstances.source) {
+                    ledger.enter(&offence, defense, circumstances.now);
+                }
+            }
+        }
+        ledger
+    }
+
     /// The decision after the request and those before it were counted.
     fn metered<'p>(&self, decision: Decision<'p>) -> Decision<'p> {
         let Some(limit) = decision.rate_limit() else { return decision };

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use crate::engine::compile::roles::Roles;
 use crate::engine::compile::tokens::Tokens;
+use crate::engine::defense::{MAX_PER, MAX_SUSPENSION, Threshold};
 use crate::engine::document::{Document, Entries};
 use crate::engine::index::{Index, Lister};
 use crate::engine::name::PermissionName;
@@ -29,6 +30,7 @@ impl Policy {
         let permissions = Permissions::of(&document);
         let roles = Roles::resolve(&document.roles, &permissions, &mut check);
         check.kinds(&document, &roles);
+        check.defense(&document);
         let tokens = Tokens::resolve(&document, &permissions, &roles, &mut check);
         Problems::check(check.0)?;
 
@@ -40,11 +42,9 @@ impl Policy {
             index: Index::build(operations),
             has_public: !document.public.is_empty(),
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
+            reads_source: document.defense.is_some() || tokens.have_sources(),
+            defense: document.defense,
             grants: tokens.grants.into(),
-            reads_source: tokens
-                .tokens
-                .iter()
-                .any(|token| token.limits.as_ref().is_some_and(|limits| limits.sources.is_some())),
             tokens: tokens.tokens.into(),
             secrets: tokens.secrets,
         })
@@ -70,6 +70,22 @@ impl Check {
                         place,
                         Fault::UnknownRole { user: format!("kind `{name}`"), role: role.clone() },
                     );
+                }
+            }
+        }
+    }
+
+    fn defense(&mut self, document: &Document) {
+        let defense = document.defense.as_ref();
+        let thresholds = [
+            ("denials", defense.and_then(|defense| defense.denials)),
+            ("unknown_tokens", defense.and_then(|defense| defense.unknown_tokens)),
+        ];
+        for (key, threshold) in thresholds {
+            let Some(Threshold { per, suspend, .. }) = threshold else { continue };
+            for (what, span, limit) in [("per", per, MAX_PER), ("suspend", suspend, MAX_SUSPENSION)] {
+                if span > limit {
+                    self.fault(root("defense").key(key).key(what), Fault::LongSpan { what, span, limit });
                 }
             }
         }

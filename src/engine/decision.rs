@@ -8,6 +8,7 @@
 
 use crate::engine::address::Source;
 pub use crate::engine::decision::trace::{Standing, Step, Trace};
+use crate::engine::defense::Key;
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::policy::{Grant, Secret, Token};
 use crate::engine::rate::{Quota, RateLimit, Taken};
@@ -159,6 +160,8 @@ pub struct Deny<'p> {
     pub tried: bool,
     /// What is left of the token's rate limit, where that is the reason.
     pub quota: Option<Quota>,
+    /// Seconds until a suspended source is heard again.
+    pub wait: Option<i64>,
 }
 
 impl<'p> Deny<'p> {
@@ -172,6 +175,7 @@ impl<'p> Deny<'p> {
             sufficient: Vec::new(),
             tried: false,
             quota: None,
+            wait: None,
         }
     }
 
@@ -193,6 +197,11 @@ impl<'p> Subject<'p> {
     /// Id of the token.
     pub fn token(&self) -> &'p TokenId {
         &self.token.id
+    }
+
+    /// Under which key the token is remembered; another one when its secrets change.
+    pub(crate) fn key(&self) -> Key {
+        Key::of_token(&self.token.id, self.token.digests)
     }
 
     /// Id of the secret.

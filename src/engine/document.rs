@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::address::AddressRange;
 use crate::engine::attribute::AttributeValue;
+use crate::engine::defense::Defense;
 pub use crate::engine::document::entries::Entries;
 pub use crate::engine::document::read::{from_json, from_tree};
 use crate::engine::hours::Hours;
@@ -58,6 +59,9 @@ pub struct PolicyDocument {
     /// Classes of tokens with their guard-rails.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub kinds: Entries<KindName, Kind>,
+    /// What is done about tokens and callers that misbehave.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub defense: Option<Defense>,
 }
 
 /// The registry: tokens with the digests of their secrets, written by the command line.
@@ -120,6 +124,9 @@ pub struct Document {
     /// Classes of tokens with their guard-rails.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub kinds: Entries<KindName, Kind>,
+    /// What is done about tokens and callers that misbehave.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub defense: Option<Defense>,
     /// Tokens by id.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub tokens: Entries<TokenId, Token>,
@@ -128,7 +135,8 @@ pub struct Document {
 impl Document {
     /// The bundle of a policy document and a registry; revision and times are set by who ships it.
     pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
-        let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds } = policy;
+        let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds, defense } =
+            policy;
         let Registry { version: _, tokens } = registry;
         Self {
             version,
@@ -143,6 +151,7 @@ impl Document {
             permissions,
             roles,
             kinds,
+            defense,
             tokens,
         }
     }
@@ -331,7 +340,7 @@ impl From<Version> for u64 {
 
 /// A whole number, 0 or more.
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
-struct Number(u64);
+pub(crate) struct Number(pub(crate) u64);
 
 impl<'de> Deserialize<'de> for Number {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

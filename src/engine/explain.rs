@@ -45,6 +45,7 @@ impl fmt::Display for Step<'_> {
                     if roles.is_empty() { "none".to_owned() } else { roles.join(" ") }
                 )
             }
+            Self::Suspended { until } => write!(f, "suspended by the policy's `defense` until {until}"),
             Self::Limited { reason, limits } => limited(f, *reason, limits),
             Self::Listed { how, listing, permission, standing } => {
                 write!(f, "{} lists {}{}: ", lister(*permission), listing.text, concerns(*how))?;

@@ -35,6 +35,13 @@ pub struct RequestHead<'a> {
     pub cleaning: Cleaning<'a>,
 }
 
+impl RequestHead<'_> {
+    /// Whether the request brings something to look up.
+    pub fn brings_token(&self) -> bool {
+        matches!(self.credential, Credential::Presented(_))
+    }
+}
+
 /// How a request must be changed before an upstream may see it.
 #[derive(Default)]
 pub struct Cleaning<'a> {

@@ -10,6 +10,7 @@ pub mod case;
 mod compile;
 pub mod credential;
 pub mod decision;
+pub mod defense;
 pub mod document;
 pub mod explain;
 pub mod head;

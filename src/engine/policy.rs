@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::engine::address::AddressRange;
+use crate::engine::defense::Defense;
 use crate::engine::hours::Hours;
 use crate::engine::index::Index;
 use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
@@ -30,6 +33,8 @@ pub struct Policy {
     pub(crate) secrets: HashMap<SecretDigest, Secret>,
     /// Whether a decision can depend on where a request comes from.
     pub(crate) reads_source: bool,
+    /// What is done about tokens and sources that misbehave.
+    pub(crate) defense: Option<Defense>,
 }
 
 impl Policy {
@@ -68,6 +73,18 @@ impl Policy {
         self.reads_source
     }
 
+    /// What is done about tokens and sources that misbehave, if anything is.
+    pub fn defense(&self) -> Option<&Defense> {
+        self.defense.as_ref()
+    }
+
+    /// A salt that only who knows this policy's digests could tell: what hashes to one place is not to be chosen.
+    pub fn salt(&self, now: Time) -> [u8; 16] {
+        let mut hash = Sha256::new().chain_update(now.millis().to_le_bytes());
+        self.tokens.iter().for_each(|token| hash.update(token.digests));
+        hash.finalize().first_chunk().copied().unwrap_or_default()
+    }
+
     /// The token and the secret with this digest.
     pub(crate) fn find(&self, digest: SecretDigest) -> Option<(&Token, &Secret)> {
         let secret = self.secrets.get(&digest)?;
@@ -82,6 +99,8 @@ pub struct Token {
     pub(crate) kind: usize,
     pub(crate) grant: usize,
     pub(crate) revoked: bool,
+    /// The digests of its secrets that are neither retired nor revoked, folded into one.
+    pub(crate) digests: [u8; 16],
     /// Most tokens have none.
     pub(crate) limits: Option<Box<Limits>>,
 }

@@ -165,6 +165,8 @@ pub enum Fault {
     EmptyLifetime { secret: SecretId },
     /// A retired secret without the end of its overlap.
     RetiredWithoutEnd { secret: SecretId },
+    /// A span of the defense that is too long.
+    LongSpan { what: &'static str, span: Span, limit: Span },
     /// More of something than the engine takes.
     TooMany { what: &'static str, count: usize, limit: usize },
 }
@@ -202,6 +204,10 @@ impl Fault {
             Self::DuplicateSecretId { .. } => "give each secret of a token an id of its own",
             Self::EmptyLifetime { .. } => "`created_at` and `not_before` must be before `expires_at`",
             Self::RetiredWithoutEnd { .. } => "set `expires_at` to the end of the overlap",
+            Self::LongSpan { what: "suspend", .. } => {
+                "a suspension ends by itself: revoke what is to end for good"
+            }
+            Self::LongSpan { .. } => "count in a shorter span",
             Self::TooMany { .. } => "split the policy, or merge what is alike",
         };
         Some(hint.to_owned())
@@ -259,6 +265,9 @@ impl fmt::Display for Fault {
             }
             Self::RetiredWithoutEnd { secret } => {
                 write!(f, "secret `{secret}` is retired but has no `expires_at`")
+            }
+            Self::LongSpan { what, span, limit } => {
+                write!(f, "`{what}` of {span} is longer than the {limit} allowed")
             }
             Self::TooMany { what, count, limit } => {
                 write!(f, "{count} {what} are more than the {limit} allowed")

@@ -19,6 +19,8 @@ pub enum Reason {
     MissingToken,
     /// The request brings more than one credential.
     AmbiguousToken,
+    /// Too many tokens that nobody has came from this source: none is looked up for now.
+    SuspendedSource,
     /// No token has this secret.
     UnknownToken,
     /// The token or the secret was revoked.
@@ -29,6 +31,8 @@ pub enum Reason {
     ExpiredToken,
     /// The secret's life has not begun.
     NotYetValid,
+    /// The token has misbehaved, and does not work for now.
+    SuspendedToken,
     /// The token does not work in this environment.
     WrongEnvironment,
     /// The token does not work at this service.
@@ -49,18 +53,20 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the checks.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::MalformedRequest,
         Self::NoPolicy,
         Self::Public,
         Self::Preflight,
         Self::MissingToken,
         Self::AmbiguousToken,
+        Self::SuspendedSource,
         Self::UnknownToken,
         Self::RevokedToken,
         Self::RetiredSecret,
         Self::ExpiredToken,
         Self::NotYetValid,
+        Self::SuspendedToken,
         Self::WrongEnvironment,
         Self::WrongService,
         Self::SourceNotAllowed,
@@ -80,11 +86,13 @@ impl Reason {
             Self::Preflight => "preflight",
             Self::MissingToken => "missing_token",
             Self::AmbiguousToken => "ambiguous_token",
+            Self::SuspendedSource => "suspended_source",
             Self::UnknownToken => "unknown_token",
             Self::RevokedToken => "revoked_token",
             Self::RetiredSecret => "retired_secret",
             Self::ExpiredToken => "expired_token",
             Self::NotYetValid => "not_yet_valid",
+            Self::SuspendedToken => "suspended_token",
             Self::WrongEnvironment => "wrong_environment",
             Self::WrongService => "wrong_service",
             Self::SourceNotAllowed => "source_not_allowed",

@@ -58,6 +58,11 @@ impl SecretDigest {
         hex::encode(self.0)
     }
 
+    /// The first half: for what is to change with the secret.
+    pub(crate) fn half(self) -> [u8; 16] {
+        self.0.first_chunk().copied().unwrap_or_default()
+    }
+
     /// First 8 hex digits: enough to find a secret again, too few to be worth anything.
     pub fn fingerprint(self) -> Fingerprint {
         let [a, b, c, d, ..] = self.0;

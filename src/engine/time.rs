@@ -55,6 +55,12 @@ impl Time {
         Self(self.0.saturating_add(span.millis()))
     }
 
+    /// Seconds from `earlier` to this time, rounded up.
+    pub const fn seconds_after(self, earlier: Self) -> i64 {
+        let millis = self.0.saturating_sub(earlier.0);
+        millis.saturating_add(MILLIS_PER_SECOND).saturating_sub(1).div_euclid(MILLIS_PER_SECOND)
+    }
+
     /// This time moved by milliseconds, forwards or backwards.
     #[must_use]
     pub const fn shifted(self, millis: i64) -> Self {
@@ -130,6 +136,15 @@ impl fmt::Display for BadTime {
 pub struct Span(u32);
 
 impl Span {
+    /// A day.
+    pub const DAY: Self = Self(86_400);
+
+    /// So many times the span.
+    #[must_use]
+    pub(crate) const fn times(self, count: u32) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
+
     /// The span in seconds.
     pub const fn seconds(self) -> u32 {
         self.0

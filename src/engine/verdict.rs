@@ -191,6 +191,9 @@ impl Reply {
         if let Some(challenge) = challenge(deny, &outside, policy) {
             headers.push(("www-authenticate", challenge));
         }
+        if let Some(wait) = deny.wait {
+            headers.push(("retry-after", wait.to_string()));
+        }
         if let Some(quota) = deny.quota {
             headers.push(("retry-after", quota.reset().to_string()));
             headers.push(("ratelimit-policy", quota.policy_field()));
@@ -252,7 +255,8 @@ impl Outside {
             | Reason::RevokedToken
             | Reason::RetiredSecret
             | Reason::ExpiredToken
-            | Reason::NotYetValid => {
+            | Reason::NotYetValid
+            | Reason::SuspendedToken => {
                 (401, UNAUTHENTICATED, "invalid_token", "The token is not valid", Some("invalid_token"))
             }
             Reason::InsufficientScope => (
@@ -271,6 +275,13 @@ impl Outside {
             | Reason::OutsideHours => {
                 (403, PERMISSION_DENIED, "forbidden", "The token may not be used here and now", None)
             }
+            Reason::SuspendedSource => (
+                429,
+                RESOURCE_EXHAUSTED,
+                "suspended_source",
+                "Too many tokens that are not valid came from here",
+                None,
+            ),
             Reason::RateLimited => {
                 (429, RESOURCE_EXHAUSTED, "rate_limited", "The token has made too many requests", None)
             }

@@ -4,7 +4,7 @@ use crate::engine::name::TokenId;
 use crate::engine::policy::Policy;
 use crate::engine::rate::{Bucket, Quota, RateLimit, Taken};
 use crate::engine::time::Time;
-use crate::filter::host::{self, Stored};
+use crate::filter::{host, shared};
 
 /// Takes a request of the token out of its bucket.
 ///
@@ -12,26 +12,19 @@ use crate::filter::host::{self, Stored};
 /// fails, or others are faster all the time, nothing is granted.
 pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time) -> Taken {
     let key = key(policy, token);
-    for _ in 0..MAX_TRIES {
-        let (bucket, version) = match host::shared_data(key.as_bytes()) {
-            Stored::Value(bytes, version) => (Bucket::from_bytes(&bytes), version),
-            Stored::Nothing => (Bucket::FULL, ABSENT),
-            Stored::Failed => break,
-        };
-        let taken = limit.take(bucket, now);
+    let taken = shared::change(key.as_bytes(), |bytes| {
+        let taken = limit.take(bytes.map_or(Bucket::FULL, Bucket::from_bytes), now);
         match taken {
-            Taken::Refused(_) => return taken,
-            Taken::Granted { bucket, .. } => {
-                if host::replace_shared_data(key.as_bytes(), &bucket.to_bytes(), version) {
-                    return taken;
-                }
-            }
+            Taken::Refused(_) => (None, taken),
+            Taken::Granted { bucket, .. } => (Some(bucket.to_bytes().to_vec()), taken),
         }
-    }
-    host::log_error(
-        "tokenward: the host keeps no count of requests; a request of a token with a limit is refused",
-    );
-    Taken::Refused(Quota::unknown(limit))
+    });
+    taken.unwrap_or_else(|| {
+        host::log_error(
+            "tokenward: the host keeps no count of requests; a request of a token with a limit is refused",
+        );
+        Taken::Refused(Quota::unknown(limit))
+    })
 }
 
 /// Other modules may share the namespace (every WasmPlugin of Istio does), so the key begins with our name.
@@ -39,9 +32,3 @@ fn key(policy: &Policy, token: &TokenId) -> String {
     let name = policy.name().map_or("", |name| name.as_str());
     format!("tokenward/rate/{name}/{token}")
 }
-
-/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
-/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
-/// src/shared_data.cc): this one makes that an "insert if absent".
-const ABSENT: u32 = u32::MAX;
-const MAX_TRIES: usize = 100;

@@ -42,7 +42,8 @@ pub(super) fn shared_data(key: &[u8]) -> Stored {
     }
 }
 
-/// Puts a value in the place of the one with this version; false where another one is there by now.
+/// Puts a value in the place of the one with this version ([`ABSENT`], [`ANY`]); false where another one is there by
+/// now.
 pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status =
@@ -181,6 +182,13 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
         Vec::from_raw_parts(data, size, size)
     }
 }
+
+/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
+/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
+/// src/shared_data.cc): this one makes that an "insert if absent".
+pub(super) const ABSENT: u32 = u32::MAX;
+/// Any version: the value is replaced whatever it is.
+pub(super) const ANY: u32 = 0;
 
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;

@@ -6,7 +6,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::engine::address::Source;
-use crate::engine::audit::AuditEvent;
+use crate::engine::audit::{AuditEvent, Scene};
 use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
 use crate::engine::settings::Gateway;
@@ -29,7 +29,10 @@ impl Request {
     /// The decision about a request, counted towards its token's rate limit.
     fn decide<'p>(&'p self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'p> {
         let policy = &self.shared.gateway.policy;
-        let decision = policy.decide(head, circumstances);
+        let decision = match self.shared.guard.as_ref().filter(|_| head.brings_token()) {
+            Some(guard) => policy.decide_among(head, circumstances, &guard.suspensions(), &mut ()),
+            None => policy.decide(head, circumstances),
+        };
         match (decision.rate_limit(), decision.subject()) {
             (Some(limit), Some(subject)) => {
                 let taken = bucket::take(policy, subject.token(), limit, circumstances.now);
@@ -44,6 +47,17 @@ impl Request {
         self.shared.journal.write(|number| {
             AuditEvent::of(decision, head, circumstances, policy, settings.mode, number).to_json()
         });
+    }
+
+    /// Tells the defense of what it has to know.
+    fn defend(&self, decision: &Decision<'_>, Circumstances { now, source }: Circumstances<'_>) {
+        let Gateway { policy, settings } = &self.shared.gateway;
+        if let Some(guard) = &self.shared.guard
+            && let Some(offence) = policy.offence(decision, source)
+        {
+            let scene = Scene { policy, mode: settings.mode, source, now };
+            guard.answer(&offence, scene, &self.shared.journal);
+        }
     }
 
     fn reads_source(&self) -> bool {
@@ -67,6 +81,7 @@ impl HttpContext for Request {
             None => Decision::without_clock(),
         };
         self.audit(&decision, &head, circumstances);
+        self.defend(&decision, circumstances);
         match Verdict::of(&decision, &head, policy, settings) {
             Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
                 let action = continue_with(&forward);

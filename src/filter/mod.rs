@@ -5,9 +5,11 @@
 //! configured denies all, so that no order of calls leaves a request unjudged.
 
 mod bucket;
+mod defense;
 mod host;
 mod http;
 mod journal;
+mod shared;
 
 use std::rc::Rc;
 
@@ -17,6 +19,7 @@ use proxy_wasm::types::ContextType;
 use crate::engine::audit::ConfiguredEvent;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
+use crate::filter::defense::Guard;
 use crate::filter::http::Request;
 use crate::filter::journal::Journal;
 
@@ -28,13 +31,15 @@ proxy_wasm::main! {{
 /// What the requests of one configuration share.
 struct Shared {
     gateway: Gateway,
+    /// Where the policy has a defense.
+    guard: Option<Guard>,
     journal: Journal,
 }
 
 impl Shared {
     fn of(gateway: Gateway) -> Self {
         let journal = Journal::new(gateway.settings.audit.clone());
-        Self { gateway, journal }
+        Self { guard: Guard::of(&gateway), gateway, journal }
     }
 }
 

@@ -52,9 +52,15 @@ impl Tokens {
             let kind = kind.map_or(0, |(number, _)| *number);
             let limits = limits::of(id, token, document, check);
             let revoked = token.revoked_at.is_some();
-            tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, limits });
+            let digests = digests(token);
+            tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, digests, limits });
         }
         tokens
+    }
+
+    /// Whether one of them may be used only from somewhere.
+    pub(super) fn have_sources(&self) -> bool {
+        self.tokens.iter().any(|token| token.limits.as_ref().is_some_and(|limits| limits.sources.is_some()))
     }
 
     /// The number of the grant that the token's roles and scope come to.
@@ -245,6 +251,16 @@ fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<F
         limit,
         seconds,
     })
+}
+
+/// The digests of the secrets that are neither retired nor revoked, folded into one.
+fn digests(token: &document::Token) -> [u8; 16] {
+    let current = |secret: &&document::Secret| secret.retired_at.is_none() && secret.revoked_at.is_none();
+    let mut folded = [0; 16];
+    for secret in token.secrets.iter().filter(current) {
+        folded.iter_mut().zip(secret.sha256.half()).for_each(|(folded, byte)| *folded ^= byte);
+    }
+    folded
 }
 
 fn place(id: &TokenId) -> Place {

@@ -5,6 +5,7 @@
 
 use crate::engine::credential::Credential;
 use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace};
+use crate::engine::defense::{Key, Suspended, Suspensions};
 use crate::engine::head::RequestHead;
 use crate::engine::index::{Case, Lister, Listing, Match, Target};
 use crate::engine::name::PermissionName;
@@ -28,7 +29,18 @@ impl Policy {
         circumstances: Circumstances<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Decision<'p> {
-        match self.check(head, circumstances, trace) {
+        self.decide_among(head, circumstances, Suspensions::NONE, trace)
+    }
+
+    /// Decides where these are suspended, and tells the steps.
+    pub fn decide_among<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        suspensions: &Suspensions,
+        trace: &mut impl Trace<'p>,
+    ) -> Decision<'p> {
+        match self.check(head, circumstances, suspensions, trace) {
             Ok(permit) => Decision::Permit(permit),
             Err(deny) => Decision::Deny(deny),
         }
@@ -38,6 +50,7 @@ impl Policy {
         &'p self,
         head: &RequestHead<'_>,
         circumstances: Circumstances<'_>,
+        suspensions: &Suspensions,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
         let target = readable(head).inspect_err(|deny| {
@@ -57,10 +70,22 @@ impl Policy {
         if head.preflight {
             return Ok(Permit::without_token(Reason::Preflight));
         }
+        // Before the look-up: else who guesses would still be told when a guess is right.
+        if head.brings_token()
+            && let Some(until) = self.suspended_source(circumstances, &suspensions.sources)
+        {
+            trace.step(|| Step::Suspended { until });
+            let wait = Some(until.seconds_after(circumstances.now));
+            return Err(Deny { wait, ..Deny::because(Reason::SuspendedSource) });
+        }
         let subject = self.authenticate(&head.credential)?;
         trace.step(|| Step::Token(subject));
         if let Some(reason) = state(&subject, circumstances.now) {
             return Err(Deny::of(reason, subject));
+        }
+        if let Some(until) = self.suspended_token(&subject, circumstances.now, &suspensions.tokens) {
+            trace.step(|| Step::Suspended { until });
+            return Err(Deny::of(Reason::SuspendedToken, subject));
         }
         if let Some(limits) = &subject.token.limits
             && let Some(reason) = limits.broken(circumstances)
@@ -69,6 +94,18 @@ impl Policy {
             return Err(Deny::of(reason, subject));
         }
         self.authorize(subject, target, trace)
+    }
+
+    /// Until when the source is suspended, if it is.
+    fn suspended_source(&self, circumstances: Circumstances<'_>, sources: &Suspended) -> Option<Time> {
+        let longest = self.defense.as_ref()?.longest_of_sources().filter(|_| !sources.is_empty())?;
+        sources.until(Key::of_source(circumstances.source)?, circumstances.now, longest)
+    }
+
+    /// Until when the token is suspended, if it is.
+    fn suspended_token(&self, subject: &Subject<'_>, now: Time, tokens: &Suspended) -> Option<Time> {
+        let longest = self.defense.as_ref()?.longest_of_tokens().filter(|_| !tokens.is_empty())?;
+        tokens.until(subject.key(), now, longest)
     }
 
     fn is_public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> bool {

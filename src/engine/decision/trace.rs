@@ -5,6 +5,7 @@ use crate::engine::index::{Case, Listing, Match};
 use crate::engine::name::{AttributeName, PermissionName};
 use crate::engine::policy::Limits;
 use crate::engine::reason::Reason;
+use crate::engine::time::Time;
 
 /// Something that a decision came by.
 #[expect(missing_docs, reason = "the fields are what the step names")]
@@ -18,6 +19,8 @@ pub enum Step<'p> {
     Unlisted,
     /// The token was found.
     Token(Subject<'p>),
+    /// The source or the token is suspended.
+    Suspended { until: Time },
     /// The token may not be used so, whatever its roles.
     Limited { reason: Reason, limits: &'p Limits },
     /// A listing concerns the request.

@@ -1,0 +1,186 @@
+//! The defense: who misbehaves is counted and suspended in the host's shared data, for all workers of one Envoy.
+//!
+//! Every request that brings a token reads one small key, whose version changes whenever somebody is suspended; who
+//! is suspended is read again only then. Where the host fails, what was read last stays in force and nothing is
+//! counted: that neither lets everybody in nor locks anybody out, and the policy holds all the same.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::engine::audit::{DefenseEvent, Scene};
+use crate::engine::defense::{
+    Added, Key, Offence, Record, Response, SLOTS, Slot, Suspended, Suspensions, Uses, Window,
+};
+use crate::engine::policy::Policy;
+use crate::engine::settings::{Gateway, Mode};
+use crate::engine::time::{Span, Time};
+use crate::filter::host::{self, ANY, Stored};
+use crate::filter::journal::Journal;
+use crate::filter::shared;
+
+/// What one worker knows of who is suspended.
+pub(super) struct Guard {
+    /// Begin of all keys.
+    prefix: String,
+    /// The version of the key that tells of changes, when the suspensions were read.
+    epoch: Cell<Option<u32>>,
+    suspensions: RefCell<Rc<Suspensions>>,
+    /// What makes the places of counters unpredictable.
+    salt: RefCell<Option<Vec<u8>>>,
+    /// When it was last told that something cannot be remembered.
+    complained: Cell<Time>,
+}
+
+impl Guard {
+    /// The guard of a gateway; none where its policy has no defense.
+    pub(super) fn of(gateway: &Gateway) -> Option<Self> {
+        gateway.policy.defense()?;
+        let name = gateway.policy.name().map_or("", |name| name.as_str());
+        // A gateway in shadow must not suspend at one that enforces.
+        let mode = match gateway.settings.mode {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        };
+        Some(Self {
+            // Other modules may share the namespace (every WasmPlugin of Istio does).
+            prefix: format!("tokenward/defense/{mode}/{name}"),
+            epoch: Cell::new(None),
+            suspensions: RefCell::default(),
+            salt: RefCell::default(),
+            complained: Cell::new(Time::BEGINNING),
+        })
+    }
+
+    /// Who is suspended.
+    pub(super) fn suspensions(&self) -> Rc<Suspensions> {
+        if let Stored::Value(_, epoch) = host::shared_data(self.key("epoch").as_bytes())
+            && self.epoch.get() != Some(epoch)
+            && let (Some(tokens), Some(sources)) = (self.read(TOKENS), self.read(SOURCES))
+        {
+            // The epoch was read before: what changes in between is read again with the next request.
+            self.epoch.set(Some(epoch));
+            *self.suspensions.borrow_mut() = Rc::new(Suspensions { tokens, sources });
+        }
+        Rc::clone(&self.suspensions.borrow())
+    }
+
+    /// Counts an offence, and suspends or tells where that is due.
+    pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, journal: &Journal) {
+        match offence.response {
+            Response::Alert => self.alert(offence, scene, journal),
+            Response::Suspend(span) => self.suspend(offence, scene, 1, span, journal),
+            Response::Count(threshold) => {
+                let space = if offence.subject.is_some() { "token" } else { "source" };
+                let counted = self.counted(space, offence.key, scene, |slot: &mut Slot<Window>| {
+                    slot.count(offence.key, threshold, scene.now)
+                });
+                if let Some(count) = counted {
+                    self.suspend(offence, scene, count, threshold.suspend, journal);
+                }
+            }
+        }
+    }
+
+    fn alert(&self, offence: &Offence<'_>, scene: Scene<'_>, journal: &Journal) {
+        let due = self.counted("retired", offence.key, scene, |slot: &mut Slot<Uses>| {
+            slot.note(offence.key, scene.now)
+        });
+        if let Some(count) = due.and_then(|count| usize::try_from(count).ok()) {
+            journal.write(|number| DefenseEvent::alert(offence, scene, count, number).to_json());
+        }
+    }
+
+    /// Suspends; the one worker that puts the suspension there tells of it.
+    fn suspend(&self, offence: &Offence<'_>, scene: Scene<'_>, count: usize, span: Span, journal: &Journal) {
+        let Some(defense) = scene.policy.defense() else { return };
+        let (list, longest) = match offence.subject {
+            Some(_) => (TOKENS, defense.longest_of_tokens()),
+            None => (SOURCES, defense.longest_of_sources()),
+        };
+        let added = shared::change(self.key(list).as_bytes(), |bytes| {
+            let mut suspended = bytes.map_or_else(Suspended::default, Suspended::from_bytes);
+            let added = suspended.add(offence.key, scene.now, span, longest.unwrap_or(span));
+            ((added == Added::Now).then(|| suspended.to_bytes()), added)
+        });
+        match added {
+            Some(Added::Now) => {
+                if !host::replace_shared_data(self.key("epoch").as_bytes(), b"1", ANY) {
+                    self.complain(scene.now, "the host keeps no suspensions");
+                }
+                let until = scene.now.plus(span);
+                journal
+                    .write(|number| DefenseEvent::suspended(offence, scene, count, until, number).to_json());
+            }
+            Some(Added::Before) => {}
+            Some(Added::Full) => self.complain(scene.now, "no more can be suspended"),
+            None => self.complain(scene.now, "the host keeps no suspensions"),
+        }
+    }
+
+    /// Changes the slot of the key.
+    fn counted<R: Record, T>(
+        &self,
+        space: &str,
+        key: Key,
+        Scene { policy, now, .. }: Scene<'_>,
+        mut change: impl FnMut(&mut Slot<R>) -> Option<T>,
+    ) -> Option<T> {
+        let place = key.place(&self.salt(policy, now)?, SLOTS);
+        let counted = shared::change(self.key(&format!("{space}/{place}")).as_bytes(), |bytes| {
+            let mut slot = bytes.map_or_else(Slot::default, Slot::from_bytes);
+            let answer = change(&mut slot);
+            (Some(slot.to_bytes()), answer)
+        });
+        if counted.is_none() {
+            self.complain(now, "the host keeps no count");
+        }
+        counted.flatten()
+    }
+
+    /// The salt that all workers share, made by the first that needs it; it outlives policies, as the counters do.
+    fn salt(&self, policy: &Policy, now: Time) -> Option<Vec<u8>> {
+        if let Some(salt) = &*self.salt.borrow() {
+            return Some(salt.clone());
+        }
+        let salt = shared::change(self.key("salt").as_bytes(), |bytes| match bytes {
+            Some(salt) if !salt.is_empty() => (None, salt.to_vec()),
+            Some(_) | None => {
+                let salt = policy.salt(now);
+                (Some(salt.to_vec()), salt.to_vec())
+            }
+        });
+        if salt.is_none() {
+            self.complain(now, "the host keeps no count");
+        }
+        self.salt.borrow_mut().clone_from(&salt);
+        salt
+    }
+
+    fn read(&self, list: &str) -> Option<Suspended> {
+        match host::shared_data(self.key(list).as_bytes()) {
+            Stored::Value(bytes, _) => Some(Suspended::from_bytes(&bytes)),
+            Stored::Nothing => Some(Suspended::default()),
+            Stored::Failed => None,
+        }
+    }
+
+    fn key(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.prefix)
+    }
+
+    /// Tells of a failure, but not more often than once a minute: under attack there may be many.
+    fn complain(&self, now: Time, what: &str) {
+        if self.complained.get().shifted(MINUTE_MILLIS) <= now {
+            self.complained.set(now);
+            host::log_error(&format!(
+                "tokenward: {what}: somebody who misbehaves is refused, but not suspended"
+            ));
+        }
+    }
+}
+
+/// The list of suspended tokens.
+const TOKENS: &str = "tokens";
+/// The list of suspended sources.
+const SOURCES: &str = "sources";
+const MINUTE_MILLIS: i64 = 60_000;
