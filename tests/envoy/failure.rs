@@ -82,25 +82,8 @@ fn a_policy_that_grants_nothing_denies_everything() {
 
 #[test]
 fn without_the_hosts_clock_everything_is_denied() {
-    let mut filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
-    // All that the filter uses but `proxy_get_current_time_nanoseconds`, which then only returns an error.
-    let allowed = [
-        "proxy_on_context_create",
-        "proxy_on_configure",
-        "proxy_on_request_headers",
-        "proxy_on_delete",
-        "proxy_log",
-        "proxy_get_buffer_bytes",
-        "proxy_get_header_map_pairs",
-        "proxy_get_property",
-        "proxy_remove_header_map_value",
-        "proxy_replace_header_map_value",
-        "proxy_send_local_response",
-    ];
-    let allowed: serde_json::Map<String, Value> =
-        allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
-    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
-        json!({ "allowed_capabilities": allowed });
+    // Asking for the time then only returns an error.
+    let filter = without(&json!({ "bundle": bundle() }), &["proxy_get_current_time_nanoseconds"]);
     let listener = envoy::listener("main", &[filter]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
     let mut client = envoy.client("main");
@@ -157,8 +140,34 @@ fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_
     assert_eq!(envoy.decisions().last().unwrap()["reason"], "revoked_token");
 }
 
+/// The filter with everything that it uses but these calls of the host.
+pub(crate) fn without(configuration: &Value, missing: &[&str]) -> Value {
+    let all = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_on_delete",
+        "proxy_log",
+        "proxy_get_buffer_bytes",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_get_shared_data",
+        "proxy_set_shared_data",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+        "proxy_send_local_response",
+    ];
+    let allowed = all.into_iter().filter(|name| !missing.contains(name));
+    let allowed: serde_json::Map<String, Value> = allowed.map(|name| (name.to_owned(), json!({}))).collect();
+    let mut filter = envoy::filter(&configuration.to_string());
+    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    filter
+}
+
 /// The filter of `envoy/envoy.yaml`, with its file in a folder.
-fn discovered(folder: &Path) -> Value {
+pub(crate) fn discovered(folder: &Path) -> Value {
     let example = std::fs::read_to_string("envoy/envoy.yaml").unwrap();
     let example: Value = yaml_serde::from_str(&example).unwrap();
     let manager =
@@ -170,7 +179,7 @@ fn discovered(folder: &Path) -> Value {
 }
 
 /// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
-fn write_resource(path: &Path, bundle: &Value) {
+pub(crate) fn write_resource(path: &Path, bundle: &Value) {
     let filter = envoy::filter(&json!({ "bundle": bundle }).to_string());
     let resource = json!({ "version_info": bundle.to_string(), "resources": [{
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",

@@ -21,6 +21,7 @@ mod http2;
 mod bytes;
 mod credentials;
 mod decisions;
+mod defense;
 mod differential;
 mod examples;
 mod failure;

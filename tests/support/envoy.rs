@@ -116,13 +116,18 @@ impl Envoy {
 
     /// The audit events of decisions so far.
     pub(crate) fn decisions(&self) -> Vec<Value> {
+        self.events("decision")
+    }
+
+    /// The audit events of this kind so far.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
         let log = self.log();
         let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
         events
             .map(|event| {
                 serde_json::from_str::<Value>(event).unwrap_or_else(|error| panic!("{error}: {event}"))
             })
-            .filter(|event| event["event"] == "decision")
+            .filter(|event| event["event"] == kind)
             .collect()
     }
 
