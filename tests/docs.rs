@@ -1,4 +1,4 @@
-//! `docs/policy.md`: each feature's snippets are read, and the cases beside them hold.
+//! `docs/policy.md`, `docs/defense.md`: each feature's snippets are read, and the cases beside them hold.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -12,9 +12,8 @@ use tokenward::engine::settings::Settings;
 
 #[test]
 fn the_cases_beside_each_feature_hold() {
-    let base = &sections()[0];
-    for section in sections() {
-        let (document, settings) = section.on_top_of(base);
+    for (base, section) in PAGES.iter().flat_map(|page| with_base(page)) {
+        let (document, settings) = section.on_top_of(&base);
         let cases: Vec<Case> = section.of("*.test.yaml").iter().map(parsed).flat_map(list).collect();
         let rehearsal = Rehearsal::of(document, &settings, &cases);
         if cases.is_empty() {
@@ -31,11 +30,10 @@ fn the_cases_beside_each_feature_hold() {
 
 #[test]
 fn what_does_not_compile_says_what_the_text_says() {
-    let base = &sections()[0];
     let mut count = 0;
-    for section in sections() {
+    for (base, section) in with_base("docs/policy.md") {
         for text in section.of("text") {
-            let problems = Policy::compile(section.on_top_of(base).0).unwrap_err();
+            let problems = Policy::compile(section.on_top_of(&base).0).unwrap_err();
             let told: BTreeSet<String> = problems.iter().map(|problem| problem.fault.to_string()).collect();
             assert_eq!(told, text.lines().map(str::to_owned).collect(), "{}", section.title);
             count += 1;
@@ -60,8 +58,13 @@ struct Section {
     blocks: Vec<(String, String)>,
 }
 
-fn sections() -> Vec<Section> {
-    let text = std::fs::read_to_string("docs/policy.md").unwrap();
+/// The page's sections, each with the first one, on top of which it is.
+fn with_base(page: &str) -> Vec<(Section, Section)> {
+    sections(page).into_iter().map(|section| (sections(page).remove(0), section)).collect()
+}
+
+fn sections(page: &str) -> Vec<Section> {
+    let text = std::fs::read_to_string(page).unwrap();
     let sections = text.split("\n## ").map(|section| {
         let fences = section.split("```").skip(1).step_by(2);
         let blocks = fences.map(|fence| {
@@ -128,3 +131,5 @@ fn list(cases: Value) -> Vec<Case> {
 fn read<T: serde::de::DeserializeOwned>(tree: &Value) -> T {
     from_tree(tree).unwrap_or_else(|problems| panic!("{problems}\n{tree:#}"))
 }
+
+const PAGES: [&str; 2] = ["docs/policy.md", "docs/defense.md"];

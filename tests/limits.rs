@@ -21,7 +21,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 18);
+    assert_eq!(rows.len(), 19);
 }
 
 #[test]
@@ -111,6 +111,9 @@ fn refused(limit: &str, count: usize) -> Option<String> {
         ),
         "`allowed_hours` of a token" => {
             of_token(json!({ "allowed_hours": entries(|n| json!(format!("00:{:02}-12:00", n % 60))) }))
+        }
+        "`limit` of a `defense`" => {
+            json!({ "defense": { "denials": { "limit": count, "per": "1m", "suspend": "15m" } } })
         }
         "bytes of an attribute's value" => of_token(json!({ "attributes": { "a": name() } })),
         _ => return refused_settings(limit, count),

@@ -79,12 +79,22 @@ fn policies() -> impl Strategy<Value = Fields> {
         ("require", required.boxed()),
         ("roles", vec(names(), 0..=3).prop_map(|names| json!(names)).boxed()),
     ]);
+    let threshold = || {
+        let threshold = (1..=1_000_u32, spans(), spans());
+        threshold.prop_map(|(limit, per, suspend)| json!({ "limit": limit, "per": per, "suspend": suspend }))
+    };
+    let defense = fields(vec![
+        ("denials", threshold().boxed()),
+        ("unknown_tokens", threshold().boxed()),
+        ("retired_secret", select(vec!["alert", "suspend"]).prop_map(|answer| json!(answer)).boxed()),
+    ]);
     let optional = fields(vec![
         ("token_prefix", select(vec!["acme", "no", "x1"]).prop_map(|prefix| json!(prefix)).boxed()),
         ("public", list_of(texts())),
         ("permissions", mapping(vec(texts(), 0..=3).prop_map(|texts| json!(texts)))),
         ("roles", mapping(role.prop_map(Value::Object))),
         ("kinds", mapping(kind.prop_map(Value::Object))),
+        ("defense", defense.prop_map(Value::Object).boxed()),
     ]);
     (names(), optional).prop_map(|(name, optional)| {
         let first = [("version".to_owned(), json!(1)), ("name".to_owned(), name)];

@@ -2,7 +2,7 @@
 //!
 //! `reading` is the oracle, `bundles` and `requests` are random ones, `examples` are the design's rules one by
 //! one; `properties` are what holds of each policy, `attributes` and `limits` go further into what their names
-//! say, and `documents` is about what is written and read again.
+//! say, `defense` is about what it remembers, and `documents` is about what is written and read again.
 
 #![expect(
     clippy::unwrap_used,
@@ -28,6 +28,7 @@ use crate::requests::cases;
 
 mod attributes;
 mod bundles;
+mod defense;
 mod documents;
 mod examples;
 mod limits;
