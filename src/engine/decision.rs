@@ -95,7 +95,11 @@ impl<'p> Decision<'p> {
             (
                 Self::Permit(Permit { subject, .. }) | Self::Deny(Deny { subject, .. }),
                 Taken::Refused(quota),
-            ) => Self::Deny(Deny { subject, quota: Some(quota), ..Deny::because(Reason::RateLimited) }),
+            ) => Self::Deny(Deny {
+                subject,
+                wait: Some(Wait::Quota(quota)),
+                ..Deny::because(Reason::RateLimited)
+            }),
         }
     }
 }
@@ -138,8 +142,8 @@ impl<'p> Permit<'p> {
     pub(crate) fn uncounted(&self) -> Option<Deny<'p>> {
         let limits = self.subject.and_then(|subject| subject.token.limits.as_ref());
         let limit = limits.and_then(|limits| limits.rate).filter(|_| self.quota.is_none())?;
-        let quota = Some(Quota::unknown(limit));
-        Some(Deny { subject: self.subject, quota, ..Deny::because(Reason::RateLimited) })
+        let wait = Some(Wait::Quota(Quota::unknown(limit)));
+        Some(Deny { subject: self.subject, wait, ..Deny::because(Reason::RateLimited) })
     }
 }
 
@@ -158,10 +162,17 @@ pub struct Deny<'p> {
     pub sufficient: Vec<&'p PermissionName>,
     /// Whether a role in shadow alone is the reason: then it is only reported.
     pub tried: bool,
-    /// What is left of the token's rate limit, where that is the reason.
-    pub quota: Option<Quota>,
-    /// Seconds until a suspended source is heard again.
-    pub wait: Option<i64>,
+    /// For how long the caller is to wait, where that is the reason.
+    pub wait: Option<Wait>,
+}
+
+/// For how long a caller is to wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Wait {
+    /// Until there is something left of the token's rate limit.
+    Quota(Quota),
+    /// So many seconds, until the source is no longer suspended.
+    Seconds(i64),
 }
 
 impl<'p> Deny<'p> {
@@ -174,7 +185,6 @@ impl<'p> Deny<'p> {
             rule: None,
             sufficient: Vec::new(),
             tried: false,
-            quota: None,
             wait: None,
         }
     }

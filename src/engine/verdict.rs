@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::engine::decision::{Decision, Deny, Permit, Subject};
+use crate::engine::decision::{Decision, Deny, Permit, Subject, Wait};
 use crate::engine::head::RequestHead;
 use crate::engine::name::PermissionName;
 use crate::engine::policy::Policy;
@@ -191,13 +191,14 @@ impl Reply {
         if let Some(challenge) = challenge(deny, &outside, policy) {
             headers.push(("www-authenticate", challenge));
         }
-        if let Some(wait) = deny.wait {
-            headers.push(("retry-after", wait.to_string()));
-        }
-        if let Some(quota) = deny.quota {
-            headers.push(("retry-after", quota.reset().to_string()));
-            headers.push(("ratelimit-policy", quota.policy_field()));
-            headers.push(("ratelimit", quota.field()));
+        match deny.wait {
+            Some(Wait::Quota(quota)) => {
+                headers.push(("retry-after", quota.reset().to_string()));
+                headers.push(("ratelimit-policy", quota.policy_field()));
+                headers.push(("ratelimit", quota.field()));
+            }
+            Some(Wait::Seconds(seconds)) => headers.push(("retry-after", seconds.to_string())),
+            None => {}
         }
         // Envoy makes the body of a gRPC reply its `grpc-message`, and sets the content type itself.
         let body = if head.grpc {

@@ -63,7 +63,7 @@ proptest! {
         let mut kept = None;
         let mut lately: Vec<usize> = Vec::new();
         for (now, who) in (0..).zip(others) {
-            let known = lately.iter().any(|other| *other == who);
+            let known = lately.contains(&who);
             let counted = change(&mut kept, |slot: &mut Slot<Window>| {
                 slot.count(key(who), threshold, Time::from_millis(now))
             });

@@ -4,7 +4,7 @@
 //! permit.
 
 use crate::engine::credential::Credential;
-use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace};
+use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace, Wait};
 use crate::engine::defense::{Key, Suspended, Suspensions};
 use crate::engine::head::RequestHead;
 use crate::engine::index::{Case, Lister, Listing, Match, Target};
@@ -75,7 +75,7 @@ impl Policy {
             && let Some(until) = self.suspended_source(circumstances, &suspensions.sources)
         {
             trace.step(|| Step::Suspended { until });
-            let wait = Some(until.seconds_after(circumstances.now));
+            let wait = Some(Wait::Seconds(until.seconds_after(circumstances.now)));
             return Err(Deny { wait, ..Deny::because(Reason::SuspendedSource) });
         }
         let subject = self.authenticate(&head.credential)?;
