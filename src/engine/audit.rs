@@ -18,7 +18,7 @@ mod notices;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).
-fn line(value: &impl Serialize) -> String {
+pub(crate) fn line(value: &impl Serialize) -> String {
     let json = serde_json::to_string(value).unwrap_or_default();
     let plain = |byte: u8| byte.is_ascii() && byte != DELETE;
     if json.bytes().all(plain) {

@@ -4,6 +4,7 @@
 //! time and random characters are arguments. `make lint` guards this.
 
 pub mod address;
+pub mod alerts;
 pub mod attribute;
 pub mod audit;
 pub mod case;
@@ -17,6 +18,7 @@ pub mod head;
 pub mod host;
 pub mod hours;
 pub mod index;
+pub mod lease;
 pub mod lint;
 mod mapping;
 pub mod name;

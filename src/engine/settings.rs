@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::alerts::Alerts;
 use crate::engine::credential::CredentialSource;
 use crate::engine::document::{self, Document, given};
 use crate::engine::head::same_header;
@@ -81,6 +82,9 @@ pub struct Settings {
     pub cors_preflight: Preflight,
     /// Where audit events go.
     pub audit: Audit,
+    /// Where events go that somebody is to be told at once.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
 }
 
 mappings!(Settings, IdentityHeaders, Audit);
@@ -98,6 +102,7 @@ impl Default for Settings {
             paths: PathRules::default(),
             cors_preflight: Preflight::default(),
             audit: Audit::default(),
+            alerts: None,
         }
     }
 }

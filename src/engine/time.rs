@@ -136,6 +136,9 @@ impl fmt::Display for BadTime {
 pub struct Span(u32);
 
 impl Span {
+    /// A second.
+    pub const SECOND: Self = Self(1);
+
     /// A day.
     pub const DAY: Self = Self(86_400);
 

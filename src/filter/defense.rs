@@ -12,11 +12,33 @@ use crate::engine::defense::{
     Added, Key, Offence, Record, Response, SLOTS, Slot, Suspended, Suspensions, Uses, Window,
 };
 use crate::engine::policy::Policy;
-use crate::engine::settings::{Gateway, Mode};
+use crate::engine::settings::{Gateway, Mode, Settings};
 use crate::engine::time::{Span, Time};
+use crate::filter::alerts::Courier;
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::journal::Journal;
 use crate::filter::shared;
+
+/// To whom the events of a defense go.
+pub(super) struct Report<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) courier: Option<&'a Courier>,
+    pub(super) settings: &'a Settings,
+}
+
+impl Report<'_> {
+    /// Writes the event that `event` makes of its number.
+    fn write<'e>(&self, event: impl Fn(u64) -> DefenseEvent<'e>) {
+        let number = Cell::new(0);
+        self.journal.write(|next| {
+            number.set(next);
+            event(next).to_json()
+        });
+        if let Some(courier) = self.courier {
+            courier.push(&event(number.get()), self.settings);
+        }
+    }
+}
 
 /// What one worker knows of who is suspended.
 pub(super) struct Guard {
@@ -65,33 +87,40 @@ impl Guard {
     }
 
     /// Counts an offence, and suspends or tells where that is due.
-    pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, journal: &Journal) {
+    pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, report: &Report<'_>) {
         match offence.response {
-            Response::Alert => self.alert(offence, scene, journal),
-            Response::Suspend(span) => self.suspend(offence, scene, 1, span, journal),
+            Response::Alert => self.alert(offence, scene, report),
+            Response::Suspend(span) => self.suspend(offence, scene, 1, span, report),
             Response::Count(threshold) => {
                 let space = if offence.subject.is_some() { "token" } else { "source" };
                 let counted = self.counted(space, offence.key, scene, |slot: &mut Slot<Window>| {
                     slot.count(offence.key, threshold, scene.now)
                 });
                 if let Some(count) = counted {
-                    self.suspend(offence, scene, count, threshold.suspend, journal);
+                    self.suspend(offence, scene, count, threshold.suspend, report);
                 }
             }
         }
     }
 
-    fn alert(&self, offence: &Offence<'_>, scene: Scene<'_>, journal: &Journal) {
+    fn alert(&self, offence: &Offence<'_>, scene: Scene<'_>, report: &Report<'_>) {
         let due = self.counted("retired", offence.key, scene, |slot: &mut Slot<Uses>| {
             slot.note(offence.key, scene.now)
         });
         if let Some(count) = due.and_then(|count| usize::try_from(count).ok()) {
-            journal.write(|number| DefenseEvent::alert(offence, scene, count, number).to_json());
+            report.write(|number| DefenseEvent::alert(offence, scene, count, number));
         }
     }
 
     /// Suspends; the one worker that puts the suspension there tells of it.
-    fn suspend(&self, offence: &Offence<'_>, scene: Scene<'_>, count: usize, span: Span, journal: &Journal) {
+    fn suspend(
+        &self,
+        offence: &Offence<'_>,
+        scene: Scene<'_>,
+        count: usize,
+        span: Span,
+        report: &Report<'_>,
+    ) {
         let Some(defense) = scene.policy.defense() else { return };
         let (list, longest) = match offence.subject {
             Some(_) => (TOKENS, defense.longest_of_tokens()),
@@ -108,8 +137,7 @@ impl Guard {
                     self.complain(scene.now, "the host keeps no suspensions");
                 }
                 let until = scene.now.plus(span);
-                journal
-                    .write(|number| DefenseEvent::suspended(offence, scene, count, until, number).to_json());
+                report.write(|number| DefenseEvent::suspended(offence, scene, count, until, number));
             }
             Some(Added::Before) => {}
             Some(Added::Full) => self.complain(scene.now, "no more can be suspended"),

@@ -12,6 +12,7 @@ use crate::engine::head::RequestHead;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::engine::verdict::{Forward, Reply, Verdict};
+use crate::filter::defense::Report;
 use crate::filter::{Shared, bucket, host};
 
 /// The HTTP context of one request.
@@ -56,7 +57,8 @@ impl Request {
             && let Some(offence) = policy.offence(decision, source)
         {
             let scene = Scene { policy, mode: settings.mode, source, now };
-            guard.answer(&offence, scene, &self.shared.journal);
+            let Shared { journal, courier, .. } = &*self.shared;
+            guard.answer(&offence, scene, &Report { journal, courier: courier.as_ref(), settings });
         }
     }
 

@@ -4,11 +4,13 @@
 //! each request. `on_configure` answers by the configuration's bytes alone; a root context that was never
 //! configured denies all, so that no order of calls leaves a request unjudged.
 
+mod alerts;
 mod bucket;
 mod defense;
 mod host;
 mod http;
 mod journal;
+mod leader;
 mod shared;
 
 use std::rc::Rc;
@@ -19,13 +21,14 @@ use proxy_wasm::types::ContextType;
 use crate::engine::audit::ConfiguredEvent;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
+use crate::filter::alerts::Courier;
 use crate::filter::defense::Guard;
 use crate::filter::http::Request;
 use crate::filter::journal::Journal;
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all())) }));
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
 /// What the requests of one configuration share.
@@ -34,12 +37,14 @@ struct Shared {
     /// Where the policy has a defense.
     guard: Option<Guard>,
     journal: Journal,
+    /// Where the configuration has a target for alerts.
+    courier: Option<Courier>,
 }
 
 impl Shared {
     fn of(gateway: Gateway) -> Self {
         let journal = Journal::new(gateway.settings.audit.clone());
-        Self { guard: Guard::of(&gateway), gateway, journal }
+        Self { guard: Guard::of(&gateway), courier: Courier::of(&gateway), gateway, journal }
     }
 }
 
@@ -47,7 +52,27 @@ struct Root {
     shared: Rc<Shared>,
 }
 
-impl Context for Root {}
+impl Default for Root {
+    fn default() -> Self {
+        Self { shared: Rc::new(Shared::of(Gateway::deny_all())) }
+    }
+}
+
+impl Drop for Root {
+    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives.
+    fn drop(&mut self) {
+        host::set_tick_period(NO_TICK);
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, call: u32, headers: usize, _body: usize, _trailers: usize) {
+        if let (Some(courier), Some(now)) = (&self.shared.courier, host::now()) {
+            // Without headers there is no answer: the request timed out, or was reset.
+            courier.answered(call, (headers > 0).then(host::call_status).flatten(), now);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
@@ -58,12 +83,19 @@ impl RootContext for Root {
                 let policy = &shared.gateway.policy;
                 shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
                 self.shared = Rc::new(shared);
+                host::set_tick_period(if self.shared.courier.is_some() { TICK } else { NO_TICK });
                 true
             }
             Err(problems) => {
                 host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let (Some(courier), Some(now)) = (&self.shared.courier, host::now()) {
+            courier.tick(now);
         }
     }
 
@@ -75,3 +107,7 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 }
+
+/// Milliseconds between ticks.
+const TICK: u32 = 1_000;
+const NO_TICK: u32 = 0;

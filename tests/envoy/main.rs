@@ -13,11 +13,14 @@ mod echo;
 #[path = "../support/envoy.rs"]
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod envoy;
+#[path = "../support/hook.rs"]
+mod hook;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/http2.rs"]
 mod http2;
 
+mod alerts;
 mod bytes;
 mod credentials;
 mod decisions;

@@ -84,7 +84,7 @@ pub(crate) fn start(folder: &Path, bundle: &Value) -> Envoy {
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
 }
 
-fn module_with_tripwire(folder: &Path) -> PathBuf {
+pub(crate) fn module_with_tripwire(folder: &Path) -> PathBuf {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let mut changed = Module::new();
     let mut tripwire = Tripwire::on(&module);

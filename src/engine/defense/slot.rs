@@ -16,7 +16,7 @@ pub trait Record: Sized {
     fn write(&self, bytes: &mut Vec<u8>);
 }
 
-/// At most [`WAYS`] who are counted.
+/// At most eight who are counted.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Slot<R>(Vec<(Key, R)>);
 

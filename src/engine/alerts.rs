@@ -1,0 +1,68 @@
+//! Alerts: events that somebody is to be told at once, by HTTP.
+//!
+//! `target` is where they go, as configured; `queue` are those that are still to be sent; here is what is sent, and when
+//! it is tried again.
+
+use serde::Serialize;
+
+pub use crate::engine::alerts::queue::{Queue, Ticket};
+pub use crate::engine::alerts::target::Alerts;
+use crate::engine::audit::{self, DefenseEvent};
+use crate::engine::name::{EnvironmentName, ServiceName};
+use crate::engine::settings::Settings;
+
+mod queue;
+mod target;
+
+/// What is sent of one event.
+#[derive(Serialize)]
+struct Body<'a> {
+    v: u8,
+    id: String,
+    gateway: Gateway<'a>,
+    dropped: u64,
+    event: &'a DefenseEvent<'a>,
+}
+
+/// Where the gateway is.
+#[derive(Serialize)]
+struct Gateway<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a EnvironmentName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'a ServiceName>,
+}
+
+impl Queue {
+    /// Puts an event of a gateway with these settings behind the others.
+    pub fn push_event(&mut self, event: &DefenseEvent<'_>, settings: &Settings) {
+        let Settings { environment, service, .. } = settings;
+        let gateway = Gateway { environment: environment.as_ref(), service: service.as_ref() };
+        self.push(|ticket, dropped| {
+            audit::line(&Body { v: 1, id: ticket.to_string(), gateway, dropped, event }).into_bytes()
+        });
+    }
+}
+
+/// Milliseconds until an alert is tried again that failed so often in a row: 1 s, twice as long each time, at most 60 s.
+pub fn backoff(failures: u32) -> i64 {
+    FIRST_MILLIS
+        .checked_shl(failures.saturating_sub(1).min(MAX_DOUBLINGS))
+        .unwrap_or(MAX_MILLIS)
+        .min(MAX_MILLIS)
+}
+
+const FIRST_MILLIS: i64 = 1_000;
+const MAX_DOUBLINGS: u32 = 6;
+const MAX_MILLIS: i64 = 60_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_are_further_and_further_apart_but_never_end() {
+        let waits = [1, 2, 3, 6, 7, 8, u32::MAX].map(backoff);
+        assert_eq!(waits, [1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+    }
+}

@@ -1,0 +1,139 @@
+//! Alerts: put into a queue in the host's shared data by whichever worker has one, sent from there by one of them.
+//!
+//! No request waits for an alert. What is sent and not answered with success stays in the queue and is tried again, so
+//! that it arrives at least once; only the leader sends, one after the other, so that all is well once and in order.
+
+use std::cell::{Cell, RefCell};
+
+use crate::engine::alerts::{Alerts, Queue, Ticket, backoff};
+use crate::engine::audit::DefenseEvent;
+use crate::engine::secret::SecretDigest;
+use crate::engine::settings::{Gateway, Settings};
+use crate::engine::time::{Span, Time};
+use crate::filter::host::{self, Stored};
+use crate::filter::leader::Leader;
+use crate::filter::shared;
+
+/// What one root context does about alerts.
+pub(super) struct Courier {
+    target: Alerts,
+    /// The queue's key: all gateways of one target share it.
+    key: String,
+    /// Makes a new queue's origin one that no other has.
+    salt: [u8; 16],
+    leader: Leader,
+    /// The call under way, and what it brings.
+    sent: RefCell<Option<(u32, Ticket)>>,
+    /// How often it failed in a row.
+    failures: Cell<u32>,
+    /// Not before this it is tried again.
+    next: Cell<Time>,
+}
+
+impl Courier {
+    /// The courier of a gateway; none where it has no target for alerts.
+    pub(super) fn of(Gateway { policy, settings }: &Gateway) -> Option<Self> {
+        let target = settings.alerts.clone()?;
+        let address = [target.cluster.as_str(), target.authority.as_str(), target.path.as_str()].join(" ");
+        let name = SecretDigest::of(address.as_bytes()).fingerprint();
+        Some(Self {
+            target,
+            key: format!("tokenward/alerts/{name}"),
+            salt: policy.salt(host::now().unwrap_or(Time::EPOCH)),
+            leader: Leader::of(&format!("alerts/{name}")),
+            sent: RefCell::default(),
+            failures: Cell::new(0),
+            next: Cell::new(Time::BEGINNING),
+        })
+    }
+
+    /// Puts an event into the queue.
+    pub(super) fn push(&self, event: &DefenseEvent<'_>, settings: &Settings) {
+        let pushed = shared::change(self.key.as_bytes(), |bytes| {
+            let mut queue = bytes.and_then(Queue::from_bytes).unwrap_or_else(|| Queue::new(self.origin()));
+            let dropped = queue.dropped();
+            queue.push_event(event, settings);
+            (Some(queue.to_bytes()), queue.dropped() > dropped)
+        });
+        match pushed {
+            Some(false) => {}
+            Some(true) => {
+                host::log_error("tokenward: too many alerts wait to be sent: the oldest is dropped")
+            }
+            None => host::log_error("tokenward: the host keeps no alerts: one is not sent"),
+        }
+    }
+
+    /// Sends the oldest alert, where that is due and our duty.
+    pub(super) fn tick(&self, now: Time) {
+        let Some(queue) = self.queue().filter(|queue| !queue.is_empty()) else { return };
+        // The duty is kept while we wait for an answer, or for the time to try again.
+        if self.leader.leads(now, TERM) && self.sent.borrow().is_none() && self.next.get() <= now {
+            self.send(&queue, now);
+        }
+    }
+
+    /// Takes the answer to a call in; `status` is none where there was no answer.
+    pub(super) fn answered(&self, call: u32, status: Option<u32>, now: Time) {
+        let sent = self.sent.borrow_mut().take_if(|(known, _)| *known == call);
+        let Some((_, ticket)) = sent else { return };
+        if !status.is_some_and(|status| (200..300).contains(&status)) {
+            let what = status.map_or_else(|| "there was no answer".to_owned(), |status| status.to_string());
+            return self.failed(&what, now);
+        }
+        self.failures.set(0);
+        let rest = shared::change(self.key.as_bytes(), |bytes| {
+            let Some(mut queue) = bytes.and_then(Queue::from_bytes) else { return (None, None) };
+            queue.remove(ticket);
+            (Some(queue.to_bytes()), Some(queue))
+        });
+        match rest.flatten() {
+            Some(queue) if queue.is_empty() => self.leader.give_up(now),
+            Some(queue) if self.leader.leads(now, TERM) => self.send(&queue, now),
+            Some(_) | None => {}
+        }
+    }
+
+    fn send(&self, queue: &Queue, now: Time) {
+        let Some((ticket, body)) = queue.first() else { return };
+        let Alerts { cluster, authority, path } = &self.target;
+        let headers = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", authority.as_str()),
+            (":path", path.as_str()),
+            ("content-type", "application/json"),
+        ];
+        match host::call(cluster.as_str(), &headers, body, TIMEOUT_MILLIS) {
+            Some(call) => *self.sent.borrow_mut() = Some((call, ticket)),
+            None => self.failed("there is no such cluster, or nobody in it", now),
+        }
+    }
+
+    fn failed(&self, what: &str, now: Time) {
+        let failures = self.failures.get().saturating_add(1);
+        self.failures.set(failures);
+        self.next.set(now.shifted(backoff(failures)));
+        host::log_error(&format!(
+            "tokenward: an alert could not be sent to cluster `{}` ({what}); it is tried again",
+            self.target.cluster.as_str()
+        ));
+    }
+
+    fn queue(&self) -> Option<Queue> {
+        match host::shared_data(self.key.as_bytes()) {
+            Stored::Value(bytes, _) => Queue::from_bytes(&bytes),
+            Stored::Nothing | Stored::Failed => None,
+        }
+    }
+
+    /// For a new queue: what no other queue has, of this Envoy or another.
+    fn origin(&self) -> u64 {
+        let (salt, _) = self.salt.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_le_bytes(*salt)
+    }
+}
+
+/// Longer than a call may take, so that nobody else sends the same in the meantime.
+const TERM: Span = Span::SECOND.times(15);
+const TIMEOUT_MILLIS: u32 = 5_000;

@@ -1,0 +1,38 @@
+//! HTTP calls of the filter's own.
+
+use std::ptr;
+use std::time::Duration;
+
+use proxy_wasm::hostcalls;
+
+use crate::filter::host::pairs::Pairs;
+use crate::filter::host::{owned, proxy_get_header_map_pairs};
+
+/// Sends a request to a cluster; none where the host does not: there is no such cluster yet, or nobody in it.
+///
+/// The number comes back with `on_http_call_response`, whatever comes of the request. The SDK sends it: its
+/// dispatcher has to know the number. The statuses at which its function panics are not among those that a host
+/// can answer a call with that is well-formed (proxy-wasm-cpp-host, src/exports.cc; Envoy, wasm/context.cc).
+pub(in crate::filter) fn call(
+    cluster: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    timeout_millis: u32,
+) -> Option<u32> {
+    let timeout = Duration::from_millis(timeout_millis.into());
+    hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout).ok()
+}
+
+/// The status of the answer to the current call; none where there was no answer.
+pub(in crate::filter) fn call_status() -> Option<u32> {
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status = unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, &raw mut data, &raw mut size) };
+    let headers = Pairs::new(owned(status, data, size));
+    let (_, value) = headers.iter().find(|(name, _)| *name == b":status")?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// `proxy_map_type_t`: headers of the response to an HTTP call.
+const CALL_RESPONSE_HEADERS: u32 = 6;
