@@ -3,6 +3,8 @@
 //! `target` is where they go, as configured; `queue` are those that are still to be sent; here is what is sent, and when
 //! it is tried again.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 pub use crate::engine::alerts::queue::{Queue, Ticket};
@@ -27,6 +29,8 @@ struct Body<'a> {
 /// Where the gateway is.
 #[derive(Serialize)]
 struct Gateway<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    node: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     environment: Option<&'a EnvironmentName>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,10 +38,11 @@ struct Gateway<'a> {
 }
 
 impl Queue {
-    /// Puts an event of a gateway with these settings behind the others.
-    pub fn push_event(&mut self, event: &DefenseEvent<'_>, settings: &Settings) {
+    /// Puts an event of a gateway with these settings, in the Envoy of this node id, behind the others.
+    pub fn push_event(&mut self, event: &DefenseEvent<'_>, node: &[u8], settings: &Settings) {
         let Settings { environment, service, .. } = settings;
-        let gateway = Gateway { environment: environment.as_ref(), service: service.as_ref() };
+        let node = audit::text(node, MAX_NODE);
+        let gateway = Gateway { node, environment: environment.as_ref(), service: service.as_ref() };
         self.push(|ticket, dropped| {
             audit::line(&Body { v: 1, id: ticket.to_string(), gateway, dropped, event }).into_bytes()
         });
@@ -52,6 +57,8 @@ pub fn backoff(failures: u32) -> i64 {
         .min(MAX_MILLIS)
 }
 
+/// Most bytes of a node id that are told.
+const MAX_NODE: usize = 255;
 const FIRST_MILLIS: i64 = 1_000;
 const MAX_DOUBLINGS: u32 = 6;
 const MAX_MILLIS: i64 = 60_000;

@@ -41,7 +41,7 @@ fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::O
 }
 
 /// At most `limit` bytes as text, what is not UTF-8 replaced.
-fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
+pub(crate) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
     String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes))
 }
 

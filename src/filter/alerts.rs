@@ -3,7 +3,7 @@
 //! No request waits for an alert. What is sent and not answered with success stays in the queue and is tried again, so
 //! that it arrives at least once; only the leader sends, one after the other, so that all is well once and in order.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use crate::engine::alerts::{Alerts, Queue, Ticket, backoff};
 use crate::engine::audit::DefenseEvent;
@@ -19,15 +19,26 @@ pub(super) struct Courier {
     target: Alerts,
     /// The queue's key: all gateways of one target share it.
     key: String,
-    /// Makes a new queue's origin one that no other has.
-    salt: [u8; 16],
+    /// The id of this Envoy.
+    node: Vec<u8>,
+    /// For a new queue: what no other queue has, of this Envoy or another.
+    origin: u64,
     leader: Leader,
-    /// The call under way, and what it brings.
-    sent: RefCell<Option<(u32, Ticket)>>,
+    /// The call under way.
+    sent: Cell<Option<Sent>>,
     /// How often it failed in a row.
     failures: Cell<u32>,
     /// Not before this it is tried again.
     next: Cell<Time>,
+}
+
+/// A call under way.
+#[derive(Clone, Copy)]
+struct Sent {
+    call: u32,
+    /// The alert that it brings.
+    ticket: Ticket,
+    at: Time,
 }
 
 impl Courier {
@@ -35,13 +46,15 @@ impl Courier {
     pub(super) fn of(Gateway { policy, settings }: &Gateway) -> Option<Self> {
         let target = settings.alerts.clone()?;
         let address = [target.cluster.as_str(), target.authority.as_str(), target.path.as_str()].join(" ");
+        let node = host::node_id();
         let name = SecretDigest::of(address.as_bytes()).fingerprint();
         Some(Self {
             target,
             key: format!("tokenward/alerts/{name}"),
-            salt: policy.salt(host::now().unwrap_or(Time::EPOCH)),
+            origin: origin(&policy.salt(host::now().unwrap_or(Time::EPOCH)), &node),
+            node,
             leader: Leader::of(&format!("alerts/{name}")),
-            sent: RefCell::default(),
+            sent: Cell::new(None),
             failures: Cell::new(0),
             next: Cell::new(Time::BEGINNING),
         })
@@ -50,9 +63,9 @@ impl Courier {
     /// Puts an event into the queue.
     pub(super) fn push(&self, event: &DefenseEvent<'_>, settings: &Settings) {
         let pushed = shared::change(self.key.as_bytes(), |bytes| {
-            let mut queue = bytes.and_then(Queue::from_bytes).unwrap_or_else(|| Queue::new(self.origin()));
+            let mut queue = bytes.and_then(Queue::from_bytes).unwrap_or_else(|| Queue::new(self.origin));
             let dropped = queue.dropped();
-            queue.push_event(event, settings);
+            queue.push_event(event, &self.node, settings);
             (Some(queue.to_bytes()), queue.dropped() > dropped)
         });
         match pushed {
@@ -68,15 +81,24 @@ impl Courier {
     pub(super) fn tick(&self, now: Time) {
         let Some(queue) = self.queue().filter(|queue| !queue.is_empty()) else { return };
         // The duty is kept while we wait for an answer, or for the time to try again.
-        if self.leader.leads(now, TERM) && self.sent.borrow().is_none() && self.next.get() <= now {
-            self.send(&queue, now);
+        if !self.leader.leads(now, TERM) {
+            return;
+        }
+        match self.sent.get() {
+            // The host answers every call in time; if it did not, nothing would be sent any more.
+            Some(sent) if sent.at.plus(LOST) <= now => {
+                self.sent.set(None);
+                self.failed("there was no answer", now);
+            }
+            None if self.next.get() <= now => self.send(&queue, now),
+            Some(_) | None => {}
         }
     }
 
     /// Takes the answer to a call in; `status` is none where there was no answer.
     pub(super) fn answered(&self, call: u32, status: Option<u32>, now: Time) {
-        let sent = self.sent.borrow_mut().take_if(|(known, _)| *known == call);
-        let Some((_, ticket)) = sent else { return };
+        let Some(Sent { ticket, .. }) = self.sent.get().filter(|sent| sent.call == call) else { return };
+        self.sent.set(None);
         if !status.is_some_and(|status| (200..300).contains(&status)) {
             let what = status.map_or_else(|| "there was no answer".to_owned(), |status| status.to_string());
             return self.failed(&what, now);
@@ -105,7 +127,7 @@ impl Courier {
             ("content-type", "application/json"),
         ];
         match host::call(cluster.as_str(), &headers, body, TIMEOUT_MILLIS) {
-            Some(call) => *self.sent.borrow_mut() = Some((call, ticket)),
+            Some(call) => self.sent.set(Some(Sent { call, ticket, at: now })),
             None => self.failed("there is no such cluster, or nobody in it", now),
         }
     }
@@ -126,14 +148,15 @@ impl Courier {
             Stored::Nothing | Stored::Failed => None,
         }
     }
+}
 
-    /// For a new queue: what no other queue has, of this Envoy or another.
-    fn origin(&self) -> u64 {
-        let (salt, _) = self.salt.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        u64::from_le_bytes(*salt)
-    }
+fn origin(salt: &[u8], node: &[u8]) -> u64 {
+    let hash = SecretDigest::of(&[salt, node].concat()).half();
+    hash.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
 /// Longer than a call may take, so that nobody else sends the same in the meantime.
 const TERM: Span = Span::SECOND.times(15);
+/// After that an answer no longer comes.
+const LOST: Span = Span::SECOND.times(60);
 const TIMEOUT_MILLIS: u32 = 5_000;

@@ -14,9 +14,11 @@ use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
 pub(super) use crate::filter::host::call::{call, call_status};
+pub(super) use crate::filter::host::node::node_id;
 use crate::filter::host::pairs::Pairs;
 
 mod call;
+mod node;
 mod pairs;
 
 /// What the host's shared data has under a key.

@@ -67,9 +67,10 @@ impl Drop for Root {
 
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, headers: usize, _body: usize, _trailers: usize) {
-        if let (Some(courier), Some(now)) = (&self.shared.courier, host::now()) {
-            // Without headers there is no answer: the request timed out, or was reset.
-            courier.answered(call, (headers > 0).then(host::call_status).flatten(), now);
+        if let Some(courier) = &self.shared.courier {
+            // Without headers there is no answer: the request was reset.
+            let status = (headers > 0).then(host::call_status).flatten();
+            courier.answered(call, status, host::now().unwrap_or(Time::EPOCH));
         }
     }
 }

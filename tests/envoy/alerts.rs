@@ -27,7 +27,10 @@ fn each_suspension_arrives_once_in_order_and_says_what_the_event_says() {
     events.sort_by_key(|event| event["token"].as_str().unwrap().to_owned());
     for (received, event) in received.iter().zip(&events) {
         assert_eq!(&received.body["event"], event);
-        assert_eq!(received.body["gateway"], json!({ "environment": "production", "service": "edge" }));
+        assert_eq!(
+            received.body["gateway"],
+            json!({ "node": "test", "environment": "production", "service": "edge" })
+        );
         assert_eq!((&received.body["v"], &received.body["dropped"]), (&json!(1), &json!(0)));
         let head = &received.head;
         assert!(
@@ -183,9 +186,9 @@ fn start(configuration: &Value, receiver: SocketAddr, workers: u32) -> Envoy {
 }
 
 /// Envoy with this filter and a cluster `alerts`.
-fn start_filter(filter: &Value, receiver: SocketAddr, workers: u32) -> Envoy {
+pub(crate) fn start_filter(filter: &Value, receiver: SocketAddr, workers: u32) -> Envoy {
     let mut configuration =
-        envoy::configuration(&[envoy::listener("main", &[filter.clone()])], echo::start());
+        envoy::configuration(&[envoy::listener("main", std::slice::from_ref(filter))], echo::start());
     let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
     let mut alerts = clusters[0].clone();
     alerts["name"] = json!("alerts");

@@ -21,6 +21,7 @@ mod http;
 mod http2;
 
 mod alerts;
+mod attack;
 mod bytes;
 mod credentials;
 mod decisions;

@@ -18,6 +18,10 @@ fn a_configuration_is_taken_by_schema_and_filter_alike() {
     }
 }
 
+fn alerts(cluster: &str, authority: &str, path: &str) -> Value {
+    json!({ "alerts": { "cluster": cluster, "authority": authority, "path": path } })
+}
+
 fn settings() -> Vec<(Value, bool)> {
     let names = |count: usize| (0..count).map(|number| json!({ "query": format!("q{number}") })).collect();
     let credentials = |sources: Vec<Value>| json!({ "credentials": sources });
@@ -44,6 +48,14 @@ fn settings() -> Vec<(Value, bool)> {
         (json!({ "identity_headers": { "tokens": "x-caller" } }), false),
         (json!({ "audit": { "level": "debug" } }), false),
         (json!({ "audit": ["log"] }), false),
+        (alerts("outbound|443||alerts.acme.test", "alerts.acme.test", "/hook?key=1"), true),
+        (alerts("", "alerts.acme.test", "/hook"), false),
+        (alerts("alerts", "alerts acme", "/hook"), false),
+        (alerts("alerts", "alerts.acme.test", "hook"), false),
+        (alerts("alerts", "alerts.acme.test", "/a b"), false),
+        (alerts("alerts", &"a".repeat(256), "/"), false),
+        (json!({ "alerts": { "cluster": "alerts" } }), false),
+        (json!({ "alerts": null }), false),
         (credentials(vec![json!({ "header": "authorization", "scheme": "Bearer" })]), true),
         (credentials(vec![json!({ "header": "x-api-key" }), json!({ "cookie": "token" })]), true),
         (credentials(names(16)), true),
