@@ -136,7 +136,7 @@ fn alerts_outlive_a_trap() {
     let hook = Hook::start();
     hook.answer(503, Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
-    let module = trap::module_with_tripwire(folder.path());
+    let module = trap::module_with_tripwire(folder.path(), trap::Wire::Trap);
     let filter = envoy::wasm_filter(&module, &string(&configuration("alerts")));
     let envoy = start_filter(&filter, hook.address, 2);
     let mut client = envoy.client("main");
