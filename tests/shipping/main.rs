@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
+mod docs;
 mod image;
 mod istio;
 mod manifests;
