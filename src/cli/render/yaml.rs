@@ -18,24 +18,27 @@ fn block(entries: &Map<String, Value>, indent: usize) -> Vec<String> {
 
 fn entry(key: &str, value: &Value, indent: usize) -> Vec<String> {
     let deeper = indent.saturating_add(INDENT);
-    let (head, below) = match value {
-        Value::Object(entries) if !entries.is_empty() => (format!("{key}:"), block(entries, deeper)),
-        Value::Array(items) if !items.is_empty() => {
-            (format!("{key}:"), items.iter().flat_map(|value| item(value, deeper)).collect())
-        }
-        Value::String(line) if is_file(line) => {
-            (format!("{key}: |"), vec![format!("{:deeper$}{}", "", line.trim_end())])
-        }
-        _ => (format!("{key}: {}", leaf(value)), Vec::new()),
+    let (head, below) = if let Some(lines) = below(value, deeper) {
+        (format!("{key}:"), lines)
+    } else if let Some(line) = value.as_str().and_then(file) {
+        (format!("{key}: |"), vec![format!("{:deeper$}{line}", "")])
+    } else {
+        (format!("{key}: {}", leaf(value)), Vec::new())
     };
     [vec![format!("{:indent$}{head}", "")], below].concat()
 }
 
+/// The lines of what has something in it.
+fn below(value: &Value, indent: usize) -> Option<Vec<String>> {
+    if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
+        return Some(items.iter().flat_map(|value| item(value, indent)).collect());
+    }
+    value.as_object().filter(|entries| !entries.is_empty()).map(|entries| block(entries, indent))
+}
+
 fn item(value: &Value, indent: usize) -> Vec<String> {
-    let mut lines = match value {
-        Value::Object(entries) if !entries.is_empty() => block(entries, indent.saturating_add(INDENT)),
-        _ => vec![leaf(value)],
-    };
+    let lines = value.as_object().and_then(|_| below(value, indent.saturating_add(INDENT)));
+    let mut lines = lines.unwrap_or_else(|| vec![leaf(value)]);
     if let Some(first) = lines.first_mut() {
         *first = format!("{:indent$}- {}", "", first.trim_start());
     }
@@ -44,15 +47,13 @@ fn item(value: &Value, indent: usize) -> Vec<String> {
 
 /// A value in one line. A time is quoted: some readers make a date of it, and then JSON that nobody can read.
 fn leaf(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.parse::<Time>().is_err() => scalar(text),
-        _ => value.to_string(),
-    }
+    let text = value.as_str().filter(|text| text.parse::<Time>().is_err());
+    text.map_or_else(|| value.to_string(), scalar)
 }
 
-/// Whether a text is a file of one line, which is shown as it is.
-fn is_file(text: &str) -> bool {
-    text.strip_suffix('\n').is_some_and(|line| line.starts_with('{') && !line.contains(char::is_control))
+/// The line of a file that has one, which is shown as it is.
+fn file(text: &str) -> Option<&str> {
+    text.strip_suffix('\n').filter(|line| line.starts_with('{') && !line.contains(char::is_control))
 }
 
 const INDENT: usize = 2;
