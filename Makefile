@@ -75,7 +75,7 @@ dist: image ## Write all that a release has into dist, with SHA256SUMS
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
 	@cd dist && sha256sum tokenward tokenward.wasm image.tar schemas.tar | tee SHA256SUMS
 
-reproducible: $(WASM) ## Build the module again, elsewhere, and compare: two minutes
+reproducible: $(WASM) ## Build the module again, elsewhere, and compare the bytes
 	@tools/reproducible
 
 clean: ## Remove what was built, keep the tools
