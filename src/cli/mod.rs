@@ -69,7 +69,7 @@ enum Command {
     Explain(explain::Explain),
     /// Build the bundle that ships
     Build(build::Build),
-    /// Write what Envoy, Istio or Envoy Gateway loads
+    /// Write the configuration that Envoy loads
     Render(render::Render),
 }
 
