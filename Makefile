@@ -10,12 +10,13 @@ ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
 WASM := dist/tokenward.wasm
 FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
+CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench fuzz size clean
+.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: $(CLI) $(WASM) ## Build target/release/tokenward and dist/tokenward.wasm
 
@@ -25,7 +26,7 @@ demo: build envoy ## See a real Envoy enforce policies/acme, then stop
 run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
 	@cargo run --quiet --example demo -- --serve
 
-test: lint build envoy ## Everything that CI runs
+test: lint build envoy checks ## Everything that CI runs
 	cargo test --quiet
 
 e2e: build envoy ## The corpus and the failure cases through the module in a real Envoy
@@ -66,6 +67,17 @@ size: $(WASM) ## Size of the module
 	@ls -l $(WASM) | awk '{ printf "%s: %d bytes\n", $$9, $$5 }'
 	@gzip -9 -c $(WASM) | wc -c | awk '{ printf "gzip -9: %d bytes\n", $$1 }'
 
+image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
+	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar
+
+dist: image ## Write all that a release has into dist, with SHA256SUMS
+	@cp $(CLI) dist/tokenward
+	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
+	@cd dist && sha256sum tokenward tokenward.wasm image.tar schemas.tar | tee SHA256SUMS
+
+reproducible: $(WASM) ## Build the module again, elsewhere, and compare the bytes
+	@tools/reproducible
+
 clean: ## Remove what was built, keep the tools
 	rm -rf target dist
 
@@ -86,6 +98,18 @@ $(CLI): $(SOURCES) .tools/cargo
 
 $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
 	@tools/wasm build
+
+checks: $(CHECKS)
+
+# Programs that check what is written for others: Istio's models, and workflows of GitHub.
+$(CHECKS): tools/need tools/checks.txt
+	@tools/need python3 python3
+	@tools/need pip python3-pip
+	@echo "checks: installing from PyPI into .tools/checks"
+	@rm -rf .tools/checks
+	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts \
+		--target .tools/checks -r tools/checks.txt
+	@touch $@
 
 .tools/cargo: tools/need
 	@tools/need cargo rustup

@@ -24,9 +24,9 @@ pub(super) enum Readers {
 ///
 /// # Errors
 /// That it cannot be written; the old file is then as it was.
-pub(super) fn replace(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
+pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> Result<(), Failure> {
     let old = std::fs::metadata(path).map(|metadata| metadata.permissions());
-    let file = written(path, text, old.unwrap_or_else(|_| readers.permissions()))?;
+    let file = written(path, text.as_ref(), old.unwrap_or_else(|_| readers.permissions()))?;
     file.persist(path).map_err(|error| cannot(path, &error.error))?;
     Ok(())
 }
@@ -36,7 +36,7 @@ pub(super) fn replace(path: &Path, text: &str, readers: Readers) -> Result<(), F
 /// # Errors
 /// That it cannot be written, or is there already.
 pub(super) fn create(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
-    let file = written(path, text, readers.permissions())?;
+    let file = written(path, text.as_bytes(), readers.permissions())?;
     file.persist_noclobber(path).map_err(|error| cannot(path, &error.error))?;
     Ok(())
 }
@@ -51,7 +51,7 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// A nameless neighbour of `path` with `text`, on disk.
-fn written(path: &Path, text: &str, permissions: Permissions) -> Result<NamedTempFile, Failure> {
+fn written(path: &Path, text: &[u8], permissions: Permissions) -> Result<NamedTempFile, Failure> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -62,7 +62,7 @@ fn written(path: &Path, text: &str, permissions: Permissions) -> Result<NamedTem
     }
     let write = || {
         let mut file = NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text)?;
         file.as_file().set_permissions(permissions)?;
         file.as_file().sync_all()?;
         Ok(file)

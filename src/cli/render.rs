@@ -1,4 +1,7 @@
-//! `tokenward render`: the configuration that Envoy loads, with the bundle in it.
+//! `tokenward render`: what Envoy, Istio and Envoy Gateway load, with the bundle in it.
+//!
+//! In: the bundle that `tokenward build` wrote, and a gateway's settings. Out: a configuration in the form that
+//! the one who loads it takes. Nothing is rendered that the filter would refuse.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +12,20 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output, workspace};
-use crate::engine::secret::SecretDigest;
 use crate::engine::settings::Gateway;
 
-/// Write the configuration that Envoy loads
+mod configmap;
+mod ecds;
+mod envoy_filter;
+mod envoy_gateway;
+mod image;
+mod istio;
+mod manifest;
+mod module;
+mod oci;
+mod yaml;
+
+/// Write what Envoy, Istio or Envoy Gateway loads
 #[derive(Args, Debug)]
 pub(super) struct Render {
     #[command(subcommand)]
@@ -22,51 +35,73 @@ pub(super) struct Render {
 #[derive(Debug, Subcommand)]
 enum Target {
     /// An ECDS resource: Envoy loads it from the file and again whenever it is replaced
-    Ecds(Ecds),
+    Ecds(ecds::Ecds),
+    Istio(istio::Istio),
+    EnvoyGateway(envoy_gateway::EnvoyGateway),
+    Configmap(configmap::ConfigMap),
+    Image(image::Image),
 }
 
+impl Render {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        match self.target {
+            Target::Ecds(ecds) => ecds.run(format),
+            Target::Istio(istio) => istio.run(format),
+            Target::EnvoyGateway(gateway) => gateway.run(format),
+            Target::Configmap(map) => map.run(format),
+            Target::Image(image) => image.run(format),
+        }
+    }
+}
+
+/// What is configured: a bundle and a gateway's settings.
 #[derive(Args, Debug)]
-struct Ecds {
+struct Policy {
     /// Bundle that `tokenward build` wrote
     bundle: PathBuf,
-    /// Path of tokenward.wasm, as Envoy sees it
-    #[arg(long, value_name = "FILE")]
-    wasm: PathBuf,
     /// The gateway's settings, as in gateway.yaml; the safe defaults without it
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
+}
+
+impl Policy {
+    /// The plugin configuration.
+    ///
+    /// # Errors
+    /// What cannot be read, and what the filter would refuse.
+    fn configuration(&self) -> Result<Value, Vec<Failure>> {
+        let bundle = Source::read(&self.bundle)?;
+        let bundle: Value = serde_json::from_str(bundle.text())
+            .map_err(|error| Failure::new(format!("{} is not JSON: {error}", self.bundle.display())))?;
+        let mut configuration = match &self.settings {
+            Some(path) => settings(path)?,
+            None => Map::new(),
+        };
+        configuration.insert("bundle".to_owned(), bundle);
+        let configuration = Value::Object(configuration);
+        // What Envoy would refuse is not written.
+        Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| {
+            Failure::new(format!("{} is no usable bundle\n{problems}", self.bundle.display()))
+                .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
+        })?;
+        Ok(configuration)
+    }
+}
+
+/// Where the text goes.
+#[derive(Args, Debug)]
+struct Destination {
     /// File to write; standard output without it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-impl Render {
-    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let Target::Ecds(ecds) = self.target;
-        let bundle = Source::read(&ecds.bundle)?;
-        let bundle: Value = serde_json::from_str(bundle.text())
-            .map_err(|error| Failure::new(format!("{} is not JSON: {error}", ecds.bundle.display())))?;
-        let mut configuration = match &ecds.settings {
-            Some(path) => settings(path)?,
-            None => Map::new(),
-        };
-        configuration.insert("bundle".to_owned(), bundle);
-        let configuration = Value::Object(configuration).to_string();
-        // What Envoy would refuse is not written.
-        Gateway::configure(configuration.as_bytes()).map_err(|problems| {
-            Failure::new(format!("{} is no usable bundle\n{problems}", ecds.bundle.display()))
-                .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
-        })?;
-        let mut text = resource(&configuration, &ecds.wasm.display().to_string()).to_string();
-        text.push('\n');
-        if !ecds.wasm.is_file() {
-            let absent = Failure::new(format!("there is no file {} here", ecds.wasm.display()));
-            output::warning(&absent.hint("`--wasm` is the module's path where Envoy runs"));
-        }
-        match &ecds.output {
-            None => output::data(&text),
+impl Destination {
+    fn write(&self, text: &str, format: Format) -> Result<Exit, Vec<Failure>> {
+        match &self.output {
+            None => output::data(text),
             Some(path) => {
-                files::replace(path, &text, Readers::Everybody)?;
+                files::replace(path, text, Readers::Everybody)?;
                 if format == Format::Json {
                     output::json(&json!({ "file": path }));
                 }
@@ -82,32 +117,4 @@ fn settings(path: &Path) -> Result<Map<String, Value>, Vec<Failure>> {
     let source = Source::read(path)?;
     workspace::settings(&source)?;
     source.parse().map_err(|problems| Failure::new(problems.to_string()).into())
-}
-
-/// The discovery response with the filter's configuration
-/// (envoy/service/discovery/v3/discovery.proto, envoy/extensions/wasm/v3/wasm.proto).
-fn resource(configuration: &str, wasm: &str) -> Value {
-    json!({
-        "version_info": SecretDigest::of(format!("{configuration}{wasm}").as_bytes()).to_hex(),
-        "resources": [{
-            "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-            "name": "tokenward",
-            "typed_config": {
-                "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-                "config": {
-                    "name": "tokenward",
-                    "failure_policy": "FAIL_RELOAD",
-                    "vm_config": {
-                        "vm_id": "tokenward",
-                        "runtime": "envoy.wasm.runtime.v8",
-                        "code": { "local": { "filename": wasm } },
-                    },
-                    "configuration": {
-                        "@type": "type.googleapis.com/google.protobuf.StringValue",
-                        "value": configuration,
-                    },
-                },
-            },
-        }],
-    })
 }

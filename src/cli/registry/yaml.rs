@@ -95,7 +95,7 @@ fn quoted(key: &str, value: &Value) -> String {
 }
 
 /// A text as YAML: bare where every reader takes it for text, else in JSON's quotes.
-fn scalar(text: &str) -> String {
+pub(in crate::cli) fn scalar(text: &str) -> String {
     let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/@+ ".contains(c));
     let bare = text.starts_with(|c: char| c.is_ascii_alphabetic())
         && !text.contains(": ")

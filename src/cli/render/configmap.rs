@@ -1,0 +1,37 @@
+//! `tokenward render configmap`: what an Envoy of your own watches, as a ConfigMap.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::render::manifest::{self, Identity};
+use crate::cli::render::{Destination, Policy, ecds};
+use crate::cli::{Exit, Format};
+
+/// A ConfigMap with the ECDS resource, for an Envoy of your own in Kubernetes
+///
+/// Mounted as a folder, `filter.json` in it is what `tokenward render ecds` writes. Envoy loads a new one without a
+/// restart where the folder is its `watched_directory`.
+#[derive(Args, Debug)]
+pub(super) struct ConfigMap {
+    #[command(flatten)]
+    policy: Policy,
+    /// Path of tokenward.wasm in Envoy's container
+    #[arg(long, value_name = "FILE")]
+    wasm: PathBuf,
+    #[command(flatten)]
+    identity: Identity,
+    #[command(flatten)]
+    destination: Destination,
+}
+
+impl ConfigMap {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let configuration = self.policy.configuration()?.to_string();
+        let resource = ecds::resource(&configuration, &self.wasm);
+        let data = json!({ "data": { "filter.json": resource } });
+        manifest::write(self.identity.manifest("v1", "ConfigMap", data), &self.destination, format)
+    }
+}

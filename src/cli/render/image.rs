@@ -1,0 +1,96 @@
+//! `tokenward render image`: the module as an image, without a daemon.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::files::{self, Readers};
+use crate::cli::render::oci::Layout;
+use crate::cli::{Exit, Format, output};
+
+/// The module as an OCI image, which Istio and Envoy Gateway fetch
+///
+/// The same module gives the same image, byte for byte. Its digest is printed; it stays the same in a registry if
+/// `skopeo`, `oras` or `crane` copies the folder there. `docker push` makes an image of its own with another digest.
+#[derive(Args, Debug)]
+pub(super) struct Image {
+    /// The module
+    #[arg(long, value_name = "FILE")]
+    wasm: PathBuf,
+    /// Folder for the OCI image layout; a layout that is there is replaced
+    #[arg(short, long, value_name = "FOLDER")]
+    output: PathBuf,
+    /// File for an archive of it, which `docker load` takes too
+    #[arg(long, value_name = "FILE")]
+    tar: Option<PathBuf>,
+}
+
+impl Image {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let module = read(&self.wasm)?;
+        let layout = Layout::of(&module).map_err(|error| {
+            Failure::new(format!("cannot make an image of {}: {error}", self.wasm.display()))
+        })?;
+        write_folder(&layout, &self.output)?;
+        if let Some(path) = &self.tar {
+            let archive = layout
+                .archive()
+                .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+            files::replace(path, archive, Readers::Everybody)?;
+        }
+        let digest = format!("sha256:{}", layout.digest());
+        match format {
+            Format::Text => output::data(&format!("{digest}\n")),
+            Format::Json => {
+                output::json(&json!({ "digest": digest, "folder": self.output, "tar": self.tar }))
+            }
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let module = std::fs::read(path)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    if !module.starts_with(b"\0asm") {
+        return Err(Failure::new(format!("{} is no WebAssembly module", path.display()))
+            .hint("`make wasm` leaves one in dist/tokenward.wasm"));
+    }
+    Ok(module)
+}
+
+/// Writes the folder, in the place of an older layout.
+///
+/// # Errors
+/// That it cannot be written, or that there is something else.
+fn write_folder(layout: &Layout, folder: &Path) -> Result<(), Failure> {
+    let cannot = |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", folder.display()));
+    if folder.exists() && !folder.join("oci-layout").is_file() {
+        return Err(Failure::new(format!("{} is there already, and is no image", folder.display()))
+            .hint("name a folder that is not there"));
+    }
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    };
+    files::make_folder(parent)?;
+    let new = tempfile::Builder::new().prefix(".image").tempdir_in(parent).map_err(cannot)?;
+    for (path, bytes) in layout.files() {
+        let path = new.path().join(path);
+        files::make_folder(path.parent().unwrap_or(parent))?;
+        files::replace(&path, bytes, Readers::Everybody)?;
+    }
+    readable(new.path()).map_err(cannot)?;
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).map_err(cannot)?;
+    }
+    std::fs::rename(new.keep(), folder).map_err(cannot)
+}
+
+/// Lets everybody read a folder that was made for its owner only.
+fn readable(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+}

@@ -1,0 +1,85 @@
+//! A manifest as YAML that people read and every reader reads alike.
+
+use serde_json::{Map, Value};
+
+use crate::cli::registry::yaml::scalar;
+use crate::engine::time::Time;
+
+/// The text of a document; keys stay in their order.
+pub(super) fn document(entries: &Map<String, Value>) -> String {
+    let mut text = block(entries, 0).join("\n");
+    text.push('\n');
+    text
+}
+
+fn block(entries: &Map<String, Value>, indent: usize) -> Vec<String> {
+    entries.iter().flat_map(|(key, value)| entry(&scalar(key), value, indent)).collect()
+}
+
+fn entry(key: &str, value: &Value, indent: usize) -> Vec<String> {
+    let deeper = indent.saturating_add(INDENT);
+    let (head, below) = if let Some(lines) = below(value, deeper) {
+        (format!("{key}:"), lines)
+    } else if let Some(line) = value.as_str().and_then(file) {
+        (format!("{key}: |"), vec![format!("{:deeper$}{line}", "")])
+    } else {
+        (format!("{key}: {}", leaf(value)), Vec::new())
+    };
+    [vec![format!("{:indent$}{head}", "")], below].concat()
+}
+
+/// The lines of what has something in it.
+fn below(value: &Value, indent: usize) -> Option<Vec<String>> {
+    if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
+        return Some(items.iter().flat_map(|value| item(value, indent)).collect());
+    }
+    value.as_object().filter(|entries| !entries.is_empty()).map(|entries| block(entries, indent))
+}
+
+fn item(value: &Value, indent: usize) -> Vec<String> {
+    let lines = value.as_object().and_then(|_| below(value, indent.saturating_add(INDENT)));
+    let mut lines = lines.unwrap_or_else(|| vec![leaf(value)]);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("{:indent$}- {}", "", first.trim_start());
+    }
+    lines
+}
+
+/// A value in one line. A time is quoted: some readers make a date of it, and then JSON that nobody can read.
+fn leaf(value: &Value) -> String {
+    let text = value.as_str().filter(|text| text.parse::<Time>().is_err());
+    text.map_or_else(|| value.to_string(), scalar)
+}
+
+/// The line of a file that has one, which is shown as it is.
+fn file(text: &str) -> Option<&str> {
+    text.strip_suffix('\n').filter(|line| line.starts_with('{') && !line.contains(char::is_control))
+}
+
+const INDENT: usize = 2;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_reader_reads_what_was_written() {
+        let tree = json!({
+            "no": "yes", "012": "1e3", "plain": "GET /v1/a/{id}:cancel", "empty": "", "n": 7, "list": [], "map": {},
+            "at": "2026-01-01T00:00:00Z", "file": "{\"a\": \"b: c # d\"}\n", "lines": "a\nb\n",
+            "deep": { "list": [{ "a": [1, "x"], "b": { "c": null } }, ["flow", { "in": "flow" }], "- x", "a: b"] },
+        });
+        let text = document(tree.as_object().unwrap());
+        // A reader of YAML 1.2 and one of YAML 1.1's rules.
+        let read: Value = yaml_serde::from_str(&text).unwrap();
+        assert_eq!(read, tree, "{text}");
+        let read: Value = crate::cli::source::parse_yaml(&text).unwrap();
+        assert_eq!(read, tree, "{text}");
+        for quoted in ["\"no\": \"yes\"", "\"012\": \"1e3\"", "at: \"2026-01-01T00:00:00Z\"", "file: |\n  {"]
+        {
+            assert!(text.contains(quoted), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Manifests by their definitions, and as every reader of YAML reads them.
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::{bundle, printed, tokenward, workshop};
+
+/// Arguments of every kind of manifest, and the schema of it.
+const MANIFESTS: [(&str, &[&str]); 5] = [
+    ("wasmplugin", &["istio", "--selector", "app=edge", "--inbound", "--priority", "-3"]),
+    (
+        "wasmplugin",
+        &["istio", "--target", "Gateway/edge", "--target", "Service/a.b", "--pull-secret", "pull"],
+    ),
+    ("wasmplugin", &["istio", "--selector", "a/b=c", "--fail-strategy", "close"]),
+    ("envoyextensionpolicy", &["envoy-gateway", "--target", "Gateway/edge/https", "--pull-secret", "pull"]),
+    ("envoyextensionpolicy", &["envoy-gateway", "--target", "HTTPRoute/a", "--target", "GRPCRoute/b"]),
+];
+const MODULE: [&str; 6] =
+    ["--url", "oci://registry.acme.test:5000/a/tokenward:1", "--image", "image", "--namespace", "edge"];
+
+#[test]
+fn manifests_are_as_their_definitions_say() {
+    let workshop = workshop();
+    for (name, arguments) in MANIFESTS {
+        let text =
+            printed(workshop.path(), &[&["--json", "render"], arguments, &["bundle.json"], &MODULE].concat());
+        let manifest: Value = serde_json::from_str(&text).unwrap();
+        let schema = schema(name);
+        let wrong: Vec<String> = schema.iter_errors(&manifest).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{arguments:?}: {wrong:?}\n{manifest}");
+        for misspelt in ["phaze", "failOpen", "targets"] {
+            let mut other = manifest.clone();
+            other["spec"][misspelt] = json!(true);
+            assert!(!schema.is_valid(&other), "{name} takes {misspelt}");
+        }
+    }
+}
+
+#[test]
+fn a_module_by_http_is_pinned_by_its_own_digest() {
+    let workshop = workshop();
+    let arguments =
+        ["--json", "render", "envoy-gateway", "bundle.json", "--namespace", "edge", "--target", "Gateway/a"];
+    let module = ["--url", "https://files.acme.test/tokenward.wasm", "--wasm", "module.wasm"];
+    let manifest: Value =
+        serde_json::from_str(&printed(workshop.path(), &[&arguments[..], &module].concat())).unwrap();
+    assert!(schema("envoyextensionpolicy").is_valid(&manifest), "{manifest}");
+    let digest = tokenward::engine::secret::SecretDigest::of(b"\0asm\x01\0\0\0").to_hex();
+    assert_eq!(manifest["spec"]["wasm"][0]["code"]["http"]["sha256"], digest);
+    assert_eq!(manifest["spec"]["wasm"][0]["failOpen"], false);
+}
+
+#[test]
+fn yaml_and_json_say_the_same_whoever_reads_them() {
+    let workshop = workshop();
+    let config_map = ["configmap", "--wasm", "/etc/tokenward.wasm", "--namespace", "edge", "bundle.json"];
+    let envoy_filter = ["istio", "--as", "envoy-filter", "--selector", "a=b", "bundle.json"];
+    let all = MANIFESTS.iter().map(|(_, arguments)| [*arguments, &["bundle.json"], &MODULE].concat());
+    let all = all.chain([config_map.to_vec(), [&envoy_filter[..], &MODULE].concat()]);
+    for arguments in all {
+        let yaml = printed(workshop.path(), &[&["render"][..], &arguments].concat());
+        let json = printed(workshop.path(), &[&["--json", "render"][..], &arguments].concat());
+        let json: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(yaml_serde::from_str::<Value>(&yaml).unwrap(), json, "{yaml}");
+        // PyYAML knows the words and dates of YAML 1.1.
+        let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
+        let read = crate::check(&["-c", script], &yaml);
+        let error = String::from_utf8_lossy(&read.stderr).into_owned();
+        let read: Value = serde_json::from_slice(&read.stdout).unwrap_or_else(|_| panic!("{error}\n{yaml}"));
+        assert_eq!(read, json, "{yaml}");
+    }
+}
+
+#[test]
+fn what_kubernetes_does_not_store_is_not_rendered() {
+    let workshop = workshop();
+    let render = |tokens: usize| {
+        std::fs::write(workshop.path().join("bundle.json"), bundle(tokens).to_string()).unwrap();
+        let arguments =
+            ["render", "configmap", "--wasm", "module.wasm", "--namespace", "edge", "bundle.json"];
+        let output = tokenward(workshop.path(), &arguments);
+        (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, stdout, told) = render(100);
+    assert_eq!((code, told.as_str(), stdout.is_empty()), (Some(0), "", false));
+    let (code, stdout, told) = render(1_500);
+    assert!(code == Some(0) && told.contains("kubectl apply --server-side") && !stdout.is_empty(), "{told}");
+    let (code, stdout, told) = render(6_000);
+    assert!(
+        code == Some(2) && told.contains("1048576 that Kubernetes stores") && stdout.is_empty(),
+        "{told}"
+    );
+    assert!(told.contains("render ecds") && told.contains("feed"), "{told}");
+}
+
+fn schema(name: &str) -> Validator {
+    let text = std::fs::read_to_string(format!("tests/shipping/schemas/{name}.json")).unwrap();
+    jsonschema::validator_for(&serde_json::from_str(&text).unwrap()).unwrap()
+}

@@ -1,0 +1,88 @@
+//! The workflows on GitHub: valid, safe, and the same targets that anybody makes.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::check;
+
+const FOLDER: &str = ".github/workflows";
+
+#[test]
+fn they_are_valid_and_a_mistake_is_found() {
+    let schema =
+        |file: &str| check(&["check-jsonschema", "--builtin-schema", "vendor.github-workflows", file], "");
+    let audit = |file: &str| check(&["zizmor", "--offline", "--quiet", "--no-progress", file], "");
+    for (name, text) in workflows() {
+        let path = format!("{FOLDER}/{name}");
+        for output in [schema(&path), audit(&path)] {
+            let (told, error) =
+                (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{name}: {told}{error}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = |from: &str, to: &str| {
+            assert!(text.contains(from), "{name} has no `{from}`");
+            let path = folder.path().join(&name);
+            fs::write(&path, text.replace(from, to)).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        assert!(!schema(&wrong("runs-on", "run-on")).status.success(), "{name}");
+        let (_, pinned) = text.split_once("uses: ").unwrap();
+        let (action, _) = pinned.split_once('@').unwrap();
+        assert!(
+            !audit(&wrong(pinned.lines().next().unwrap(), &format!("{action}@main"))).status.success(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn what_they_make_are_targets() {
+    let makefile = fs::read_to_string("Makefile").unwrap();
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter(|line| line.contains("## ") && !line.starts_with('\t'))
+        .filter_map(|line| line.split(':').next())
+        .collect();
+    let mut made = BTreeSet::new();
+    for (name, text) in workflows() {
+        for run in text.lines().filter_map(|line| line.trim().strip_prefix("- run: make ")) {
+            assert!(run.split(' ').all(|target| targets.contains(target)), "{name}: make {run}");
+            made.insert(run.to_owned());
+        }
+    }
+    assert!(made.contains("test") && made.contains("dist"), "{made:?}");
+}
+
+#[test]
+fn actions_are_pinned_and_only_what_publishes_may_write() {
+    for (name, text) in workflows() {
+        let workflow: Value = yaml_serde::from_str(&text).unwrap();
+        assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}");
+        assert!(!text.contains("secrets."), "{name} reads a secret");
+        for (job, content) in workflow["jobs"].as_object().unwrap() {
+            let steps = content["steps"].as_array().unwrap();
+            for uses in steps.iter().filter_map(|step| step["uses"].as_str()) {
+                let (_, commit) = uses.split_once('@').unwrap();
+                assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses}");
+            }
+            let writes = content["permissions"].as_object().unwrap().values().any(|may| may != "read");
+            // What may write runs nothing of the checkout.
+            let makes =
+                steps.iter().any(|step| step["run"].as_str().is_some_and(|run| run.starts_with("make")));
+            assert!(!(writes && makes), "{name}: {job}");
+        }
+    }
+}
+
+fn workflows() -> Vec<(String, String)> {
+    let workflows = fs::read_dir(FOLDER).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        (entry.file_name().to_str().unwrap().to_owned(), fs::read_to_string(entry.path()).unwrap())
+    });
+    let workflows: Vec<_> = workflows.collect();
+    assert!(workflows.len() > 1);
+    workflows
+}
