@@ -91,7 +91,7 @@ fn what_kubernetes_does_not_store_is_not_rendered() {
         code == Some(2) && told.contains("1048576 that Kubernetes stores") && stdout.is_empty(),
         "{told}"
     );
-    assert!(told.contains("render ecds") && told.contains("feed"), "{told}");
+    assert!(told.contains("render ecds") && told.contains("prune"), "{told}");
 }
 
 fn schema(name: &str) -> Validator {
