@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::case::{Judged, Outcome, Place, Prepared};
+use tokenward::engine::case::{Judged, Outcome, Prepared, Site};
 use tokenward::engine::policy::Policy;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::secret::SecretDigest;
@@ -122,7 +122,7 @@ fn judge(folder: &Path, secret: &str) -> Judged {
         at,
         source: "127.0.0.1".to_owned(),
         earlier: 0,
-        place: Place::default(),
+        site: Site::default(),
         gateway: &gateway,
     };
     request.judge(&mut ())

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::case::{Judged, Outcome, Place, Rehearsal, Request};
+use crate::engine::case::{Judged, Outcome, Rehearsal, Request, Site};
 use crate::engine::document::Entries;
 use crate::engine::explain::Explanation;
 use crate::engine::name::{EnvironmentName, ServiceName};
@@ -46,9 +46,9 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open(&self.policy)?;
-        let place = Place { environment: self.environment, service: self.service };
-        let document = place.document(&workspace.document()?);
-        let rehearsal = Rehearsal::of(document, &place.settings(&workspace.settings()?), &[])
+        let site = Site { environment: self.environment, service: self.service };
+        let document = site.document(&workspace.document()?);
+        let rehearsal = Rehearsal::of(document, &site.settings(&workspace.settings()?), &[])
             .map_err(|problems| workspace.failures(&problems))?;
         let request = Request {
             method: self.method,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::case::{Case, Judged, Place, Prepared};
+use tokenward::engine::case::{Case, Judged, Prepared, Site};
 use tokenward::engine::hours::Hours;
 use tokenward::engine::settings::Settings;
 use tokenward::engine::time::Time;
@@ -121,22 +121,22 @@ fn events<'i>(envoy: &Envoy, ids: impl Iterator<Item = &'i str>) -> HashMap<Stri
 struct Group<'t> {
     topic: &'t Topic,
     at: Time,
-    place: Place,
+    site: Site,
     cases: Vec<(&'t Case, Prepared<'t>)>,
 }
 
 fn groups(topics: &[Topic]) -> Vec<Group<'_>> {
     let mut groups = Vec::new();
     for topic in topics {
-        let mut by_gateway: BTreeMap<(Time, Place), Vec<(&Case, Prepared<'_>)>> = BTreeMap::new();
+        let mut by_gateway: BTreeMap<(Time, Site), Vec<(&Case, Prepared<'_>)>> = BTreeMap::new();
         for case in &topic.cases {
             let prepared = topic.rehearsal.prepare(&case.request).unwrap();
             if lasts(topic, case) {
-                let gateway = (prepared.at, prepared.place.clone());
+                let gateway = (prepared.at, prepared.site.clone());
                 by_gateway.entry(gateway).or_default().push((case, prepared));
             }
         }
-        groups.extend(by_gateway.into_iter().map(|((at, place), cases)| Group { topic, at, place, cases }));
+        groups.extend(by_gateway.into_iter().map(|((at, site), cases)| Group { topic, at, site, cases }));
     }
     groups
 }
@@ -151,7 +151,7 @@ fn lasts(topic: &Topic, case: &Case) -> bool {
 
 impl Group<'_> {
     fn name(&self) -> String {
-        let Place { environment, service } = &self.place;
+        let Site { environment, service } = &self.site;
         format!("{} at {} in {environment:?} {service:?}", self.topic.folder.display(), self.at)
     }
 
@@ -160,7 +160,7 @@ impl Group<'_> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         // Whole minutes: hours of the week are told in them.
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
-        let document = self.place.document(self.topic.rehearsal.document());
+        let document = self.site.document(self.topic.rehearsal.document());
         let (_, prepared) = self.cases.first().unwrap();
         let configuration = Settings { bundle: Some(document), ..prepared.gateway.settings.clone() };
         let mut configuration = serde_json::to_value(&configuration).unwrap();
