@@ -8,6 +8,7 @@ mod bucket;
 mod host;
 mod http;
 mod journal;
+mod metrics;
 
 use std::rc::Rc;
 
@@ -15,50 +16,71 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::ConfiguredEvent;
+use crate::engine::metrics::Counter;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::http::Request;
 use crate::filter::journal::Journal;
+use crate::filter::metrics::{Decisions, Gauges};
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all())) }));
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
 /// What the requests of one configuration share.
 struct Shared {
     gateway: Gateway,
     journal: Journal,
+    decisions: Decisions,
 }
 
 impl Shared {
     fn of(gateway: Gateway) -> Self {
         let journal = Journal::new(gateway.settings.audit.clone());
-        Self { gateway, journal }
+        Self { gateway, journal, decisions: Decisions::new() }
     }
 }
 
 struct Root {
     shared: Rc<Shared>,
+    gauges: Option<Gauges>,
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self { shared: Rc::new(Shared::of(Gateway::deny_all())), gauges: None }
+    }
 }
 
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        metrics::announce();
         match Gateway::configure(&host::plugin_configuration()) {
             Ok(gateway) => {
                 let shared = Shared::of(gateway);
                 let now = host::now().unwrap_or(Time::EPOCH);
                 let policy = &shared.gateway.policy;
                 shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+                self.gauges = Gauges::of(policy);
                 self.shared = Rc::new(shared);
+                host::set_tick_period(TICK);
+                metrics::count(Counter::ConfigurationAccepted);
                 true
             }
             Err(problems) => {
                 host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
+                metrics::count(Counter::ConfigurationRefused);
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let (Some(gauges), Some(now)) = (&self.gauges, host::now()) {
+            gauges.tell(&self.shared.gateway.policy, now);
         }
     }
 
@@ -70,3 +92,6 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 }
+
+/// Milliseconds between ticks.
+const TICK: u32 = 1_000;
