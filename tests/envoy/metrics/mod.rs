@@ -168,7 +168,8 @@ fn istio_without_extra_stat_tags_shows_the_labels_in_the_name() {
     rules.retain(|rule| !LABELS.contains(&rule["tag_name"].as_str().unwrap()));
     let busy = Busy::start(&stats);
     let names: BTreeSet<String> = scrape(&busy.envoy).into_iter().map(|series| series.name).collect();
-    let name = "outcome___deny___reason___unknown_token___kind___none___mode___enforce___tokenward_decisions_total";
+    let name =
+        "outcome___deny___reason___unknown_token___kind___none___mode___enforce___tokenward_decisions_total";
     assert!(names.contains(name), "{names:#?}");
     let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     assert!(page.contains(name));
