@@ -53,6 +53,13 @@ impl Default for Root {
     }
 }
 
+impl Drop for Root {
+    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives.
+    fn drop(&mut self) {
+        host::set_tick_period(NO_TICK);
+    }
+}
+
 impl Context for Root {}
 
 impl RootContext for Root {
@@ -95,3 +102,4 @@ impl RootContext for Root {
 
 /// Milliseconds between ticks.
 const TICK: u32 = 1_000;
+const NO_TICK: u32 = 0;
