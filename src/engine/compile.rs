@@ -37,6 +37,7 @@ impl Policy {
         Ok(Self {
             name: Some(document.name),
             revision: document.revision,
+            built_at: document.built_at,
             expires_at: document.expires_at,
             permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
@@ -44,6 +45,7 @@ impl Policy {
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
             reads_source: document.defense.is_some() || tokens.have_sources(),
             defense: document.defense,
+            ends: tokens.ends(),
             grants: tokens.grants.into(),
             tokens: tokens.tokens.into(),
             secrets: tokens.secrets,

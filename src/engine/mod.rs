@@ -21,6 +21,7 @@ pub mod index;
 pub mod lease;
 pub mod lint;
 mod mapping;
+pub mod metrics;
 pub mod name;
 pub mod path;
 pub mod pattern;

@@ -7,12 +7,13 @@ use std::cell::Cell;
 
 use crate::engine::alerts::{Alerts, Queue, Ticket, backoff};
 use crate::engine::audit::DefenseEvent;
+use crate::engine::metrics::Counter;
 use crate::engine::secret::SecretDigest;
 use crate::engine::settings::{Gateway, Settings};
 use crate::engine::time::{Span, Time};
 use crate::filter::host::{self, Stored};
 use crate::filter::leader::Leader;
-use crate::filter::shared;
+use crate::filter::{metrics, shared};
 
 /// What one root context does about alerts.
 pub(super) struct Courier {
@@ -71,9 +72,13 @@ impl Courier {
         match pushed {
             Some(false) => {}
             Some(true) => {
+                metrics::count(Counter::DroppedEvent);
                 host::log_error("tokenward: too many alerts wait to be sent: the oldest is dropped")
             }
-            None => host::log_error("tokenward: the host keeps no alerts: one is not sent"),
+            None => {
+                metrics::count(Counter::DroppedEvent);
+                host::log_error("tokenward: the host keeps no alerts: one is not sent");
+            }
         }
     }
 

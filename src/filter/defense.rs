@@ -11,13 +11,14 @@ use crate::engine::audit::{DefenseEvent, Scene};
 use crate::engine::defense::{
     Added, Key, Offence, Record, Response, SLOTS, Slot, Suspended, Suspensions, Uses, Window,
 };
+use crate::engine::metrics::Counter;
 use crate::engine::policy::Policy;
 use crate::engine::settings::{Gateway, Mode, Settings};
 use crate::engine::time::{Span, Time};
 use crate::filter::alerts::Courier;
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::journal::Journal;
-use crate::filter::shared;
+use crate::filter::{metrics, shared};
 
 /// To whom the events of a defense go.
 pub(super) struct Report<'a> {
@@ -86,6 +87,20 @@ impl Guard {
         Rc::clone(&self.suspensions.borrow())
     }
 
+    /// Tells the host how many are suspended.
+    pub(super) fn tell(&self, gateway: &Gateway, now: Time) {
+        let Gateway { policy, settings } = gateway;
+        if let (Some(defense), Some(name)) = (policy.defense(), policy.name()) {
+            let suspensions = self.suspensions();
+            let count = |list: &Suspended, longest: Option<Span>| {
+                longest.map_or(0, |longest| list.count(now, longest))
+            };
+            let tokens = count(&suspensions.tokens, defense.longest_of_tokens());
+            let sources = count(&suspensions.sources, defense.longest_of_sources());
+            metrics::suspended(name, settings.mode, tokens, sources);
+        }
+    }
+
     /// Counts an offence, and suspends or tells where that is due.
     pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, report: &Report<'_>) {
         match offence.response {
@@ -108,6 +123,7 @@ impl Guard {
             slot.note(offence.key, scene.now)
         });
         if let Some(count) = due.and_then(|count| usize::try_from(count).ok()) {
+            metrics::count(Counter::Alert);
             report.write(|number| DefenseEvent::alert(offence, scene, count, number));
         }
     }
@@ -136,6 +152,10 @@ impl Guard {
                 if !host::replace_shared_data(self.key("epoch").as_bytes(), b"1", ANY) {
                     self.complain(scene.now, "the host keeps no suspensions");
                 }
+                metrics::count(match offence.subject {
+                    Some(_) => Counter::TokenSuspension,
+                    None => Counter::SourceSuspension,
+                });
                 let until = scene.now.plus(span);
                 report.write(|number| DefenseEvent::suspended(offence, scene, count, until, number));
             }

@@ -82,6 +82,7 @@ impl HttpContext for Request {
             Some(_) => self.decide(&head, circumstances),
             None => Decision::without_clock(),
         };
+        shared.decisions.count(&decision, policy, settings.mode);
         self.audit(&decision, &head, circumstances);
         self.defend(&decision, circumstances);
         match Verdict::of(&decision, &head, policy, settings) {

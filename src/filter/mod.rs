@@ -11,6 +11,7 @@ mod host;
 mod http;
 mod journal;
 mod leader;
+mod metrics;
 mod shared;
 
 use std::rc::Rc;
@@ -19,12 +20,14 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::ConfiguredEvent;
+use crate::engine::metrics::Counter;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::alerts::Courier;
 use crate::filter::defense::Guard;
 use crate::filter::http::Request;
 use crate::filter::journal::Journal;
+use crate::filter::metrics::{Decisions, Gauges};
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
@@ -39,22 +42,25 @@ struct Shared {
     journal: Journal,
     /// Where the configuration has a target for alerts.
     courier: Option<Courier>,
+    decisions: Decisions,
 }
 
 impl Shared {
     fn of(gateway: Gateway) -> Self {
         let journal = Journal::new(gateway.settings.audit.clone());
-        Self { guard: Guard::of(&gateway), courier: Courier::of(&gateway), gateway, journal }
+        let (guard, courier) = (Guard::of(&gateway), Courier::of(&gateway));
+        Self { gateway, guard, journal, courier, decisions: Decisions::new() }
     }
 }
 
 struct Root {
     shared: Rc<Shared>,
+    gauges: Option<Gauges>,
 }
 
 impl Default for Root {
     fn default() -> Self {
-        Self { shared: Rc::new(Shared::of(Gateway::deny_all())) }
+        Self { shared: Rc::new(Shared::of(Gateway::deny_all())), gauges: None }
     }
 }
 
@@ -77,26 +83,37 @@ impl Context for Root {
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        metrics::announce();
         match Gateway::configure(&host::plugin_configuration()) {
             Ok(gateway) => {
                 let shared = Shared::of(gateway);
                 let now = host::now().unwrap_or(Time::EPOCH);
                 let policy = &shared.gateway.policy;
                 shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+                self.gauges = Gauges::of(policy);
                 self.shared = Rc::new(shared);
-                host::set_tick_period(if self.shared.courier.is_some() { TICK } else { NO_TICK });
+                host::set_tick_period(TICK);
+                metrics::count(Counter::ConfigurationAccepted);
                 true
             }
             Err(problems) => {
                 host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
+                metrics::count(Counter::ConfigurationRefused);
                 false
             }
         }
     }
 
     fn on_tick(&mut self) {
-        if let (Some(courier), Some(now)) = (&self.shared.courier, host::now()) {
+        let Some(now) = host::now() else { return };
+        if let Some(courier) = &self.shared.courier {
             courier.tick(now);
+        }
+        if let Some(guard) = &self.shared.guard {
+            guard.tell(&self.shared.gateway, now);
+        }
+        if let Some(gauges) = &self.gauges {
+            gauges.tell(&self.shared.gateway.policy, now);
         }
     }
 

@@ -34,6 +34,7 @@ mod forwarding;
 mod istio;
 mod limits;
 mod live;
+mod metrics;
 mod module;
 mod replies;
 mod shadow;

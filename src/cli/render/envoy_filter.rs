@@ -104,7 +104,7 @@ fn capabilities() -> Map<String, Value> {
 }
 
 /// What Envoy calls in the module, and what the filter calls in Envoy; a test holds it against the filter.
-const CAPABILITIES: [&str; 20] = [
+const CAPABILITIES: [&str; 23] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
@@ -113,13 +113,16 @@ const CAPABILITIES: [&str; 20] = [
     "proxy_on_response_headers",
     "proxy_on_tick",
     "proxy_add_header_map_value",
+    "proxy_define_metric",
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
     "proxy_get_property",
     "proxy_get_shared_data",
     "proxy_http_call",
+    "proxy_increment_metric",
     "proxy_log",
+    "proxy_record_metric",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
     "proxy_send_local_response",
