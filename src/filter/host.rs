@@ -13,8 +13,10 @@ use proxy_wasm::types::{BufferType, LogLevel};
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
+pub(super) use crate::filter::host::audit::{node_id, nanoseconds, set_filter_state};
 use crate::filter::host::pairs::Pairs;
 
+mod audit;
 mod pairs;
 
 /// What the host's shared data has under a key.
@@ -182,6 +184,10 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
     }
 }
 
+/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
+/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
+/// src/shared_data.cc): this one makes that an "insert if absent".
+pub(super) const ABSENT: u32 = u32::MAX;
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;
 /// `proxy_map_type_t`: HTTP response headers.

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::engine::audit::ConfiguredEvent;
+use crate::engine::audit::{ClosedEvent, ConfiguredEvent};
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::http::Request;
@@ -22,7 +22,7 @@ use crate::filter::journal::Journal;
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all())) }));
+    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all(), b"")) }));
 }}
 
 /// What the requests of one configuration share.
@@ -32,9 +32,20 @@ struct Shared {
 }
 
 impl Shared {
-    fn of(gateway: Gateway) -> Self {
-        let journal = Journal::new(gateway.settings.audit.clone());
+    /// What the requests of a gateway share that was configured by these bytes.
+    fn of(gateway: Gateway, configuration: &[u8]) -> Self {
+        let journal = Journal::new(gateway.settings.audit.clone(), configuration);
         Self { gateway, journal }
+    }
+}
+
+/// The last request of a configuration has ended, and its root context too: Envoy took another one, or shuts down.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let policy = &self.gateway.policy;
+        self.journal.close(|number| {
+            ClosedEvent::of(policy, host::now().unwrap_or(Time::EPOCH), number).to_json()
+        });
     }
 }
 
@@ -46,12 +57,14 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        match Gateway::configure(&host::plugin_configuration()) {
+        let configuration = host::plugin_configuration();
+        match Gateway::configure(&configuration) {
             Ok(gateway) => {
-                let shared = Shared::of(gateway);
+                let shared = Shared::of(gateway, &configuration);
+                let trial = shared.journal.open();
                 let now = host::now().unwrap_or(Time::EPOCH);
                 let policy = &shared.gateway.policy;
-                shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+                shared.journal.write(|number| ConfiguredEvent::of(policy, trial, now, number).to_json());
                 self.shared = Rc::new(shared);
                 true
             }
