@@ -14,9 +14,7 @@ use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
-pub use crate::engine::settings::audit::{
-    Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink,
-};
+pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
 use crate::engine::structure;
 
 mod audit;

@@ -13,7 +13,7 @@ use proxy_wasm::types::{BufferType, LogLevel};
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
-pub(super) use crate::filter::host::audit::{node_id, nanoseconds, set_filter_state};
+pub(super) use crate::filter::host::audit::{nanoseconds, node_id, set_filter_state};
 use crate::filter::host::pairs::Pairs;
 
 mod audit;

@@ -45,7 +45,6 @@ impl Request {
             AuditEvent::of(decision, head, circumstances, policy, settings.mode, number).to_json()
         });
     }
-
 }
 
 impl Context for Request {}

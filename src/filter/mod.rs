@@ -43,9 +43,8 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         let policy = &self.gateway.policy;
-        self.journal.close(|number| {
-            ClosedEvent::of(policy, host::now().unwrap_or(Time::EPOCH), number).to_json()
-        });
+        self.journal
+            .close(|number| ClosedEvent::of(policy, host::now().unwrap_or(Time::EPOCH), number).to_json());
     }
 }
 

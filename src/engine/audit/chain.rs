@@ -63,9 +63,14 @@ impl Links {
     pub fn link(&self, previous: Link, line: &[u8]) -> Link {
         let whole: [u8; 32] = match self {
             Self::Sha256 => Sha256::new().chain_update(previous.0).chain_update(line).finalize().into(),
-            Self::Hmac(hmac) => {
-                hmac.as_ref().clone().chain_update(previous.0).chain_update(line).finalize().into_bytes().into()
-            }
+            Self::Hmac(hmac) => hmac
+                .as_ref()
+                .clone()
+                .chain_update(previous.0)
+                .chain_update(line)
+                .finalize()
+                .into_bytes()
+                .into(),
         };
         let mut link = Link::default();
         link.0.iter_mut().zip(whole).for_each(|(half, byte)| *half = byte);
