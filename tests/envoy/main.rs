@@ -18,6 +18,7 @@ mod http;
 #[path = "../support/http2.rs"]
 mod http2;
 
+mod audit;
 mod bytes;
 mod credentials;
 mod decisions;
