@@ -71,11 +71,10 @@ fn log(links: &Links) -> Vec<String> {
     let mut register = Register::new(1, b"docs");
     let mut lines = vec!["[warning][main] something else".to_owned()];
     let mut vms: Vec<(Chain, u64)> = Vec::new();
-    let say =
-        |lines: &mut Vec<String>, (chain, seq): &mut (Chain, u64), event: &dyn Fn(u64) -> String| {
-            lines.push(format!("[info][wasm] wasm log tokenward: {}", chain.seal(event(*seq))));
-            *seq += 1;
-        };
+    let say = |lines: &mut Vec<String>, (chain, seq): &mut (Chain, u64), event: &dyn Fn(u64) -> String| {
+        lines.push(format!("[info][wasm] wasm log tokenward: {}", chain.seal(event(*seq))));
+        *seq += 1;
+    };
     for _ in 0..4 {
         let birth = register.enter(1);
         let mut vm = (Chain::new(birth.id, links.clone()), 0);
