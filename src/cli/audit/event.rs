@@ -134,10 +134,8 @@ mod tests {
     const EVENT: &str = r#"{"v":1,"ts":"2026-01-01T00:00:00.000Z","event":"decision","path":"/\"a\\","seq":7,"chain":"00000000000000ab-3","hash":"0123456789abcdef0123456789abcdef"}"#;
 
     fn event(line: &str) -> (u64, Vec<u8>) {
-        match Line::read(line.as_bytes()) {
-            Line::Event(event) => (event.seq, event.signed.into_owned()),
-            other => panic!("{line}: {other:?}"),
-        }
+        let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
+        (event.seq, event.signed.into_owned())
     }
 
     #[test]
