@@ -20,7 +20,7 @@ pub(super) struct Journal {
     /// Number of the next event.
     sequence: Cell<u64>,
     sampler: Cell<Sampler>,
-    /// The chain, and whether it is that of a trial; none before `open`, and where there is none.
+    /// None before `open`, and where lines are not chained.
     chain: Cell<Option<Chain>>,
 }
 

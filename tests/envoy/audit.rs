@@ -197,6 +197,36 @@ fn the_file_logger_writes_the_filter_state_of_every_request() {
 }
 
 #[test]
+fn what_the_host_does_not_take_as_filter_state_goes_to_the_log() {
+    let mut filter =
+        envoy::filter(&json!({ "bundle": bundle(), "audit": { "sinks": ["filter_state"] } }).to_string());
+    // Neither `proxy_set_property` nor shared data, of which the names of chains are made.
+    let allowed = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_on_delete",
+        "proxy_log",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_buffer_bytes",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_send_local_response",
+    ];
+    let allowed: serde_json::Map<String, Value> =
+        allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
+    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let listener = envoy::listener("main", &[filter]);
+    let mut envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    assert_eq!(envoy.client("main").get("/v1/items", None).status, 401);
+    envoy.terminate();
+    assert_eq!(envoy.decisions().len(), 1);
+    let output = verify(Path::new("."), &["-"], &envoy.log());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn permits_can_be_left_out_and_nothing_else() {
     for (permits, most) in [(json!("none"), 0), (json!({ "one_in": 4 }), 60)] {
         let mut bundle = bundle();
