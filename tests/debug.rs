@@ -1,6 +1,7 @@
 //! No secret is in Debug output, whatever is shown.
 
 use tokenward::engine::address::Source;
+use tokenward::engine::audit::chain::Links;
 use tokenward::engine::decision::Circumstances;
 use tokenward::engine::document::{Document, from_json};
 use tokenward::engine::head::RequestHead;
@@ -42,4 +43,34 @@ fn no_secret_and_no_whole_digest_is_in_debug_output() {
     // Bytes are shown as a list of numbers where nobody thought of them.
     let numbers = format!("{:?}", secret.as_bytes());
     assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+}
+
+#[test]
+fn no_key_of_a_chain_is_in_debug_output_or_in_what_is_said_of_a_bad_configuration() {
+    let key = "5ec2e7".repeat(10) + "5ec2";
+    let configuration = |chain: &str| {
+        let bundle = r#"{ "version": 1, "name": "debug" }"#;
+        format!(r#"{{ "bundle": {bundle}, "audit": {{ "chain": {chain} }} }}"#)
+    };
+    let good = format!(r#"{{ "hmac_sha256": "{key}" }}"#);
+    let gateway = Gateway::configure(configuration(&good).as_bytes()).unwrap();
+    let shown = format!("{gateway:?} {:?}", Links::of(&gateway.settings.audit.chain));
+    assert!(shown.contains("ChainKey(…)") && !shown.contains("5ec2e7"), "{shown}");
+    let digits = "1234567890".repeat(6) + "1234";
+    for bad in [
+        format!("\"{key}\""),
+        format!(r#"{{ "{key}": "hmac_sha256" }}"#),
+        format!(r#"{{ "hmac_sha512": "{key}" }}"#),
+        format!(r#"{{ "hmac_sha256": "{key}0" }}"#),
+        format!(r#"{{ "hmac_sha256": "{}z" }}"#, key.trim_end_matches('2')),
+        format!(r#"{{ "hmac_sha256": ["{key}"] }}"#),
+        format!(r#"{{ "hmac_sha256": "{key}", "{key}": "" }}"#),
+        format!(r#"{{ "hmac_sha256": {digits} }}"#),
+        digits.clone(),
+        format!(r#"["{key}"]"#),
+    ] {
+        let problems = Gateway::configure(configuration(&bad).as_bytes()).unwrap_err().to_string();
+        assert!(problems.contains("audit.chain"), "{problems}");
+        assert!(!problems.contains("5ec2e7") && !problems.contains("12345"), "{problems}");
+    }
 }

@@ -1,5 +1,7 @@
-//! `docs/policy.md`, `docs/defense.md`: each feature's snippets are read, and the cases beside them hold.
+//! The pages in `docs`. Of `docs/policy.md` and `docs/defense.md` each feature's snippets are read, and the cases beside them
+//! hold.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
@@ -9,6 +11,9 @@ use tokenward::engine::document::{Document, PolicyDocument, Registry, from_tree}
 use tokenward::engine::policy::Policy;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::settings::Settings;
+
+#[path = "docs/audit.rs"]
+mod audit;
 
 #[test]
 fn the_cases_beside_each_feature_hold() {

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::failure::Failure;
 
+pub mod audit;
 mod build;
 mod clock;
 mod description;
@@ -71,6 +72,8 @@ enum Command {
     Build(build::Build),
     /// Write the configuration that Envoy loads
     Render(render::Render),
+    /// Check what the filter wrote
+    Audit(audit::Audit),
 }
 
 /// How a command ended.
@@ -117,6 +120,7 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Explain(explain) => explain.run(format),
         Command::Build(build) => build.run(format),
         Command::Render(render) => render.run(format),
+        Command::Audit(audit) => audit.run(format),
     };
     ended.unwrap_or_else(|failures| {
         failures.iter().for_each(output::failure);

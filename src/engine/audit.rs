@@ -9,17 +9,29 @@ use serde::Serialize;
 
 pub use crate::engine::audit::decision::AuditEvent;
 pub use crate::engine::audit::defense::{DefenseEvent, Scene};
-pub use crate::engine::audit::notices::ConfiguredEvent;
+pub use crate::engine::audit::notices::{ClosedEvent, ConfiguredEvent};
+#[cfg(not(target_arch = "wasm32"))]
+pub use crate::engine::audit::schema::Event;
 use crate::engine::time::Time;
 
+pub mod chain;
 mod decision;
 mod defense;
 mod notices;
+pub mod register;
+pub mod sample;
+#[cfg(not(target_arch = "wasm32"))]
+mod schema;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).
 pub(crate) fn line(value: &impl Serialize) -> String {
-    let json = serde_json::to_string(value).unwrap_or_default();
+    let mut json = Vec::with_capacity(USUAL);
+    let json = match serde_json::to_writer(&mut json, value) {
+        // INVARIANT: serde_json writes UTF-8.
+        Ok(()) => String::from_utf8(json).unwrap_or_default(),
+        Err(_) => String::new(),
+    };
     let plain = |byte: u8| byte.is_ascii() && byte != DELETE;
     if json.bytes().all(plain) {
         return json;
@@ -48,3 +60,5 @@ pub(crate) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
 const DELETE: u8 = 0x7F;
 const FORMAT_VERSION: u8 = 1;
 const MAX_HOST: usize = 255;
+/// Bytes of most lines with their chain.
+const USUAL: usize = 640;

@@ -127,6 +127,11 @@ impl fmt::Display for BadDigest {
 
 /// The first 8 hex digits of a digest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^[0-9a-f]{8}$"))
+)]
 pub struct Fingerprint(u32);
 
 impl fmt::Display for Fingerprint {

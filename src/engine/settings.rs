@@ -15,7 +15,10 @@ use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
 use crate::engine::structure;
+
+mod audit;
 
 /// A policy and the settings of the filter that enforces it.
 #[derive(Debug, Default)]
@@ -87,7 +90,7 @@ pub struct Settings {
     pub alerts: Option<Alerts>,
 }
 
-mappings!(Settings, IdentityHeaders, Audit);
+mappings!(Settings, IdentityHeaders);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -238,47 +241,6 @@ impl IdentityHeaders {
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
         same_header(name, self.token.as_bytes()) || same_header(name, self.identity.as_bytes())
     }
-}
-
-/// Where audit events go.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
-#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `sinks`, `level`")]
-pub struct Audit {
-    /// The sinks; none turns auditing off.
-    pub sinks: Vec<Sink>,
-    /// Level of the lines in the host's log.
-    pub level: Level,
-}
-
-impl Default for Audit {
-    fn default() -> Self {
-        Self { sinks: vec![Sink::Log], level: Level::Info }
-    }
-}
-
-/// A place that audit events go to.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Sink {
-    /// The host's log.
-    Log,
-}
-
-/// Level of a line in the host's log.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    /// Shown by Envoy's default.
-    Info,
-    /// Shown by Istio's default too.
-    Warn,
-    /// An error.
-    Error,
-    /// Shown at every setting but `off`.
-    Critical,
 }
 
 impl Problems {

@@ -13,11 +13,13 @@ use proxy_wasm::types::{BufferType, LogLevel};
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
+pub(super) use crate::filter::host::audit::{nanoseconds, set_filter_state};
 pub(super) use crate::filter::host::call::{call, call_status};
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 pub(super) use crate::filter::host::node::node_id;
 use crate::filter::host::pairs::Pairs;
 
+mod audit;
 mod call;
 mod metrics;
 mod node;

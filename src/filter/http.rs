@@ -45,7 +45,7 @@ impl Request {
 
     fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, circumstances: Circumstances<'_>) {
         let Gateway { policy, settings } = &self.shared.gateway;
-        self.shared.journal.write(|number| {
+        self.shared.journal.write_decision(|number| {
             AuditEvent::of(decision, head, circumstances, policy, settings.mode, number).to_json()
         });
     }
@@ -61,10 +61,6 @@ impl Request {
             guard.answer(&offence, scene, &Report { journal, courier: courier.as_ref(), settings });
         }
     }
-
-    fn reads_source(&self) -> bool {
-        self.shared.gateway.policy.reads_source() || self.shared.journal.is_read()
-    }
 }
 
 impl Context for Request {}
@@ -75,16 +71,22 @@ impl HttpContext for Request {
         let Gateway { policy, settings } = &shared.gateway;
         let headers = host::request_headers();
         let head = RequestHead::read(headers.iter(), settings);
-        let source = if self.reads_source() { host::source_address() } else { Vec::new() };
+        let mut source = if policy.reads_source() { host::source_address() } else { Vec::new() };
         let now = host::now();
-        let circumstances = Circumstances { now: now.unwrap_or(Time::EPOCH), source: Source::of(&source) };
+        let time = now.unwrap_or(Time::EPOCH);
+        let circumstances = Circumstances { now: time, source: Source::of(&source) };
         let decision = match now {
             Some(_) => self.decide(&head, circumstances),
             None => Decision::without_clock(),
         };
         shared.decisions.count(&decision, policy, settings.mode);
-        self.audit(&decision, &head, circumstances);
-        self.defend(&decision, circumstances);
+        if shared.journal.tells(&decision) {
+            if !policy.reads_source() {
+                source = host::source_address();
+            }
+            self.audit(&decision, &head, Circumstances { now: time, source: Source::of(&source) });
+        }
+        self.defend(&decision, Circumstances { now: time, source: Source::of(&source) });
         match Verdict::of(&decision, &head, policy, settings) {
             Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
                 let action = continue_with(&forward);

@@ -1,33 +1,127 @@
-//! The journal: audit events, numbered, to the sinks that the configuration names.
+//! The journal: the one place through which events leave. It numbers them, chains them and hands them to the sinks.
+//!
+//! Decisions go to the sinks that the configuration names. Notices, which belong to no request, go to the log, even
+//! where only filter state is named: there is no request whose state could take them, and none must be lost.
 
 use std::cell::Cell;
 
+use crate::engine::audit::chain::{Chain, Links};
+use crate::engine::audit::register::{Birth, Register, fingerprint};
+use crate::engine::audit::sample::Sampler;
+use crate::engine::decision::Decision;
 use crate::engine::settings::{Audit, Sink};
-use crate::filter::host;
+use crate::filter::host::{self, Stored};
 
 /// Where the events of one configuration go.
 pub(super) struct Journal {
     audit: Audit,
+    /// Of the configuration.
+    fingerprint: u64,
     /// Number of the next event.
     sequence: Cell<u64>,
+    sampler: Cell<Sampler>,
+    /// None before `open`, and where lines are not chained.
+    chain: Cell<Option<Chain>>,
 }
 
 impl Journal {
-    pub(super) fn new(audit: Audit) -> Self {
-        Self { audit, sequence: Cell::new(0) }
+    /// A journal as configured by these bytes.
+    pub(super) fn new(audit: Audit, configuration: &[u8]) -> Self {
+        let fingerprint = if audit.sinks.is_empty() { 0 } else { fingerprint(configuration) };
+        Self {
+            audit,
+            fingerprint,
+            sequence: Cell::new(0),
+            sampler: Cell::new(Sampler::default()),
+            chain: Cell::new(None),
+        }
+    }
+
+    /// Begins the chain; whether it is that of a trial, in a VM that serves no request.
+    pub(super) fn open(&self) -> bool {
+        if !self.is_read() {
+            return false;
+        }
+        self.sampler.set(Sampler::new(self.fingerprint, host::nanoseconds()));
+        let Some(links) = Links::of(&self.audit.chain) else { return false };
+        let Birth { id, trial } = birth(self.fingerprint);
+        self.chain.set(Some(Chain::new(id, links)));
+        trial
     }
 
     /// Whether anybody reads events.
     pub(super) fn is_read(&self) -> bool {
-        self.audit.sinks.contains(&Sink::Log)
+        !self.audit.sinks.is_empty()
     }
 
-    /// Writes the event that `event` makes of its number; it is only made where somebody reads it.
+    /// Whether a decision is told.
+    pub(super) fn tells(&self, decision: &Decision<'_>) -> bool {
+        let mut sampler = self.sampler.get();
+        let told = self.is_read() && sampler.picks(self.audit.permits.told_of(decision));
+        self.sampler.set(sampler);
+        told
+    }
+
+    /// Writes the decision that `event` makes of its number.
+    pub(super) fn write_decision(&self, event: impl FnOnce(u64) -> String) {
+        let line = self.line(event);
+        let names = |sink| self.audit.sinks.contains(&sink);
+        // What the host does not take as filter state is not lost.
+        let lost = names(Sink::FilterState) && !host::set_filter_state(&line);
+        if names(Sink::Log) || lost {
+            host::log(self.audit.level, &line);
+        }
+    }
+
+    /// Writes the notice that `event` makes of its number, to the log; it is only made where somebody reads events.
     pub(super) fn write(&self, event: impl FnOnce(u64) -> String) {
         if self.is_read() {
-            let number = self.sequence.get();
-            self.sequence.set(number.saturating_add(1));
-            host::log(self.audit.level, &event(number));
+            host::log(self.audit.level, &self.line(event));
+        }
+    }
+
+    /// Writes the last notice of a chain that has others.
+    pub(super) fn close(&self, event: impl FnOnce(u64) -> String) {
+        let chain = self.chain.take();
+        if chain.is_some() && self.sequence.get() > 0 {
+            self.chain.set(chain);
+            self.write(event);
+        }
+        self.chain.set(None);
+    }
+
+    fn line(&self, event: impl FnOnce(u64) -> String) -> String {
+        let number = self.sequence.get();
+        self.sequence.set(number.saturating_add(1));
+        let line = event(number);
+        match self.chain.take() {
+            None => line,
+            Some(mut chain) => {
+                let line = chain.seal(line);
+                self.chain.set(Some(chain));
+                line
+            }
         }
     }
 }
+
+/// The next chain of this Envoy. Where the host keeps no data, it is the first of a life of its own.
+fn birth(configuration: u64) -> Birth {
+    let begun = || Register::new(host::nanoseconds(), &host::node_id());
+    for _ in 0..MAX_TRIES {
+        let (mut register, version) = match host::shared_data(REGISTER) {
+            Stored::Value(bytes, version) => (Register::from_bytes(&bytes).unwrap_or_else(begun), version),
+            Stored::Nothing => (begun(), host::ABSENT),
+            Stored::Failed => break,
+        };
+        let birth = register.enter(configuration);
+        if host::replace_shared_data(REGISTER, &register.to_bytes(), version) {
+            return birth;
+        }
+    }
+    Birth { trial: false, ..begun().enter(configuration) }
+}
+
+/// Other modules may share the namespace, so the key begins with our name.
+const REGISTER: &[u8] = b"tokenward/chains";
+const MAX_TRIES: usize = 100;

@@ -19,7 +19,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::engine::audit::ConfiguredEvent;
+use crate::engine::audit::{ClosedEvent, ConfiguredEvent};
 use crate::engine::metrics::Counter;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
@@ -46,10 +46,20 @@ struct Shared {
 }
 
 impl Shared {
-    fn of(gateway: Gateway) -> Self {
-        let journal = Journal::new(gateway.settings.audit.clone());
+    /// What the requests of a gateway share that was configured by these bytes.
+    fn of(gateway: Gateway, configuration: &[u8]) -> Self {
+        let journal = Journal::new(gateway.settings.audit.clone(), configuration);
         let (guard, courier) = (Guard::of(&gateway), Courier::of(&gateway));
         Self { gateway, guard, journal, courier, decisions: Decisions::new() }
+    }
+}
+
+/// The last request of a configuration has ended, and its root context too: Envoy took another one, or shuts down.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let policy = &self.gateway.policy;
+        self.journal
+            .close(|number| ClosedEvent::of(policy, host::now().unwrap_or(Time::EPOCH), number).to_json());
     }
 }
 
@@ -60,7 +70,7 @@ struct Root {
 
 impl Default for Root {
     fn default() -> Self {
-        Self { shared: Rc::new(Shared::of(Gateway::deny_all())), gauges: None }
+        Self { shared: Rc::new(Shared::of(Gateway::deny_all(), b"")), gauges: None }
     }
 }
 
@@ -84,12 +94,14 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         metrics::announce();
-        match Gateway::configure(&host::plugin_configuration()) {
+        let configuration = host::plugin_configuration();
+        match Gateway::configure(&configuration) {
             Ok(gateway) => {
-                let shared = Shared::of(gateway);
+                let shared = Shared::of(gateway, &configuration);
+                let trial = shared.journal.open();
                 let now = host::now().unwrap_or(Time::EPOCH);
                 let policy = &shared.gateway.policy;
-                shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+                shared.journal.write(|number| ConfiguredEvent::of(policy, trial, now, number).to_json());
                 self.gauges = Gauges::of(policy);
                 self.shared = Rc::new(shared);
                 host::set_tick_period(TICK);

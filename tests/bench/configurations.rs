@@ -55,14 +55,12 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
         Configuration::open("idle", "Wasm, nothing per request", vec![module(folder, "idle", "")]),
         Configuration::open("bare", "Wasm, one empty function", vec![module(folder, "bare", ON_HEADERS)]),
         Configuration::open(EMPTY, "Wasm, empty filter of the Rust SDK", vec![sdk()]),
-        Configuration::guarded("permit", "tokenward permits, audit off", 100, tokenward(100, 100, &[])),
-        Configuration::guarded(
-            "permit-audit",
-            "tokenward permits, audit to the log",
-            100,
-            tokenward(100, 100, &["log"]),
-        ),
-        Configuration::guarded("deny", "tokenward answers 401, audit off", 100, tokenward(100, 100, &[]))
+        Configuration::guarded("permit", "tokenward permits, audit off", 100, tokenward(100, 100, &off())),
+        audited("permit-audit", "… audit to the log", "log", "sha256"),
+        audited("permit-log-unchained", "… to the log, not chained", "log", "off"),
+        audited("permit-state", "… to filter state", "filter_state", "sha256"),
+        audited("permit-state-unchained", "… to filter state, not chained", "filter_state", "off"),
+        Configuration::guarded("deny", "tokenward answers 401, audit off", 100, tokenward(100, 100, &off()))
             .refused(),
         Configuration::guarded(
             "rbac-100",
@@ -85,18 +83,18 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
     ];
     if sizes {
         all.extend([
-            Configuration::guarded("tokens-10", "permit, 10 tokens", 10, tokenward(10, 10, &[])),
+            Configuration::guarded("tokens-10", "permit, 10 tokens", 10, tokenward(10, 10, &off())),
             Configuration::guarded(
                 "tokens-100000",
                 "permit, 100,000 tokens",
                 10,
-                tokenward(100_000, 10, &[]),
+                tokenward(100_000, 10, &off()),
             ),
             Configuration::guarded(
                 "operations-10000",
                 "permit, 10,000 operations",
                 10,
-                tokenward(10, 10_000, &[]),
+                tokenward(10, 10_000, &off()),
             ),
         ]);
     }
@@ -132,8 +130,18 @@ fn module(folder: &Path, name: &str, functions: &str) -> Value {
 const ON_HEADERS: &str =
     r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)"#;
 
+/// A permit with its event.
+fn audited(id: &'static str, label: &'static str, sink: &str, chain: &str) -> Configuration {
+    let audit = json!({ "sinks": [sink], "chain": chain });
+    Configuration::guarded(id, label, 100, tokenward(100, 100, &audit))
+}
+
+fn off() -> Value {
+    json!({ "sinks": [] })
+}
+
 /// The filter with a bundle of so many tokens and operations.
-fn tokenward(tokens: usize, operations: usize, sinks: &[&str]) -> Vec<Value> {
+fn tokenward(tokens: usize, operations: usize, audit: &Value) -> Vec<Value> {
     // A policy has no more roles than that: beyond it a permission lists several operations.
     let groups = operations.min(1_000);
     let name = |kind: &str, group: usize| format!("{kind}-{group}");
@@ -155,7 +163,7 @@ fn tokenward(tokens: usize, operations: usize, sinks: &[&str]) -> Vec<Value> {
         "version": 1, "name": "bench", "revision": 1, "kinds": { "service": {} },
         "permissions": permissions, "roles": roles, "tokens": tokens,
     });
-    vec![envoy::filter(&json!({ "bundle": bundle, "audit": { "sinks": sinks } }).to_string())]
+    vec![envoy::filter(&json!({ "bundle": bundle, "audit": audit }).to_string())]
 }
 
 /// Envoy's own filters: a key names a client, the credential is removed, the rules say what a client may.

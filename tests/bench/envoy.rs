@@ -85,8 +85,11 @@ fn verify(load: &Load<'_>, configurations: &[Configuration]) {
         let found = configurations.iter().find(|configuration| configuration.id == id).unwrap();
         load.bytes_written(id, &found.path, &found.secret)
     };
-    let (silent, audited) = (written("permit"), written("permit-audit"));
-    assert!(audited > silent + 200, "an audited request writes {audited} bytes, another {silent}");
+    let silent = written("permit");
+    for id in ["permit-audit", "permit-log-unchained"] {
+        let audited = written(id);
+        assert!(audited > silent + 200, "{id}: an audited request writes {audited} bytes, another {silent}");
+    }
 }
 
 fn measure(load: &Load<'_>, configurations: Vec<Configuration>, rounds: u64) -> Vec<Measured> {

@@ -26,7 +26,10 @@ fn each_suspension_arrives_once_in_order_and_says_what_the_event_says() {
     let mut events = envoy.events("suspended");
     events.sort_by_key(|event| event["token"].as_str().unwrap().to_owned());
     for (received, event) in received.iter().zip(&events) {
-        assert_eq!(&received.body["event"], event);
+        // The log's line is in a chain besides; what is sent is not.
+        let mut event = event.clone();
+        event.as_object_mut().unwrap().retain(|key, _| !["chain", "hash"].contains(&key.as_str()));
+        assert_eq!(received.body["event"], event);
         assert_eq!(
             received.body["gateway"],
             json!({ "node": "test", "environment": "production", "service": "edge" })

@@ -90,7 +90,7 @@ fn write_resource(folder: &Path, bundle: &serde_json::Value) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn on_free_ports(example: &str, upstream: SocketAddr) -> String {
+pub(crate) fn on_free_ports(example: &str, upstream: SocketAddr) -> String {
     example
         .replace("port_value: 10000", "port_value: 0")
         .replace("port_value: 9901", "port_value: 0")

@@ -22,6 +22,7 @@ mod http2;
 
 mod alerts;
 mod attack;
+mod audit;
 mod bytes;
 mod credentials;
 mod decisions;

@@ -4,12 +4,14 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
+use tokenward::engine::audit::Event;
+use tokenward::engine::audit::chain::ChainId;
 use tokenward::engine::case::Case;
 use tokenward::engine::document::{PolicyDocument, Registry};
 use tokenward::engine::settings::Settings;
 
 /// Each schema: the name of its file in `schemas` without `.json`, and its text.
-pub(crate) fn all() -> [(&'static str, String); 5] {
+pub(crate) fn all() -> [(&'static str, String); 6] {
     let policy = schema::<PolicyDocument>("policy", "policy", "policy.yaml: who may do what.");
     let tokens =
         schema::<Registry>("tokens", "tokens", "tokens.yaml: who holds a token, and what limits it.");
@@ -30,19 +32,50 @@ pub(crate) fn all() -> [(&'static str, String); 5] {
         "What Envoy gives the filter: the bundle, and how the filter acts on decisions.",
     );
     configuration.insert("required".to_owned(), json!(["bundle"]));
-    let schemas = [policy, tokens, test, gateway, configuration].map(text);
-    let [policy, tokens, test, gateway, configuration] = schemas;
+    let mut event = schema::<Event<'static>>(
+        "event",
+        "audit event",
+        "A line of the audit: what the filter tells of each request, and of itself.",
+    );
+    definitions(&mut event).for_each(|(_, schema)| chained(schema));
+    let schemas = [policy, tokens, test, gateway, configuration, event].map(text);
+    let [policy, tokens, test, gateway, configuration, event] = schemas;
     [
         ("policy", policy),
         ("tokens", tokens),
         ("test", test),
         ("gateway", gateway),
         ("configuration", configuration),
+        ("event", event),
     ]
+}
+
+/// Gives an event what the journal adds to its line.
+fn chained(schema: &mut Map<String, Value>) {
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    let Some(properties) = properties.filter(|properties| properties.contains_key("seq")) else { return };
+    let example = ChainId { life: 0x1b2f_60c4_9a75_d3e8, number: 3 }.to_string();
+    properties.insert(
+        "chain".to_owned(),
+        json!({
+            "description": "Name of the chain: the life of an Envoy, and the number of a VM in it.",
+            "type": "string", "pattern": "^[0-9a-f]{16}-[1-9][0-9]*$", "examples": [example],
+        }),
+    );
+    properties.insert(
+        "hash".to_owned(),
+        json!({
+            "description": "Hash over all before it and the hash of the event before: docs/audit.md.",
+            "type": "string", "pattern": "^[0-9a-f]{32}$",
+        }),
+    );
+    schema.insert("dependentRequired".to_owned(), json!({ "chain": ["hash"], "hash": ["chain"] }));
 }
 
 fn schema<T: JsonSchema>(name: &str, title: &str, description: &str) -> Map<String, Value> {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(tidy));
+    // An event is written; all else is read.
+    let settings = if name == "event" { settings.for_serialize() } else { settings };
     let Value::Object(mut generated) = settings.into_generator().into_root_schema_for::<T>().into() else {
         panic!("`{name}` is no object");
     };

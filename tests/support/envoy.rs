@@ -145,6 +145,13 @@ impl Envoy {
         }
     }
 
+    /// Lets it shut down as an operator would, and waits for that; its log stays.
+    pub(crate) fn terminate(&mut self) {
+        let process = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
+        self.process.wait().unwrap();
+    }
+
     /// Waits until the log has `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         let start = Instant::now();

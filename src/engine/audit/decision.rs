@@ -16,40 +16,67 @@ use crate::engine::time::Time;
 
 /// What is told of one request.
 #[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AuditEvent<'a> {
+    /// Version of the format.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
     v: u8,
+    /// When the request came: UTC, to the millisecond.
     #[serde(serialize_with = "milliseconds")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     ts: Time,
+    /// What happened.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "decision")))]
     event: &'static str,
+    /// What was decided.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["permit", "deny"])))]
     decision: &'static str,
+    /// Why.
     reason: Reason,
+    /// Of a malformed request, the rule that it breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<&'static str>,
+    /// Whether the decision was enforced; `shadow` is only reported.
     mode: Mode,
+    /// `x-request-id`, at most 128 bytes.
     #[serde(skip_serializing_if = "str::is_empty")]
     request_id: Cow<'a, str>,
+    /// The method, at most 32 bytes.
     method: Cow<'a, str>,
+    /// The host, at most 255 bytes.
     host: Cow<'a, str>,
+    /// The path that was judged, without its query; where there is none, what came in. At most 1,024 bytes.
     path: Cow<'a, str>,
+    /// The address that the request comes from, as Envoy sees it.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
+    /// Id of the token, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a TokenId>,
+    /// Id of the token's secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a SecretId>,
+    /// Kind of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a KindName>,
+    /// Roles of the token, inherited ones included.
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<&'a [RoleName]>,
+    /// The permission by which the request may pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     permission: Option<&'a PermissionName>,
+    /// True where the secret was rotated away and works only for its overlap.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retiring: bool,
+    /// Of a token that nobody knows: the first 8 hex digits of its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
+    /// Name of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a PolicyName>,
+    /// Revision of the bundle.
     revision: u64,
+    /// Number of the event: each VM counts its own from 0 on.
     seq: u64,
 }
 

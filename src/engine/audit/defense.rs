@@ -14,27 +14,46 @@ use crate::engine::time::Time;
 
 /// What a defense did about an offence.
 #[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct DefenseEvent<'a> {
+    /// Version of the format.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
     v: u8,
+    /// When it happened: UTC, to the millisecond.
     #[serde(serialize_with = "milliseconds")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     ts: Time,
+    /// What happened: a token or a source is suspended, or somebody should look.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["suspended", "alert"])))]
     event: &'static str,
+    /// For what: a key of the policy's `defense`.
     reason: Cause,
+    /// Whether the policy was enforced; in `shadow` nobody is kept out.
     mode: Mode,
+    /// Id of the token; none where a source is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a TokenId>,
+    /// Id of the token's secret that was presented.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a SecretId>,
+    /// Kind of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a KindName>,
+    /// Where the request came from; of a suspended source what is suspended, with IPv6 its network of 64 bits.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
+    /// How often it happened.
     count: usize,
+    /// Until when the suspension lasts: UTC, to the millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     until: Option<String>,
+    /// Name of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a PolicyName>,
+    /// Revision of the bundle.
     revision: u64,
+    /// Number of the event: each VM counts its own from 0 on.
     seq: u64,
 }
 

@@ -24,6 +24,7 @@ pub struct Offence<'p> {
 
 /// What somebody is suspended for, or what is told: a key of the policy's `defense`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A token asked for what its permissions do not allow.

@@ -1,0 +1,165 @@
+//! An audit event in a line of a log: before it stands what the logger puts there, behind it perhaps a little more.
+
+use std::borrow::Cow;
+
+use crate::engine::audit::chain::{CHAIN, ChainId, END, HASH, Link};
+
+/// What a line of a log is.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Line<'a> {
+    /// Something else.
+    Other,
+    /// It begins like an event and is none.
+    Damaged,
+    /// An event that is in no chain.
+    Unchained,
+    /// An event in a chain.
+    Event(Event<'a>),
+}
+
+/// An event in a chain.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Event<'a> {
+    /// Its chain.
+    pub chain: ChainId,
+    /// Its number in the chain.
+    pub seq: u64,
+    /// Its hash, as it is written.
+    pub hash: Link,
+    /// What the hash is over.
+    pub signed: Cow<'a, [u8]>,
+}
+
+impl<'a> Line<'a> {
+    /// What a line is.
+    pub fn read(line: &'a [u8]) -> Self {
+        if let Some(start) = last(line, START) {
+            return Self::of(line.get(start..).unwrap_or_default());
+        }
+        match last(line, QUOTED_START) {
+            None => Self::Other,
+            Some(start) => match unquoted(line.get(start..).unwrap_or_default()) {
+                None => Self::Damaged,
+                Some(text) => match Line::of(text.as_bytes()) {
+                    Line::Event(event) => Self::Event(event.into_owned()),
+                    Line::Unchained => Self::Unchained,
+                    Line::Other | Line::Damaged => Self::Damaged,
+                },
+            },
+        }
+    }
+
+    /// The event that begins here.
+    fn of(text: &'a [u8]) -> Self {
+        let end = text.iter().rposition(|byte| *byte == b'}').map_or(0, |at| at.saturating_add(1));
+        let text = text.get(..end).unwrap_or_default();
+        if let Some(event) = Event::read(text) {
+            return Self::Event(event);
+        }
+        let members = last(text, CHAIN.as_bytes()).or_else(|| last(text, HASH.as_bytes()));
+        if members.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() {
+            return Self::Unchained;
+        }
+        Self::Damaged
+    }
+}
+
+impl<'a> Event<'a> {
+    /// The event that is all of `text`.
+    fn read(text: &'a [u8]) -> Option<Self> {
+        let rest = text.strip_suffix(END.as_bytes())?;
+        let at = last(rest, HASH.as_bytes())?;
+        let (signed, hash) = rest.split_at_checked(at)?;
+        let hash = Link::parse(hash.strip_prefix(HASH.as_bytes())?)?;
+        let rest = signed.strip_suffix(b"\"")?;
+        let (rest, chain) = rest.split_at_checked(last(rest, CHAIN.as_bytes())?)?;
+        let chain = str::from_utf8(chain.strip_prefix(CHAIN.as_bytes())?).ok()?.parse().ok()?;
+        let (_, seq) = rest.split_at_checked(last(rest, SEQ)?)?;
+        let seq = str::from_utf8(seq.strip_prefix(SEQ)?).ok()?.parse().ok()?;
+        Some(Self { chain, seq, hash, signed: Cow::Borrowed(signed) })
+    }
+
+    /// The event in memory of its own.
+    pub(super) fn into_owned(self) -> Event<'static> {
+        Event { signed: Cow::Owned(self.signed.into_owned()), ..self }
+    }
+
+    /// Whether it is the last of its chain.
+    pub fn is_end(&self) -> bool {
+        self.kind() == Some(b"closed")
+    }
+
+    /// Whether it is the only one of its chain, which Envoy tries a configuration with.
+    pub fn is_trial(&self) -> bool {
+        self.kind() == Some(b"configured") && last(&self.signed, b",\"trial\":true,").is_some()
+    }
+
+    /// The kind of event: the third member of each.
+    fn kind(&self) -> Option<&[u8]> {
+        let (_, rest) = self.signed.split_at_checked(first(&self.signed, KIND)?)?;
+        rest.strip_prefix(KIND)?.split(|byte| *byte == b'"').next()
+    }
+}
+
+/// The text in JSON's quotes whose inside begins here (RFC 8259 §7); loggers that write JSON quote an event.
+fn unquoted(text: &[u8]) -> Option<String> {
+    let mut escaped = false;
+    let end = text.iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    })?;
+    let quoted = [b"\"", text.get(..end)?, b"\""].concat();
+    serde_json::from_slice(&quoted).ok()
+}
+
+fn first(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
+}
+
+fn last(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).rposition(|window| window == part)
+}
+
+/// How an event begins. Within one it cannot be: quotes are escaped there.
+const START: &[u8] = b"{\"v\":1,\"ts\":\"";
+const QUOTED_START: &[u8] = b"{\\\"v\\\":1,\\\"ts\\\":\\\"";
+const KIND: &[u8] = b",\"event\":\"";
+const SEQ: &[u8] = b",\"seq\":";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"v":1,"ts":"2026-01-01T00:00:00.000Z","event":"decision","path":"/\"a\\","seq":7,"chain":"00000000000000ab-3","hash":"0123456789abcdef0123456789abcdef"}"#;
+
+    fn event(line: &str) -> (u64, Vec<u8>) {
+        let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
+        (event.seq, event.signed.into_owned())
+    }
+
+    #[test]
+    fn an_event_is_found_behind_a_prefix_before_a_suffix_and_in_quotes() {
+        let signed = EVENT.split_once(",\"hash\"").unwrap().0.as_bytes().to_vec();
+        let quoted = serde_json::json!({ "stream": "stderr", "log": format!("wasm log: {EVENT}\n") });
+        for line in [
+            EVENT.to_owned(),
+            format!("[2026-01-01][1][info] wasm log tokenward: {EVENT}"),
+            format!("{EVENT} 200 via_upstream"),
+            quoted.to_string(),
+        ] {
+            assert_eq!(event(&line), (7, signed.clone()), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_whole_event_is_damaged_and_what_has_no_chain_is_told() {
+        let unchained = r#"{"v":1,"ts":"2026-01-01T00:00:00.000Z","event":"decision","seq":7}"#;
+        assert_eq!(Line::read(unchained.as_bytes()), Line::Unchained);
+        assert_eq!(Line::read(b"starting main dispatch loop"), Line::Other);
+        for (from, to) in [("\"seq\":7", "\"seq\":"), ("ab-3", "ab-03"), ("f\"}", "\"}"), ("f\"}", "F\"}")] {
+            assert_eq!(Line::read(EVENT.replacen(from, to, 1).as_bytes()), Line::Damaged, "{to}");
+        }
+        assert_eq!(Line::read(&EVENT.as_bytes()[..60]), Line::Damaged);
+    }
+}

@@ -1,0 +1,135 @@
+//! What is wrong with a log.
+
+use std::fmt;
+
+use crate::engine::audit::chain::ChainId;
+
+/// A line of a log.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Place {
+    /// Number of the file, in the order in which files were given.
+    pub file: usize,
+    /// Number of the line, from 1 on.
+    pub line: u64,
+}
+
+/// Something wrong with a log.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// What.
+    pub fault: Fault,
+    /// In which chain.
+    pub chain: Option<ChainId>,
+    /// At which event of it.
+    pub seq: Option<u64>,
+    /// In which line; of what is missing, the one that follows.
+    pub place: Option<Place>,
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// No line of the log is an event.
+    Empty,
+    /// A line begins like an event and does not end like one.
+    Damaged,
+    /// An event has no chain.
+    Unchained,
+    /// An event or its hash is not as it was written.
+    Changed,
+    /// Events up to this one are not there.
+    Missing(u64),
+    /// An event is there again.
+    Repeated,
+    /// An event stands behind a later one.
+    Reordered,
+    /// A chain goes on behind its end.
+    AfterEnd,
+    /// An event is not the one that was verified before.
+    Replaced,
+    /// A chain ends before the event that was verified before.
+    Cut(u64),
+    /// A chain has no end.
+    Open,
+    /// There is no line of the chains up to this one.
+    NoChain(u64),
+}
+
+impl Fault {
+    /// A stable name.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Damaged => "damaged",
+            Self::Unchained => "unchained",
+            Self::Changed => "changed",
+            Self::Missing(_) => "missing",
+            Self::Repeated => "repeated",
+            Self::Reordered => "reordered",
+            Self::AfterEnd => "after_end",
+            Self::Replaced => "replaced",
+            Self::Cut(_) => "cut",
+            Self::Open => "open",
+            Self::NoChain(_) => "no_chain",
+        }
+    }
+
+    /// What to do about it, where it may be no fault at all.
+    pub fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Empty => Some(
+                "Envoy writes events to its log at `--component-log-level wasm:info`, or see docs/audit.md",
+            ),
+            Self::Unchained => Some("it was written with `chain: off`, or by nobody who has the chain"),
+            Self::Changed => {
+                Some("where this is the first event of each chain, it is the key that is another one")
+            }
+            Self::Missing(_) | Self::NoChain(_) => Some(
+                "give all logs, the oldest first; where older ones are gone, go on from `--heads`, or say `--rotated`",
+            ),
+            Self::Reordered => {
+                Some("an access log has its lines in the order in which requests end: say `--unordered`")
+            }
+            Self::Open => Some("while Envoy runs, or after it was killed, leave out `--closed`"),
+            Self::Damaged | Self::Repeated | Self::AfterEnd | Self::Replaced | Self::Cut(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chain = self.chain.map(|chain| chain.to_string()).unwrap_or_default();
+        let seq = self.seq.unwrap_or_default();
+        match self.fault {
+            Fault::Empty => f.write_str("there is no audit event here"),
+            Fault::Damaged => f.write_str("this line begins like an audit event and does not end like one"),
+            Fault::Unchained => f.write_str("this event is in no chain"),
+            Fault::Changed => write!(f, "event {seq} of chain {chain} was changed"),
+            Fault::Missing(to) if to == seq => {
+                write!(f, "event {seq} of chain {chain} is missing before this line")
+            }
+            Fault::Missing(to) => {
+                write!(f, "events {seq} to {to} of chain {chain} are missing before this line")
+            }
+            Fault::Repeated => write!(f, "event {seq} of chain {chain} is there a second time"),
+            Fault::Reordered => write!(f, "event {seq} of chain {chain} stands behind a later one"),
+            Fault::AfterEnd => write!(f, "chain {chain} goes on behind its end"),
+            Fault::Replaced => {
+                write!(f, "event {seq} of chain {chain} is not the one that was verified before")
+            }
+            Fault::Cut(known) => {
+                write!(
+                    f,
+                    "chain {chain} was verified up to event {known} before, and ends with event {seq} here"
+                )
+            }
+            Fault::Open => write!(f, "chain {chain} has no end"),
+            Fault::NoChain(to) => match self.chain {
+                Some(ChainId { number, .. }) if to > number => {
+                    write!(f, "chains {chain} to {to} are missing: there is no line of them")
+                }
+                Some(_) | None => write!(f, "chain {chain} is missing: there is no line of it"),
+            },
+        }
+    }
+}

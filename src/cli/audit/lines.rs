@@ -1,0 +1,52 @@
+//! The lines of a log, however long one is.
+
+use std::io::{self, BufRead, Read};
+
+/// Lines of bytes, numbered from 1 on; what is beyond the limit of one is left out.
+pub(super) struct Lines<R> {
+    reader: R,
+    line: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(reader: R) -> Self {
+        Self { reader, line: Vec::new(), number: 0 }
+    }
+
+    /// The next line, without its end.
+    ///
+    /// # Errors
+    /// That it cannot be read.
+    pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        self.line.clear();
+        if self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(None);
+        }
+        if self.line.last() != Some(&b'\n') {
+            self.reader.skip_until(b'\n')?;
+        }
+        self.number = self.number.saturating_add(1);
+        Ok(Some((self.number, self.line.trim_ascii_end())))
+    }
+}
+
+/// Bytes of a line that are looked at: many times an event's.
+const MAX_LINE: u64 = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_counted_and_one_too_long_is_one() {
+        let long = "a".repeat(3 << 20);
+        let text = format!("one\r\n\n{long}\nfour");
+        let mut lines = Lines::new(text.as_bytes());
+        let mut read = Vec::new();
+        while let Some((number, line)) = lines.next().unwrap() {
+            read.push((number, line.len()));
+        }
+        assert_eq!(read, [(1, 3), (2, 0), (3, 1 << 20), (4, 4)]);
+    }
+}

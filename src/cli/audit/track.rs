@@ -1,0 +1,176 @@
+//! One chain, followed line by line: in memory of a bounded size, whatever its length.
+//!
+//! What comes too early waits for what is missing before it: a line out of order is told from one that is gone. What
+//! has waited too long is gone on from, by what the line itself says of its hash.
+
+use std::collections::BTreeMap;
+
+use crate::cli::audit::event::Event;
+use crate::cli::audit::finding::{Fault, Place};
+use crate::engine::audit::chain::{Link, Links};
+
+/// A chain, or a part of one.
+#[derive(Debug)]
+pub(super) struct Track {
+    /// Number of the event that comes next; none before the first.
+    next: Option<u64>,
+    /// Whether the first event may have any number: then it is believed what its hash is.
+    starts: Start,
+    /// The hash before the next event, by what was written or by what was computed.
+    before: [Link; 2],
+    /// Which of the links made it.
+    links: Option<usize>,
+    /// The latest event so far, in whatever order.
+    latest: Option<u64>,
+    waiting: BTreeMap<u64, (Place, Event<'static>)>,
+    ended: bool,
+    trial: bool,
+    /// The line with the last event.
+    last: Option<Place>,
+}
+
+/// Where a track may begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Start {
+    /// At the first event only.
+    First,
+    /// At any.
+    Anywhere,
+}
+
+/// What every track goes by.
+#[derive(Debug)]
+pub(super) struct Guide {
+    pub(super) links: Vec<Links>,
+    /// Whether lines are to be in the order of their numbers.
+    pub(super) ordered: bool,
+}
+
+impl Guide {
+    /// How many lines may wait for one before them.
+    fn patience(&self) -> usize {
+        if self.ordered { 1 << 12 } else { 1 << 16 }
+    }
+}
+
+/// Takes what is wrong: what, with which event, at which line.
+pub(super) type Tell<'t> = &'t mut dyn FnMut(Fault, u64, Place);
+
+impl Track {
+    /// A chain from its first event on.
+    pub(super) fn new(starts: Start) -> Self {
+        Self {
+            next: None,
+            starts,
+            before: [Link::START; 2],
+            links: None,
+            latest: None,
+            waiting: BTreeMap::new(),
+            ended: false,
+            trial: false,
+            last: None,
+        }
+    }
+
+    /// The rest of a chain behind an event that is known.
+    pub(super) fn behind(next: u64, hash: Link, ended: bool) -> Self {
+        Self { next: Some(next), before: [hash; 2], ended, ..Self::new(Start::First) }
+    }
+
+    /// Takes in an event.
+    pub(super) fn event(&mut self, event: Event<'_>, place: Place, guide: &Guide, tell: Tell<'_>) {
+        let seq = event.seq;
+        if self.next.is_some_and(|next| seq < next) || self.waiting.contains_key(&seq) {
+            tell(Fault::Repeated, seq, place);
+            return;
+        }
+        if guide.ordered && self.latest.is_some_and(|latest| seq < latest) {
+            tell(Fault::Reordered, seq, place);
+        }
+        self.latest = self.latest.max(Some(seq));
+        if seq == self.next.unwrap_or(0) {
+            self.follow(&event, place, guide, tell);
+            while let Some((place, event)) = self.next.and_then(|next| self.waiting.remove(&next)) {
+                self.follow(&event, place, guide, tell);
+            }
+            return;
+        }
+        self.waiting.insert(seq, (place, event.into_owned()));
+        if self.waiting.len() > guide.patience() {
+            self.give_up(guide, tell);
+        }
+    }
+
+    /// Takes in all that still waits.
+    pub(super) fn finish(&mut self, guide: &Guide, tell: Tell<'_>) {
+        while !self.waiting.is_empty() {
+            self.give_up(guide, tell);
+        }
+    }
+
+    /// Goes on behind a gap.
+    fn give_up(&mut self, guide: &Guide, tell: Tell<'_>) {
+        let Some((seq, (place, event))) = self.waiting.pop_first() else { return };
+        if self.next.is_some() || self.starts == Start::First {
+            tell(Fault::Missing(seq.saturating_sub(1)), self.next.unwrap_or(0), place);
+        }
+        self.take(&event, place, [event.hash; 2]);
+        while let Some((place, event)) = self.next.and_then(|next| self.waiting.remove(&next)) {
+            self.follow(&event, place, guide, tell);
+        }
+    }
+
+    /// Takes in the event that comes next, and checks its hash.
+    fn follow(&mut self, event: &Event<'_>, place: Place, guide: &Guide, tell: Tell<'_>) {
+        if self.ended {
+            tell(Fault::AfterEnd, event.seq, place);
+        }
+        let candidates = guide.links.iter().enumerate();
+        let mut candidates = candidates.filter(|(number, _)| self.links.is_none_or(|links| links == *number));
+        let fits = |links: &Links| {
+            let [written, computed] = self.before;
+            links.link(written, &event.signed) == event.hash
+                || written != computed && links.link(computed, &event.signed) == event.hash
+        };
+        if let Some((number, _)) = candidates.find(|(_, links)| fits(links)) {
+            self.links = Some(number);
+            self.take(event, place, [event.hash; 2]);
+            return;
+        }
+        tell(Fault::Changed, event.seq, place);
+        // Either its text is another or its hash: what follows was chained to one of the two.
+        let [written, _] = self.before;
+        let links = guide.links.get(self.links.unwrap_or(0));
+        let computed = links.map_or(event.hash, |links| links.link(written, &event.signed));
+        self.take(event, place, [event.hash, computed]);
+    }
+
+    fn take(&mut self, event: &Event<'_>, place: Place, before: [Link; 2]) {
+        self.trial = self.next.is_none() && event.seq == 0 && event.is_trial();
+        self.next = Some(event.seq.saturating_add(1));
+        self.before = before;
+        self.ended = event.is_end();
+        self.last = Some(place);
+    }
+
+    /// Number of the event that comes next; none where there was none.
+    pub(super) fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// The hash of the last event.
+    pub(super) fn hash(&self) -> Link {
+        let [written, _] = self.before;
+        written
+    }
+
+    /// Whether nothing more comes.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended || self.trial
+    }
+
+    /// The line with the last event.
+    pub(super) fn last(&self) -> Option<Place> {
+        self.last
+    }
+}

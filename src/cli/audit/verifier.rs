@@ -1,0 +1,275 @@
+//! Verification: lines of logs in, what is wrong with them out. Reads no file and prints nothing.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::cli::audit::event::{Event, Line};
+use crate::cli::audit::finding::{Fault, Finding, Place};
+use crate::cli::audit::heads::{Head, Heads};
+use crate::cli::audit::track::{Guide, Start, Track};
+use crate::engine::audit::chain::{ChainId, Links};
+
+/// What is asked of a log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rules {
+    /// Of the lines of a chain.
+    pub order: Order,
+    /// Of each chain.
+    pub starts: Starts,
+    /// Of each chain.
+    pub ends: Ends,
+}
+
+/// The order that lines have.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// That in which events happened.
+    Kept,
+    /// Any.
+    Any,
+}
+
+/// Where chains begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Starts {
+    /// At their first event, or where they were verified up to before; and no chain is missing.
+    AtTheFirst,
+    /// Anywhere: older logs are gone.
+    Anywhere,
+}
+
+/// Which chains have ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ends {
+    /// Some.
+    Any,
+    /// All.
+    All,
+}
+
+/// Follows the chains of a log.
+#[derive(Debug)]
+pub struct Verifier {
+    rules: Rules,
+    guide: Guide,
+    heads: Heads,
+    chains: BTreeMap<ChainId, Chain>,
+    findings: Findings,
+    events: u64,
+    other_lines: u64,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Report {
+    /// What is wrong, in the order of the log; the first thousand.
+    pub findings: Vec<Finding>,
+    /// How much is wrong.
+    pub count: u64,
+    /// Number of events.
+    pub events: u64,
+    /// Number of chains.
+    pub chains: usize,
+    /// Number of chains without an end.
+    pub open: usize,
+    /// Number of lines that are no events.
+    pub other_lines: u64,
+    /// Where the chains end now.
+    pub heads: Heads,
+}
+
+/// A chain in the log: the part that was verified before, and the one that was not.
+#[derive(Debug)]
+struct Chain {
+    known: Track,
+    /// Number of the first event that was not verified before.
+    unknown_from: u64,
+    new: Track,
+}
+
+impl Verifier {
+    /// A verifier of chains that were made with one of the links, some of them verified up to their heads.
+    pub fn new(rules: Rules, links: Vec<Links>, heads: Heads) -> Self {
+        Self {
+            rules,
+            guide: Guide { links, ordered: rules.order == Order::Kept },
+            heads,
+            chains: BTreeMap::new(),
+            findings: Findings::default(),
+            events: 0,
+            other_lines: 0,
+        }
+    }
+
+    /// Takes in a line.
+    pub fn line(&mut self, place: Place, line: &[u8]) {
+        let fault = match Line::read(line) {
+            Line::Other => {
+                self.other_lines = self.other_lines.saturating_add(1);
+                return;
+            }
+            Line::Event(event) => {
+                self.events = self.events.saturating_add(1);
+                self.event(event, place);
+                return;
+            }
+            Line::Damaged => Fault::Damaged,
+            Line::Unchained => Fault::Unchained,
+        };
+        self.events = self.events.saturating_add(1);
+        self.findings.add(Finding { fault, chain: None, seq: None, place: Some(place) });
+    }
+
+    fn event(&mut self, event: Event<'_>, place: Place) {
+        let id = event.chain;
+        let chain = self.chains.entry(id).or_insert_with(|| Chain::of(id, self.rules.starts, &self.heads));
+        let findings = &mut self.findings;
+        let mut tell = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
+        let track = if event.seq < chain.unknown_from { &mut chain.known } else { &mut chain.new };
+        track.event(event, place, &self.guide, &mut tell);
+    }
+
+    /// What was found.
+    pub fn finish(mut self) -> Report {
+        let mut open = 0_usize;
+        for (id, chain) in &mut self.chains {
+            let findings = &mut self.findings;
+            chain.finish(*id, &self.guide, &self.heads, findings);
+            let latest = chain.latest();
+            if !latest.is_ended() {
+                open = open.saturating_add(1);
+                // What is not listed any more had an end.
+                if self.rules.ends == Ends::All || self.heads.is_forgotten(*id) {
+                    findings.add_in(*id, Fault::Open, 0, latest.last());
+                }
+            }
+        }
+        for (id, Chain { new, .. }) in &self.chains {
+            if let (Some(next), Some(_)) = (new.next(), new.last()) {
+                self.heads.put(*id, Head::new(next, new.hash(), new.is_ended()));
+            }
+        }
+        self.find_absent();
+        if self.events == 0 {
+            self.findings.add(Finding { fault: Fault::Empty, chain: None, seq: None, place: None });
+        }
+        self.heads.forget();
+        let Findings { mut list, count } = self.findings;
+        list.sort_by_key(|finding| (finding.place.is_none(), finding.place));
+        let chains = self.chains.len();
+        let Self { events, other_lines, heads, .. } = self;
+        Report { findings: list, count, events, chains, open, other_lines, heads }
+    }
+
+    /// Chains that are not in the log: some that should have ended, and some that must have been.
+    fn find_absent(&mut self) {
+        if self.rules.starts == Starts::Anywhere {
+            return;
+        }
+        let mut lives: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let listed: Vec<(ChainId, bool)> = self.heads.iter().map(|(id, head)| (id, head.ended)).collect();
+        for id in listed.iter().map(|(id, _)| *id).chain(self.chains.keys().copied()) {
+            lives.entry(id.life).or_default().push(id.number);
+        }
+        for (life, mut numbers) in lives {
+            numbers.sort_unstable();
+            let mut expected = self.heads.ended(life).saturating_add(1);
+            for number in numbers {
+                if number > expected {
+                    let missing = ChainId { life, number: expected };
+                    let last = number.saturating_sub(1);
+                    self.findings.add_in(missing, Fault::NoChain(last), 0, None);
+                }
+                expected = expected.max(number.saturating_add(1));
+            }
+        }
+        if self.rules.ends == Ends::All {
+            for (id, _) in listed.iter().filter(|(id, ended)| !ended && !self.chains.contains_key(id)) {
+                self.findings.add_in(*id, Fault::Open, 0, None);
+            }
+        }
+    }
+}
+
+impl Chain {
+    fn of(id: ChainId, starts: Starts, heads: &Heads) -> Self {
+        let anywhere = Track::new(Start::Anywhere);
+        if heads.is_forgotten(id) {
+            return Self { known: anywhere, unknown_from: u64::MAX, new: Track::new(Start::First) };
+        }
+        match heads.get(id).and_then(|head| Some((head, head.link()?))) {
+            Some((head, link)) => {
+                let new = Track::behind(head.next, link, head.ended);
+                Self { known: anywhere, unknown_from: head.next, new }
+            }
+            None => {
+                let start = if starts == Starts::Anywhere { Start::Anywhere } else { Start::First };
+                Self { known: anywhere, unknown_from: 0, new: Track::new(start) }
+            }
+        }
+    }
+}
+
+impl Chain {
+    /// Takes in all that still waits, and compares what was verified again with what it was.
+    fn finish(&mut self, id: ChainId, guide: &Guide, heads: &Heads, findings: &mut Findings) {
+        let mut tell = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
+        self.known.finish(guide, &mut tell);
+        self.new.finish(guide, &mut tell);
+        let head = heads.get(id).and_then(|head| Some((head.next, head.link()?)));
+        let (Some((known, hash)), Some(next), Some(last)) = (head, self.known.next(), self.known.last())
+        else {
+            return;
+        };
+        if next < known {
+            tell(Fault::Cut(known.saturating_sub(1)), next.saturating_sub(1), last);
+        } else if self.known.hash() != hash {
+            tell(Fault::Replaced, known.saturating_sub(1), last);
+        }
+    }
+
+    /// The later part that has a line here.
+    fn latest(&self) -> &Track {
+        if self.new.last().is_some() || self.known.last().is_none() { &self.new } else { &self.known }
+    }
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_intact(&self) -> bool {
+        self.count == 0
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { events, chains, open, other_lines, count, .. } = self;
+        let found = if self.is_intact() { "intact".to_owned() } else { format!("{count} findings") };
+        write!(
+            f,
+            "{events} events in {chains} chains: {found}; {open} chains open, {other_lines} other lines"
+        )
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    list: Vec<Finding>,
+    count: u64,
+}
+
+impl Findings {
+    fn add(&mut self, finding: Finding) {
+        self.count = self.count.saturating_add(1);
+        if self.list.len() < MAX_FINDINGS {
+            self.list.push(finding);
+        }
+    }
+
+    fn add_in(&mut self, chain: ChainId, fault: Fault, seq: u64, place: Option<Place>) {
+        self.add(Finding { fault, chain: Some(chain), seq: Some(seq), place });
+    }
+}
+
+const MAX_FINDINGS: usize = 1_000;

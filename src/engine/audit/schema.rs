@@ -1,0 +1,19 @@
+//! The events as JSON Schema tells of them. Not in the module for Envoy.
+
+use schemars::JsonSchema;
+
+use crate::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent};
+
+/// One line of the audit: an event of a kind. A new kind of event is a variant here, and nothing else.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub enum Event<'a> {
+    /// A request was judged.
+    Decision(AuditEvent<'a>),
+    /// A configuration is in force.
+    Configured(ConfiguredEvent<'a>),
+    /// Somebody is suspended, or an alert.
+    Defense(DefenseEvent<'a>),
+    /// A VM has ended.
+    Closed(ClosedEvent<'a>),
+}

@@ -1,0 +1,99 @@
+//! A log as four workers write it: through the engine's own register, chains and events.
+
+use tokenward::engine::address::Source;
+use tokenward::engine::audit::chain::{Chain, Links};
+use tokenward::engine::audit::register::Register;
+use tokenward::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent};
+use tokenward::engine::decision::Circumstances;
+use tokenward::engine::head::RequestHead;
+use tokenward::engine::settings::Gateway;
+use tokenward::engine::time::Time;
+
+/// The log of an Envoy with four workers that served at least so many requests, with a new configuration in the
+/// middle, and was then shut down; between events there are other lines.
+pub(crate) fn written(events: usize, links: &Links) -> Vec<String> {
+    let mut envoy = Envoy::new(links);
+    for revision in 1..=2 {
+        let mut vms = envoy.configure(revision);
+        for request in 0..events / 2 {
+            // Any interleaving will do.
+            let worker = 1 + request * 7_919 % 13 % 4;
+            envoy.decision(&mut vms[worker], request);
+            if request % 10 == 0 {
+                envoy.lines.push(format!("[2026-01-01][warning][main] something else, {request}"));
+            }
+        }
+        for mut vm in vms {
+            envoy.close(&mut vm);
+        }
+    }
+    envoy.lines
+}
+
+/// A VM: its chain, and the number of its next event.
+struct Vm {
+    chain: Chain,
+    seq: u64,
+}
+
+struct Envoy<'l> {
+    links: &'l Links,
+    register: Register,
+    gateway: Gateway,
+    lines: Vec<String>,
+}
+
+impl<'l> Envoy<'l> {
+    fn new(links: &'l Links) -> Self {
+        let bundle = r#"{"bundle": {"version": 1, "name": "log", "revision": 7, "public": ["GET /**"]}}"#;
+        let gateway = Gateway::configure(bundle.as_bytes()).unwrap();
+        Self { links, register: Register::new(1, b"test"), gateway, lines: Vec::new() }
+    }
+
+    /// The VMs of a new configuration: the main thread's first, then four workers'. One more is gone already.
+    fn configure(&mut self, configuration: u64) -> Vec<Vm> {
+        let mut vms: Vec<Vm> = (0..6).map(|_| self.vm(configuration)).collect();
+        vms.remove(0);
+        vms
+    }
+
+    fn vm(&mut self, configuration: u64) -> Vm {
+        let birth = self.register.enter(configuration);
+        let mut vm = Vm { chain: Chain::new(birth.id, self.links.clone()), seq: 0 };
+        let event = ConfiguredEvent::of(&self.gateway.policy, birth.trial, Time::EPOCH, 0).to_json();
+        self.write(&mut vm, event);
+        vm
+    }
+
+    fn decision(&mut self, vm: &mut Vm, request: usize) {
+        let path = format!("/v1/services/checkout/deployments/{request}");
+        let headers: [(&[u8], &[u8]); 4] = [
+            (b":method", b"GET"),
+            (b":path", path.as_bytes()),
+            (b":authority", b"gateway.test"),
+            (b"x-request-id", b"6c3c051b-63a4-495c-4cc3-b303805da2be"),
+        ];
+        let head = RequestHead::read(headers.into_iter(), &self.gateway.settings);
+        let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"203.0.113.7:4711") };
+        let decision = self.gateway.policy.decide(&head, circumstances);
+        let (policy, mode) = (&self.gateway.policy, self.gateway.settings.mode);
+        let event = AuditEvent::of(&decision, &head, circumstances, policy, mode, vm.seq).to_json();
+        self.write(vm, event);
+    }
+
+    fn close(&mut self, vm: &mut Vm) {
+        let event = ClosedEvent::of(&self.gateway.policy, Time::EPOCH, vm.seq).to_json();
+        self.write(vm, event);
+    }
+
+    fn write(&mut self, vm: &mut Vm, event: String) {
+        let line = vm.chain.seal(event);
+        self.lines.push(format!("[2026-01-01 00:00:00.000][7][info][wasm] wasm log tokenward: {line}"));
+        vm.seq += 1;
+    }
+}
+
+/// The name of the chain of a line that has one.
+pub(crate) fn chain(line: &str) -> Option<&str> {
+    line.split_once("\"chain\":\"")?.1.split('"').next()
+}

@@ -1,0 +1,95 @@
+//! `docs/audit.md`: its commands go as it shows, its settings are taken, its table has every field.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tokenward::engine::audit::chain::{Chain, Links};
+use tokenward::engine::audit::register::Register;
+use tokenward::engine::audit::{ClosedEvent, ConfiguredEvent};
+use tokenward::engine::policy::Policy;
+use tokenward::engine::settings::Settings;
+use tokenward::engine::time::Time;
+
+#[test]
+fn the_commands_of_the_page_go_as_it_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy("docs/audit.md", folder.path().join("audit.md")).unwrap();
+    write_logs(&folder.path().join("audit.in"));
+    // Two commands share a file: they run in the folder itself.
+    fs::create_dir(folder.path().join("audit.out")).unwrap();
+    trycmd::TestCases::new().case(folder.path().join("audit.md"));
+}
+
+#[test]
+fn the_settings_of_the_page_are_taken() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let blocks: Vec<&str> =
+        text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(blocks.len() > 1);
+    let defaults: Settings = serde_json::from_str(blocks[0]).unwrap();
+    assert_eq!(defaults.audit, Settings::default().audit);
+    for block in blocks {
+        serde_json::from_str::<Settings>(block).unwrap_or_else(|error| panic!("{error}: {block}"));
+    }
+}
+
+#[test]
+fn the_table_of_the_page_has_every_field() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let (_, table) = text.split_once("| field | in | |").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let first = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();
+    let fields: String = table.lines().map(first).collect();
+    let schema: Value = serde_json::from_str(&fs::read_to_string("schemas/event.json").unwrap()).unwrap();
+    let definitions = schema["$defs"].as_object().unwrap().values();
+    for field in
+        definitions.filter_map(|kind| kind["properties"].as_object()).flat_map(|fields| fields.keys())
+    {
+        assert!(fields.contains(&format!("`{field}`")), "{field} is not in the table");
+    }
+}
+
+/// The logs that the page's commands read: an Envoy with two workers.
+fn write_logs(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    let write = |name: &str, lines: &[String]| fs::write(folder.join(name), lines.join("\n") + "\n").unwrap();
+    let key = "0123456789abcdef".repeat(4);
+    write("key", std::slice::from_ref(&key));
+    let log = log(&Links::Sha256);
+    write("envoy.log", &log);
+    let deleted = log.iter().position(|line| line.contains("\"seq\":2,")).unwrap();
+    write("cut.log", &[&log[..deleted], &log[deleted + 1..]].concat());
+    write("monday.log", &log[..7]);
+    write("tuesday.log", &log[7..]);
+    // Whoever mends a log has no key.
+    write("mended.log", &log);
+}
+
+fn log(links: &Links) -> Vec<String> {
+    let policy = Policy::deny_all();
+    let mut register = Register::new(1, b"docs");
+    let mut lines = vec!["[warning][main] something else".to_owned()];
+    let mut vms: Vec<(Chain, u64)> = Vec::new();
+    let say = |lines: &mut Vec<String>, (chain, seq): &mut (Chain, u64), event: &dyn Fn(u64) -> String| {
+        lines.push(format!("[info][wasm] wasm log tokenward: {}", chain.seal(event(*seq))));
+        *seq += 1;
+    };
+    for _ in 0..4 {
+        let birth = register.enter(1);
+        let mut vm = (Chain::new(birth.id, links.clone()), 0);
+        say(&mut lines, &mut vm, &|seq| {
+            ConfiguredEvent::of(&policy, birth.trial, Time::EPOCH, seq).to_json()
+        });
+        vms.push(vm);
+    }
+    let [_, main, one, two] = &mut vms[..] else { panic!("four") };
+    let configured = |seq| ConfiguredEvent::of(&policy, false, Time::EPOCH, seq).to_json();
+    let closed = |seq| ClosedEvent::of(&policy, Time::EPOCH, seq).to_json();
+    say(&mut lines, one, &configured);
+    say(&mut lines, main, &closed);
+    say(&mut lines, one, &configured);
+    say(&mut lines, one, &closed);
+    say(&mut lines, two, &closed);
+    lines
+}

@@ -1,0 +1,300 @@
+//! The audit in a real Envoy: an event for each request and no more, in every sink, in chains that can be verified.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::envoy::{self, Envoy};
+use crate::failure::{discovered, wait_until, write_resource};
+use crate::fixture::{EXPIRED, READER, bundle, in_seconds, secret, start, token};
+use crate::http::Client;
+use crate::{echo, http2};
+
+#[test]
+fn every_event_is_what_the_schema_says() {
+    let mut bundle = bundle();
+    bundle["tokens"]["reader"]["secrets"] = json!([secret("1", READER, retired())]);
+    bundle["defense"] = json!({
+        "denials": { "limit": 1, "per": "1m", "suspend": "1m" },
+        "unknown_tokens": { "limit": 1, "per": "1m", "suspend": "1m" },
+    });
+    let mut envoy = start(&json!({ "bundle": bundle, "mode": "shadow" }));
+    let mut client = envoy.client("main");
+    for (path, secret) in [
+        ("/v1/items", Some(READER)),
+        ("/v1/items", Some(EXPIRED)),
+        ("/v1/items", None),
+        ("/a//b", Some("wrong_0123456789")),
+        ("/v1/other", Some(READER)),
+    ] {
+        client.get(path, secret);
+    }
+    client.get("/v1/items", Some("test_svc_unknown_0123456789"));
+    envoy.terminate();
+    let events = events(&envoy.log());
+    let kinds = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
+    // The trial, the main thread and a worker; the trial has no end.
+    assert_eq!((kinds("configured"), kinds("decision"), kinds("closed")), (3, 6, 2));
+    assert_eq!(kinds("suspended"), 2);
+    let schema: Value = serde_json::from_str(&fs::read_to_string("schemas/event.json").unwrap()).unwrap();
+    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    for event in &events {
+        if let Err(error) = schema.validate(event) {
+            panic!("{error}: {event}");
+        }
+    }
+    let mut wrong = events[0].clone();
+    wrong["secrets"] = json!("1");
+    assert!(!schema.is_valid(&wrong) && !schema.is_valid(&json!({ "v": 1 })));
+}
+
+#[test]
+fn every_request_that_reaches_the_filter_has_one_event() {
+    let answer = json!({ "status": 200, "body": { "inline_string": "at once" } });
+    let filter = || envoy::filter(&json!({ "bundle": bundle() }).to_string());
+    let early = envoy::listener_with("early", &[filter()], &answer, "direct_response");
+    let listeners = [envoy::listener("main", &[filter()]), early];
+    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 1).unwrap();
+    let mut sent = 0;
+    // One connection kept alive, permits and local replies.
+    let mut client = envoy.client("main");
+    for secret in [Some(READER), None, Some(EXPIRED), Some(READER)] {
+        client.get("/v1/items", secret);
+        sent += 1;
+    }
+    // Streams of one HTTP/2 connection.
+    let mut client = http2::Client::connect(envoy.listener("main"));
+    let authorization = crate::fixture::reader();
+    for _ in 0..5 {
+        client.send(&crate::fixture::headers(b"/v1/items", &authorization));
+        sent += 1;
+    }
+    // The client goes away in the middle of its body; and the answer comes before the body's end.
+    for (listener, answered) in [("main", false), ("early", true)] {
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(envoy.listener(listener)).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            let head =
+                "POST /healthz HTTP/1.1\r\nhost: gateway.test\r\ncontent-length: 100000\r\n\r\nbeginning";
+            stream.write_all(head.as_bytes()).unwrap();
+            sent += 1;
+            if answered {
+                assert!(stream.read(&mut [0; 16]).unwrap() > 0);
+            }
+            wait_until(|| envoy.decisions().len() == sent);
+        }
+    }
+    // These do not reach it: what Envoy itself refuses.
+    for bad in
+        ["GET / HTTP/1.1\r\n\r\n", "nonsense\r\n\r\n", "GET /\x01 HTTP/1.1\r\nhost: gateway.test\r\n\r\n"]
+    {
+        let mut stream = TcpStream::connect(envoy.listener("main")).unwrap();
+        stream.write_all(bad.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    }
+    envoy.client("main").get("/v1/items", None);
+    wait_until(|| envoy.decisions().len() > sent);
+    let events = envoy.decisions();
+    assert_eq!(events.len(), sent + 1);
+    let ids: std::collections::BTreeSet<String> =
+        events.iter().map(|event| event["request_id"].to_string()).collect();
+    assert_eq!(ids.len(), events.len(), "an event for each request");
+}
+
+#[test]
+fn what_an_earlier_filter_answers_does_not_reach_this_one() {
+    let abort = json!({ "name": "fault", "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
+        "abort": { "http_status": 418, "percentage": { "numerator": 100 } },
+    }});
+    let listener =
+        envoy::listener("main", &[abort, envoy::filter(&json!({ "bundle": bundle() }).to_string())]);
+    let mut envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    assert_eq!(envoy.client("main").get("/v1/items", Some(READER)).status, 418);
+    envoy.terminate();
+    assert!(envoy.decisions().is_empty());
+    assert_eq!(verify(Path::new("."), &["-", "--closed"], &envoy.log()).status.code(), Some(0));
+}
+
+#[test]
+fn four_workers_and_a_new_policy_leave_a_log_in_which_no_line_can_be_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("filter.json");
+    write_resource(&resource, &bundle());
+    let listener = envoy::listener("main", &[discovered(folder.path())]);
+    let mut envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 4).unwrap();
+    requests(&envoy, 12);
+    let mut next = bundle();
+    next["revision"] = json!(1_800_000_002);
+    write_resource(&resource, &next);
+    envoy.wait_for_log("\"event\":\"closed\"");
+    requests(&envoy, 12);
+    envoy.terminate();
+    let log = envoy.log();
+    let output = verify(folder.path(), &["-", "--closed"], &log);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{told}\n{log}");
+    // Two configurations: the trial, the main thread, four workers.
+    assert!(told.starts_with("142 events in 12 chains: intact; 0 chains open"), "{told}");
+
+    let lines: Vec<&str> = log.lines().collect();
+    let events: Vec<usize> = (0..lines.len()).filter(|at| lines[*at].contains("{\"v\":1,")).collect();
+    for at in events.iter().copied().step_by(7).chain(events.iter().copied().rev().take(12)) {
+        let without = [&lines[..at], &lines[at + 1..]].concat();
+        let twice = [&lines[..at], &[lines[at]], &lines[at..]].concat();
+        let edited = lines[at].replace("\"revision\":1", "\"revision\":2");
+        let mut changed = lines.clone();
+        changed[at] = &edited;
+        for tampered in [without, twice, changed] {
+            let output = verify(folder.path(), &["-", "--closed"], &tampered.join("\n"));
+            assert_eq!(output.status.code(), Some(1), "{}: {}", at, lines[at]);
+        }
+    }
+}
+
+#[test]
+fn the_file_logger_writes_the_filter_state_of_every_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "0123456789abcdef".repeat(4);
+    let audit = json!({ "sinks": ["filter_state"], "chain": { "hmac_sha256": key } });
+    fs::write(folder.path().join("gateway.yaml"), json!({ "audit": audit }).to_string()).unwrap();
+    fs::write(folder.path().join("key"), format!("{key}\n")).unwrap();
+    fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
+    let wasm = envoy::wasm();
+    let render =
+        ["render", "ecds", "bundle.json", "--settings", "gateway.yaml", "-o", "filter.json", "--wasm"];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    assert!(command.args(render).arg(wasm).current_dir(&folder).output().unwrap().status.success());
+    let example = fs::read_to_string("envoy/accesslog-file.yaml").unwrap();
+    let example = crate::examples::on_free_ports(&example, echo::start());
+    let mut envoy = Envoy::start_in(folder.path(), &example, 2).unwrap();
+    let address = envoy.listener("gateway");
+    wait_until(|| Client::try_connect(address).is_ok());
+    let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(address)).collect();
+    for request in 0..40 {
+        clients[request % 4].get("/v1/items", [Some(READER), None][request % 2]);
+    }
+    envoy.terminate();
+    let written = fs::read_to_string(folder.path().join("audit.log")).unwrap();
+    let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 40, "{written}");
+    assert!(lines.iter().all(|event| event["event"] == "decision" && event["hash"].is_string()), "{written}");
+    // Notices belong to no request: they are in Envoy's log, and with them the chains are whole.
+    let log = envoy.log();
+    assert!(envoy.decisions().is_empty() && log.contains("\"event\":\"configured\""), "{log}");
+    assert!(!log.contains(&key) && !written.contains(&key));
+    let verify = |arguments: &[&str]| {
+        let output = verify(folder.path(), arguments, "");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let whole = ["log", "audit.log", "--closed", "--unordered", "--key-file", "key"];
+    assert_eq!(verify(&whole).0, Some(0), "{:?}", verify(&whole));
+    assert_eq!(verify(&whole[..4]).0, Some(1), "without the key");
+    let cut: Vec<&str> = written.lines().filter(|line| !line.contains("\"seq\":3,")).collect();
+    fs::write(folder.path().join("audit.log"), cut.join("\n")).unwrap();
+    assert!(verify(&whole).1.contains("event 3 of chain"), "{:?}", verify(&whole));
+}
+
+#[test]
+fn what_the_host_does_not_take_as_filter_state_goes_to_the_log() {
+    let mut filter =
+        envoy::filter(&json!({ "bundle": bundle(), "audit": { "sinks": ["filter_state"] } }).to_string());
+    // Neither `proxy_set_property` nor shared data, of which the names of chains are made.
+    let allowed = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_on_delete",
+        "proxy_log",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_buffer_bytes",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_send_local_response",
+    ];
+    let allowed: serde_json::Map<String, Value> =
+        allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
+    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let listener = envoy::listener("main", &[filter]);
+    let mut envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    assert_eq!(envoy.client("main").get("/v1/items", None).status, 401);
+    envoy.terminate();
+    assert_eq!(envoy.decisions().len(), 1);
+    let output = verify(Path::new("."), &["-"], &envoy.log());
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn permits_can_be_left_out_and_nothing_else() {
+    for (permits, most) in [(json!("none"), 0), (json!({ "one_in": 4 }), 60)] {
+        let mut bundle = bundle();
+        let retiring = "test_svc_retiring_0123456789";
+        bundle["tokens"]["old"] = token(json!([secret("1", retiring, retired())]));
+        let mut envoy = start(&json!({ "bundle": bundle, "audit": { "permits": permits } }));
+        let mut client = envoy.client("main");
+        for _ in 0..100 {
+            assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+        }
+        for _ in 0..10 {
+            assert_eq!(client.get("/v1/items", Some(retiring)).status, 200);
+            assert_eq!(client.get("/v1/items", None).status, 401);
+        }
+        envoy.terminate();
+        let events = envoy.decisions();
+        let count = |field: &str, value: Value| events.iter().filter(|event| event[field] == value).count();
+        assert_eq!((count("token", json!("old")), count("decision", json!("deny"))), (10, 10), "{permits}");
+        // One in four: less than 1 or more than 60 of 100 is less likely than one in 10^12.
+        let told = count("token", json!("reader"));
+        assert!(told <= most && (most == 0 || told > 0), "{permits}: {told}");
+        // What is not told is not missing.
+        assert_eq!(verify(Path::new("."), &["-", "--closed"], &envoy.log()).status.code(), Some(0));
+    }
+}
+
+#[test]
+fn in_shadow_a_deny_that_is_only_reported_is_told() {
+    let configuration = json!({ "bundle": bundle(), "mode": "shadow", "audit": { "permits": "none" } });
+    let mut envoy = start(&configuration);
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", None).status, 200);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    envoy.terminate();
+    assert_eq!(envoy.decisions().len(), 1);
+}
+
+/// Of a secret in its overlap.
+fn retired() -> Value {
+    json!({ "retired_at": "2026-01-01T00:00:00Z", "expires_at": in_seconds(3_600) })
+}
+
+/// So many times five requests, on connections of their own, permits and denies.
+fn requests(envoy: &Envoy, connections: usize) {
+    for _ in 0..connections {
+        let mut client = envoy.client("main");
+        for secret in [Some(READER), None, Some(EXPIRED), Some(READER), Some("wrong_0123456789")] {
+            client.get("/v1/items", secret);
+        }
+    }
+}
+
+fn events(log: &str) -> Vec<Value> {
+    let events = log.lines().filter_map(|line| Some(&line[line.find("{\"v\":1,")?..]));
+    events.map(|event| serde_json::from_str(event).unwrap()).collect()
+}
+
+/// `tokenward audit verify` with this standard input.
+fn verify(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut stdin = tempfile::tempfile().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    std::io::Seek::rewind(&mut stdin).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
+    command.args(["audit", "verify"]).args(arguments).current_dir(folder).stdin(stdin).output().unwrap()
+}
