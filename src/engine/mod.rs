@@ -12,6 +12,7 @@ pub mod credential;
 pub mod decision;
 pub mod document;
 pub mod explain;
+pub mod feed;
 pub mod head;
 pub mod host;
 pub mod hours;

@@ -130,6 +130,11 @@ impl fmt::Display for BadTime {
 pub struct Span(u32);
 
 impl Span {
+    /// A span of so many seconds.
+    pub const fn of_seconds(seconds: u32) -> Self {
+        Self(seconds)
+    }
+
     /// The span in seconds.
     pub const fn seconds(self) -> u32 {
         self.0
