@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, Format, clock, files, output};
+use crate::cli::{Exit, Format, clock, files, output, sign};
 use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::time::Span;
 
@@ -32,6 +32,9 @@ pub(super) struct Build {
     /// How long the bundle may be used, as in 30d; for ever without it
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
+    /// Newest revision that this bundle may follow though its own is lower; for a signed bundle
+    #[arg(long, value_name = "REVISION")]
+    allow_rollback: Option<u64>,
 }
 
 impl Build {
@@ -46,6 +49,9 @@ impl Build {
         document.revision = self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
         document.built_at = Some(now);
         document.expires_at = self.expires_in.map(|span| now.plus(span));
+        if let Some(revision) = self.allow_rollback {
+            sign::allow_rollback(&mut document, revision)?;
+        }
         let mut bundle = serde_json::to_string(&document)
             .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
         bundle.push('\n');

@@ -18,6 +18,8 @@ pub mod failure;
 mod files;
 mod hash;
 mod init;
+mod key;
+mod keygen;
 mod lint;
 mod list;
 mod lock;
@@ -30,10 +32,12 @@ mod render;
 mod revoke;
 mod rotate;
 mod secret;
+mod sign;
 pub mod source;
 mod state;
 mod stdin;
 mod test;
+mod verify;
 pub mod workspace;
 
 /// Role policies for API tokens, enforced inside Envoy and Istio.
@@ -69,6 +73,10 @@ enum Command {
     Explain(explain::Explain),
     /// Build the bundle that ships
     Build(build::Build),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
+    /// Check who signed a bundle
+    Verify(verify::Verify),
     /// Write the configuration that Envoy loads
     Render(render::Render),
 }
@@ -116,6 +124,9 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Test(test) => test.run(format),
         Command::Explain(explain) => explain.run(format),
         Command::Build(build) => build.run(format),
+        Command::Keygen(keygen) => keygen.run(format),
+        Command::Sign(sign) => sign.run(format),
+        Command::Verify(verify) => verify.run(format),
         Command::Render(render) => render.run(format),
     };
     ended.unwrap_or_else(|failures| {

@@ -9,6 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output, workspace};
+use crate::engine::problem::Fault;
 use crate::engine::secret::SecretDigest;
 use crate::engine::settings::Gateway;
 
@@ -27,7 +28,7 @@ enum Target {
 
 #[derive(Args, Debug)]
 struct Ecds {
-    /// Bundle that `tokenward build` wrote
+    /// Bundle that `tokenward build` or `tokenward sign` wrote
     bundle: PathBuf,
     /// Path of tokenward.wasm, as Envoy sees it
     #[arg(long, value_name = "FILE")]
@@ -44,18 +45,25 @@ impl Render {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let Target::Ecds(ecds) = self.target;
         let bundle = Source::read(&ecds.bundle)?;
-        let bundle: Value = serde_json::from_str(bundle.text())
+        let mut value: Value = serde_json::from_str(bundle.text())
             .map_err(|error| Failure::new(format!("{} is not JSON: {error}", ecds.bundle.display())))?;
+        if value.get("payloadType").is_some() {
+            // What is signed has to arrive byte for byte.
+            value = bundle.text().trim_end().into();
+        }
         let mut configuration = match &ecds.settings {
             Some(path) => settings(path)?,
             None => Map::new(),
         };
-        configuration.insert("bundle".to_owned(), bundle);
+        configuration.insert("bundle".to_owned(), value);
         let configuration = Value::Object(configuration).to_string();
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.as_bytes()).map_err(|problems| {
-            Failure::new(format!("{} is no usable bundle\n{problems}", ecds.bundle.display()))
-                .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
+            let failure = Failure::new(format!("{} is no usable bundle\n{problems}", ecds.bundle.display()));
+            if problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_))) {
+                return failure;
+            }
+            failure.hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
         })?;
         let mut text = resource(&configuration, &ecds.wasm.display().to_string()).to_string();
         text.push('\n');

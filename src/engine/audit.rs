@@ -9,10 +9,12 @@ use serde::Serialize;
 
 pub use crate::engine::audit::decision::AuditEvent;
 pub use crate::engine::audit::notices::ConfiguredEvent;
+pub use crate::engine::audit::refused::RefusedEvent;
 use crate::engine::time::Time;
 
 mod decision;
 mod notices;
+mod refused;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).

@@ -36,6 +36,7 @@ impl Policy {
             name: Some(document.name),
             revision: document.revision,
             expires_at: document.expires_at,
+            seal: None,
             permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
             has_public: !document.public.is_empty(),

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::engine::address::AddressRange;
+use crate::engine::freshness::Seal;
 use crate::engine::hours::Hours;
 use crate::engine::index::Index;
 use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
@@ -21,6 +22,8 @@ pub struct Policy {
     pub(crate) revision: u64,
     /// From when on all is denied; `None` for never.
     pub(crate) expires_at: Option<Time>,
+    /// Who signed the bundle, where it is signed.
+    pub(crate) seal: Option<Seal>,
     pub(crate) permissions: Box<[PermissionName]>,
     pub(crate) index: Index,
     pub(crate) has_public: bool,
@@ -36,6 +39,17 @@ impl Policy {
     /// The policy where there is no usable one: it denies every request.
     pub fn deny_all() -> Self {
         Self { expires_at: Some(Time::BEGINNING), ..Self::default() }
+    }
+
+    /// The policy without all that it permits: it denies every request, under its own name.
+    #[must_use]
+    pub fn withdrawn(self) -> Self {
+        Self { name: self.name, revision: self.revision, seal: self.seal, ..Self::deny_all() }
+    }
+
+    /// Who signed the bundle, and what it may follow; none where it is not signed.
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
     }
 
     /// Name of the policy; none where there is no usable one.

@@ -15,7 +15,7 @@ pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time
     for _ in 0..MAX_TRIES {
         let (bucket, version) = match host::shared_data(key.as_bytes()) {
             Stored::Value(bytes, version) => (Bucket::from_bytes(&bytes), version),
-            Stored::Nothing => (Bucket::FULL, ABSENT),
+            Stored::Nothing => (Bucket::FULL, host::ABSENT),
             Stored::Failed => break,
         };
         let taken = limit.take(bucket, now);
@@ -40,8 +40,4 @@ fn key(policy: &Policy, token: &TokenId) -> String {
     format!("tokenward/rate/{name}/{token}")
 }
 
-/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
-/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
-/// src/shared_data.cc): this one makes that an "insert if absent".
-const ABSENT: u32 = u32::MAX;
 const MAX_TRIES: usize = 100;

@@ -14,8 +14,10 @@ use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
 use crate::filter::host::pairs::Pairs;
+pub(super) use crate::filter::host::plugin::plugin_name;
 
 mod pairs;
+mod plugin;
 
 /// What the host's shared data has under a key.
 pub(super) enum Stored {
@@ -41,6 +43,11 @@ pub(super) fn shared_data(key: &[u8]) -> Stored {
         _ => Stored::Failed,
     }
 }
+
+/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
+/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
+/// src/shared_data.cc): this one makes that an "insert if absent".
+pub(super) const ABSENT: u32 = u32::MAX;
 
 /// Puts a value in the place of the one with this version; false where another one is there by now.
 pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {

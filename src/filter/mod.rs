@@ -5,6 +5,7 @@
 //! configured denies all, so that no order of calls leaves a request unjudged.
 
 mod bucket;
+mod freshness;
 mod host;
 mod http;
 mod journal;
@@ -14,7 +15,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::engine::audit::ConfiguredEvent;
+use crate::engine::audit::{ConfiguredEvent, RefusedEvent};
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::http::Request;
@@ -48,11 +49,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         match Gateway::configure(&host::plugin_configuration()) {
             Ok(gateway) => {
-                let shared = Shared::of(gateway);
-                let now = host::now().unwrap_or(Time::EPOCH);
-                let policy = &shared.gateway.policy;
-                shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
-                self.shared = Rc::new(shared);
+                self.shared = Rc::new(in_force(gateway));
                 true
             }
             Err(problems) => {
@@ -68,5 +65,27 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// What a configuration puts in force: its policy, or none where a newer one was there. Envoy is told the same in
+/// either case, for its threads are not asked at the same time, and one that says "no" is skipped.
+fn in_force(gateway: Gateway) -> Shared {
+    let now = host::now().unwrap_or(Time::EPOCH);
+    match freshness::check(&gateway.policy) {
+        Ok(()) => {
+            let shared = Shared::of(gateway);
+            let policy = &shared.gateway.policy;
+            shared.journal.write(|number| ConfiguredEvent::of(policy, now, number).to_json());
+            shared
+        }
+        Err(newer) => {
+            let shared = Shared::of(Gateway { policy: gateway.policy.withdrawn(), ..gateway });
+            let policy = &shared.gateway.policy;
+            let event = |number| RefusedEvent::of(policy, newer, now, number);
+            shared.journal.write(|number| event(number).to_json());
+            host::log_error(&event(0).told());
+            shared
+        }
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
+use crate::engine::envelope::KeyId;
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::time::Time;
@@ -17,6 +18,11 @@ pub struct ConfiguredEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a PolicyName>,
     revision: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<u64>,
+    /// Who signed the bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signers: Option<&'a [KeyId]>,
     tokens: usize,
     seq: u64,
 }
@@ -30,6 +36,8 @@ impl<'a> ConfiguredEvent<'a> {
             event: "configured",
             bundle: policy.name(),
             revision: policy.revision(),
+            supersedes: policy.seal().and_then(|seal| seal.supersedes),
+            signers: policy.seal().map(|seal| seal.signers.as_slice()),
             tokens: policy.token_count(),
             seq,
         }
