@@ -8,13 +8,14 @@
 use std::process::ExitCode;
 
 /// What Envoy calls: the rest of proxy-wasm 0.2.1 this filter has no use for.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
     "memory",
     "malloc",
     "_initialize",
     "proxy_abi_version_0_2_1",
     "proxy_on_context_create",
     "proxy_on_configure",
+    "proxy_on_tick",
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_delete",

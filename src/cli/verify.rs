@@ -102,7 +102,8 @@ fn tell(document: &Document, signers: &[KeyId], format: Format) {
     if let Some(built_at) = built_at {
         text += &format!(", built at {}", String::from(*built_at));
     }
-    let end = expires_at.map_or("never expires".to_owned(), |end: Time| format!("expires at {}", String::from(end)));
+    let end = expires_at
+        .map_or("never expires".to_owned(), |end: Time| format!("expires at {}", String::from(end)));
     let keys = signers.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
     output::data(&format!("{text}, {end}\nsigned by {keys}\n"));
 }

@@ -35,12 +35,14 @@ impl Policy {
         Ok(Self {
             name: Some(document.name),
             revision: document.revision,
+            built_at: document.built_at,
             expires_at: document.expires_at,
             seal: None,
             permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
             has_public: !document.public.is_empty(),
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
+            ends: tokens.ends(),
             grants: tokens.grants.into(),
             reads_source: tokens
                 .tokens

@@ -205,6 +205,11 @@ impl<'p> Subject<'p> {
         self.kind
     }
 
+    /// Number of the kind in the policy.
+    pub(crate) fn kind_number(&self) -> usize {
+        self.token.kind
+    }
+
     /// Roles of the token, inherited ones included.
     pub fn roles(&self) -> &'p [RoleName] {
         &self.grant.roles

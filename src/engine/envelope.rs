@@ -15,11 +15,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::engine::document;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::engine::envelope::key::MAX_KEYS;
 pub use crate::engine::envelope::key::{BadKey, KeyId, PublicKey, TrustedKeys};
 pub use crate::engine::envelope::refusal::Refusal;
-use crate::engine::document;
 use crate::engine::mapping::Mapping;
 use crate::engine::problem::{Fault, Place, Problem, Problems};
 use crate::engine::settings::MAX_BYTES;

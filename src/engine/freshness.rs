@@ -87,7 +87,8 @@ impl Mark {
     /// The mark as the host keeps it.
     pub fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
-        let parts = self.newest.to_le_bytes().into_iter().chain([u8::from(self.goes_back)]).chain(self.digest);
+        let parts =
+            self.newest.to_le_bytes().into_iter().chain([u8::from(self.goes_back)]).chain(self.digest);
         bytes.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
         bytes
     }

@@ -21,6 +21,7 @@ pub mod hours;
 pub mod index;
 pub mod lint;
 mod mapping;
+pub mod metrics;
 pub mod name;
 pub mod path;
 pub mod pattern;

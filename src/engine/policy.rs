@@ -20,6 +20,7 @@ use crate::engine::time::Time;
 pub struct Policy {
     pub(crate) name: Option<PolicyName>,
     pub(crate) revision: u64,
+    pub(crate) built_at: Option<Time>,
     /// From when on all is denied; `None` for never.
     pub(crate) expires_at: Option<Time>,
     /// Who signed the bundle, where it is signed.
@@ -31,6 +32,8 @@ pub struct Policy {
     pub(crate) grants: Box<[Grant]>,
     pub(crate) tokens: Box<[Token]>,
     pub(crate) secrets: HashMap<SecretDigest, Secret>,
+    /// When secrets end that were neither revoked nor rotated away, in order.
+    pub(crate) ends: Box<[Time]>,
     /// Whether a decision can depend on where a request comes from.
     pub(crate) reads_source: bool,
 }
@@ -65,6 +68,12 @@ impl Policy {
     /// Number of tokens.
     pub fn token_count(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// Number of secrets that end after `now` and until `limit`; those revoked or rotated away do not count.
+    pub fn secrets_ending(&self, now: Time, limit: Time) -> usize {
+        let until = |time: Time| self.ends.partition_point(|end| *end <= time);
+        until(limit).saturating_sub(until(now))
     }
 
     /// The index of operations.

@@ -13,9 +13,11 @@ use proxy_wasm::types::{BufferType, LogLevel};
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
+pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 use crate::filter::host::pairs::Pairs;
 pub(super) use crate::filter::host::plugin::plugin_name;
 
+mod metrics;
 mod pairs;
 mod plugin;
 
@@ -167,6 +169,13 @@ pub(super) fn log_panic(location: Option<&Location<'_>>) {
     }
 }
 
+/// Asks for `on_tick` of the current root context after every so many milliseconds; whether the host does so is its
+/// affair.
+pub(super) fn set_tick_period(milliseconds: u32) {
+    #[expect(unsafe_code, reason = "ABI: a plain number")]
+    let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
+}
+
 /// The plugin configuration; empty where there is none.
 pub(super) fn plugin_configuration() -> Vec<u8> {
     hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
@@ -204,6 +213,7 @@ const NO_GRPC_STATUS: i32 = -1;
 unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(nanoseconds: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, name: *const u8, name_size: usize) -> u32;
     fn proxy_replace_header_map_value(

@@ -66,6 +66,7 @@ impl HttpContext for Request {
             Some(_) => self.decide(&head, circumstances),
             None => Decision::without_clock(),
         };
+        shared.decisions.count(&decision, policy, settings.mode);
         self.audit(&decision, &head, circumstances);
         match Verdict::of(&decision, &head, policy, settings) {
             Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {

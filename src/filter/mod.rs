@@ -9,6 +9,7 @@ mod freshness;
 mod host;
 mod http;
 mod journal;
+mod metrics;
 
 use std::rc::Rc;
 
@@ -16,46 +17,67 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::{ConfiguredEvent, RefusedEvent};
+use crate::engine::metrics::Counter;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::http::Request;
 use crate::filter::journal::Journal;
+use crate::filter::metrics::{Decisions, Gauges};
 
 proxy_wasm::main! {{
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
-    proxy_wasm::set_root_context(|_| Box::new(Root { shared: Rc::new(Shared::of(Gateway::deny_all())) }));
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
 /// What the requests of one configuration share.
 struct Shared {
     gateway: Gateway,
     journal: Journal,
+    decisions: Decisions,
 }
 
 impl Shared {
     fn of(gateway: Gateway) -> Self {
         let journal = Journal::new(gateway.settings.audit.clone());
-        Self { gateway, journal }
+        Self { gateway, journal, decisions: Decisions::new() }
     }
 }
 
 struct Root {
     shared: Rc<Shared>,
+    gauges: Option<Gauges>,
+}
+
+impl Default for Root {
+    fn default() -> Self {
+        Self { shared: Rc::new(Shared::of(Gateway::deny_all())), gauges: None }
+    }
 }
 
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
+        metrics::announce();
         match Gateway::configure(&host::plugin_configuration()) {
             Ok(gateway) => {
                 self.shared = Rc::new(in_force(gateway));
+                self.gauges = Gauges::of(&self.shared.gateway.policy);
+                host::set_tick_period(TICK);
+                metrics::count(Counter::ConfigurationAccepted);
                 true
             }
             Err(problems) => {
                 host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
+                metrics::count(Counter::ConfigurationRefused);
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let (Some(gauges), Some(now)) = (&self.gauges, host::now()) {
+            gauges.tell(&self.shared.gateway.policy, now);
         }
     }
 
@@ -89,3 +111,6 @@ fn in_force(gateway: Gateway) -> Shared {
         }
     }
 }
+
+/// Milliseconds between ticks.
+const TICK: u32 = 1_000;

@@ -158,7 +158,7 @@ fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_
 }
 
 /// The filter of `envoy/envoy.yaml`, with its file in a folder.
-fn discovered(folder: &Path) -> Value {
+pub(crate) fn discovered(folder: &Path) -> Value {
     let example = std::fs::read_to_string("envoy/envoy.yaml").unwrap();
     let example: Value = yaml_serde::from_str(&example).unwrap();
     let manager =
@@ -170,7 +170,7 @@ fn discovered(folder: &Path) -> Value {
 }
 
 /// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
-fn write_resource(path: &Path, bundle: &Value) {
+pub(crate) fn write_resource(path: &Path, bundle: &Value) {
     let filter = envoy::filter(&json!({ "bundle": bundle }).to_string());
     let resource = json!({ "version_info": bundle.to_string(), "resources": [{
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",

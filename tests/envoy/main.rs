@@ -27,6 +27,7 @@ mod failure;
 mod fixture;
 mod forwarding;
 mod limits;
+mod metrics;
 mod module;
 mod replies;
 mod shadow;

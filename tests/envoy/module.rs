@@ -21,6 +21,7 @@ fn the_module_exports_what_a_decision_takes_and_nothing_else() {
         "proxy_on_delete",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
+        "proxy_on_tick",
     ];
     let others = ["_initialize", "malloc", "memory", "proxy_abi_version_0_2_1"];
     assert_eq!(exports, [&others[..], &callbacks].concat());

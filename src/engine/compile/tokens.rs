@@ -57,6 +57,18 @@ impl Tokens {
         tokens
     }
 
+    /// When secrets end that were neither revoked nor rotated away, in order.
+    pub(super) fn ends(&self) -> Box<[Time]> {
+        let is_kept = |secret: &&Secret| {
+            let token = self.tokens.get(secret.token);
+            !secret.retired && !secret.revoked && token.is_some_and(|token| !token.revoked)
+        };
+        let mut ends: Box<[Time]> =
+            self.secrets.values().filter(is_kept).filter_map(|secret| secret.expires_at).collect();
+        ends.sort_unstable();
+        ends
+    }
+
     /// The number of the grant that the token's roles and scope come to.
     fn grant(
         &mut self,

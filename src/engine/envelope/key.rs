@@ -87,7 +87,8 @@ impl std::str::FromStr for PublicKey {
     type Err = BadKey;
 
     fn from_str(text: &str) -> Result<Self, BadKey> {
-        let encoded = text.strip_prefix(PREFIX).ok_or_else(|| BadKey::Text(text.chars().take(16).collect()))?;
+        let encoded =
+            text.strip_prefix(PREFIX).ok_or_else(|| BadKey::Text(text.chars().take(16).collect()))?;
         let bytes = STANDARD.decode(encoded).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         Self::from_bytes(&bytes.ok_or(BadKey::Length)?)
     }
@@ -113,8 +114,12 @@ impl fmt::Display for BadKey {
         match self {
             Self::Text(begin) => write!(f, "`{}…` is not a public key", shown(begin))?,
             Self::Length => f.write_str("this is not a public key: it has no 32 bytes in base64")?,
-            Self::NoPoint => f.write_str("this is not a public key: its 32 bytes are no point of the curve")?,
-            Self::Weak => f.write_str("this is not a public key: it would fit signatures that nobody made")?,
+            Self::NoPoint => {
+                f.write_str("this is not a public key: its 32 bytes are no point of the curve")?
+            }
+            Self::Weak => {
+                f.write_str("this is not a public key: it would fit signatures that nobody made")?
+            }
         }
         f.write_str("; `tokenward keygen` prints one, `ed25519:` and 44 characters of base64")
     }

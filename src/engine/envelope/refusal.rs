@@ -91,7 +91,9 @@ impl fmt::Display for Refusal {
                 Ok(())
             }
             Self::Unsigned => f.write_str("the bundle is not signed, and by `keys` it must be"),
-            Self::NoKeys => f.write_str("the bundle is signed, but there are no `keys` to check that against"),
+            Self::NoKeys => {
+                f.write_str("the bundle is signed, but there are no `keys` to check that against")
+            }
             Self::KeyCount { count, limit } => write!(f, "{count} keys are not 1 to {limit}"),
             Self::KeyTwice { key } => write!(f, "key `{key}` is there twice"),
             Self::Threshold { threshold, count } => {

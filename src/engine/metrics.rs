@@ -1,0 +1,251 @@
+//! Metrics: what is counted of decisions and configurations, and what is told of the policy in force.
+//!
+//! Out: the names of the host's statistics. A label is in the name as `reason=.=unknown_token;.;`, before the
+//! name proper: the encoding that Istio's rule for `extraStatTags` takes apart (pilot's `envoy_bootstrap.json`),
+//! and that the rules of `envoy/envoy.yaml` take apart alike. Nothing that a caller sends is ever in a name:
+//! there are as many as reasons, modes and [`MAX_KINDS`] come to.
+
+use crate::engine::decision::Decision;
+use crate::engine::name::PolicyName;
+use crate::engine::policy::Policy;
+use crate::engine::reason::Reason;
+use crate::engine::settings::Mode;
+use crate::engine::time::Time;
+
+/// What a decision counts as.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Tally {
+    outcome: &'static str,
+    reason: Reason,
+    kind: KindSlot,
+    mode: Mode,
+}
+
+impl Tally {
+    /// The tally of a decision by a gateway in `mode`; a deny that is only reported is in shadow.
+    pub fn of(decision: &Decision<'_>, mode: Mode) -> Self {
+        Self {
+            outcome: if decision.is_permit() { "permit" } else { "deny" },
+            reason: decision.reason(),
+            kind: decision.subject().map_or(KindSlot::NONE, |subject| KindSlot::of(subject.kind_number())),
+            mode: if decision.is_tried() { Mode::Shadow } else { mode },
+        }
+    }
+
+    /// A number below [`Tally::SLOTS`], another for each tally with another name.
+    pub fn slot(self) -> usize {
+        let mode = match self.mode {
+            Mode::Enforce => 0,
+            Mode::Shadow => 1,
+        };
+        let of_kind = (self.reason as usize).saturating_mul(MODES).saturating_add(mode);
+        self.kind.0.saturating_mul(PER_KIND).saturating_add(of_kind)
+    }
+
+    /// How many there are.
+    pub const SLOTS: usize = KINDS * PER_KIND;
+
+    /// Name of the counter.
+    pub fn name(self, policy: &Policy) -> String {
+        let mode = match self.mode {
+            Mode::Enforce => "enforce",
+            Mode::Shadow => "shadow",
+        };
+        let kind = self.kind.label(policy);
+        let labels =
+            [("outcome", self.outcome), ("reason", self.reason.code()), ("kind", &kind), ("mode", mode)];
+        name("tokenward_decisions_total", &labels)
+    }
+}
+
+/// Whether a decision is about a secret that has been rotated away and still works.
+pub fn is_use_of_retiring_secret(decision: &Decision<'_>) -> bool {
+    let ended = matches!(decision.reason(), Reason::RetiredSecret | Reason::RevokedToken);
+    !ended && decision.subject().is_some_and(|subject| subject.retiring())
+}
+
+/// A kind that a metric tells apart: the policy's first [`MAX_KINDS`], all others as one, or no kind at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct KindSlot(usize);
+
+impl KindSlot {
+    const OTHER: Self = Self(MAX_KINDS);
+    const NONE: Self = Self(MAX_KINDS + 1);
+
+    fn of(kind: usize) -> Self {
+        Self(kind.min(Self::OTHER.0))
+    }
+
+    fn label(self, policy: &Policy) -> String {
+        if self == Self::NONE {
+            return "none".to_owned();
+        }
+        let kind = policy.kinds.get(self.0).filter(|_| self != Self::OTHER);
+        kind.map_or_else(|| "other".to_owned(), |kind| value(kind.as_str()))
+    }
+}
+
+/// A counter of what does not depend on a policy.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counter {
+    /// A request with a secret that has been rotated away and still works.
+    RetiringSecretUse,
+    /// A configuration that one thread put into force.
+    ConfigurationAccepted,
+    /// A configuration that was refused.
+    ConfigurationRefused,
+}
+
+impl Counter {
+    /// All counters.
+    pub const ALL: [Self; 3] =
+        [Self::RetiringSecretUse, Self::ConfigurationAccepted, Self::ConfigurationRefused];
+
+    /// Name of the counter.
+    pub fn name(self) -> String {
+        match self {
+            Self::RetiringSecretUse => name("tokenward_retiring_secret_uses_total", &[]),
+            Self::ConfigurationAccepted => name("tokenward_configurations_total", &[("result", "accepted")]),
+            Self::ConfigurationRefused => name("tokenward_configurations_total", &[("result", "refused")]),
+        }
+    }
+}
+
+/// What is told of a bundle.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gauge {
+    /// Its revision.
+    Revision,
+    /// When it was built, in seconds since 1970; 0 where it does not say.
+    Built,
+    /// For how long it has been built, in seconds; 0 where it does not say.
+    Age,
+    /// From when on it denies all, in seconds since 1970; 0 for never.
+    Expires,
+    /// Its tokens.
+    Tokens,
+    /// Its secrets that end within seven days and were neither revoked nor rotated away.
+    ExpiringSecrets,
+}
+
+impl Gauge {
+    /// All gauges.
+    pub const ALL: [Self; 6] =
+        [Self::Revision, Self::Built, Self::Age, Self::Expires, Self::Tokens, Self::ExpiringSecrets];
+
+    /// Name of the gauge for bundles of a name.
+    pub fn name(self, bundle: &PolicyName) -> String {
+        let gauge = match self {
+            Self::Revision => "tokenward_bundle_revision",
+            Self::Built => "tokenward_bundle_built_timestamp_seconds",
+            Self::Age => "tokenward_bundle_age_seconds",
+            Self::Expires => "tokenward_bundle_expires_timestamp_seconds",
+            Self::Tokens => "tokenward_bundle_tokens",
+            Self::ExpiringSecrets => "tokenward_secrets_expiring_within_7_days",
+        };
+        name(gauge, &[("bundle", &value(bundle.as_str()))])
+    }
+
+    /// Its value for a policy.
+    pub fn of(self, policy: &Policy, now: Time) -> u64 {
+        let seconds = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
+        match self {
+            Self::Revision => policy.revision(),
+            Self::Built => policy.built_at.map_or(0, |built| seconds(built.seconds())),
+            Self::Age => {
+                policy.built_at.map_or(0, |built| seconds(now.seconds().saturating_sub(built.seconds())))
+            }
+            Self::Expires => policy.expires_at.map_or(0, |end| seconds(end.seconds())),
+            Self::Tokens => u64::try_from(policy.token_count()).unwrap_or(u64::MAX),
+            Self::ExpiringSecrets => {
+                let count = policy.secrets_ending(now, now.shifted(SEVEN_DAYS));
+                u64::try_from(count).unwrap_or(u64::MAX)
+            }
+        }
+    }
+}
+
+/// A name in which the host finds the labels by their rules.
+fn name(metric: &str, labels: &[(&str, &str)]) -> String {
+    let labels: String = labels.iter().map(|(label, value)| format!("{label}=.={value};.;")).collect();
+    labels + metric
+}
+
+/// A name of the policy as a label's value: without `.` and `:`, by which hosts take names apart.
+fn value(text: &str) -> String {
+    text.replace(['.', ':'], "_")
+}
+
+/// Kinds of a policy that metrics tell apart.
+pub const MAX_KINDS: usize = 16;
+/// With the other kinds and no kind.
+const KINDS: usize = MAX_KINDS + 2;
+const MODES: usize = 2;
+const PER_KIND: usize = Reason::ALL.len() * MODES;
+const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60 * 1_000;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::engine::document::from_json;
+
+    #[test]
+    fn every_tally_has_a_slot_and_a_name_of_its_own() {
+        let kinds: Vec<String> = (0..40).map(|kind| format!("\"kind-{kind}\": {{}}")).collect();
+        let bundle = format!(r#"{{ "version": 1, "name": "many", "kinds": {{ {} }} }}"#, kinds.join(","));
+        let policy = Policy::compile(from_json(bundle.as_bytes()).unwrap()).unwrap();
+        let (mut slots, mut names) = (HashSet::new(), HashSet::new());
+        for kind in (0..40).map(KindSlot::of).chain([KindSlot::NONE]) {
+            for reason in Reason::ALL {
+                for mode in [Mode::Enforce, Mode::Shadow] {
+                    let tally = Tally { outcome: "deny", reason, kind, mode };
+                    assert!(tally.slot() < Tally::SLOTS, "{tally:?}");
+                    assert_eq!(slots.insert(tally.slot()), names.insert(tally.name(&policy)), "{tally:?}");
+                }
+            }
+        }
+        assert_eq!(slots.len(), Tally::SLOTS);
+        assert!(names.contains("outcome=.=deny;.;reason=.=rate_limited;.;kind=.=kind-15;.;mode=.=shadow;.;tokenward_decisions_total"));
+        assert!(!names.iter().any(|name| name.contains("kind-16")));
+    }
+
+    #[test]
+    fn a_name_of_the_policy_cannot_look_like_another_label() {
+        assert_eq!(value("tag.a:b"), "tag_a_b");
+    }
+
+    #[test]
+    fn secrets_count_as_expiring_in_their_last_seven_days() {
+        let secret = |number: u32, more: &str| {
+            format!(
+                r#"{{ "id": "{number}", "sha256": "{number:064x}", "expires_at": "2026-03-10T00:00:00Z" {more} }}"#
+            )
+        };
+        let kept = [secret(1, ""), secret(2, "")].join(",");
+        let ended = [
+            secret(3, r#", "revoked_at": "2026-03-01T00:00:00Z""#),
+            secret(4, r#", "retired_at": "2026-03-01T00:00:00Z""#),
+        ];
+        let bundle = format!(
+            r#"{{ "version": 1, "name": "few", "kinds": {{ "user": {{}} }}, "tokens": {{
+                "kept": {{ "kind": "user", "roles": [], "secrets": [{kept}, {}] }},
+                "gone": {{ "kind": "user", "roles": [], "secrets": [{}], "revoked_at": "2026-03-01T00:00:00Z" }}
+            }} }}"#,
+            ended.join(","),
+            secret(5, ""),
+        );
+        let policy = Policy::compile(from_json(bundle.as_bytes()).unwrap()).unwrap();
+        for (now, count) in [
+            ("2026-03-02T23:59:59Z", 0),
+            ("2026-03-03T00:00:00Z", 2),
+            ("2026-03-09T23:59:59Z", 2),
+            ("2026-03-10T00:00:00Z", 0),
+        ] {
+            let now = Time::try_from(now.to_owned()).unwrap();
+            assert_eq!(Gauge::ExpiringSecrets.of(&policy, now), count, "{now}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Metrics through the host: a counter for each way to decide, and gauges of the bundle in force.
+//!
+//! A request costs one crossing, and the counters are exact: what a VM that dies has counted is counted. The
+//! host's answers change nothing but the metrics themselves.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use crate::engine::decision::Decision;
+use crate::engine::metrics::{Counter, Gauge, Tally, is_use_of_retiring_secret};
+use crate::engine::name::PolicyName;
+use crate::engine::policy::Policy;
+use crate::engine::settings::Mode;
+use crate::engine::time::Time;
+use crate::filter::host::{self, Metric, MetricType};
+
+/// Counts one.
+pub(super) fn count(counter: Counter) {
+    if let Some(metric) = metric(MetricType::Counter, counter.name()) {
+        host::increment(metric);
+    }
+}
+
+/// Lets the host know all counters, so that one is there before it first counts.
+pub(super) fn announce() {
+    for counter in Counter::ALL {
+        metric(MetricType::Counter, counter.name());
+    }
+}
+
+/// The counters of decisions by one policy.
+pub(super) struct Decisions {
+    /// By slot; `None` until the first such decision, `Some(None)` where the host refused the counter.
+    counters: Box<[Cell<Option<Option<Metric>>>]>,
+}
+
+impl Decisions {
+    pub(super) fn new() -> Self {
+        Self { counters: std::iter::repeat_with(Cell::default).take(Tally::SLOTS).collect() }
+    }
+
+    /// Counts a decision by the policy of a gateway in `mode`.
+    pub(super) fn count(&self, decision: &Decision<'_>, policy: &Policy, mode: Mode) {
+        let tally = Tally::of(decision, mode);
+        let Some(slot) = self.counters.get(tally.slot()) else {
+            return;
+        };
+        let known = slot.get().unwrap_or_else(|| metric(MetricType::Counter, tally.name(policy)));
+        slot.set(Some(known));
+        if let Some(metric) = known {
+            host::increment(metric);
+        }
+        if is_use_of_retiring_secret(decision) {
+            count(Counter::RetiringSecretUse);
+        }
+    }
+}
+
+/// The gauges of the bundle that one root context has in force.
+///
+/// While a new configuration takes over, the root context of the old one lives on for its last requests: the
+/// newest with a bundle of a name is the one that tells of it.
+pub(super) struct Gauges {
+    bundle: PolicyName,
+    number: u64,
+    told: Cell<bool>,
+}
+
+impl Gauges {
+    /// The gauges of a policy; none where there is no usable one.
+    pub(super) fn of(policy: &Policy) -> Option<Self> {
+        let bundle = policy.name()?.clone();
+        let number = LIVE.with_borrow_mut(|live| {
+            let number = live.last().map_or(0, |(last, _)| last.saturating_add(1));
+            live.push((number, bundle.clone()));
+            number
+        });
+        Some(Self { bundle, number, told: Cell::new(false) })
+    }
+
+    /// Sets the gauges to what the policy comes to now.
+    pub(super) fn tell(&self, policy: &Policy, now: Time) {
+        let newest = LIVE.with_borrow(|live| {
+            live.iter().rev().find(|(_, bundle)| *bundle == self.bundle).map(|(number, _)| *number)
+        });
+        if newest == Some(self.number) {
+            self.told.set(true);
+            self.set(|gauge| gauge.of(policy, now));
+        }
+    }
+
+    fn set(&self, value: impl Fn(Gauge) -> u64) {
+        for gauge in Gauge::ALL {
+            if let Some(metric) = metric(MetricType::Gauge, gauge.name(&self.bundle)) {
+                host::record(metric, value(gauge));
+            }
+        }
+    }
+}
+
+impl Drop for Gauges {
+    /// A bundle that is no longer in force has no revision: where none of its name takes over, that is told.
+    fn drop(&mut self) {
+        let succeeded = LIVE.with_borrow_mut(|live| {
+            live.retain(|(number, _)| *number != self.number);
+            live.iter().any(|(_, bundle)| *bundle == self.bundle)
+        });
+        if self.told.get() && !succeeded {
+            self.set(|_| 0);
+        }
+    }
+}
+
+/// A statistic of the host, asked for once in the life of the VM, even where the host refuses it.
+fn metric(metric_type: MetricType, name: String) -> Option<Metric> {
+    METRICS.with_borrow_mut(|metrics| {
+        *metrics.entry(name).or_insert_with_key(|name| host::define_metric(metric_type, name))
+    })
+}
+
+thread_local! {
+    /// The statistics that this VM knows, for all of its root contexts; as many as names, and those are bounded.
+    static METRICS: RefCell<BTreeMap<String, Option<Metric>>> = const { RefCell::new(BTreeMap::new()) };
+    /// The root contexts of this VM with a bundle, the newest last.
+    static LIVE: RefCell<Vec<(u64, PolicyName)>> = const { RefCell::new(Vec::new()) };
+}
