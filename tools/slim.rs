@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 /// What Envoy calls: the rest of proxy-wasm 0.2.1 this filter has no use for.
-const KEPT: [&str; 10] = [
+const KEPT: [&str; 11] = [
     "memory",
     "malloc",
     "_initialize",
@@ -19,6 +19,7 @@ const KEPT: [&str; 10] = [
     "proxy_on_request_headers",
     "proxy_on_response_headers",
     "proxy_on_delete",
+    "proxy_on_http_call_response",
 ];
 
 fn main() -> ExitCode {

@@ -8,11 +8,13 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 pub use crate::engine::audit::decision::AuditEvent;
+pub use crate::engine::audit::feed::FeedEvent;
 pub use crate::engine::audit::notices::ConfiguredEvent;
 pub use crate::engine::audit::refused::RefusedEvent;
 use crate::engine::time::Time;
 
 mod decision;
+mod feed;
 mod notices;
 mod refused;
 

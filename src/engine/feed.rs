@@ -4,10 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::document::given;
+use crate::engine::document::{given, number};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::engine::envelope::MAX_KEYS;
+use crate::engine::envelope::PublicKey;
 pub use crate::engine::feed::answer::{Answer, BadAnswer, answer};
 pub use crate::engine::feed::schedule::Schedule;
 use crate::engine::mapping::mappings;
+use crate::engine::secret::SecretDigest;
 use crate::engine::time::Span;
 
 mod answer;
@@ -38,6 +42,16 @@ pub struct Feed {
     /// How often to ask; 10 seconds without it.
     #[serde(default = "interval")]
     pub interval: Span,
+    /// The keys that may sign what is fetched: the server need not be trusted.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(min = 1, max = MAX_KEYS), extend("uniqueItems" = true))
+    )]
+    pub keys: Vec<PublicKey>,
+    /// How many of them must have signed it; 1 without it.
+    #[serde(default = "one", deserialize_with = "number")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
+    pub threshold: u64,
 }
 
 mappings!(Feed);
@@ -60,6 +74,14 @@ impl Feed {
             .then(|| ("revocations", "bundle and revocations cannot have one path".to_owned()))
     }
 
+    /// Names what is fetched: another for each other server, path or set of keys.
+    pub fn id(&self) -> String {
+        let keys: Vec<String> = self.keys.iter().map(|key| key.id().to_string()).collect();
+        let fields = [&self.cluster, &self.authority, &self.path, &keys.join(" ")];
+        let digest = SecretDigest::of(fields.map(String::as_str).join("\n").as_bytes()).to_hex();
+        digest.chars().take(16).collect()
+    }
+
     /// The head of a request for `path`; `etag` is that of what is there already (RFC 9110 §13.1.2).
     pub fn request<'a>(&'a self, path: &'a str, etag: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
         let mut head = vec![
@@ -75,8 +97,14 @@ impl Feed {
     }
 }
 
+fn one() -> u64 {
+    1
+}
+
 fn interval() -> Span {
     Span::of_seconds(10)
 }
 
+/// Most bytes of a bundle that is fetched: some 250,000 tokens.
+pub const MAX_FETCHED: usize = 64 << 20;
 const MAX_TEXT: usize = 1_024;

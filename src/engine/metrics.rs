@@ -94,12 +94,21 @@ pub enum Counter {
     ConfigurationAccepted,
     /// A configuration that was refused.
     ConfigurationRefused,
+    /// A bundle that was fetched and put in force.
+    FeedFetched,
+    /// A time when a bundle was asked for and none came that could be put in force.
+    FeedFailed,
 }
 
 impl Counter {
     /// All counters.
-    pub const ALL: [Self; 3] =
-        [Self::RetiringSecretUse, Self::ConfigurationAccepted, Self::ConfigurationRefused];
+    pub const ALL: [Self; 5] = [
+        Self::RetiringSecretUse,
+        Self::ConfigurationAccepted,
+        Self::ConfigurationRefused,
+        Self::FeedFetched,
+        Self::FeedFailed,
+    ];
 
     /// Name of the counter.
     pub fn name(self) -> String {
@@ -107,6 +116,8 @@ impl Counter {
             Self::RetiringSecretUse => name("tokenward_retiring_secret_uses_total", &[]),
             Self::ConfigurationAccepted => name("tokenward_configurations_total", &[("result", "accepted")]),
             Self::ConfigurationRefused => name("tokenward_configurations_total", &[("result", "refused")]),
+            Self::FeedFetched => name("tokenward_feed_total", &[("result", "fetched")]),
+            Self::FeedFailed => name("tokenward_feed_total", &[("result", "failed")]),
         }
     }
 }

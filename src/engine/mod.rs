@@ -19,6 +19,7 @@ pub mod head;
 pub mod host;
 pub mod hours;
 pub mod index;
+pub mod lease;
 pub mod lint;
 mod mapping;
 pub mod metrics;

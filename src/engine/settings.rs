@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::credential::CredentialSource;
 use crate::engine::document::{self, Document, given, number};
 use crate::engine::envelope::{Envelope, PayloadType, PublicKey, Refusal, TrustedKeys};
+use crate::engine::feed::Feed;
 use crate::engine::freshness::Seal;
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
@@ -42,9 +43,13 @@ impl Gateway {
             None => document::from_json(configuration),
         }
         .map_err(|problems| problems.below("bundle"))?;
-        let bundle = settings.bundle.take().ok_or_else(|| missing("bundle"))?;
+        let bundle = settings.bundle.take();
+        if bundle.is_none() && settings.feed.is_none() {
+            return Err(missing("bundle"));
+        }
         settings.check()?;
-        let policy = settings.policy(bundle)?;
+        // Until something is fetched, there is no usable policy.
+        let policy = bundle.map_or_else(|| Ok(Policy::deny_all()), |bundle| settings.policy(bundle))?;
         Ok(Self { policy, settings })
     }
 
@@ -73,6 +78,9 @@ pub struct Settings {
     #[serde(deserialize_with = "number")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
     pub threshold: u64,
+    /// Where to fetch bundles from; one in `bundle` serves until the first has come.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Feed>,
     /// Whether decisions are enforced.
     pub mode: Mode,
     /// The environment that this gateway is in.
@@ -107,6 +115,7 @@ impl Default for Settings {
             bundle: None,
             keys: None,
             threshold: 1,
+            feed: None,
             mode: Mode::default(),
             environment: None,
             service: None,
@@ -132,6 +141,16 @@ impl Settings {
             (Bundle::Plain(_), Some(_)) => Err(refused("bundle", Refusal::Unsigned)),
             (Bundle::Signed(_), None) => Err(refused("bundle", Refusal::NoKeys)),
         }
+    }
+
+    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it.
+    ///
+    /// # Errors
+    /// That the bundle is not trusted, or all that is wrong with it.
+    pub fn fetched(&self, text: &str) -> Result<Policy, Problems> {
+        let Some(feed) = &self.feed else { return Err(missing("feed")) };
+        let trusted = TrustedKeys::new(feed.keys.clone(), feed.threshold);
+        self.signed(text, &trusted.map_err(|refusal| refused("keys", refusal))?)
     }
 
     fn signed(&self, text: &str, trusted: &TrustedKeys) -> Result<Policy, Problems> {
@@ -215,6 +234,7 @@ impl Settings {
         }
         problems.extend(self.check_credentials());
         problems.extend(self.trusted().err().into_iter().flatten());
+        problems.extend(self.feed.as_ref().and_then(check_feed));
         Problems::check(problems)
     }
 
@@ -240,6 +260,15 @@ impl Settings {
         };
         Some(Problem { place: Place::default().key("credentials"), fault: Fault::Shape(message) })
     }
+}
+
+fn check_feed(feed: &Feed) -> Option<Problem> {
+    let place = Place::default().key("feed");
+    if let Some((key, message)) = feed.fault() {
+        return Some(Problem { place: place.key(key), fault: Fault::Shape(message) });
+    }
+    let refusal = TrustedKeys::new(feed.keys.clone(), feed.threshold).err()?;
+    Some(Problem { place, fault: Fault::Signed(refusal) })
 }
 
 /// Whether decisions are enforced.

@@ -13,10 +13,12 @@ use proxy_wasm::types::{BufferType, LogLevel};
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
+pub(super) use crate::filter::host::call::{Call, answer_body, answer_headers, send};
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 use crate::filter::host::pairs::Pairs;
 pub(super) use crate::filter::host::plugin::plugin_name;
 
+mod call;
 mod metrics;
 mod pairs;
 mod plugin;
@@ -50,6 +52,13 @@ pub(super) fn shared_data(key: &[u8]) -> Stored {
 /// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
 /// src/shared_data.cc): this one makes that an "insert if absent".
 pub(super) const ABSENT: u32 = u32::MAX;
+
+/// Puts a value in the place of whatever is there.
+pub(super) fn set_shared_data(key: &[u8], value: &[u8]) {
+    if !replace_shared_data(key, value, WHATEVER) {
+        log_error("tokenward: the host does not keep what was fetched");
+    }
+}
 
 /// Puts a value in the place of the one with this version; false where another one is there by now.
 pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {
@@ -198,6 +207,8 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
     }
 }
 
+/// The version that stands for any: the host counts from 1.
+const WHATEVER: u32 = 0;
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;
 /// `proxy_map_type_t`: HTTP response headers.

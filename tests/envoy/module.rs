@@ -19,6 +19,7 @@ fn the_module_exports_what_a_decision_takes_and_nothing_else() {
         "proxy_on_configure",
         "proxy_on_context_create",
         "proxy_on_delete",
+        "proxy_on_http_call_response",
         "proxy_on_request_headers",
         "proxy_on_response_headers",
         "proxy_on_tick",

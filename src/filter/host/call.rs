@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use proxy_wasm::hostcalls;
 
-use crate::filter::host::pairs::Pairs;
 use crate::filter::host::owned;
+use crate::filter::host::pairs::Pairs;
 
 /// The number of a call that is under way.
 pub(in crate::filter) type Call = u32;
@@ -28,7 +28,8 @@ pub(in crate::filter) fn answer_headers() -> Pairs {
     let mut data = std::ptr::null_mut();
     let mut size = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
-    let status = unsafe { proxy_get_header_map_pairs(HTTP_CALL_RESPONSE_HEADERS, &raw mut data, &raw mut size) };
+    let status =
+        unsafe { proxy_get_header_map_pairs(HTTP_CALL_RESPONSE_HEADERS, &raw mut data, &raw mut size) };
     Pairs::new(owned(status, data, size))
 }
 
@@ -40,9 +41,8 @@ pub(in crate::filter) fn answer_body(length: usize) -> Vec<u8> {
     let mut data = std::ptr::null_mut();
     let mut size = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
-    let status = unsafe {
-        proxy_get_buffer_bytes(HTTP_CALL_RESPONSE_BODY, 0, length, &raw mut data, &raw mut size)
-    };
+    let status =
+        unsafe { proxy_get_buffer_bytes(HTTP_CALL_RESPONSE_BODY, 0, length, &raw mut data, &raw mut size) };
     owned(status, data, size)
 }
 

@@ -1,0 +1,54 @@
+//! What came of asking for a bundle.
+
+use serde::Serialize;
+
+use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
+use crate::engine::name::PolicyName;
+use crate::engine::policy::Policy;
+use crate::engine::time::Time;
+
+/// That something was fetched, or could not be.
+#[derive(Debug, Serialize)]
+pub struct FeedEvent<'a> {
+    v: u8,
+    #[serde(serialize_with = "milliseconds")]
+    ts: Time,
+    event: &'static str,
+    result: &'static str,
+    /// Why what was fetched is not used, or nothing could be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a PolicyName>,
+    revision: u64,
+    seq: u64,
+}
+
+impl<'a> FeedEvent<'a> {
+    /// The event of a bundle that was fetched; `seq` is the number of the event.
+    pub fn fetched(policy: &'a Policy, now: Time, seq: u64) -> Self {
+        Self {
+            v: FORMAT_VERSION,
+            ts: now,
+            event: "feed",
+            result: "fetched",
+            error: None,
+            bundle: policy.name(),
+            revision: policy.revision(),
+            seq,
+        }
+    }
+
+    /// The event of an answer that is of no use: `policy` stays in force.
+    pub fn failed(error: &str, policy: &'a Policy, now: Time, seq: u64) -> Self {
+        let error = error.chars().take(MAX_ERROR).collect();
+        Self { result: "failed", error: Some(error), ..Self::fetched(policy, now, seq) }
+    }
+
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
+        line(self)
+    }
+}
+
+const MAX_ERROR: usize = 512;
