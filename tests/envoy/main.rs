@@ -17,6 +17,8 @@ mod envoy;
 mod http;
 #[path = "../support/http2.rs"]
 mod http2;
+#[path = "../support/signing.rs"]
+mod signing;
 
 mod bytes;
 mod credentials;
@@ -30,4 +32,5 @@ mod limits;
 mod module;
 mod replies;
 mod shadow;
+mod signed;
 mod trap;

@@ -47,7 +47,7 @@ fn other_connections_are_refused_or_judged_while_the_filter_is_away() {
 }
 
 /// Sends the request that trips the wire.
-fn trap(client: &mut Client) -> crate::http::Response {
+pub(crate) fn trap(client: &mut Client) -> crate::http::Response {
     let authorization = fixture::reader();
     let mut request = fixture::headers(b"/v1/items", &authorization);
     let names: Vec<String> = (0..80).map(|number| format!("x-{number}")).collect();
@@ -56,7 +56,7 @@ fn trap(client: &mut Client) -> crate::http::Response {
 }
 
 /// The statuses of requests without a token until one is judged again.
-fn until_back(client: &mut Client) -> Vec<u16> {
+pub(crate) fn until_back(client: &mut Client) -> Vec<u16> {
     let start = Instant::now();
     let mut statuses = Vec::new();
     while statuses.last() != Some(&401) {
@@ -75,10 +75,15 @@ fn limited(limit: &str) -> Value {
 
 /// Envoy with one worker and a module that has a tripwire.
 fn start(folder: &Path, bundle: &Value) -> Envoy {
+    start_with(folder, &json!({ "bundle": bundle }))
+}
+
+/// The same with any configuration.
+pub(crate) fn start_with(folder: &Path, configuration: &Value) -> Envoy {
     let module = module_with_tripwire(folder);
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": json!({ "bundle": bundle }).to_string(),
+        "value": configuration.to_string(),
     });
     let listener = envoy::listener("main", &[envoy::wasm_filter(&module, &configuration)]);
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
