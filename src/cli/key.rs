@@ -36,8 +36,7 @@ impl PrivateKey {
     /// # Errors
     /// That it cannot be read, or is no Ed25519 key; what it has is never shown.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let cannot =
-            |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
+        let cannot = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
         let text = Zeroizing::new(std::fs::read(path).map_err(cannot)?);
         let text = std::str::from_utf8(&text).unwrap_or_default();
         let key = SigningKey::from_pkcs8_pem(text.trim()).map_err(|_| {
@@ -54,8 +53,11 @@ impl PrivateKey {
     /// That it cannot be written, or that there is a file already.
     pub(super) fn create(&self, path: &Path) -> Result<(), Failure> {
         if path.exists() {
-            return Err(Failure::new(format!("{} is there already: a key is never overwritten", path.display()))
-                .hint("name another file; for the public key of this one: `tokenward keygen --public FILE`"));
+            return Err(Failure::new(format!(
+                "{} is there already: a key is never overwritten",
+                path.display()
+            ))
+            .hint("name another file; for the public key of this one: `tokenward keygen --public FILE`"));
         }
         // Without the public key, which OpenSSL before 3.2 does not expect here.
         let pair = KeypairBytes { secret_key: *self.0.as_bytes(), public_key: None };

@@ -15,11 +15,11 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::engine::document;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::engine::envelope::key::MAX_KEYS;
 pub use crate::engine::envelope::key::{BadKey, KeyId, PublicKey, TrustedKeys};
 pub use crate::engine::envelope::refusal::Refusal;
-use crate::engine::document;
 use crate::engine::mapping::Mapping;
 use crate::engine::problem::{Fault, Place, Problem, Problems};
 use crate::engine::settings::MAX_BYTES;
@@ -32,6 +32,8 @@ mod refusal;
 pub enum PayloadType {
     /// A bundle.
     Bundle,
+    /// A list of revocations.
+    Revocations,
 }
 
 impl PayloadType {
@@ -39,6 +41,7 @@ impl PayloadType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bundle => "application/vnd.tokenward.bundle+json",
+            Self::Revocations => "application/vnd.tokenward.revocations+json",
         }
     }
 }
@@ -267,10 +270,8 @@ fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Resu
 
 /// A text that is no JSON at all is told to be no envelope.
 fn no_envelope(problems: Problems) -> Problems {
-    let why = problems.iter().find_map(|Problem { fault, .. }| match fault {
-        Fault::Syntax { .. } => Some(fault.to_string()),
-        _ => None,
-    });
+    let syntax = |fault: &Fault| matches!(fault, Fault::Syntax { .. }).then(|| fault.to_string());
+    let why = problems.iter().find_map(|problem| syntax(&problem.fault));
     why.map_or(problems, |why| refused(Place::default(), Refusal::NoEnvelope { why }))
 }
 

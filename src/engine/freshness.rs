@@ -7,6 +7,7 @@
 
 use crate::engine::document::Document;
 use crate::engine::envelope::{KeyId, Verified};
+use crate::engine::revocations::Revocations;
 
 /// What is known of a policy's signed bundle beside what it says.
 #[derive(Clone, Debug)]
@@ -37,6 +38,16 @@ impl Seal {
                 goes_back: goes_back.is_some(),
                 digest: verified.digest(),
             },
+        }
+    }
+
+    /// The seal of a list of revocations: lists follow one another, whatever bundles do.
+    pub fn of_revocations(verified: &Verified<'_>, list: &Revocations) -> Self {
+        Self {
+            signers: verified.signers.clone(),
+            supersedes: None,
+            succession: format!("{}/revocations", list.name),
+            mark: Mark { newest: list.revision, goes_back: false, digest: verified.digest() },
         }
     }
 }
@@ -87,7 +98,8 @@ impl Mark {
     /// The mark as the host keeps it.
     pub fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
-        let parts = self.newest.to_le_bytes().into_iter().chain([u8::from(self.goes_back)]).chain(self.digest);
+        let parts =
+            self.newest.to_le_bytes().into_iter().chain([u8::from(self.goes_back)]).chain(self.digest);
         bytes.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
         bytes
     }

@@ -169,7 +169,8 @@ fn where_the_host_keeps_no_mark_a_signed_bundle_is_not_in_force() {
     ];
     let allowed: serde_json::Map<String, Value> =
         allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
-    filter["typed_config"]["config"]["capability_restriction_config"] = json!({ "allowed_capabilities": allowed });
+    filter["typed_config"]["config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
     let listener = envoy::listener("main", &[filter]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
     assert_eq!(envoy.client("main").get("/healthz", None).status, 503);

@@ -29,7 +29,11 @@ fn a_signed_bundle_and_its_keys_are_taken_by_schema_and_filter_alike() {
     object["bundle"] = envelope;
     for (configuration, taken) in [(good, true), (twice, false), (object, false)] {
         assert_eq!(validator.is_valid(&configuration), taken, "{configuration}");
-        assert_eq!(Gateway::configure(configuration.to_string().as_bytes()).is_ok(), taken, "{configuration}");
+        assert_eq!(
+            Gateway::configure(configuration.to_string().as_bytes()).is_ok(),
+            taken,
+            "{configuration}"
+        );
     }
 }
 

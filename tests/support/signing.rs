@@ -21,12 +21,17 @@ pub(crate) fn publics(numbers: &[u8]) -> Value {
 
 /// The bundle, signed by these keys.
 pub(crate) fn signed(bundle: &Value, numbers: &[u8]) -> Value {
-    let mut envelope = Envelope::unsigned(bundle.to_string().as_bytes(), PayloadType::Bundle);
+    signed_as(bundle, PayloadType::Bundle, numbers)
+}
+
+/// A payload of any type, signed by these keys.
+pub(crate) fn signed_as(payload: &Value, kind: PayloadType, numbers: &[u8]) -> Value {
+    let mut envelope = Envelope::unsigned(payload.to_string().as_bytes(), kind);
     for number in numbers {
         let signature = key(*number).sign(envelope.signed_bytes());
         envelope.add(public(*number).id(), signature.to_bytes());
     }
-    serde_json::from_str(&envelope.to_json(PayloadType::Bundle)).unwrap()
+    serde_json::from_str(&envelope.to_json(kind)).unwrap()
 }
 
 /// A configuration with an envelope, which these keys must have signed.

@@ -5,9 +5,9 @@
 
 use std::fmt;
 
+use serde::Serialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use serde::Serialize;
 
 use crate::engine::document::Document;
 
