@@ -1,4 +1,5 @@
-//! `docs/policy.md`: each feature's snippets are read, and the cases beside them hold.
+//! `docs/policy.md`: each feature's snippets are read, and the cases beside them hold. `docs/signing.md`: each
+//! command is run.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
@@ -9,6 +10,28 @@ use tokenward::engine::document::{Document, PolicyDocument, Registry, from_tree}
 use tokenward::engine::policy::Policy;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::settings::Settings;
+
+#[path = "support/session.rs"]
+mod session;
+
+#[test]
+fn every_command_about_signing_goes_as_it_shows() {
+    let sandbox = tempfile::tempdir().unwrap();
+    let inside = |name: &str| sandbox.path().join(name);
+    for folder in ["target/release", "policies/acme", "dist"] {
+        std::fs::create_dir_all(inside(folder)).unwrap();
+    }
+    std::fs::write(inside("dist/tokenward.wasm"), "the module is not looked into").unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tokenward"), inside("target/release/tokenward")).unwrap();
+    for file in ["policy.yaml", "tokens.yaml"] {
+        let file = format!("policies/acme/{file}");
+        std::fs::copy(&file, inside(&file)).unwrap();
+    }
+    let page = std::fs::read_to_string("docs/signing.md").unwrap();
+    let fences = page.split("```").skip(1).step_by(2);
+    let sessions: String = fences.filter_map(|fence| fence.strip_prefix("console\n")).collect();
+    assert!(session::run(sandbox.path(), &sessions) > 20);
+}
 
 #[test]
 fn the_cases_beside_each_feature_hold() {

@@ -26,6 +26,7 @@ mod lock;
 mod mint;
 mod nearest;
 mod output;
+mod payload;
 mod prune;
 mod registry;
 mod render;

@@ -1,6 +1,6 @@
 //! `tokenward sign`: signatures on a bundle, so that a gateway takes it from nobody else.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
@@ -8,16 +8,16 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::key::PrivateKey;
+use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output};
-use crate::engine::document::{Document, from_json};
+use crate::engine::document::Document;
 use crate::engine::envelope::{Envelope, KeyId, PayloadType};
-use crate::engine::policy::Policy;
 use crate::engine::problem::Problems;
 
 /// Sign a bundle, or add a signature to a signed one
 ///
-/// Several keys may sign: all at once, or each where it is kept, one after the other. A gateway takes the bundle when
+/// A list of revocations (`build --revocations`) is signed in the same way. Several keys may sign: all at once, or each where it is kept, one after the other. A gateway takes the bundle when
 /// `threshold` of its `keys` have signed.
 #[derive(Args, Debug)]
 pub(super) struct Sign {
@@ -37,18 +37,18 @@ pub(super) struct Sign {
 impl Sign {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let keys = self.key.iter().map(|path| PrivateKey::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let (mut envelope, document) = self.envelope()?;
+        let (mut envelope, kind, payload) = self.envelope()?;
         let mut signers: Vec<KeyId> = Vec::new();
         for key in &keys {
             signers.push(key.sign(&mut envelope)?.id());
         }
-        let mut text = envelope.to_json(PayloadType::Bundle);
+        let mut text = envelope.to_json(kind);
         text.push('\n');
         match &self.output {
             None => output::data(&text),
             Some(path) => {
                 files::replace(path, &text, Readers::Everybody)?;
-                let (name, revision) = (&document.name, document.revision);
+                let (name, revision) = (payload.name(), payload.revision());
                 if format == Format::Json {
                     output::json(
                         &json!({ "file": path, "name": name, "revision": revision, "signers": signers }),
@@ -61,27 +61,23 @@ impl Sign {
         Ok(Exit::Yes)
     }
 
-    /// The bundle to sign, with the signatures that it has, and what it says.
-    fn envelope(&self) -> Result<(Envelope, Document), Vec<Failure>> {
+    /// What is to be signed, with the signatures that it has. What a gateway would refuse is not signed.
+    fn envelope(&self) -> Result<(Envelope, PayloadType, Payload), Vec<Failure>> {
         let source = Source::read(&self.bundle)?;
-        let mut envelope = match serde_json::from_str::<serde_json::Value>(source.text()) {
-            Ok(value) if value.get("payloadType").is_some() => {
-                Envelope::parse(source.text().as_bytes(), PayloadType::Bundle)
-                    .map_err(|problems| unusable(&self.bundle, &problems))?
-            }
-            Ok(_) | Err(_) => Envelope::unsigned(source.text().as_bytes(), PayloadType::Bundle),
+        let kind = Kind::of(source.text());
+        let unusable = |problems: Problems| {
+            Failure::new(format!("{} is no usable bundle\n{problems}", self.bundle.display()))
         };
-        let mut document: Document =
-            from_json(envelope.payload()).map_err(|problems| unusable(&self.bundle, &problems))?;
-        if let Some(revision) = self.allow_rollback {
-            allow_rollback(&mut document, revision)?;
-            let payload = serde_json::to_vec(&document)
-                .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
-            envelope = Envelope::unsigned(&payload, PayloadType::Bundle);
-        }
-        // What a gateway would refuse is not signed.
-        Policy::compile(document.clone()).map_err(|problems| unusable(&self.bundle, &problems))?;
-        Ok((envelope, document))
+        let envelope = kind.envelope(source.text()).map_err(unusable)?;
+        let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
+        let Some(revision) = self.allow_rollback else { return Ok((envelope, kind.payload(), payload)) };
+        let Payload::Bundle(document) = &mut payload else {
+            return Err(Failure::new("a list of revocations does not go back: build it anew").into());
+        };
+        allow_rollback(document, revision)?;
+        let bytes = serde_json::to_vec(&document)
+            .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
+        Ok((Envelope::unsigned(&bytes, PayloadType::Bundle), PayloadType::Bundle, payload))
     }
 }
 
@@ -97,8 +93,4 @@ pub(super) fn allow_rollback(document: &mut Document, revision: u64) -> Result<(
     }
     document.supersedes = Some(revision);
     Ok(())
-}
-
-fn unusable(path: &Path, problems: &Problems) -> Failure {
-    Failure::new(format!("{} is no usable bundle\n{problems}", path.display()))
 }

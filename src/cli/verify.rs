@@ -6,14 +6,12 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, clock, output, workspace};
-use crate::engine::document::{Document, from_json};
-use crate::engine::envelope::{Envelope, KeyId, PayloadType, PublicKey, TrustedKeys};
-use crate::engine::policy::Policy;
+use crate::engine::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
 use crate::engine::problem::Problems;
 use crate::engine::settings::Settings;
-use crate::engine::time::Time;
 
 /// Check who signed a bundle
 #[derive(Args, Debug)]
@@ -35,29 +33,30 @@ impl Verify {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let trusted = self.trusted()?;
         let source = Source::read(&self.bundle)?;
-        let envelope = Envelope::parse(source.text().as_bytes(), PayloadType::Bundle)
-            .map_err(|problems| unusable(&self.bundle, &problems))?;
+        let path = self.bundle.display();
+        let unusable =
+            |problems: Problems| Failure::new(format!("{path} is no usable signed bundle\n{problems}"));
+        let kind = Kind::of(source.text());
+        let envelope = kind.envelope(source.text()).map_err(unusable)?;
+        if let Kind::Unsigned(kind) = kind {
+            Payload::read(envelope.payload(), kind).map_err(unusable)?;
+            let unsigned = Failure::new(format!("{path} is not signed"));
+            return Ok(no(&[unsigned.hint("`tokenward sign` signs it")], format));
+        }
         let verified = match envelope.verify(&trusted) {
             Ok(verified) => verified,
             Err(problems) => {
-                problems.iter().for_each(|problem| {
-                    output::failure(&Failure::of(problem, self.bundle.display(), None));
-                });
-                if format == Format::Json {
-                    output::json(&json!({ "trusted": false }));
-                }
-                return Ok(Exit::No);
+                let failures = problems.iter().map(|problem| Failure::of(problem, &path, None));
+                return Ok(no(&failures.collect::<Vec<_>>(), format));
             }
         };
-        let document: Document =
-            from_json(verified.payload).map_err(|problems| unusable(&self.bundle, &problems))?;
-        Policy::compile(document.clone()).map_err(|problems| unusable(&self.bundle, &problems))?;
-        tell(&document, &verified.signers, format);
-        if document.expires_at.is_some_and(|end| end <= clock::now()) {
-            let expired = Failure::new(format!("{} has expired", self.bundle.display()));
-            output::failure(&expired.hint("a gateway answers everything by 503: build and sign it anew"));
-            return Ok(Exit::No);
+        let payload = Payload::read(verified.payload, kind.payload()).map_err(unusable)?;
+        if payload.expires_at().is_some_and(|end| end <= clock::now()) {
+            let expired = Failure::new(format!("{path} has expired"));
+            let hint = "a gateway answers everything by 503: build and sign it anew";
+            return Ok(no(&[expired.hint(hint)], format));
         }
+        tell(&payload, &verified.signers, format);
         Ok(Exit::Yes)
     }
 
@@ -81,40 +80,51 @@ impl Verify {
     }
 }
 
-fn tell(document: &Document, signers: &[KeyId], format: Format) {
-    let Document { name, revision, built_at, expires_at, supersedes, .. } = document;
+/// Tells why nobody is to rely on the bundle.
+fn no(failures: &[Failure], format: Format) -> Exit {
+    failures.iter().for_each(output::failure);
+    if format == Format::Json {
+        output::json(&json!({ "trusted": false }));
+    }
+    Exit::No
+}
+
+fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
+    let (name, revision) = (payload.name(), payload.revision());
     if format == Format::Json {
         output::json(&json!({
             "trusted": true,
             "name": name,
             "revision": revision,
-            "built_at": built_at,
-            "expires_at": expires_at,
-            "supersedes": supersedes,
+            "built_at": payload.built_at(),
+            "expires_at": payload.expires_at(),
+            "supersedes": payload.supersedes(),
             "signers": signers,
         }));
         return;
     }
     let mut text = format!("{name}, revision {revision}");
-    if let Some(supersedes) = supersedes {
+    if let Some(supersedes) = payload.supersedes() {
         text += &format!(", may follow revision {supersedes}");
     }
-    if let Some(built_at) = built_at {
-        text += &format!(", built at {}", String::from(*built_at));
+    if let Some(built_at) = payload.built_at() {
+        text += &format!(", built at {}", String::from(built_at));
     }
-    let end = expires_at
-        .map_or("never expires".to_owned(), |end: Time| format!("expires at {}", String::from(end)));
+    text += &match payload {
+        Payload::Revocations(list) => {
+            format!(", revokes {} tokens and {} secrets", list.tokens.len(), list.secrets.len())
+        }
+        Payload::Bundle(document) => document
+            .expires_at
+            .map_or(", never expires".to_owned(), |end| format!(", expires at {}", String::from(end))),
+    };
     let keys = signers.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
-    output::data(&format!("{text}, {end}\nsigned by {keys}\n"));
+    output::data(&format!("{text}\nsigned by {keys}\n"));
 }
 
 /// A public key as it is, or in a file.
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     let path = Path::new(text);
     let text = if path.is_file() { Source::read(path)?.text().trim().to_owned() } else { text.to_owned() };
-    text.parse().map_err(|error: crate::engine::envelope::BadKey| Failure::new(error.to_string()))
-}
-
-fn unusable(path: &Path, problems: &Problems) -> Failure {
-    Failure::new(format!("{} is no usable signed bundle\n{problems}", path.display()))
+    text.parse().map_err(|error: BadKey| Failure::new(error.to_string()))
 }

@@ -32,6 +32,8 @@ mod refusal;
 pub enum PayloadType {
     /// A bundle.
     Bundle,
+    /// A list of revocations.
+    Revocations,
 }
 
 impl PayloadType {
@@ -39,6 +41,7 @@ impl PayloadType {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Bundle => "application/vnd.tokenward.bundle+json",
+            Self::Revocations => "application/vnd.tokenward.revocations+json",
         }
     }
 }
@@ -267,10 +270,8 @@ fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Resu
 
 /// A text that is no JSON at all is told to be no envelope.
 fn no_envelope(problems: Problems) -> Problems {
-    let why = problems.iter().find_map(|Problem { fault, .. }| match fault {
-        Fault::Syntax { .. } => Some(fault.to_string()),
-        _ => None,
-    });
+    let syntax = |fault: &Fault| matches!(fault, Fault::Syntax { .. }).then(|| fault.to_string());
+    let why = problems.iter().find_map(|problem| syntax(&problem.fault));
     why.map_or(problems, |why| refused(Place::default(), Refusal::NoEnvelope { why }))
 }
 

@@ -7,6 +7,7 @@
 
 use crate::engine::document::Document;
 use crate::engine::envelope::{KeyId, Verified};
+use crate::engine::revocations::Revocations;
 
 /// What is known of a policy's signed bundle beside what it says.
 #[derive(Clone, Debug)]
@@ -37,6 +38,16 @@ impl Seal {
                 goes_back: goes_back.is_some(),
                 digest: verified.digest(),
             },
+        }
+    }
+
+    /// The seal of a list of revocations: lists follow one another, whatever bundles do.
+    pub fn of_revocations(verified: &Verified<'_>, list: &Revocations) -> Self {
+        Self {
+            signers: verified.signers.clone(),
+            supersedes: None,
+            succession: format!("{}/revocations", list.name),
+            mark: Mark { newest: list.revision, goes_back: false, digest: verified.digest() },
         }
     }
 }

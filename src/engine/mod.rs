@@ -30,6 +30,7 @@ pub mod policy;
 pub mod problem;
 pub mod rate;
 pub mod reason;
+pub mod revocations;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 pub mod secret;

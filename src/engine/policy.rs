@@ -4,6 +4,8 @@
 //! there is no half-checked one. It holds digests, never secrets.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::address::AddressRange;
 use crate::engine::freshness::Seal;
@@ -104,7 +106,7 @@ pub struct Token {
     pub(crate) id: TokenId,
     pub(crate) kind: usize,
     pub(crate) grant: usize,
-    pub(crate) revoked: bool,
+    pub(crate) revoked: Revoked,
     /// Most tokens have none.
     pub(crate) limits: Option<Box<Limits>>,
 }
@@ -155,7 +157,32 @@ pub struct Secret {
     pub(crate) not_before: Option<Time>,
     pub(crate) expires_at: Option<Time>,
     pub(crate) retired: bool,
-    pub(crate) revoked: bool,
+    pub(crate) revoked: Revoked,
+}
+
+/// Whether something is revoked: what is stays so, also while the policy is in use.
+pub struct Revoked(AtomicBool);
+
+impl fmt::Debug for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revoked({})", self.is())
+    }
+}
+
+impl Revoked {
+    pub(crate) fn new(revoked: bool) -> Self {
+        Self(AtomicBool::new(revoked))
+    }
+
+    /// Whether it is.
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A set of permissions, by index.

@@ -172,9 +172,9 @@ impl Settings {
             let refusal = Refusal::ThresholdOfNone { threshold: self.threshold };
             return if self.threshold == 1 { Ok(None) } else { Err(refused("threshold", refusal)) };
         };
-        TrustedKeys::new(keys, self.threshold).map(Some).map_err(|refusal| match refusal {
-            Refusal::Threshold { .. } => refused("threshold", refusal),
-            _ => refused("keys", refusal),
+        TrustedKeys::new(keys, self.threshold).map(Some).map_err(|refusal| {
+            let of_threshold = matches!(refusal, Refusal::Threshold { .. });
+            refused(if of_threshold { "threshold" } else { "keys" }, refusal)
         })
     }
 

@@ -17,6 +17,8 @@ mod envoy;
 mod http;
 #[path = "../support/http2.rs"]
 mod http2;
+#[path = "../support/signing.rs"]
+mod signing;
 
 mod bytes;
 mod credentials;
@@ -31,4 +33,5 @@ mod metrics;
 mod module;
 mod replies;
 mod shadow;
+mod signed;
 mod trap;

@@ -49,7 +49,7 @@ fn other_connections_are_refused_or_judged_while_the_filter_is_away() {
 #[test]
 fn a_panic_tells_where_it_happened_and_nothing_of_the_request() {
     let folder = tempfile::tempdir().unwrap();
-    let envoy = start_with(folder.path(), &bundle(), Wire::Panic);
+    let envoy = start_wired(folder.path(), &json!({ "bundle": bundle() }), Wire::Panic);
     let mut client = envoy.client("main");
     assert_eq!(trap(&mut client).status, 503);
     until_back(&mut client);
@@ -62,7 +62,7 @@ fn a_panic_tells_where_it_happened_and_nothing_of_the_request() {
 }
 
 /// Sends the request that trips the wire.
-fn trap(client: &mut Client) -> crate::http::Response {
+pub(crate) fn trap(client: &mut Client) -> crate::http::Response {
     let authorization = fixture::reader();
     let mut request = fixture::headers(b"/v1/items", &authorization);
     let names: Vec<String> = (0..80).map(|number| format!("x-{number}")).collect();
@@ -71,7 +71,7 @@ fn trap(client: &mut Client) -> crate::http::Response {
 }
 
 /// The statuses of requests without a token until one is judged again.
-fn until_back(client: &mut Client) -> Vec<u16> {
+pub(crate) fn until_back(client: &mut Client) -> Vec<u16> {
     let start = Instant::now();
     let mut statuses = Vec::new();
     while statuses.last() != Some(&401) {
@@ -90,14 +90,19 @@ fn limited(limit: &str) -> Value {
 
 /// Envoy with one worker and a module that has a tripwire.
 fn start(folder: &Path, bundle: &Value) -> Envoy {
-    start_with(folder, bundle, Wire::Trap)
+    start_with(folder, &json!({ "bundle": bundle }))
 }
 
-fn start_with(folder: &Path, bundle: &Value, wire: Wire) -> Envoy {
+/// The same with any configuration.
+pub(crate) fn start_with(folder: &Path, configuration: &Value) -> Envoy {
+    start_wired(folder, configuration, Wire::Trap)
+}
+
+fn start_wired(folder: &Path, configuration: &Value, wire: Wire) -> Envoy {
     let module = module_with_tripwire(folder, wire);
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": json!({ "bundle": bundle }).to_string(),
+        "value": configuration.to_string(),
     });
     let listener = envoy::listener("main", &[envoy::wasm_filter(&module, &configuration)]);
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()

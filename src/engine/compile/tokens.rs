@@ -7,7 +7,7 @@ use crate::engine::compile::roles::Roles;
 use crate::engine::compile::{Check, Permissions, limits, root};
 use crate::engine::document::{self, Document, Kind, RequiredField};
 use crate::engine::name::{KindName, RoleName, TokenId};
-use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
+use crate::engine::policy::{Grant, PermissionSet, Revoked, Secret, Token};
 use crate::engine::problem::{Fault, Place};
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::{Span, Time};
@@ -51,7 +51,7 @@ impl Tokens {
             tokens.add_secrets(id, token, document, check);
             let kind = kind.map_or(0, |(number, _)| *number);
             let limits = limits::of(id, token, document, check);
-            let revoked = token.revoked_at.is_some();
+            let revoked = Revoked::new(token.revoked_at.is_some());
             tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, limits });
         }
         tokens
@@ -138,7 +138,7 @@ impl Tokens {
                         not_before: start(secret),
                         expires_at: secret.expires_at,
                         retired: secret.retired_at.is_some(),
-                        revoked: secret.revoked_at.is_some(),
+                        revoked: Revoked::new(secret.revoked_at.is_some()),
                     });
                 }
             }

@@ -45,7 +45,7 @@ impl Refusal {
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::NoEnvelope { .. } => "a bundle is an object, or a string with what `tokenward sign` wrote",
-            Self::Type { .. } => "give what `tokenward sign` wrote of a bundle",
+            Self::Type { .. } => "give what `tokenward sign` wrote: a bundle where a bundle belongs",
             Self::NotBase64 { .. } | Self::SignatureLength { .. } => {
                 "the envelope was cut or changed on its way: take what `tokenward sign` wrote as it is"
             }
@@ -94,13 +94,13 @@ impl fmt::Display for Refusal {
             Self::NoKeys => {
                 f.write_str("the bundle is signed, but there are no `keys` to check that against")
             }
-            Self::KeyCount { count, limit } => write!(f, "{count} keys are not 1 to {limit}"),
+            Self::KeyCount { count, limit } => write!(f, "{count} keys, where 1 to {limit} are allowed"),
             Self::KeyTwice { key } => write!(f, "key `{key}` is there twice"),
             Self::Threshold { threshold, count } => {
-                write!(f, "{threshold} of {count} keys cannot be what must have signed")
+                write!(f, "a threshold of {threshold} does not fit {count} keys")
             }
             Self::ThresholdOfNone { threshold } => {
-                write!(f, "{threshold} keys must have signed, but there are no `keys`")
+                write!(f, "a threshold of {threshold}, but there are no `keys`")
             }
         }
     }

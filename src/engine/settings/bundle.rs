@@ -22,6 +22,12 @@ pub enum Bundle {
     Signed(String),
 }
 
+impl From<Document> for Bundle {
+    fn from(document: Document) -> Self {
+        Self::Plain(Box::new(document))
+    }
+}
+
 impl<'de> Deserialize<'de> for Bundle {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BundleVisitor)
