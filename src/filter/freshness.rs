@@ -15,7 +15,11 @@ pub(super) fn check(policy: &Policy) -> Result<(), Option<Mark>> {
     policy.seal().map_or(Ok(()), follow)
 }
 
-fn follow(seal: &Seal) -> Result<(), Option<Mark>> {
+/// Whether what has this seal may follow what was before it; if so, nothing that is older may follow it.
+///
+/// # Errors
+/// As of [`check`].
+pub(super) fn follow(seal: &Seal) -> Result<(), Option<Mark>> {
     let key = key(seal);
     for _ in 0..MAX_TRIES {
         let version = match host::shared_data(&key) {

@@ -6,9 +6,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::{ConfiguredEvent, FeedEvent, RefusedEvent};
+use crate::engine::envelope::PayloadType;
 use crate::engine::metrics::Counter;
 use crate::engine::policy::Policy;
-use crate::engine::settings::Gateway;
+use crate::engine::problem::Problems;
+use crate::engine::revocations::Revocations;
+use crate::engine::settings::{Gateway, Settings};
 use crate::engine::time::Time;
 use crate::filter::feed::Feed;
 use crate::filter::host::Call;
@@ -22,6 +25,7 @@ pub(super) struct Root {
     shared: Rc<Shared>,
     gauges: Option<Gauges>,
     feed: Option<Feed>,
+    revocations: Option<Revocations>,
     /// Why nothing can be fetched, as it was told last.
     trouble: Option<String>,
 }
@@ -30,7 +34,15 @@ impl Default for Root {
     fn default() -> Self {
         let gateway = Gateway::deny_all();
         let journal = Rc::new(Journal::new(gateway.settings.audit.clone()));
-        Self { shared: Rc::new(Shared::of(gateway, journal)), gauges: None, feed: None, trouble: None }
+        let shared = Rc::new(Shared::of(gateway, journal));
+        Self { shared, gauges: None, feed: None, revocations: None, trouble: None }
+    }
+}
+
+impl Drop for Root {
+    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives.
+    fn drop(&mut self) {
+        host::set_tick_period(NO_TICK);
     }
 }
 
@@ -67,27 +79,54 @@ impl Root {
     fn enforce(&mut self, gateway: Gateway, journal: Rc<Journal>) {
         self.shared = Rc::new(Shared::of(gateway, journal));
         self.gauges = Gauges::of(&self.shared.gateway.policy);
+        self.revoke();
     }
 
-    /// Puts what was fetched in force, where there is something new and good; whether there was.
+    /// Puts the list of revocations on top of the policy in force; one of another policy's revokes nothing.
+    fn revoke(&self) {
+        if let Some(list) = &self.revocations
+            && let Err(problems) = self.shared.gateway.policy.revoke(list)
+            && self.shared.gateway.policy.name().is_some()
+        {
+            host::log_error(&format!("tokenward: the revocations are not in force\n{problems}"));
+        }
+    }
+
+    /// Puts what was fetched in force, where there is something new and good; whether there was a bundle.
     fn take_news(&mut self, now: Time) -> bool {
-        let Some(bundle) = self.feed.as_mut().and_then(Feed::news) else { return false };
-        let Shared { gateway, journal, .. } = &*self.shared;
-        let Ok(policy) = acceptable(gateway, &bundle) else { return false };
-        journal.write(|number| ConfiguredEvent::of(&policy, now, number).to_json());
-        let (settings, journal) = (gateway.settings.clone(), Rc::clone(journal));
-        self.enforce(Gateway { policy, settings }, journal);
-        true
+        let news = self.feed.as_mut().map(Feed::news).unwrap_or_default();
+        let mut brought = false;
+        for (kind, content) in news {
+            let Shared { gateway, journal, .. } = &*self.shared;
+            match Fetched::open(kind, &gateway.settings, &content) {
+                Ok(Fetched::Bundle(policy)) => {
+                    journal.write(|number| ConfiguredEvent::of(&policy, now, number).to_json());
+                    let (settings, journal) = (gateway.settings.clone(), Rc::clone(journal));
+                    self.enforce(Gateway { policy: *policy, settings }, journal);
+                    brought = true;
+                }
+                Ok(Fetched::Revocations(list)) => {
+                    self.revocations = Some(list);
+                    self.revoke();
+                }
+                // Whoever fetched it has told why.
+                Err(_) => {}
+            }
+        }
+        brought
     }
 
     /// Hands on what this module fetched, if it may be put in force.
-    fn fetched(&mut self, body: Vec<u8>, now: Time) -> Result<(), String> {
-        let bundle = String::from_utf8(body).map_err(|_| "the bundle is not UTF-8".to_owned())?;
+    fn fetched(&mut self, kind: PayloadType, content: Vec<u8>, now: Time) -> Result<(), String> {
+        let content = String::from_utf8(content).map_err(|_| "what came is not UTF-8".to_owned())?;
         let Shared { gateway, journal, .. } = &*self.shared;
-        let policy = acceptable(gateway, &bundle)?;
-        journal.write(|number| FeedEvent::fetched(&policy, now, number).to_json());
+        let fetched = Fetched::open(kind, &gateway.settings, &content)?;
+        journal.write(|number| match &fetched {
+            Fetched::Bundle(policy) => FeedEvent::bundle(policy, now, number).to_json(),
+            Fetched::Revocations(list) => FeedEvent::revocations(list, now, number).to_json(),
+        });
         metrics::count(Counter::FeedFetched);
-        self.feed.iter().for_each(|feed| feed.publish(&bundle));
+        self.feed.iter().for_each(|feed| feed.publish(kind, &content));
         self.trouble = None;
         self.take_news(now);
         Ok(())
@@ -107,18 +146,37 @@ impl Root {
     }
 }
 
-/// The policy of a bundle that was fetched: it is signed, good, and not older than those before it.
-fn acceptable(gateway: &Gateway, bundle: &str) -> Result<Policy, String> {
-    let policy = gateway.settings.fetched(bundle).map_err(|problems| problems.to_string())?;
-    freshness::check(&policy).map_err(|newer| RefusedEvent::of(&policy, newer, Time::EPOCH, 0).told())?;
-    Ok(policy)
+/// What was fetched, and may be put in force: it is signed, good, and not older than what was before it.
+enum Fetched {
+    Bundle(Box<Policy>),
+    Revocations(Revocations),
+}
+
+impl Fetched {
+    fn open(kind: PayloadType, settings: &Settings, content: &str) -> Result<Self, String> {
+        let told = |problems: Problems| problems.to_string();
+        match kind {
+            PayloadType::Bundle => {
+                let policy = settings.fetched(content).map_err(told)?;
+                freshness::check(&policy)
+                    .map_err(|newer| RefusedEvent::of(&policy, newer, Time::EPOCH, 0).told())?;
+                Ok(Self::Bundle(Box::new(policy)))
+            }
+            PayloadType::Revocations => {
+                let (list, seal) = settings.fetched_revocations(content).map_err(told)?;
+                freshness::follow(&seal)
+                    .map_err(|_| "the revocations are older than those before".to_owned())?;
+                Ok(Self::Revocations(list))
+            }
+        }
+    }
 }
 
 impl Context for Root {
     fn on_http_call_response(&mut self, call: Call, _headers: usize, length: usize, _trailers: usize) {
         let (Some(feed), Some(now)) = (&mut self.feed, host::now()) else { return };
         let outcome = match feed.answered(call, length, now) {
-            Ok(Some(body)) => self.fetched(body, now),
+            Ok(Some((kind, content))) => self.fetched(kind, content, now),
             Ok(None) => Ok(()),
             Err(bad) => Err(bad.to_string()),
         };
@@ -168,3 +226,4 @@ impl RootContext for Root {
 
 /// Milliseconds between ticks.
 const TICK: u32 = 1_000;
+const NO_TICK: u32 = 0;

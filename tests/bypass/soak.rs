@@ -18,6 +18,8 @@ pub(crate) struct Soak {
     refused: usize,
     /// What Envoy counted meanwhile.
     counted: usize,
+    /// Decisions that the filter counted meanwhile.
+    decided: usize,
     /// Resident memory in KiB, after warming up and in the end.
     memory: (usize, usize),
     reloads: usize,
@@ -38,9 +40,18 @@ pub(crate) fn soak(
     send::send(address, &answered);
     upstream.take();
     let (before, memory) = (counter(envoy, listener, "downstream_rq_completed"), resident(envoy));
+    let decided = decisions(envoy);
     let resent = RESENT.load(Ordering::Relaxed);
-    let mut soak =
-        Soak { sent: 0, resent: 0, forwarded: 0, refused: 0, counted: 0, memory: (memory, 0), reloads: 0 };
+    let mut soak = Soak {
+        sent: 0,
+        resent: 0,
+        forwarded: 0,
+        refused: 0,
+        counted: 0,
+        decided: 0,
+        memory: (memory, 0),
+        reloads: 0,
+    };
     while soak.sent < wanted {
         for outcome in send::send(address, &answered) {
             soak.sent += 1;
@@ -53,6 +64,7 @@ pub(crate) fn soak(
         upstream.take();
     }
     soak.counted = counter(envoy, listener, "downstream_rq_completed") - before;
+    soak.decided = decisions(envoy) - decided;
     soak.resent = RESENT.load(Ordering::Relaxed) - resent;
     soak.memory.1 = resident(envoy);
     soak.reloads = number(&envoy.admin("/stats?filter=vm_reload"));
@@ -64,10 +76,11 @@ impl Soak {
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         let answered = self.forwarded + self.refused;
-        if answered != self.sent || !(self.sent..=self.sent + self.resent).contains(&self.counted) {
+        let adds_up = |count: usize| (self.sent..=self.sent + self.resent).contains(&count);
+        if answered != self.sent || !adds_up(self.counted) || !adds_up(self.decided) {
             failures.push(format!(
-                "{} sent and {} of them twice, {answered} judged, {} counted by Envoy",
-                self.sent, self.resent, self.counted
+                "{} sent and {} of them twice, {answered} judged, {} counted by Envoy, {} by the filter",
+                self.sent, self.resent, self.counted, self.decided
             ));
         }
 
@@ -87,9 +100,9 @@ impl std::fmt::Display for Soak {
         let (before, after) = self.memory;
         write!(
             f,
-            "soak: {} requests and {} of them twice, {} forwarded, {} refused; Envoy counted {}; memory {before} KiB \
-             before, {after} KiB after",
-            self.sent, self.resent, self.forwarded, self.refused, self.counted
+            "soak: {} requests and {} of them twice, {} forwarded, {} refused; Envoy counted {}, the filter {}; \
+             memory {before} KiB before, {after} KiB after",
+            self.sent, self.resent, self.forwarded, self.refused, self.counted, self.decided
         )
     }
 }
@@ -104,6 +117,11 @@ fn answered(outcomes: Vec<Outcome>, attacks: &[Attack]) -> Vec<Attack> {
 
 fn counter(envoy: &Envoy, listener: &str, name: &str) -> usize {
     number(&envoy.admin(&format!("/stats?filter=^http.{listener}.{name}$")))
+}
+
+/// Decisions that the filter counted so far.
+fn decisions(envoy: &Envoy) -> usize {
+    number(&envoy.admin("/stats?filter=tokenward_decisions_total$"))
 }
 
 /// The sum of the statistics in an answer of the admin interface.

@@ -308,7 +308,7 @@ fn socket_address(address: SocketAddr) -> Value {
 }
 
 /// The file that an environment variable names, or else the one that `target` leaves in the checkout.
-fn built(variable: &str, default: &str, target: &str) -> PathBuf {
+pub(crate) fn built(variable: &str, default: &str, target: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
     std::fs::canonicalize(&path).unwrap_or_else(|_| panic!("{} is missing: run `{target}`", path.display()))
 }

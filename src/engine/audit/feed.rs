@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
+use crate::engine::revocations::Revocations;
 use crate::engine::time::Time;
 
 /// That something was fetched, or could not be.
@@ -15,6 +16,9 @@ pub struct FeedEvent<'a> {
     ts: Time,
     event: &'static str,
     result: &'static str,
+    /// What it was that was fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<&'static str>,
     /// Why what was fetched is not used, or nothing could be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -26,12 +30,13 @@ pub struct FeedEvent<'a> {
 
 impl<'a> FeedEvent<'a> {
     /// The event of a bundle that was fetched; `seq` is the number of the event.
-    pub fn fetched(policy: &'a Policy, now: Time, seq: u64) -> Self {
+    pub fn bundle(policy: &'a Policy, now: Time, seq: u64) -> Self {
         Self {
             v: FORMAT_VERSION,
             ts: now,
             event: "feed",
             result: "fetched",
+            fetched: Some("bundle"),
             error: None,
             bundle: policy.name(),
             revision: policy.revision(),
@@ -39,10 +44,25 @@ impl<'a> FeedEvent<'a> {
         }
     }
 
+    /// The event of a list of revocations that was fetched: the revision is the list's.
+    pub fn revocations(list: &'a Revocations, now: Time, seq: u64) -> Self {
+        Self {
+            v: FORMAT_VERSION,
+            ts: now,
+            event: "feed",
+            result: "fetched",
+            fetched: Some("revocations"),
+            error: None,
+            bundle: Some(&list.name),
+            revision: list.revision,
+            seq,
+        }
+    }
+
     /// The event of an answer that is of no use: `policy` stays in force.
     pub fn failed(error: &str, policy: &'a Policy, now: Time, seq: u64) -> Self {
         let error = error.chars().take(MAX_ERROR).collect();
-        Self { result: "failed", error: Some(error), ..Self::fetched(policy, now, seq) }
+        Self { result: "failed", fetched: None, error: Some(error), ..Self::bundle(policy, now, seq) }
     }
 
     /// The event as one line of JSON.

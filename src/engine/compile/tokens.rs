@@ -61,7 +61,7 @@ impl Tokens {
     pub(super) fn ends(&self) -> Box<[Time]> {
         let is_kept = |secret: &&Secret| {
             let token = self.tokens.get(secret.token);
-            !secret.retired && !secret.revoked && token.is_some_and(|token| !token.revoked)
+            !secret.retired && !secret.revoked.is() && token.is_some_and(|token| !token.revoked.is())
         };
         let mut ends: Box<[Time]> =
             self.secrets.values().filter(is_kept).filter_map(|secret| secret.expires_at).collect();
