@@ -80,6 +80,11 @@ endif
 
 promtool: .tools/promtool
 
+nginx: .tools/nginx/.unpacked
+
+.tools/nginx/.unpacked: tools/debian
+	@tools/debian .tools/nginx nginx nginx-common
+
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
 $(CLI): $(SOURCES) .tools/cargo

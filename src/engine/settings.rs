@@ -280,7 +280,8 @@ fn check_feed(feed: &Feed) -> Option<Problem> {
         return Some(Problem { place: place.key(key), fault: Fault::Shape(message) });
     }
     let refusal = TrustedKeys::new(feed.keys.clone(), feed.threshold).err()?;
-    Some(Problem { place, fault: Fault::Signed(refusal) })
+    let key = if matches!(refusal, Refusal::Threshold { .. }) { "threshold" } else { "keys" };
+    Some(Problem { place: place.key(key), fault: Fault::Signed(refusal) })
 }
 
 /// Whether decisions are enforced.

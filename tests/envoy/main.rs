@@ -17,6 +17,10 @@ mod envoy;
 mod http;
 #[path = "../support/http2.rs"]
 mod http2;
+#[path = "../support/nginx.rs"]
+mod nginx;
+#[path = "../support/relay.rs"]
+mod relay;
 #[path = "../support/signing.rs"]
 mod signing;
 
@@ -26,6 +30,7 @@ mod decisions;
 mod differential;
 mod examples;
 mod failure;
+mod feed;
 mod fixture;
 mod forwarding;
 mod limits;
