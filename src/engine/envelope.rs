@@ -44,6 +44,14 @@ impl PayloadType {
             Self::Revocations => "application/vnd.tokenward.revocations+json",
         }
     }
+
+    /// What it is, in a word.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Revocations => "revocations",
+        }
+    }
 }
 
 /// A payload with its signatures, none of which is verified yet.

@@ -47,10 +47,7 @@ impl Tally {
 
     /// Name of the counter.
     pub fn name(self, policy: &Policy) -> String {
-        let mode = match self.mode {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        };
+        let mode = label_of(self.mode);
         let kind = self.kind.label(policy);
         let labels =
             [("outcome", self.outcome), ("reason", self.reason.code()), ("kind", &kind), ("mode", mode)];
@@ -94,15 +91,23 @@ pub enum Counter {
     ConfigurationAccepted,
     /// A configuration that was refused.
     ConfigurationRefused,
-    /// A bundle that was fetched and put in force.
+    /// A bundle or a list of revocations that was fetched and put in force.
     FeedFetched,
-    /// A time when a bundle was asked for and none came that could be put in force.
+    /// A time when one was asked for and none came that could be put in force.
     FeedFailed,
+    /// A token that a defense suspended.
+    TokenSuspension,
+    /// A source that a defense suspended.
+    SourceSuspension,
+    /// An alert.
+    Alert,
+    /// An event that did not get where it should.
+    DroppedEvent,
 }
 
 impl Counter {
-    /// All counters.
-    pub const ALL: [Self; 5] = [
+    /// The counters that are there before they first count.
+    pub const ANNOUNCED: [Self; 5] = [
         Self::RetiringSecretUse,
         Self::ConfigurationAccepted,
         Self::ConfigurationRefused,
@@ -118,6 +123,10 @@ impl Counter {
             Self::ConfigurationRefused => name("tokenward_configurations_total", &[("result", "refused")]),
             Self::FeedFetched => name("tokenward_feed_total", &[("result", "fetched")]),
             Self::FeedFailed => name("tokenward_feed_total", &[("result", "failed")]),
+            Self::TokenSuspension => name("tokenward_token_suspensions_total", &[]),
+            Self::SourceSuspension => name("tokenward_source_suspensions_total", &[]),
+            Self::Alert => name("tokenward_alerts_total", &[]),
+            Self::DroppedEvent => name("tokenward_events_dropped_total", &[]),
         }
     }
 }
@@ -173,6 +182,27 @@ impl Gauge {
                 u64::try_from(count).unwrap_or(u64::MAX)
             }
         }
+    }
+}
+
+/// Name of the gauge of tokens that are suspended by a gateway in `mode` with a bundle of this name.
+pub fn suspended_tokens(bundle: &PolicyName, mode: Mode) -> String {
+    suspended("tokenward_suspended_tokens", bundle, mode)
+}
+
+/// Name of the gauge of sources that are suspended by a gateway in `mode` with a bundle of this name.
+pub fn suspended_sources(bundle: &PolicyName, mode: Mode) -> String {
+    suspended("tokenward_suspended_sources", bundle, mode)
+}
+
+fn suspended(metric: &str, bundle: &PolicyName, mode: Mode) -> String {
+    name(metric, &[("bundle", &value(bundle.as_str())), ("mode", label_of(mode))])
+}
+
+fn label_of(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "enforce",
+        Mode::Shadow => "shadow",
     }
 }
 

@@ -10,6 +10,11 @@ use crate::engine::time::Time;
 use crate::filter::host::{self, Call, Stored};
 use crate::filter::leader::Candidate;
 
+/// What came, and its content.
+pub(super) type Came = (PayloadType, Vec<u8>);
+/// What did not come, and why.
+pub(super) type Missed = (PayloadType, BadAnswer);
+
 /// What one module knows of the feed.
 pub(super) struct Feed {
     settings: feed::Feed,
@@ -32,6 +37,8 @@ struct Item {
     call: Option<(Call, Time)>,
     /// Entity tag of what came last, be it of use or not.
     etag: Option<String>,
+    /// Why nothing came, as it was told last.
+    trouble: Option<String>,
 }
 
 impl Feed {
@@ -46,6 +53,7 @@ impl Feed {
             seen: None,
             call: None,
             etag: None,
+            trouble: None,
         };
         let bundle = item(PayloadType::Bundle, "bundle", &settings.path);
         let list = settings.revocations.as_ref();
@@ -65,11 +73,11 @@ impl Feed {
     /// Asks the server, where it is time and this module's to do.
     ///
     /// # Errors
-    /// Why it cannot be asked.
-    pub(super) fn ask(&mut self, now: Time) -> Result<(), BadAnswer> {
+    /// What cannot be asked for, and why.
+    pub(super) fn ask(&mut self, now: Time) -> Result<(), Missed> {
         for item in &mut self.items {
             if item.is_due(now) && self.candidate.leads(now) {
-                item.ask(&self.settings, now)?;
+                item.ask(&self.settings, now).map_err(|bad| (item.kind, bad))?;
             }
         }
         Ok(())
@@ -79,22 +87,25 @@ impl Feed {
     ///
     /// # Errors
     /// Why the answer is of no use.
-    pub(super) fn answered(
-        &mut self,
-        call: Call,
-        length: usize,
-        now: Time,
-    ) -> Result<Option<(PayloadType, Vec<u8>)>, BadAnswer> {
+    pub(super) fn answered(&mut self, call: Call, length: usize, now: Time) -> Result<Option<Came>, Missed> {
         let mut items = self.items.iter_mut();
-        match items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) {
-            Some(item) => Ok(item.answered(length, now)?.map(|content| (item.kind, content))),
-            None => Ok(None),
-        }
+        let Some(item) = items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) else {
+            return Ok(None);
+        };
+        let content = item.answered(length, now).map_err(|bad| (item.kind, bad))?;
+        Ok(content.map(|content| (item.kind, content)))
+    }
+
+    /// Whether it is news that nothing came for this reason.
+    pub(super) fn is_news(&mut self, kind: PayloadType, error: &str) -> bool {
+        let item = self.items.iter_mut().find(|item| item.kind == kind);
+        item.is_some_and(|item| item.trouble.replace(error.to_owned()).as_deref() != Some(error))
     }
 
     /// Hands what was fetched to all modules, this one too.
-    pub(super) fn publish(&self, kind: PayloadType, content: &str) {
-        for item in self.items.iter().filter(|item| item.kind == kind) {
+    pub(super) fn publish(&mut self, kind: PayloadType, content: &str) {
+        for item in self.items.iter_mut().filter(|item| item.kind == kind) {
+            item.trouble = None;
             host::set_shared_data(item.content.as_bytes(), content.as_bytes());
             host::set_shared_data(item.mark.as_bytes(), b"1");
         }

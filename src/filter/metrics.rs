@@ -7,7 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::engine::decision::Decision;
-use crate::engine::metrics::{Counter, Gauge, Tally, is_use_of_retiring_secret};
+use crate::engine::metrics::{
+    Counter, Gauge, Tally, is_use_of_retiring_secret, suspended_sources, suspended_tokens,
+};
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::settings::Mode;
@@ -23,8 +25,20 @@ pub(super) fn count(counter: Counter) {
 
 /// Lets the host know all counters, so that one is there before it first counts.
 pub(super) fn announce() {
-    for counter in Counter::ALL {
+    for counter in Counter::ANNOUNCED {
         metric(MetricType::Counter, counter.name());
+    }
+}
+
+/// Tells how many tokens and sources are suspended now.
+#[expect(dead_code, reason = "for a defense to call from the tick")]
+pub(super) fn suspended(bundle: &PolicyName, mode: Mode, tokens: usize, sources: usize) {
+    for (name, count) in
+        [(suspended_tokens(bundle, mode), tokens), (suspended_sources(bundle, mode), sources)]
+    {
+        if let (Some(metric), Ok(count)) = (metric(MetricType::Gauge, name), u64::try_from(count)) {
+            host::record(metric, count);
+        }
     }
 }
 

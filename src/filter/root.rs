@@ -26,8 +26,6 @@ pub(super) struct Root {
     gauges: Option<Gauges>,
     feed: Option<Feed>,
     revocations: Option<Revocations>,
-    /// Why nothing can be fetched, as it was told last.
-    trouble: Option<String>,
 }
 
 impl Default for Root {
@@ -35,7 +33,7 @@ impl Default for Root {
         let gateway = Gateway::deny_all();
         let journal = Rc::new(Journal::new(gateway.settings.audit.clone()));
         let shared = Rc::new(Shared::of(gateway, journal));
-        Self { shared, gauges: None, feed: None, revocations: None, trouble: None }
+        Self { shared, gauges: None, feed: None, revocations: None }
     }
 }
 
@@ -126,22 +124,21 @@ impl Root {
             Fetched::Revocations(list) => FeedEvent::revocations(list, now, number).to_json(),
         });
         metrics::count(Counter::FeedFetched);
-        self.feed.iter().for_each(|feed| feed.publish(kind, &content));
-        self.trouble = None;
+        self.feed.iter_mut().for_each(|feed| feed.publish(kind, &content));
         self.take_news(now);
         Ok(())
     }
 
-    /// Tells why nothing can be fetched; the same reason once, until something was fetched.
-    fn tell_trouble(&mut self, error: String, now: Time) {
+    /// Tells why nothing came; the same reason once in a row, until something came.
+    fn tell_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
         metrics::count(Counter::FeedFailed);
-        if self.trouble.as_ref() != Some(&error) {
+        if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
-            journal.write(|number| FeedEvent::failed(&error, &gateway.policy, now, number).to_json());
+            journal.write(|number| FeedEvent::failed(kind, error, &gateway.policy, now, number).to_json());
             host::log_error(&format!(
-                "tokenward: the feed gives no bundle: {error}; what is in force stays in force"
+                "tokenward: the feed gives no {}: {error}; what is in force stays in force",
+                kind.noun()
             ));
-            self.trouble = Some(error);
         }
     }
 }
@@ -176,12 +173,12 @@ impl Context for Root {
     fn on_http_call_response(&mut self, call: Call, _headers: usize, length: usize, _trailers: usize) {
         let (Some(feed), Some(now)) = (&mut self.feed, host::now()) else { return };
         let outcome = match feed.answered(call, length, now) {
-            Ok(Some((kind, content))) => self.fetched(kind, content, now),
+            Ok(Some((kind, content))) => self.fetched(kind, content, now).map_err(|error| (kind, error)),
             Ok(None) => Ok(()),
-            Err(bad) => Err(bad.to_string()),
+            Err((kind, bad)) => Err((kind, bad.to_string())),
         };
-        if let Err(error) = outcome {
-            self.tell_trouble(error, now);
+        if let Err((kind, error)) = outcome {
+            self.tell_trouble(kind, &error, now);
         }
     }
 }
@@ -206,8 +203,8 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(now) = host::now() else { return };
-        if let Some(Err(bad)) = self.feed.as_mut().map(|feed| feed.ask(now)) {
-            self.tell_trouble(bad.to_string(), now);
+        if let Some(Err((kind, bad))) = self.feed.as_mut().map(|feed| feed.ask(now)) {
+            self.tell_trouble(kind, &bad.to_string(), now);
         }
         self.take_news(now);
         if let Some(gauges) = &self.gauges {

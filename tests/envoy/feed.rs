@@ -48,6 +48,7 @@ fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
 fn nothing_that_goes_wrong_changes_what_is_in_force() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
+    site.nginx.put("revocations.json", &revocations(1, &[], &[]));
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
 
@@ -58,7 +59,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
     let older = revision(4, json!({ "tokens": {} }));
     let long = revision(6, json!({ "tokens": { "x".repeat(60): token(json!([])) } }));
     let spoilt: [(&str, &dyn Fn()); 9] = [
-        ("is not an envelope", &|| site.nginx.put("bundle.json", &unsigned)),
+        ("expected one of `payloadType`", &|| site.nginx.put("bundle.json", &unsigned)),
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
         ("`none`", &|| site.nginx.put("bundle.json", &broken)),
         ("is older than revision 5", &|| site.nginx.put("bundle.json", &older)),
@@ -135,7 +136,7 @@ fn a_short_list_revokes_before_the_next_bundle_is_there() {
     site.nginx.put("revocations.json", &revocations(2, &["reader"], &[OTHER]));
     until(|| statuses(&mut clients, OTHER) == [401; 4]);
     site.nginx.put("bundle.json", &revision(2, two));
-    site.envoy.wait_for_log("\"fetched\":\"bundle\",\"bundle\":\"fixture\",\"revision\":2");
+    site.envoy.wait_for_log("\"what\":\"bundle\",\"bundle\":\"fixture\",\"revision\":2");
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!((statuses(&mut clients, READER), statuses(&mut clients, OTHER)), (vec![401; 4], vec![401; 4]));
 
@@ -226,6 +227,7 @@ impl Site {
         let events = events.filter_map(|event| serde_json::from_str::<Value>(event).ok());
         events
             .filter(|event| event["event"] == "feed" && event["result"] == "failed")
+            .filter(|event| event["what"] == "bundle" || event["error"].as_str().unwrap().contains("older"))
             .map(|event| event["error"].as_str().unwrap().to_owned())
             .collect()
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
+use crate::engine::envelope::PayloadType;
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::revocations::Revocations;
@@ -16,9 +17,8 @@ pub struct FeedEvent<'a> {
     ts: Time,
     event: &'static str,
     result: &'static str,
-    /// What it was that was fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fetched: Option<&'static str>,
+    /// What it was that was asked for.
+    what: &'static str,
     /// Why what was fetched is not used, or nothing could be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -36,7 +36,7 @@ impl<'a> FeedEvent<'a> {
             ts: now,
             event: "feed",
             result: "fetched",
-            fetched: Some("bundle"),
+            what: PayloadType::Bundle.noun(),
             error: None,
             bundle: policy.name(),
             revision: policy.revision(),
@@ -51,7 +51,7 @@ impl<'a> FeedEvent<'a> {
             ts: now,
             event: "feed",
             result: "fetched",
-            fetched: Some("revocations"),
+            what: PayloadType::Revocations.noun(),
             error: None,
             bundle: Some(&list.name),
             revision: list.revision,
@@ -60,9 +60,9 @@ impl<'a> FeedEvent<'a> {
     }
 
     /// The event of an answer that is of no use: `policy` stays in force.
-    pub fn failed(error: &str, policy: &'a Policy, now: Time, seq: u64) -> Self {
+    pub fn failed(kind: PayloadType, error: &str, policy: &'a Policy, now: Time, seq: u64) -> Self {
         let error = error.chars().take(MAX_ERROR).collect();
-        Self { result: "failed", fetched: None, error: Some(error), ..Self::bundle(policy, now, seq) }
+        Self { result: "failed", what: kind.noun(), error: Some(error), ..Self::bundle(policy, now, seq) }
     }
 
     /// The event as one line of JSON.
