@@ -63,7 +63,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
         ("`none`", &|| site.nginx.put("bundle.json", &broken)),
         ("is older than revision 5", &|| site.nginx.put("bundle.json", &older)),
-        ("not JSON", &|| site.nginx.put("bundle.json", "{\"payload\":")),
+        ("this is no signed bundle", &|| site.nginx.put("bundle.json", "{\"payload\":")),
         ("status 500", &|| site.nginx.serve("location / { return 500; }")),
         ("content type text/html", &|| {
             site.nginx.serve("location / { default_type text/html; return 200 '<html>'; }");
