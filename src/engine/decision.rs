@@ -99,7 +99,7 @@ impl<'p> Decision<'p> {
     }
 }
 
-/// Proof that the policy permitted a request: only [`Policy::decide`] makes one.
+/// Proof that the policy permitted a request: only [`Policy::decide`](crate::engine::policy::Policy::decide) makes one.
 #[derive(Debug)]
 pub struct Permit<'p> {
     reason: Reason,
