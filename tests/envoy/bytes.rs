@@ -31,6 +31,40 @@ fn bytes_from_0x80_on_are_refused_in_path_and_credential_and_change_nothing_else
 }
 
 #[test]
+fn such_bytes_end_nothing_wherever_a_gateway_looks() {
+    let sources = json!([
+        { "header": "authorization", "scheme": "Bearer" }, { "header": "x-api-key" },
+        { "query": "access_token" }, { "cookie": "token" },
+    ]);
+    let envoy = start(&json!({ "bundle": bundle(), "credentials": sources }));
+    let mut client = http2::Client::connect(envoy.listener("main"));
+    let authorization = reader();
+    for byte in 0x80..=0xFF_u8 {
+        let with = |before: &str| [before.as_bytes(), READER.as_bytes(), &[byte]].concat();
+        let (odd, [key, cookie, query]) =
+            ([b'a', byte], ["", "a=1; token=", "/v1/items?access_token="].map(with));
+        let mut send = |path: &[u8], more: &[(&'static str, &[u8])]| {
+            let mut request = headers(path, &authorization);
+            for (name, value) in more {
+                request.retain(|(known, _)| known != name);
+                request.push((name, value));
+            }
+            request.retain(|(_, value)| !value.is_empty());
+            request.sort_by_key(|(name, _)| !name.starts_with(':'));
+            client.send(&request)
+        };
+        assert_eq!(send(b"/v1/items", &[("authorization", b""), ("x-api-key", &key)]), 401, "{byte:#x}");
+        assert_eq!(send(b"/v1/items", &[("authorization", b""), ("cookie", &cookie)]), 401, "{byte:#x}");
+        assert_eq!(send(&query, &[("authorization", b"")]), 401, "{byte:#x}");
+        assert_eq!(send(b"/v1/items", &[("cookie", &odd), ("origin", &odd)]), 200, "{byte:#x}");
+        let preflight: [(&str, &[u8]); 3] =
+            [(":method", b"OPTIONS"), ("origin", &odd), ("access-control-request-method", &odd)];
+        assert_eq!(send(b"/v1/items", &preflight), 403, "{byte:#x}");
+    }
+    assert!(!envoy.log().contains("panic") && !envoy.log().contains("Function: proxy_on"), "{}", envoy.log());
+}
+
+#[test]
 fn over_http_1_such_bytes_are_refused_too() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut client = envoy.client("main");
@@ -43,6 +77,11 @@ fn over_http_1_such_bytes_are_refused_too() {
             401,
             "credential with {byte:#x}"
         );
+        // Over HTTP/2 Envoy itself resets such a stream.
+        let (host, authorization) = ([b'a', byte], reader());
+        let mut request = headers(b"/v1/items/7", &authorization);
+        request[2] = (":authority", &host);
+        assert_eq!(client.send(&request).status, 400, "host with {byte:#x}");
         assert_eq!(client.send(&headers(b"/v1/items/7", &reader())).status, 200, "after {byte:#x}");
     }
 }

@@ -46,6 +46,21 @@ fn other_connections_are_refused_or_judged_while_the_filter_is_away() {
     }
 }
 
+#[test]
+fn a_panic_tells_where_it_happened_and_nothing_of_the_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let envoy = start_with(folder.path(), &json!({ "bundle": bundle() }), Wire::Panic);
+    let mut client = envoy.client("main");
+    assert_eq!(trap(&mut client).status, 503);
+    until_back(&mut client);
+    let log = envoy.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("tokenward: panic at ")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains(".rs:"), "{}", told[0]);
+    // What a panic says may hold bytes of a request: this one would say why it could not get the memory.
+    assert!(!log.contains("capacity overflow") && !log.contains(READER), "{log}");
+}
+
 /// Sends the request that trips the wire.
 pub(crate) fn trap(client: &mut Client) -> crate::http::Response {
     let authorization = fixture::reader();
@@ -75,12 +90,12 @@ fn limited(limit: &str) -> Value {
 
 /// Envoy with one worker and a module that has a tripwire.
 fn start(folder: &Path, bundle: &Value) -> Envoy {
-    start_with(folder, &json!({ "bundle": bundle }))
+    start_with(folder, &json!({ "bundle": bundle }), Wire::Trap)
 }
 
-/// The same with any configuration.
-pub(crate) fn start_with(folder: &Path, configuration: &Value) -> Envoy {
-    let module = module_with_tripwire(folder);
+/// The same with any configuration and wire.
+pub(crate) fn start_with(folder: &Path, configuration: &Value, wire: Wire) -> Envoy {
+    let module = module_with_tripwire(folder, wire);
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
         "value": configuration.to_string(),
@@ -89,10 +104,19 @@ pub(crate) fn start_with(folder: &Path, configuration: &Value) -> Envoy {
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
 }
 
-fn module_with_tripwire(folder: &Path) -> PathBuf {
+/// What the wire sets off.
+#[derive(Clone, Copy)]
+pub(crate) enum Wire {
+    /// The module ends at once.
+    Trap,
+    /// The module panics: its allocator is asked for more memory than there can be.
+    Panic,
+}
+
+fn module_with_tripwire(folder: &Path, wire: Wire) -> PathBuf {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let mut changed = Module::new();
-    let mut tripwire = Tripwire::on(&module);
+    let mut tripwire = Tripwire::on(&module, wire);
     tripwire.parse_core_module(&mut changed, Parser::new(0), &module).unwrap();
     let path = folder.join("tripwire.wasm");
     std::fs::write(&path, changed.finish()).unwrap();
@@ -106,11 +130,13 @@ struct Tripwire {
     kind: u32,
     /// Index of the new function: one behind the last.
     index: u32,
+    malloc: u32,
+    wire: Wire,
 }
 
 impl Tripwire {
-    fn on(module: &[u8]) -> Self {
-        let (mut imported, mut kinds, mut original) = (0, Vec::new(), None);
+    fn on(module: &[u8], wire: Wire) -> Self {
+        let (mut imported, mut kinds, mut exports) = (0, Vec::new(), Vec::new());
         for payload in Parser::new(0).parse_all(module) {
             let payload = payload.unwrap();
             if let Payload::ImportSection(section) = payload {
@@ -118,13 +144,14 @@ impl Tripwire {
             } else if let Payload::FunctionSection(section) = payload {
                 kinds = section.into_iter().map(Result::unwrap).collect();
             } else if let Payload::ExportSection(section) = payload {
-                let mut exports = section.into_iter().map(Result::unwrap);
-                original = exports.find(|export| export.name == CALLBACK).map(|export| export.index);
+                exports = section.into_iter().map(Result::unwrap).collect();
             }
         }
-        let original = original.unwrap();
+        let index = |name: &str| exports.iter().find(|export| export.name == name).unwrap().index;
+        let (original, malloc) = (index(CALLBACK), index("malloc"));
         let local = usize::try_from(original - imported).unwrap();
-        Self { original, kind: kinds[local], index: imported + u32::try_from(kinds.len()).unwrap() }
+        let index = imported + u32::try_from(kinds.len()).unwrap();
+        Self { original, kind: kinds[local], index, malloc, wire }
     }
 }
 
@@ -158,12 +185,12 @@ impl Reencode for Tripwire {
         reencode::utils::parse_code_section(self, code, section)?;
         let mut function = Function::new([]);
         let mut body = function.instructions();
-        body.local_get(1)
-            .i32_const(TRIPS_AT)
-            .i32_gt_s()
-            .if_(wasm_encoder::BlockType::Empty)
-            .unreachable()
-            .end();
+        body.local_get(1).i32_const(TRIPS_AT).i32_gt_s().if_(wasm_encoder::BlockType::Empty);
+        match self.wire {
+            Wire::Trap => body.unreachable(),
+            Wire::Panic => body.i32_const(-1).call(self.malloc).drop(),
+        };
+        body.end();
         body.local_get(0).local_get(1).local_get(2).call(self.original).end();
         code.function(&function);
         Ok(())
