@@ -99,7 +99,7 @@ impl<'p> Decision<'p> {
     }
 }
 
-/// Proof that the policy permitted a request: only `Policy::decide` makes one.
+/// Proof that the policy permitted a request: only [`Policy::decide`](crate::engine::policy::Policy::decide) makes one.
 #[derive(Debug)]
 pub struct Permit<'p> {
     reason: Reason,
@@ -203,11 +203,6 @@ impl<'p> Subject<'p> {
     /// Kind of the token.
     pub fn kind(&self) -> &'p KindName {
         self.kind
-    }
-
-    /// Number of the kind in the policy.
-    pub(crate) fn kind_number(&self) -> usize {
-        self.token.kind
     }
 
     /// Roles of the token, inherited ones included.

@@ -142,7 +142,8 @@ fn two_gateways_of_one_envoy_go_their_own_ways() {
 #[test]
 fn a_signed_bundle_is_back_after_a_trap() {
     let folder = tempfile::tempdir().unwrap();
-    let envoy = trap::start_with(folder.path(), &configuration(&signed(&bundle(), &[1]), &[1], 1));
+    let configuration = configuration(&signed(&bundle(), &[1]), &[1], 1);
+    let envoy = trap::start_with(folder.path(), &configuration);
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(trap::trap(&mut client).status, 503);
