@@ -13,7 +13,7 @@ CLI := target/release/tokenward
 CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy promtool demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +26,10 @@ demo: build envoy ## See a real Envoy enforce policies/acme, then stop
 run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
 	@cargo run --quiet --example demo -- --serve
 
-test: lint build envoy checks promtool ## Everything that CI runs
+test: lint build envoy checks promtool nginx ## Everything that CI runs
 	cargo test --quiet
 
-e2e: build envoy promtool ## The corpus and the failure cases through the module in a real Envoy
+e2e: build envoy promtool nginx ## The corpus and the failure cases through the module in a real Envoy
 	cargo test --test envoy
 
 lint: .tools/cargo ## Formatting, lints of all targets, purity of the engine, docs
@@ -91,6 +91,11 @@ envoy: $(ENVOY_FOLDER)/.installed ## Install Envoy into .tools (or ENVOY=/path)
 endif
 
 promtool: .tools/promtool
+
+nginx: .tools/nginx/.unpacked
+
+.tools/nginx/.unpacked: tools/debian
+	@tools/debian .tools/nginx nginx nginx-common
 
 wasm: $(WASM) ## Build dist/tokenward.wasm
 

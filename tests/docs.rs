@@ -1,5 +1,5 @@
 //! The pages in `docs`. Of `docs/policy.md` and `docs/defense.md` each feature's snippets are read, and the cases beside them
-//! hold.
+//! hold; of `docs/signing.md` each command is run.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -14,6 +14,42 @@ use tokenward::engine::settings::Settings;
 
 #[path = "docs/audit.rs"]
 mod audit;
+#[path = "support/session.rs"]
+mod session;
+
+#[test]
+fn every_command_about_signing_and_the_feed_goes_as_it_shows() {
+    let sandbox = tempfile::tempdir().unwrap();
+    let inside = |name: &str| sandbox.path().join(name);
+    for folder in ["target/release", "policies/acme", "dist"] {
+        std::fs::create_dir_all(inside(folder)).unwrap();
+    }
+    std::fs::write(inside("dist/tokenward.wasm"), "the module is not looked into").unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tokenward"), inside("target/release/tokenward")).unwrap();
+    for file in ["policy.yaml", "tokens.yaml"] {
+        let file = format!("policies/acme/{file}");
+        std::fs::copy(&file, inside(&file)).unwrap();
+    }
+    for (page, commands) in [("docs/signing.md", 20), ("docs/feed.md", 5)] {
+        let page = std::fs::read_to_string(page).unwrap();
+        let fences = page.split("```").skip(1).step_by(2);
+        let sessions: String = fences.filter_map(|fence| fence.strip_prefix("console\n")).collect();
+        assert!(session::run(sandbox.path(), &sessions) > commands);
+    }
+}
+
+#[test]
+fn the_feed_of_the_page_is_taken_and_its_table_is_whole() {
+    let page = std::fs::read_to_string("docs/feed.md").unwrap();
+    let (_, json) = page.split_once("```json\n").unwrap();
+    let settings = json.split("```").next().unwrap();
+    let gateway = tokenward::engine::settings::Gateway::configure(settings.as_bytes()).unwrap();
+    let feed = serde_json::to_value(gateway.settings.feed.unwrap()).unwrap();
+    let table: String = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for key in feed.as_object().unwrap().keys() {
+        assert!(table.contains(&format!("`{key}`")), "{key} is not in the table");
+    }
+}
 
 #[test]
 fn the_cases_beside_each_feature_hold() {

@@ -29,6 +29,11 @@ fn configurations_are_policies_or_are_refused_in_words() {
 }
 
 #[test]
+fn only_what_was_signed_is_trusted() {
+    replay("envelope", properties::envelope::holds);
+}
+
+#[test]
 fn requests_are_judged_and_forwarded_as_they_were_judged() {
     replay("request", properties::request::holds);
 }
@@ -44,7 +49,7 @@ fn each_target_has_a_corpus_and_a_test() {
     let this = include_str!("fuzz.rs");
     let mut corpora = names(Path::new("tests/fuzz/corpus"));
     corpora.sort();
-    assert_eq!(corpora, ["document", "path", "pattern", "request", "values"]);
+    assert_eq!(corpora, ["document", "envelope", "path", "pattern", "request", "values"]);
     for target in corpora {
         assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is no target");
         assert!(this.contains(&format!("replay(\"{target}\", properties::{target}::holds)")), "{target}");

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
+use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
 use tokenward::engine::address::Source;
 use tokenward::engine::audit::AuditEvent;
 use tokenward::engine::decision::{Circumstances, Decision};
+use tokenward::engine::envelope::{PayloadType, PublicKey};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::secret::SecretDigest;
 use tokenward::engine::settings::{Gateway, Mode, Settings};
@@ -21,7 +23,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 19);
+    assert_eq!(rows.len(), 21);
 }
 
 #[test]
@@ -128,6 +130,8 @@ fn refused_settings(limit: &str, count: usize) -> Option<String> {
             let places = (0..count).map(|number| json!({ "cookie": format!("c{number}") }));
             json!({ "credentials": places.collect::<Vec<Value>>() })
         }
+        "keys of which some must have signed a bundle" => json!({ "keys": keys(count) }),
+        "signatures of a bundle" => return said(signatures(count)),
         "characters of a header that brings a token" => json!({ "credentials": [{ "header": header() }] }),
         "characters of an identity header" => json!({ "identity_headers": { "token": header() } }),
         _ => panic!("the page has a limit that no test knows: {limit}"),
@@ -135,6 +139,20 @@ fn refused_settings(limit: &str, count: usize) -> Option<String> {
     let mut configuration = json!({ "bundle": { "version": 1, "name": "limits" } });
     configuration.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     said(Gateway::configure(configuration.to_string().as_bytes()))
+}
+
+fn keys(count: usize) -> Vec<PublicKey> {
+    let seeds = (0..count).map(|number| [u8::try_from(number).unwrap(); 32]);
+    let public = |seed| SigningKey::from_bytes(&seed).verifying_key().to_bytes();
+    seeds.map(|seed| PublicKey::from_bytes(&public(seed)).unwrap()).collect()
+}
+
+fn signatures(count: usize) -> Result<Gateway, tokenward::engine::problem::Problems> {
+    let signature = json!({ "sig": format!("{}==", "A".repeat(86)) });
+    let kind = PayloadType::Bundle.as_str();
+    let envelope = json!({ "payloadType": kind, "payload": "", "signatures": vec![signature; count] });
+    let configuration = json!({ "bundle": envelope.to_string(), "keys": keys(1) });
+    Gateway::configure(configuration.to_string().as_bytes())
 }
 
 fn said(configured: Result<Gateway, tokenward::engine::problem::Problems>) -> Option<String> {

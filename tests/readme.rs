@@ -6,29 +6,13 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+#[path = "support/session.rs"]
+mod session;
+
 #[test]
 fn every_session_of_the_readme_goes_as_it_shows() {
     let sandbox = sandbox();
-    let sessions = blocks("console").concat();
-    let commands: Vec<(&str, String)> = commands(&sessions);
-    assert!(commands.len() > 8, "{commands:?}");
-    let mut script = "exec 2>&1\ntrap 'kill $(jobs -p)' EXIT\n".to_owned();
-    for (command, _) in &commands {
-        script += &format!("{command}\necho {MARK}\n");
-    }
-    let checkout = std::env::current_dir().unwrap();
-    let mut bash = Command::new("bash");
-    let output = bash.args(["-c", &script]).current_dir(sandbox.path()).output().unwrap();
-    let output = String::from_utf8(output.stdout).unwrap();
-    let outputs: Vec<&str> = output.split(&format!("{MARK}\n")).collect();
-    for ((command, expected), got) in commands.iter().zip(outputs) {
-        let (expected, got) = (sorted(expected), sorted(got));
-        assert!(
-            matches(&expected, &got),
-            "in {}: $ {command}\nexpected:\n{expected}\ngot:\n{got}",
-            checkout.display()
-        );
-    }
+    assert!(session::run(sandbox.path(), &blocks("console").concat()) > 8);
 }
 
 #[test]
@@ -93,44 +77,3 @@ fn blocks(language: &str) -> Vec<String> {
     let fences = readme.split("```").skip(1).step_by(2);
     fences.filter_map(|fence| fence.strip_prefix(&format!("{language}\n"))).map(str::to_owned).collect()
 }
-
-/// The commands of a session, each with its output.
-fn commands(session: &str) -> Vec<(&str, String)> {
-    let mut commands: Vec<(&str, String)> = Vec::new();
-    for line in session.lines() {
-        match (line.strip_prefix("$ "), commands.last_mut()) {
-            (Some(command), _) => commands.push((command, String::new())),
-            (None, Some((_, output))) => *output += &format!("{line}\n"),
-            (None, None) => panic!("output before the first command: {line}"),
-        }
-    }
-    commands
-}
-
-/// Standard output and standard error come in any order.
-fn sorted(output: &str) -> String {
-    let mut lines: Vec<&str> = output.lines().collect();
-    lines.sort_unstable();
-    lines.join("\n")
-}
-
-/// Whether `got` is `expected`, where `[..]` stands for anything within a line.
-fn matches(expected: &str, got: &str) -> bool {
-    let lines = expected.lines().zip(got.lines());
-    expected.lines().count() == got.lines().count()
-        && lines.clone().all(|(expected, got)| line_matches(expected, got))
-}
-
-fn line_matches(expected: &str, got: &str) -> bool {
-    let mut parts = expected.split("[..]");
-    let Some(mut rest) = parts.next().and_then(|first| got.strip_prefix(first)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(last)
-}
-
-const MARK: &str = "--end-of-command--";

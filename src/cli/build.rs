@@ -8,9 +8,10 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, Format, clock, files, output};
+use crate::cli::{Exit, Format, clock, files, output, sign};
 use crate::engine::name::{EnvironmentName, ServiceName};
-use crate::engine::time::Span;
+use crate::engine::revocations::Revocations;
+use crate::engine::time::{Span, Time};
 
 /// Build the bundle that ships
 #[derive(Args, Debug)]
@@ -32,20 +33,32 @@ pub(super) struct Build {
     /// How long the bundle may be used, as in 30d; for ever without it
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
+    /// Newest revision that this bundle may follow though its own is lower; for a signed bundle
+    #[arg(long, value_name = "REVISION")]
+    allow_rollback: Option<u64>,
+    /// Build the list of all that is revoked instead: small, and shipped beside the bundle
+    #[arg(long, conflicts_with_all = ["environment", "service", "expires_in", "allow_rollback"])]
+    revocations: bool,
 }
 
 impl Build {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open_folder(&self.policy)?;
+        if self.revocations {
+            return self.build_revocations(&workspace, format);
+        }
         let (mut document, _) = workspace.compile()?;
         if let Some(missing) = workspace.missing_registry() {
             return Err(missing.into());
         }
         let now = clock::now();
+        document.revision = self.revision(now);
         (document.environment, document.service) = (self.environment, self.service);
-        document.revision = self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0));
         document.built_at = Some(now);
         document.expires_at = self.expires_in.map(|span| now.plus(span));
+        if let Some(revision) = self.allow_rollback {
+            sign::allow_rollback(&mut document, revision)?;
+        }
         let mut bundle = serde_json::to_string(&document)
             .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
         bundle.push('\n');
@@ -64,5 +77,38 @@ impl Build {
             }
         }
         Ok(Exit::Yes)
+    }
+    /// The list of revocations needs a registry and the policy's name, and nothing else that might be wrong just now.
+    fn build_revocations(&self, workspace: &Workspace, format: Format) -> Result<Exit, Vec<Failure>> {
+        if let Some(missing) = workspace.missing_registry() {
+            return Err(missing.into());
+        }
+        let now = clock::now();
+        let list = Revocations::of(workspace.policy()?.name, &workspace.registry()?);
+        let list = Revocations { revision: self.revision(now), built_at: Some(now), ..list };
+        let mut text = serde_json::to_string(&list)
+            .map_err(|error| Failure::new(format!("cannot write the revocations: {error}")))?;
+        text.push('\n');
+        let Some(path) = &self.output else {
+            output::data(&text);
+            return Ok(Exit::Yes);
+        };
+        files::replace(path, &text, Readers::Everybody)?;
+        let Revocations { name, revision, tokens, secrets, .. } = &list;
+        let (tokens, secrets) = (tokens.len(), secrets.len());
+        if format == Format::Json {
+            output::json(&json!({
+                "file": path, "name": name, "revision": revision, "tokens": tokens, "secrets": secrets
+            }));
+        }
+        let file = path.display();
+        output::done(&format!(
+            "built {file}: {name}, revision {revision}, revokes {tokens} tokens and {secrets} secrets"
+        ));
+        Ok(Exit::Yes)
+    }
+
+    fn revision(&self, now: Time) -> u64 {
+        self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0))
     }
 }

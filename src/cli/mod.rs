@@ -19,22 +19,27 @@ pub mod failure;
 mod files;
 mod hash;
 mod init;
+mod key;
+mod keygen;
 mod lint;
 mod list;
 mod lock;
 mod mint;
 mod nearest;
 mod output;
+mod payload;
 mod prune;
 mod registry;
 mod render;
 mod revoke;
 mod rotate;
 mod secret;
+mod sign;
 pub mod source;
 mod state;
 mod stdin;
 mod test;
+mod verify;
 pub mod workspace;
 
 /// Role policies for API tokens, enforced inside Envoy and Istio.
@@ -70,6 +75,10 @@ enum Command {
     Explain(explain::Explain),
     /// Build the bundle that ships
     Build(build::Build),
+    Keygen(keygen::Keygen),
+    Sign(sign::Sign),
+    /// Check who signed a bundle
+    Verify(verify::Verify),
     /// Write the configuration that Envoy loads
     Render(render::Render),
     /// Check what the filter wrote
@@ -119,6 +128,9 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Test(test) => test.run(format),
         Command::Explain(explain) => explain.run(format),
         Command::Build(build) => build.run(format),
+        Command::Keygen(keygen) => keygen.run(format),
+        Command::Sign(sign) => sign.run(format),
+        Command::Verify(verify) => verify.run(format),
         Command::Render(render) => render.run(format),
         Command::Audit(audit) => audit.run(format),
     };

@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output, workspace};
+use crate::engine::problem::Fault;
 use crate::engine::settings::Gateway;
 
 mod configmap;
@@ -57,8 +58,8 @@ impl Render {
 /// What is configured: a bundle and a gateway's settings.
 #[derive(Args, Debug)]
 struct Policy {
-    /// Bundle that `tokenward build` wrote
-    bundle: PathBuf,
+    /// Bundle that `tokenward build` or `tokenward sign` wrote; none where the settings have a `feed`
+    bundle: Option<PathBuf>,
     /// The gateway's settings, as in gateway.yaml; the safe defaults without it
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
@@ -70,22 +71,47 @@ impl Policy {
     /// # Errors
     /// What cannot be read, and what the filter would refuse.
     fn configuration(&self) -> Result<Value, Vec<Failure>> {
-        let bundle = Source::read(&self.bundle)?;
-        let bundle: Value = serde_json::from_str(bundle.text())
-            .map_err(|error| Failure::new(format!("{} is not JSON: {error}", self.bundle.display())))?;
         let mut configuration = match &self.settings {
             Some(path) => settings(path)?,
             None => Map::new(),
         };
-        configuration.insert("bundle".to_owned(), bundle);
+        let name = match &self.bundle {
+            Some(path) => {
+                configuration.insert("bundle".to_owned(), bundle(path)?);
+                path.as_path()
+            }
+            None if configuration.contains_key("feed") => {
+                self.settings.as_deref().unwrap_or(Path::new("settings"))
+            }
+            None => return Err(no_bundle().into()),
+        };
         let configuration = Value::Object(configuration);
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| {
-            Failure::new(format!("{} is no usable bundle\n{problems}", self.bundle.display()))
-                .hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
+            let failure = Failure::new(format!("{} is no usable bundle\n{problems}", name.display()));
+            if problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_))) {
+                return failure;
+            }
+            failure.hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
         })?;
         Ok(configuration)
     }
+}
+
+/// The bundle in a file; one that is signed as it is, for it has to arrive byte for byte.
+fn bundle(path: &Path) -> Result<Value, Vec<Failure>> {
+    let source = Source::read(path)?;
+    let value: Value = serde_json::from_str(source.text())
+        .map_err(|error| Failure::new(format!("{} is not JSON: {error}", path.display())))?;
+    if value.get("payloadType").is_some() {
+        return Ok(source.text().trim_end().into());
+    }
+    Ok(value)
+}
+
+fn no_bundle() -> Failure {
+    Failure::new("there is no bundle".to_owned())
+        .hint("name the file that `tokenward build` wrote, or `--settings` with a `feed` to fetch it from")
 }
 
 /// Where the text goes.

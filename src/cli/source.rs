@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
 use crate::engine::document;
+use crate::engine::envelope::{Envelope, PayloadType};
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::settings::MAX_BYTES;
 
@@ -41,6 +42,14 @@ impl Source {
         }
         let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
         Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// The bundle in a signed one, whoever signed it; any other file as it is.
+    #[must_use]
+    pub fn opened(self) -> Self {
+        let envelope = Envelope::parse(self.text.as_bytes(), PayloadType::Bundle).ok();
+        let payload = envelope.and_then(|envelope| String::from_utf8(envelope.payload().to_vec()).ok());
+        Self { text: payload.unwrap_or(self.text), ..self }
     }
 
     /// The file's text.

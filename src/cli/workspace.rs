@@ -31,6 +31,7 @@ impl Workspace {
             if !policy.is_json() {
                 return Err(not_a_folder(path));
             }
+            let policy = policy.opened();
             return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None });
         }
         let policy = existing(folder(path)?, "policy")

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 pub use crate::engine::audit::decision::AuditEvent;
 pub use crate::engine::audit::defense::{DefenseEvent, Scene};
+pub use crate::engine::audit::feed::FeedEvent;
 pub use crate::engine::audit::notices::{ClosedEvent, ConfiguredEvent};
+pub use crate::engine::audit::refused::RefusedEvent;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::engine::audit::schema::Event;
 use crate::engine::time::Time;
@@ -17,7 +19,9 @@ use crate::engine::time::Time;
 pub mod chain;
 mod decision;
 mod defense;
+mod feed;
 mod notices;
+mod refused;
 pub mod register;
 pub mod sample;
 #[cfg(not(target_arch = "wasm32"))]

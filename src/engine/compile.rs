@@ -39,6 +39,7 @@ impl Policy {
             revision: document.revision,
             built_at: document.built_at,
             expires_at: document.expires_at,
+            seal: None,
             permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
             has_public: !document.public.is_empty(),

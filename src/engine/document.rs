@@ -104,6 +104,9 @@ pub struct Document {
     /// From when on the bundle is no longer to be used.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// Signed bundles up to this revision may be followed by this one, though its own is lower.
+    #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<u64>,
     /// First part of minted secrets.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub token_prefix: Option<TokenPrefix>,
@@ -146,6 +149,7 @@ impl Document {
             environment: None,
             service: None,
             expires_at: None,
+            supersedes: None,
             token_prefix,
             public,
             permissions,
@@ -362,8 +366,12 @@ impl Visitor<'_> for NumberVisitor {
     }
 }
 
-fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_u64(NumberVisitor)
+}
+
+fn given_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    number(deserializer).map(Some)
 }
 
 /// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.

@@ -91,6 +91,10 @@ pub enum Counter {
     ConfigurationAccepted,
     /// A configuration that was refused.
     ConfigurationRefused,
+    /// A bundle or a list of revocations that was fetched and put in force.
+    FeedFetched,
+    /// A time when one was asked for and none came that could be put in force.
+    FeedFailed,
     /// A token that a defense suspended.
     TokenSuspension,
     /// A source that a defense suspended.
@@ -103,10 +107,12 @@ pub enum Counter {
 
 impl Counter {
     /// The counters that are there before they first count.
-    pub const ANNOUNCED: [Self; 7] = [
+    pub const ANNOUNCED: [Self; 9] = [
         Self::RetiringSecretUse,
         Self::ConfigurationAccepted,
         Self::ConfigurationRefused,
+        Self::FeedFetched,
+        Self::FeedFailed,
         Self::TokenSuspension,
         Self::SourceSuspension,
         Self::Alert,
@@ -119,6 +125,8 @@ impl Counter {
             Self::RetiringSecretUse => name("tokenward_retiring_secret_uses_total", &[]),
             Self::ConfigurationAccepted => name("tokenward_configurations_total", &[("result", "accepted")]),
             Self::ConfigurationRefused => name("tokenward_configurations_total", &[("result", "refused")]),
+            Self::FeedFetched => name("tokenward_feed_total", &[("result", "fetched")]),
+            Self::FeedFailed => name("tokenward_feed_total", &[("result", "failed")]),
             Self::TokenSuspension => name("tokenward_token_suspensions_total", &[]),
             Self::SourceSuspension => name("tokenward_source_suspensions_total", &[]),
             Self::Alert => name("tokenward_alerts_total", &[]),

@@ -13,7 +13,10 @@ pub mod credential;
 pub mod decision;
 pub mod defense;
 pub mod document;
+pub mod envelope;
 pub mod explain;
+pub mod feed;
+pub mod freshness;
 pub mod head;
 pub mod host;
 pub mod hours;
@@ -29,6 +32,7 @@ pub mod policy;
 pub mod problem;
 pub mod rate;
 pub mod reason;
+pub mod revocations;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 pub mod secret;

@@ -4,11 +4,14 @@
 //! there is no half-checked one. It holds digests, never secrets.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
 use crate::engine::address::AddressRange;
 use crate::engine::defense::Defense;
+use crate::engine::freshness::Seal;
 use crate::engine::hours::Hours;
 use crate::engine::index::Index;
 use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
@@ -25,6 +28,8 @@ pub struct Policy {
     pub(crate) built_at: Option<Time>,
     /// From when on all is denied; `None` for never.
     pub(crate) expires_at: Option<Time>,
+    /// Who signed the bundle, where it is signed.
+    pub(crate) seal: Option<Seal>,
     pub(crate) permissions: Box<[PermissionName]>,
     pub(crate) index: Index,
     pub(crate) has_public: bool,
@@ -44,6 +49,17 @@ impl Policy {
     /// The policy where there is no usable one: it denies every request.
     pub fn deny_all() -> Self {
         Self { expires_at: Some(Time::BEGINNING), ..Self::default() }
+    }
+
+    /// The policy without all that it permits: it denies every request, under its own name.
+    #[must_use]
+    pub fn withdrawn(self) -> Self {
+        Self { name: self.name, revision: self.revision, seal: self.seal, ..Self::deny_all() }
+    }
+
+    /// Who signed the bundle, and what it may follow; none where it is not signed.
+    pub fn seal(&self) -> Option<&Seal> {
+        self.seal.as_ref()
     }
 
     /// Name of the policy; none where there is no usable one.
@@ -107,7 +123,7 @@ pub struct Token {
     pub(crate) id: TokenId,
     pub(crate) kind: usize,
     pub(crate) grant: usize,
-    pub(crate) revoked: bool,
+    pub(crate) revoked: Revoked,
     /// The digests of its secrets that are neither retired nor revoked, folded into one.
     pub(crate) digests: [u8; 16],
     /// Most tokens have none.
@@ -160,7 +176,32 @@ pub struct Secret {
     pub(crate) not_before: Option<Time>,
     pub(crate) expires_at: Option<Time>,
     pub(crate) retired: bool,
-    pub(crate) revoked: bool,
+    pub(crate) revoked: Revoked,
+}
+
+/// Whether something is revoked: what is stays so, also while the policy is in use.
+pub struct Revoked(AtomicBool);
+
+impl fmt::Debug for Revoked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Revoked({})", self.is())
+    }
+}
+
+impl Revoked {
+    pub(crate) fn new(revoked: bool) -> Self {
+        Self(AtomicBool::new(revoked))
+    }
+
+    /// Whether it is.
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A set of permissions, by index.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::engine::envelope::Refusal;
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::pattern::BadOperation;
 use crate::engine::secret::Fingerprint;
@@ -107,6 +108,15 @@ impl Problems {
     }
 }
 
+impl IntoIterator for Problems {
+    type Item = Problem;
+    type IntoIter = std::vec::IntoIter<Problem>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
         Self(vec![problem])
@@ -137,6 +147,8 @@ pub enum Fault {
     Syntax { message: String, line: usize, column: usize },
     /// A value that the format has no place for: an unknown key, a wrong type, a bad name.
     Shape(String),
+    /// A signed bundle that is not trusted, or keys that nothing can be checked against.
+    Signed(Refusal),
     /// An operation that cannot be read.
     Operation { operation: String, error: BadOperation },
     /// A permission that is not defined.
@@ -176,6 +188,7 @@ impl Fault {
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Syntax { .. } | Self::Shape(_) => return None,
+            Self::Signed(refusal) => refusal.hint(),
             Self::Operation { error, .. } => return Some(error.hint().to_owned()),
             Self::UnknownPermission { permission, .. } => {
                 return Some(format!("define `{permission}` under `permissions`, or correct the name"));
@@ -219,6 +232,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),
             Self::Shape(message) => f.write_str(message),
+            Self::Signed(refusal) => refusal.fmt(f),
             Self::Operation { operation, error } => {
                 let begin: String = operation.chars().take(MAX_SHOWN).collect();
                 let more = if begin.len() < operation.len() { "…" } else { "" };

@@ -8,17 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::alerts::Alerts;
 use crate::engine::credential::CredentialSource;
-use crate::engine::document::{self, Document, given};
+use crate::engine::document::{self, Document, given, number};
+use crate::engine::envelope::{Envelope, PayloadType, PublicKey, Refusal, TrustedKeys};
+use crate::engine::feed::Feed;
+use crate::engine::freshness::Seal;
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
 use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::revocations::Revocations;
 pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
+use crate::engine::settings::bundle::Bundle;
 use crate::engine::structure;
 
 mod audit;
+pub mod bundle;
 
 /// A policy and the settings of the filter that enforces it.
 #[derive(Debug, Default)]
@@ -41,9 +47,13 @@ impl Gateway {
             None => document::from_json(configuration),
         }
         .map_err(|problems| problems.below("bundle"))?;
-        let bundle = settings.bundle.take().ok_or_else(|| missing("bundle"))?;
+        let bundle = settings.bundle.take();
+        if bundle.is_none() && settings.feed.is_none() {
+            return Err(missing("bundle"));
+        }
         settings.check()?;
-        let policy = Policy::compile(settings.place(bundle)?)?;
+        // Until something is fetched, there is no usable policy.
+        let policy = bundle.map_or_else(|| Ok(Policy::deny_all()), |bundle| settings.policy(bundle))?;
         Ok(Self { policy, settings })
     }
 
@@ -60,7 +70,21 @@ impl Gateway {
 pub struct Settings {
     /// The bundle; a file of settings has none.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<Document>,
+    pub bundle: Option<Bundle>,
+    /// The keys that may sign the bundle; with them an unsigned one is refused.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(min = 1, max = MAX_KEYS), extend("uniqueItems" = true))
+    )]
+    pub keys: Option<Vec<PublicKey>>,
+    /// How many of them must have signed it.
+    #[serde(deserialize_with = "number")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
+    pub threshold: u64,
+    /// Where to fetch bundles from; one in `bundle` serves until the first has come.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Feed>,
     /// Whether decisions are enforced.
     pub mode: Mode,
     /// The environment that this gateway is in.
@@ -96,6 +120,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             bundle: None,
+            keys: None,
+            threshold: 1,
+            feed: None,
             mode: Mode::default(),
             environment: None,
             service: None,
@@ -111,6 +138,65 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The policy of a bundle at this gateway, once enough trusted keys have signed it where there are keys.
+    ///
+    /// # Errors
+    /// That the bundle is not trusted, or all that is wrong with it.
+    pub fn policy(&self, bundle: Bundle) -> Result<Policy, Problems> {
+        match (bundle, self.trusted()?) {
+            (Bundle::Plain(document), None) => Policy::compile(self.place(*document)?),
+            (Bundle::Signed(text), Some(trusted)) => self.signed(&text, &trusted),
+            (Bundle::Plain(_), Some(_)) => Err(refused("bundle", Refusal::Unsigned)),
+            (Bundle::Signed(_), None) => Err(refused("bundle", Refusal::NoKeys)),
+        }
+    }
+
+    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it.
+    ///
+    /// # Errors
+    /// That the bundle is not trusted, or all that is wrong with it.
+    pub fn fetched(&self, text: &str) -> Result<Policy, Problems> {
+        self.signed(text, &self.trusted_of_feed()?)
+    }
+
+    /// The list of revocations that was fetched, once enough keys of the feed have signed it, and its seal.
+    ///
+    /// # Errors
+    /// That the list is not trusted, or all that is wrong with it.
+    pub fn fetched_revocations(&self, text: &str) -> Result<(Revocations, Seal), Problems> {
+        Revocations::open(text.as_bytes(), &self.trusted_of_feed()?)
+    }
+
+    fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
+        let Some(feed) = &self.feed else { return Err(missing("feed")) };
+        TrustedKeys::new(feed.keys.clone(), feed.threshold).map_err(|refusal| refused("keys", refusal))
+    }
+
+    fn signed(&self, text: &str, trusted: &TrustedKeys) -> Result<Policy, Problems> {
+        let in_bundle = |place: Place| if place.steps().is_empty() { place.key("bundle") } else { place };
+        let told = |problems: Problems| problems.map_places(in_bundle);
+        let envelope = Envelope::parse(text.as_bytes(), PayloadType::Bundle).map_err(told)?;
+        let verified = envelope.verify(trusted)?;
+        let document = self.place(document::from_json(verified.payload)?)?;
+        let seal = Seal::of(&verified, &document);
+        Ok(Policy { seal: Some(seal), ..Policy::compile(document)? })
+    }
+
+    /// The keys that a bundle is checked against; none where it need not be signed.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn trusted(&self) -> Result<Option<TrustedKeys>, Problems> {
+        let Some(keys) = self.keys.clone() else {
+            let refusal = Refusal::ThresholdOfNone { threshold: self.threshold };
+            return if self.threshold == 1 { Ok(None) } else { Err(refused("threshold", refusal)) };
+        };
+        TrustedKeys::new(keys, self.threshold).map(Some).map_err(|refusal| {
+            let of_threshold = matches!(refusal, Refusal::Threshold { .. });
+            refused(if of_threshold { "threshold" } else { "keys" }, refusal)
+        })
+    }
+
     /// The bundle at this gateway: a bundle for another environment or service is refused.
     ///
     /// # Errors
@@ -166,6 +252,8 @@ impl Settings {
             problems.push(Problem { place, fault: Fault::Shape(message) });
         }
         problems.extend(self.check_credentials());
+        problems.extend(self.trusted().err().into_iter().flatten());
+        problems.extend(self.feed.as_ref().and_then(check_feed));
         Problems::check(problems)
     }
 
@@ -191,6 +279,16 @@ impl Settings {
         };
         Some(Problem { place: Place::default().key("credentials"), fault: Fault::Shape(message) })
     }
+}
+
+fn check_feed(feed: &Feed) -> Option<Problem> {
+    let place = Place::default().key("feed");
+    if let Some((key, message)) = feed.fault() {
+        return Some(Problem { place: place.key(key), fault: Fault::Shape(message) });
+    }
+    let refusal = TrustedKeys::new(feed.keys.clone(), feed.threshold).err()?;
+    let key = if matches!(refusal, Refusal::Threshold { .. }) { "threshold" } else { "keys" };
+    Some(Problem { place: place.key(key), fault: Fault::Signed(refusal) })
 }
 
 /// Whether decisions are enforced.
@@ -260,6 +358,10 @@ fn check_size(size: usize) -> Result<(), Problems> {
     if size > MAX_BYTES { Err(Problem { place: Place::default(), fault }.into()) } else { Ok(()) }
 }
 
+fn refused(key: &str, refusal: Refusal) -> Problems {
+    Problem { place: Place::default().key(key), fault: Fault::Signed(refusal) }.into()
+}
+
 fn missing(key: &str) -> Problems {
     let fault = Fault::Shape(format!("missing field `{key}`"));
     Problem { place: Place::default(), fault }.into()
@@ -275,5 +377,7 @@ fn is_header_name(name: &str) -> bool {
 
 /// Largest document that is read: over a million tokens.
 pub const MAX_BYTES: usize = 256 << 20;
+#[cfg(not(target_arch = "wasm32"))]
+const MAX_KEYS: usize = crate::engine::envelope::MAX_KEYS;
 const MAX_HEADER_NAME: usize = 64;
 const MAX_CREDENTIALS: usize = 16;

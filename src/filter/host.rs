@@ -14,16 +14,18 @@ use crate::engine::settings::Level;
 use crate::engine::time::Time;
 use crate::engine::verdict::Reply;
 pub(super) use crate::filter::host::audit::{nanoseconds, set_filter_state};
-pub(super) use crate::filter::host::call::{call, call_status};
+pub(super) use crate::filter::host::call::{answer_body, answer_headers, call, call_status, get};
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 pub(super) use crate::filter::host::node::node_id;
 use crate::filter::host::pairs::Pairs;
+pub(super) use crate::filter::host::plugin::plugin_name;
 
 mod audit;
 mod call;
 mod metrics;
 mod node;
 mod pairs;
+mod plugin;
 
 /// What the host's shared data has under a key.
 pub(super) enum Stored {

@@ -58,7 +58,7 @@ impl Request {
         {
             let scene = Scene { policy, mode: settings.mode, source, now };
             let Shared { journal, courier, .. } = &*self.shared;
-            guard.answer(&offence, scene, &Report { journal, courier: courier.as_ref(), settings });
+            guard.answer(&offence, scene, &Report { journal, courier: courier.as_deref(), settings });
         }
     }
 }

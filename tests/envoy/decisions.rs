@@ -162,7 +162,7 @@ impl Group<'_> {
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
         let document = self.site.document(self.topic.rehearsal.document());
         let (_, prepared) = self.cases.first().unwrap();
-        let configuration = Settings { bundle: Some(document), ..prepared.gateway.settings.clone() };
+        let configuration = Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
         let mut configuration = serde_json::to_value(&configuration).unwrap();
         shift_times(&mut configuration["bundle"], shift);
         envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())])

@@ -18,7 +18,9 @@ fn envoy_finds_every_example_valid() {
     let mut count = 0;
     for entry in fs::read_dir("envoy").unwrap() {
         let path = fs::canonicalize(entry.unwrap().path()).unwrap();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
+        // compose.yaml is Docker's.
+        let is_envoys = path.extension().is_some_and(|extension| extension == "yaml");
+        if is_envoys && !path.ends_with("compose.yaml") {
             count += 1;
             let mut command = Command::new(envoy::program());
             let output =

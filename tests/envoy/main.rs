@@ -19,6 +19,12 @@ mod hook;
 mod http;
 #[path = "../support/http2.rs"]
 mod http2;
+#[path = "../support/nginx.rs"]
+mod nginx;
+#[path = "../support/relay.rs"]
+mod relay;
+#[path = "../support/signing.rs"]
+mod signing;
 
 mod alerts;
 mod attack;
@@ -30,6 +36,7 @@ mod defense;
 mod differential;
 mod examples;
 mod failure;
+mod feed;
 mod fixture;
 mod forwarding;
 mod istio;
@@ -39,4 +46,5 @@ mod metrics;
 mod module;
 mod replies;
 mod shadow;
+mod signed;
 mod trap;

@@ -49,7 +49,7 @@ fn other_connections_are_refused_or_judged_while_the_filter_is_away() {
 #[test]
 fn a_panic_tells_where_it_happened_and_nothing_of_the_request() {
     let folder = tempfile::tempdir().unwrap();
-    let envoy = start_with(folder.path(), &bundle(), Wire::Panic);
+    let envoy = start_wired(folder.path(), &json!({ "bundle": bundle() }), Wire::Panic, None);
     let mut client = envoy.client("main");
     assert_eq!(trap(&mut client).status, 503);
     until_back(&mut client);
@@ -90,17 +90,30 @@ fn limited(limit: &str) -> Value {
 
 /// Envoy with one worker and a module that has a tripwire.
 pub(crate) fn start(folder: &Path, bundle: &Value) -> Envoy {
-    start_with(folder, bundle, Wire::Trap)
+    start_with(folder, &json!({ "bundle": bundle }))
 }
 
-fn start_with(folder: &Path, bundle: &Value, wire: Wire) -> Envoy {
+/// The same with any configuration.
+pub(crate) fn start_with(folder: &Path, configuration: &Value) -> Envoy {
+    start_wired(folder, configuration, Wire::Trap, None)
+}
+
+/// The same with one more cluster.
+pub(crate) fn start_with_cluster(folder: &Path, configuration: &Value, cluster: &Value) -> Envoy {
+    start_wired(folder, configuration, Wire::Trap, Some(cluster))
+}
+
+fn start_wired(folder: &Path, configuration: &Value, wire: Wire, cluster: Option<&Value>) -> Envoy {
     let module = module_with_tripwire(folder, wire);
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": json!({ "bundle": bundle }).to_string(),
+        "value": configuration.to_string(),
     });
     let listener = envoy::listener("main", &[envoy::wasm_filter(&module, &configuration)]);
-    Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
+    let mut configuration = envoy::configuration(&[listener], echo::start());
+    let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
+    clusters.extend(cluster.cloned());
+    Envoy::start(&configuration, 1).unwrap()
 }
 
 /// What the wire sets off.

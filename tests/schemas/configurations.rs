@@ -22,6 +22,25 @@ fn alerts(cluster: &str, authority: &str, path: &str) -> Value {
     json!({ "alerts": { "cluster": cluster, "authority": authority, "path": path } })
 }
 
+#[test]
+fn a_signed_bundle_and_its_keys_are_taken_by_schema_and_filter_alike() {
+    let validator = validator(&schema("configuration"));
+    let envelope = crate::signing::signed(&json!({ "version": 1, "name": "acme" }), &[1, 2]);
+    let good = crate::signing::configuration(&envelope, &[1, 2], 2);
+    let mut twice = good.clone();
+    twice["keys"] = crate::signing::publics(&[1, 1]);
+    let mut object = good.clone();
+    object["bundle"] = envelope;
+    for (configuration, taken) in [(good, true), (twice, false), (object, false)] {
+        assert_eq!(validator.is_valid(&configuration), taken, "{configuration}");
+        assert_eq!(
+            Gateway::configure(configuration.to_string().as_bytes()).is_ok(),
+            taken,
+            "{configuration}"
+        );
+    }
+}
+
 fn settings() -> Vec<(Value, bool)> {
     let names = |count: usize| (0..count).map(|number| json!({ "query": format!("q{number}") })).collect();
     let credentials = |sources: Vec<Value>| json!({ "credentials": sources });
@@ -35,6 +54,10 @@ fn settings() -> Vec<(Value, bool)> {
             }),
             true,
         ),
+        (json!({ "keys": [] }), false),
+        (json!({ "keys": ["ed25519:YQ=="] }), false),
+        (json!({ "keys": null }), false),
+        (json!({ "threshold": 0 }), false),
         (json!({ "paths": { "encoded_slash": "normalize" } }), true),
         (json!({ "paths": { "encoded_slash": "allow" } }), false),
         (json!({ "paths": "normalize" }), false),

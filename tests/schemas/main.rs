@@ -6,6 +6,9 @@ use std::fs;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+#[path = "../support/signing.rs"]
+mod signing;
+
 mod cases;
 mod configurations;
 mod files;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
+use crate::engine::envelope::KeyId;
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::time::Time;
@@ -26,6 +27,12 @@ pub struct ConfiguredEvent<'a> {
     bundle: Option<&'a PolicyName>,
     /// Revision of the bundle.
     revision: u64,
+    /// The revision that the bundle may go back from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    supersedes: Option<u64>,
+    /// Who signed the bundle: ids of keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signers: Option<&'a [KeyId]>,
     /// Number of tokens.
     tokens: usize,
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
@@ -45,6 +52,8 @@ impl<'a> ConfiguredEvent<'a> {
             event: "configured",
             bundle: policy.name(),
             revision: policy.revision(),
+            supersedes: policy.seal().and_then(|seal| seal.supersedes),
+            signers: policy.seal().map(|seal| seal.signers.as_slice()),
             tokens: policy.token_count(),
             trial,
             seq,

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 
-use crate::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent};
+use crate::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent, FeedEvent, RefusedEvent};
 
 /// One line of the audit: an event of a kind. A new kind of event is a variant here, and nothing else.
 #[derive(Debug, JsonSchema)]
@@ -14,6 +14,10 @@ pub enum Event<'a> {
     Configured(ConfiguredEvent<'a>),
     /// Somebody is suspended, or an alert.
     Defense(DefenseEvent<'a>),
+    /// Something was fetched, or could not be.
+    Feed(FeedEvent<'a>),
+    /// A bundle was refused, for it goes back.
+    Refused(RefusedEvent<'a>),
     /// A VM has ended.
     Closed(ClosedEvent<'a>),
 }

@@ -7,7 +7,7 @@ use crate::engine::compile::roles::Roles;
 use crate::engine::compile::{Check, Permissions, limits, root};
 use crate::engine::document::{self, Document, Kind, RequiredField};
 use crate::engine::name::{KindName, RoleName, TokenId};
-use crate::engine::policy::{Grant, PermissionSet, Secret, Token};
+use crate::engine::policy::{Grant, PermissionSet, Revoked, Secret, Token};
 use crate::engine::problem::{Fault, Place};
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::{Span, Time};
@@ -51,7 +51,7 @@ impl Tokens {
             tokens.add_secrets(id, token, document, check);
             let kind = kind.map_or(0, |(number, _)| *number);
             let limits = limits::of(id, token, document, check);
-            let revoked = token.revoked_at.is_some();
+            let revoked = Revoked::new(token.revoked_at.is_some());
             let digests = digests(token);
             tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, digests, limits });
         }
@@ -67,7 +67,7 @@ impl Tokens {
     pub(super) fn ends(&self) -> Box<[Time]> {
         let is_kept = |secret: &&Secret| {
             let token = self.tokens.get(secret.token);
-            !secret.retired && !secret.revoked && token.is_some_and(|token| !token.revoked)
+            !secret.retired && !secret.revoked.is() && token.is_some_and(|token| !token.revoked.is())
         };
         let mut ends: Box<[Time]> =
             self.secrets.values().filter(is_kept).filter_map(|secret| secret.expires_at).collect();
@@ -144,7 +144,7 @@ impl Tokens {
                         not_before: start(secret),
                         expires_at: secret.expires_at,
                         retired: secret.retired_at.is_some(),
-                        revoked: secret.revoked_at.is_some(),
+                        revoked: Revoked::new(secret.revoked_at.is_some()),
                     });
                 }
             }

@@ -317,7 +317,7 @@ impl Limits {
 fn state(subject: &Subject<'_>, now: Time) -> Option<Reason> {
     let Subject { token, secret, .. } = subject;
     let over = secret.expires_at.is_some_and(|end| end <= now);
-    if token.revoked || secret.revoked {
+    if token.revoked.is() || secret.revoked.is() {
         return Some(Reason::RevokedToken);
     }
     if over {

@@ -23,16 +23,51 @@ pub(in crate::filter) fn call(
     hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout).ok()
 }
 
+/// The same without a body.
+pub(in crate::filter) fn get(cluster: &str, headers: Vec<(&str, &str)>, timeout_millis: u32) -> Option<u32> {
+    let timeout = Duration::from_millis(timeout_millis.into());
+    hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
+}
+
 /// The status of the answer to the current call; none where there was no answer.
 pub(in crate::filter) fn call_status() -> Option<u32> {
-    let mut data = ptr::null_mut();
-    let mut size = 0;
-    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
-    let status = unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, &raw mut data, &raw mut size) };
-    let headers = Pairs::new(owned(status, data, size));
+    let headers = answer_headers();
     let (_, value) = headers.iter().find(|(name, _)| *name == b":status")?;
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
+/// The head of the answer to the current call; empty where there was no answer.
+pub(in crate::filter) fn answer_headers() -> Pairs {
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status = unsafe { proxy_get_header_map_pairs(CALL_RESPONSE_HEADERS, &raw mut data, &raw mut size) };
+    Pairs::new(owned(status, data, size))
+}
+
+/// The body of the answer to the current call: `length` bytes, fewer where the host has no more.
+pub(in crate::filter) fn answer_body(length: usize) -> Vec<u8> {
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status =
+        unsafe { proxy_get_buffer_bytes(CALL_RESPONSE_BODY, 0, length, &raw mut data, &raw mut size) };
+    owned(status, data, size)
+}
+
 /// `proxy_map_type_t`: headers of the response to an HTTP call.
 const CALL_RESPONSE_HEADERS: u32 = 6;
+/// `proxy_buffer_type_t`: body of the response to an HTTP call.
+const CALL_RESPONSE_BODY: u32 = 4;
+
+#[link(wasm_import_module = "env")]
+#[expect(unsafe_code, reason = "proxy-wasm ABI 0.2.1; statuses as plain numbers, for a host may send any")]
+unsafe extern "C" {
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
+}

@@ -13,6 +13,7 @@
 
 mod crossing;
 pub(crate) mod document;
+pub(crate) mod envelope;
 pub(crate) mod path;
 pub(crate) mod pattern;
 pub(crate) mod request;

@@ -1,0 +1,104 @@
+//! What is signed: a bundle, or a list of revocations.
+
+use serde_json::Value;
+
+use crate::engine::document::{Document, from_json};
+use crate::engine::envelope::{Envelope, PayloadType};
+use crate::engine::name::PolicyName;
+use crate::engine::policy::Policy;
+use crate::engine::problem::Problems;
+use crate::engine::revocations::Revocations;
+use crate::engine::time::Time;
+
+/// What a file that is signed, or is to be, says.
+pub(super) enum Payload {
+    Bundle(Box<Document>),
+    Revocations(Revocations),
+}
+
+/// What a file is, as far as can be seen from afar.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Signed(PayloadType),
+    Unsigned(PayloadType),
+}
+
+impl Kind {
+    pub(super) fn of(text: &str) -> Self {
+        let value: Value = serde_json::from_str(text).unwrap_or_default();
+        let list = |is: bool| if is { PayloadType::Revocations } else { PayloadType::Bundle };
+        match value.get("payloadType") {
+            Some(name) => Self::Signed(list(name == PayloadType::Revocations.as_str())),
+            None => Self::Unsigned(list(value.get("tokens").is_some_and(Value::is_array))),
+        }
+    }
+
+    pub(super) fn payload(self) -> PayloadType {
+        match self {
+            Self::Signed(kind) | Self::Unsigned(kind) => kind,
+        }
+    }
+
+    /// The file's payload with the signatures that it has.
+    ///
+    /// # Errors
+    /// What is wrong with the envelope.
+    pub(super) fn envelope(self, text: &str) -> Result<Envelope, Problems> {
+        match self {
+            Self::Signed(kind) => Envelope::parse(text.as_bytes(), kind),
+            Self::Unsigned(kind) => Ok(Envelope::unsigned(text.as_bytes(), kind)),
+        }
+    }
+}
+
+impl Payload {
+    /// What the bytes say, of which a gateway would take all.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn read(bytes: &[u8], kind: PayloadType) -> Result<Self, Problems> {
+        match kind {
+            PayloadType::Bundle => {
+                let document: Box<Document> = from_json(bytes)?;
+                Policy::compile(document.as_ref().clone())?;
+                Ok(Self::Bundle(document))
+            }
+            PayloadType::Revocations => from_json(bytes).map(Self::Revocations),
+        }
+    }
+
+    pub(super) fn name(&self) -> &PolicyName {
+        match self {
+            Self::Bundle(document) => &document.name,
+            Self::Revocations(list) => &list.name,
+        }
+    }
+
+    pub(super) fn revision(&self) -> u64 {
+        match self {
+            Self::Bundle(document) => document.revision,
+            Self::Revocations(list) => list.revision,
+        }
+    }
+
+    pub(super) fn built_at(&self) -> Option<Time> {
+        match self {
+            Self::Bundle(document) => document.built_at,
+            Self::Revocations(list) => list.built_at,
+        }
+    }
+
+    pub(super) fn expires_at(&self) -> Option<Time> {
+        match self {
+            Self::Bundle(document) => document.expires_at,
+            Self::Revocations(_) => None,
+        }
+    }
+
+    pub(super) fn supersedes(&self) -> Option<u64> {
+        match self {
+            Self::Bundle(document) => document.supersedes,
+            Self::Revocations(_) => None,
+        }
+    }
+}

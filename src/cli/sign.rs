@@ -1,0 +1,96 @@
+//! `tokenward sign`: signatures on a bundle, so that a gateway takes it from nobody else.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::files::Readers;
+use crate::cli::key::PrivateKey;
+use crate::cli::payload::{Kind, Payload};
+use crate::cli::source::Source;
+use crate::cli::{Exit, Format, files, output};
+use crate::engine::document::Document;
+use crate::engine::envelope::{Envelope, KeyId, PayloadType};
+use crate::engine::problem::Problems;
+
+/// Sign a bundle, or add a signature to a signed one
+///
+/// A list of revocations (`build --revocations`) is signed in the same way. Several keys may sign: all at once, or each where it is kept, one after the other. A gateway takes the bundle when
+/// `threshold` of its `keys` have signed.
+#[derive(Args, Debug)]
+pub(super) struct Sign {
+    /// Bundle that `tokenward build` or `tokenward sign` wrote
+    bundle: PathBuf,
+    /// Private key that `tokenward keygen` wrote; may be there several times
+    #[arg(long, value_name = "FILE", required = true)]
+    key: Vec<PathBuf>,
+    /// Newest revision that the bundle may follow though its own is lower; earlier signatures no longer fit
+    #[arg(long, value_name = "REVISION")]
+    allow_rollback: Option<u64>,
+    /// File to write; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Sign {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let keys = self.key.iter().map(|path| PrivateKey::read(path)).collect::<Result<Vec<_>, _>>()?;
+        let (mut envelope, kind, payload) = self.envelope()?;
+        let mut signers: Vec<KeyId> = Vec::new();
+        for key in &keys {
+            signers.push(key.sign(&mut envelope)?.id());
+        }
+        let mut text = envelope.to_json(kind);
+        text.push('\n');
+        match &self.output {
+            None => output::data(&text),
+            Some(path) => {
+                files::replace(path, &text, Readers::Everybody)?;
+                let (name, revision) = (payload.name(), payload.revision());
+                if format == Format::Json {
+                    output::json(
+                        &json!({ "file": path, "name": name, "revision": revision, "signers": signers }),
+                    );
+                }
+                let keys = signers.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
+                output::done(&format!("signed {}: {name}, revision {revision}, by {keys}", path.display()));
+            }
+        }
+        Ok(Exit::Yes)
+    }
+
+    /// What is to be signed, with the signatures that it has. What a gateway would refuse is not signed.
+    fn envelope(&self) -> Result<(Envelope, PayloadType, Payload), Vec<Failure>> {
+        let source = Source::read(&self.bundle)?;
+        let kind = Kind::of(source.text());
+        let unusable = |problems: Problems| {
+            Failure::new(format!("{} is no usable bundle\n{problems}", self.bundle.display()))
+        };
+        let envelope = kind.envelope(source.text()).map_err(unusable)?;
+        let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
+        let Some(revision) = self.allow_rollback else { return Ok((envelope, kind.payload(), payload)) };
+        let Payload::Bundle(document) = &mut payload else {
+            return Err(Failure::new("a list of revocations does not go back: build it anew").into());
+        };
+        allow_rollback(document, revision)?;
+        let bytes = serde_json::to_vec(&document)
+            .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
+        Ok((Envelope::unsigned(&bytes, PayloadType::Bundle), PayloadType::Bundle, payload))
+    }
+}
+
+/// Lets the bundle follow those up to a revision.
+///
+/// # Errors
+/// That it may anyway.
+pub(super) fn allow_rollback(document: &mut Document, revision: u64) -> Result<(), Failure> {
+    if revision < document.revision {
+        let own = document.revision;
+        return Err(Failure::new(format!("the bundle's own revision, {own}, is above {revision}"))
+            .hint("`--allow-rollback` names the revision that is in force, which this bundle is to take the place of"));
+    }
+    document.supersedes = Some(revision);
+    Ok(())
+}

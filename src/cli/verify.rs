@@ -1,0 +1,130 @@
+//! `tokenward verify`: who signed a bundle, and whether that is enough.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::payload::{Kind, Payload};
+use crate::cli::source::Source;
+use crate::cli::{Exit, Format, clock, output, workspace};
+use crate::engine::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
+use crate::engine::problem::Problems;
+use crate::engine::settings::Settings;
+
+/// Check who signed a bundle
+#[derive(Args, Debug)]
+pub(super) struct Verify {
+    /// Bundle that `tokenward sign` wrote
+    bundle: PathBuf,
+    /// Public key that may have signed, or a file with one; may be there several times
+    #[arg(long, required_unless_present = "settings", conflicts_with = "settings")]
+    key: Vec<String>,
+    /// How many of the keys must have signed
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "settings")]
+    threshold: u64,
+    /// The gateway's settings, as in gateway.yaml: its `keys` and `threshold`
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+impl Verify {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let trusted = self.trusted()?;
+        let source = Source::read(&self.bundle)?;
+        let path = self.bundle.display();
+        let unusable =
+            |problems: Problems| Failure::new(format!("{path} is no usable signed bundle\n{problems}"));
+        let kind = Kind::of(source.text());
+        let envelope = kind.envelope(source.text()).map_err(unusable)?;
+        if let Kind::Unsigned(kind) = kind {
+            Payload::read(envelope.payload(), kind).map_err(unusable)?;
+            let unsigned = Failure::new(format!("{path} is not signed"));
+            return Ok(no(&[unsigned.hint("`tokenward sign` signs it")], format));
+        }
+        let verified = match envelope.verify(&trusted) {
+            Ok(verified) => verified,
+            Err(problems) => {
+                let failures = problems.iter().map(|problem| Failure::of(problem, &path, None));
+                return Ok(no(&failures.collect::<Vec<_>>(), format));
+            }
+        };
+        let payload = Payload::read(verified.payload, kind.payload()).map_err(unusable)?;
+        if payload.expires_at().is_some_and(|end| end <= clock::now()) {
+            let expired = Failure::new(format!("{path} has expired"));
+            let hint = "a gateway answers everything by 503: build and sign it anew";
+            return Ok(no(&[expired.hint(hint)], format));
+        }
+        tell(&payload, &verified.signers, format);
+        Ok(Exit::Yes)
+    }
+
+    fn trusted(&self) -> Result<TrustedKeys, Vec<Failure>> {
+        let settings = match &self.settings {
+            Some(path) => workspace::settings(&Source::read(path)?)?,
+            None => {
+                let keys = self.key.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
+                Settings { keys: Some(keys), threshold: self.threshold, ..Settings::default() }
+            }
+        };
+        let trusted = settings.trusted().map_err(|problems| {
+            let failures = problems.iter().map(|problem| Failure {
+                hint: problem.fault.hint(),
+                ..Failure::new(problem.fault.to_string())
+            });
+            failures.collect::<Vec<_>>()
+        })?;
+        let nobody = || Failure::new("the settings have no `keys`").hint("`tokenward keygen` prints one");
+        trusted.ok_or_else(|| nobody().into())
+    }
+}
+
+/// Tells why nobody is to rely on the bundle.
+fn no(failures: &[Failure], format: Format) -> Exit {
+    failures.iter().for_each(output::failure);
+    if format == Format::Json {
+        output::json(&json!({ "trusted": false }));
+    }
+    Exit::No
+}
+
+fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
+    let (name, revision) = (payload.name(), payload.revision());
+    if format == Format::Json {
+        output::json(&json!({
+            "trusted": true,
+            "name": name,
+            "revision": revision,
+            "built_at": payload.built_at(),
+            "expires_at": payload.expires_at(),
+            "supersedes": payload.supersedes(),
+            "signers": signers,
+        }));
+        return;
+    }
+    let mut text = format!("{name}, revision {revision}");
+    if let Some(supersedes) = payload.supersedes() {
+        text += &format!(", may follow revision {supersedes}");
+    }
+    if let Some(built_at) = payload.built_at() {
+        text += &format!(", built at {}", String::from(built_at));
+    }
+    text += &match payload {
+        Payload::Revocations(list) => {
+            format!(", revokes {} tokens and {} secrets", list.tokens.len(), list.secrets.len())
+        }
+        Payload::Bundle(document) => document
+            .expires_at
+            .map_or(", never expires".to_owned(), |end| format!(", expires at {}", String::from(end))),
+    };
+    let keys = signers.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
+    output::data(&format!("{text}\nsigned by {keys}\n"));
+}
+
+/// A public key as it is, or in a file.
+fn public_key(text: &str) -> Result<PublicKey, Failure> {
+    let path = Path::new(text);
+    let text = if path.is_file() { Source::read(path)?.text().trim().to_owned() } else { text.to_owned() };
+    text.parse().map_err(|error: BadKey| Failure::new(error.to_string()))
+}

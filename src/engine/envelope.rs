@@ -1,0 +1,295 @@
+//! Signed bundles: a DSSE envelope with Ed25519 signatures (github.com/secure-systems-lab/dsse; RFC 8032).
+//!
+//! In: the envelope's text, and the keys that are trusted. Out: the payload's bytes, once enough distinct keys have
+//! signed them under the type asked for; nothing reads a payload before that, and what is then read are the very
+//! bytes that were verified. What a `keyid` says only narrows down which key is tried.
+//!
+//! Signatures are verified by ed25519-dalek, the maintained and audited implementation that shares its SHA-2 with
+//! ours, and by its strict rules: no key or `R` of small order, no `S` beyond the group's order, so that nobody
+//! makes a second signature out of a first and no key fits what it never signed.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+use crate::engine::document;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::engine::envelope::key::MAX_KEYS;
+pub use crate::engine::envelope::key::{BadKey, KeyId, PublicKey, TrustedKeys};
+pub use crate::engine::envelope::refusal::Refusal;
+use crate::engine::mapping::Mapping;
+use crate::engine::problem::{Fault, Place, Problem, Problems};
+use crate::engine::settings::MAX_BYTES;
+
+mod key;
+mod refusal;
+
+/// What a payload is: a signature under one type is none under another.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PayloadType {
+    /// A bundle.
+    Bundle,
+    /// A list of revocations.
+    Revocations,
+}
+
+impl PayloadType {
+    /// The media type.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "application/vnd.tokenward.bundle+json",
+            Self::Revocations => "application/vnd.tokenward.revocations+json",
+        }
+    }
+
+    /// What it is, in a word.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Bundle => "bundle",
+            Self::Revocations => "revocations",
+        }
+    }
+}
+
+/// A payload with its signatures, none of which is verified yet.
+#[derive(Debug)]
+pub struct Envelope {
+    /// The bytes that are signed: DSSE's pre-authentication encoding, the payload at its end.
+    signed: Vec<u8>,
+    payload_at: usize,
+    signatures: Vec<Signature>,
+}
+
+#[derive(Debug)]
+struct Signature {
+    key: Option<String>,
+    bytes: [u8; SIGNATURE_BYTES],
+}
+
+/// What enough trusted keys have signed.
+#[derive(Clone, Debug)]
+pub struct Verified<'e> {
+    /// The payload.
+    pub payload: &'e [u8],
+    /// The keys that signed it, in the order of the trusted ones.
+    pub signers: Vec<KeyId>,
+}
+
+impl Envelope {
+    /// Reads an envelope whose payload is to be of a type.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, with its place in the envelope.
+    pub fn parse(text: &[u8], kind: PayloadType) -> Result<Self, Problems> {
+        let root = Place::default;
+        at_most(text.len(), MAX_BYTES, "bytes", root())?;
+        let written: Written<'_> = document::from_json(text).map_err(no_envelope)?;
+        if written.payload_type != kind.as_str() {
+            let found = written.payload_type.chars().take(MAX_KEY_ID).collect();
+            return Err(refused(root().key("payloadType"), Refusal::Type { found, expected: kind.as_str() }));
+        }
+        at_most(written.signatures.len(), MAX_SIGNATURES, "signatures", root().key("signatures"))?;
+        let mut signatures = Vec::new();
+        for (number, entry) in written.signatures.iter().enumerate() {
+            signatures.push(entry.read(&root().key("signatures").index(number))?);
+        }
+        let payload = decoded(&written.payload)
+            .ok_or_else(|| refused(root().key("payload"), Refusal::NotBase64 { what: "payload" }))?;
+        Ok(Self { signatures, ..Self::unsigned(&payload, kind) })
+    }
+
+    /// The envelope of a payload that nobody has signed yet.
+    pub fn unsigned(payload: &[u8], kind: PayloadType) -> Self {
+        let signed = pre_authentication_encoding(kind.as_str(), payload);
+        Self { payload_at: signed.len().saturating_sub(payload.len()), signed, signatures: Vec::new() }
+    }
+
+    /// Verifies the signatures.
+    ///
+    /// # Errors
+    /// That fewer distinct keys than there must be have signed the payload.
+    pub fn verify(&self, trusted: &TrustedKeys) -> Result<Verified<'_>, Problems> {
+        let mut signed = vec![false; trusted.keys().len()];
+        let mut tries = MAX_TRIES;
+        for signature in &self.signatures {
+            let names = |key: &PublicKey| signature.key.as_deref() == Some(key.id().as_str());
+            let named = trusted.keys().iter().any(names);
+            for (key, signed) in trusted.keys().iter().zip(&mut signed) {
+                if *signed || (named && !names(key)) {
+                    continue;
+                }
+                let Some(left) = usize::checked_sub(tries, 1) else { break };
+                tries = left;
+                *signed = key.verifies(&self.signed, &signature.bytes);
+            }
+        }
+        let signers = trusted.keys().iter().zip(&signed).filter(|(_, signed)| **signed);
+        let signers: Vec<KeyId> = signers.map(|(key, _)| key.id()).collect();
+        if signers.len() < trusted.threshold() {
+            return Err(refused(Place::default().key("signatures"), self.untrusted(signers, trusted)));
+        }
+        Ok(Verified { payload: self.payload(), signers })
+    }
+
+    /// The payload, which may be anybody's: for who signs it, not for who relies on it.
+    pub fn payload(&self) -> &[u8] {
+        self.signed.get(self.payload_at..).unwrap_or_default()
+    }
+
+    /// The bytes that a signer signs.
+    pub fn signed_bytes(&self) -> &[u8] {
+        &self.signed
+    }
+
+    /// The key ids that the signatures name, for people.
+    pub fn named_keys(&self) -> impl Iterator<Item = &str> {
+        self.signatures.iter().filter_map(|signature| signature.key.as_deref())
+    }
+
+    /// Adds a key's signature, in the place of an earlier one that names the same key.
+    pub fn add(&mut self, key: KeyId, signature: [u8; SIGNATURE_BYTES]) {
+        let key = key.as_str().to_owned();
+        self.signatures.retain(|earlier| earlier.key.as_ref() != Some(&key));
+        self.signatures.push(Signature { key: Some(key), bytes: signature });
+    }
+
+    /// The envelope as text.
+    pub fn to_json(&self, kind: PayloadType) -> String {
+        let signatures = self.signatures.iter().map(|signature| WrittenSignature {
+            keyid: signature.key.as_deref().map(Cow::Borrowed),
+            sig: STANDARD.encode(signature.bytes).into(),
+        });
+        let written = Written {
+            payload_type: kind.as_str().into(),
+            payload: STANDARD.encode(self.payload()).into(),
+            signatures: signatures.collect(),
+        };
+        serde_json::to_string(&written).unwrap_or_default()
+    }
+
+    #[cold]
+    fn untrusted(&self, signers: Vec<KeyId>, trusted: &TrustedKeys) -> Refusal {
+        let known = |name: &&str| trusted.keys().iter().any(|key| key.id().as_str() == *name);
+        let missing = |name: &&str| signers.iter().all(|signer| signer.as_str() != *name);
+        Refusal::Untrusted {
+            broken: self.named_keys().filter(known).find(missing).map(str::to_owned),
+            strangers: self.named_keys().filter(|name| !known(name)).map(str::to_owned).collect(),
+            signers,
+            threshold: trusted.threshold(),
+            trusted: trusted.keys().len(),
+        }
+    }
+}
+
+impl Verified<'_> {
+    /// SHA-256 of the payload: whether two payloads are the same.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.payload).into()
+    }
+}
+
+/// DSSE's `PAE(type, body)` (protocol.md, "Signature Definition").
+pub fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
+    let header = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    let mut encoded = Vec::with_capacity(header.len().saturating_add(payload.len()));
+    encoded.extend(header.as_bytes());
+    encoded.extend(payload);
+    encoded
+}
+
+/// The envelope as written (envelope.md, "Standard JSON envelope").
+#[derive(Deserialize, Serialize)]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a signed envelope: a mapping with `payload`, `payloadType`, `signatures`"
+)]
+struct Written<'t> {
+    #[serde(borrow, rename = "payloadType")]
+    payload_type: Cow<'t, str>,
+    #[serde(borrow)]
+    payload: Cow<'t, str>,
+    #[serde(borrow)]
+    signatures: Vec<WrittenSignature<'t>>,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `keyid` and `sig`")]
+struct WrittenSignature<'t> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    keyid: Option<Cow<'t, str>>,
+    #[serde(borrow)]
+    sig: Cow<'t, str>,
+}
+
+// The derived functions are the types' own and go before the traits'.
+impl<'de: 't, 't> Deserialize<'de> for Written<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Mapping(deserializer))
+    }
+}
+
+impl<'de: 't, 't> Deserialize<'de> for WrittenSignature<'t> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::deserialize(Mapping(deserializer))
+    }
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl Serialize for WrittenSignature<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl WrittenSignature<'_> {
+    fn read(&self, place: &Place) -> Result<Signature, Problems> {
+        if let Some(key) = &self.keyid {
+            at_most(key.chars().count(), MAX_KEY_ID, "characters of a key id", place.key("keyid"))?;
+        }
+        let place = place.key("sig");
+        let bytes = decoded(&self.sig)
+            .ok_or_else(|| refused(place.clone(), Refusal::NotBase64 { what: "signature" }))?;
+        let count = bytes.len();
+        let bytes = <[u8; SIGNATURE_BYTES]>::try_from(bytes)
+            .map_err(|_| refused(place, Refusal::SignatureLength { count }))?;
+        Ok(Signature { key: self.keyid.as_ref().map(|key| key.clone().into_owned()), bytes })
+    }
+}
+
+/// Base64 in either alphabet (protocol.md, "Protocol": verifiers must take both), padded, with no bits left over.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    alphabet.decode(text).ok()
+}
+
+fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Result<(), Problems> {
+    let fault = Fault::TooMany { what, count, limit };
+    if count > limit { Err(Problem { place, fault }.into()) } else { Ok(()) }
+}
+
+/// A text that is no JSON at all is told to be no envelope.
+fn no_envelope(problems: Problems) -> Problems {
+    let syntax = |fault: &Fault| matches!(fault, Fault::Syntax { .. }).then(|| fault.to_string());
+    let why = problems.iter().find_map(|problem| syntax(&problem.fault));
+    why.map_or(problems, |why| refused(Place::default(), Refusal::NoEnvelope { why }))
+}
+
+fn refused(place: Place, refusal: Refusal) -> Problems {
+    Problem { place, fault: Fault::Signed(refusal) }.into()
+}
+
+/// Length of a signature (RFC 8032 §5.1.6).
+pub const SIGNATURE_BYTES: usize = 64;
+const MAX_SIGNATURES: usize = 16;
+const MAX_KEY_ID: usize = 128;
+/// Most signatures that are verified: each one takes a hash of the whole payload.
+const MAX_TRIES: usize = 32;

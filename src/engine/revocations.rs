@@ -1,0 +1,96 @@
+//! Revocations beside the bundle: a short list that closes a leak before the next bundle is there.
+//!
+//! In: the list, signed like a bundle but under a type of its own. Out: a policy in which what it names is revoked.
+//! A list only takes away: what it does not name stays as the bundle says, and what was revoked stays revoked until
+//! there is another bundle. So a list is put on top of each bundle, whichever of the two is the newer one.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::document::{Registry, Version, from_json, given, number};
+use crate::engine::envelope::{Envelope, PayloadType, TrustedKeys};
+use crate::engine::freshness::Seal;
+use crate::engine::mapping::mappings;
+use crate::engine::name::{PolicyName, TokenId};
+use crate::engine::policy::Policy;
+use crate::engine::problem::{Fault, Place, Problem, Problems};
+use crate::engine::secret::SecretDigest;
+use crate::engine::time::Time;
+
+/// What is revoked of a policy's tokens and secrets.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `version`, `name`, `revision`, `tokens`, `secrets`"
+)]
+pub struct Revocations {
+    /// Version of the format.
+    pub version: Version,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// Number of this list; a later list has a higher one.
+    #[serde(deserialize_with = "number")]
+    pub revision: u64,
+    /// When the list was built.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub built_at: Option<Time>,
+    /// Tokens that are revoked with all their secrets.
+    pub tokens: Vec<TokenId>,
+    /// Digests of secrets that are revoked.
+    pub secrets: Vec<SecretDigest>,
+}
+
+mappings!(Revocations);
+
+impl Revocations {
+    /// All that a registry says is revoked; the revision and the time are set by who ships it.
+    pub fn of(name: PolicyName, registry: &Registry) -> Self {
+        let revoked = registry.tokens.iter().filter(|(_, token)| token.revoked_at.is_some());
+        let others = registry.tokens.iter().filter(|(_, token)| token.revoked_at.is_none());
+        let secrets = others.flat_map(|(_, token)| &token.secrets);
+        Self {
+            version: Version,
+            name,
+            revision: 0,
+            built_at: None,
+            tokens: revoked.map(|(id, _)| id.clone()).collect(),
+            secrets: secrets
+                .filter(|secret| secret.revoked_at.is_some())
+                .map(|secret| secret.sha256)
+                .collect(),
+        }
+    }
+
+    /// Opens a signed list: who signed it, and which lists it may follow, is in its seal.
+    ///
+    /// # Errors
+    /// That too few trusted keys have signed it, or what is wrong with it.
+    pub fn open(envelope: &[u8], trusted: &TrustedKeys) -> Result<(Self, Seal), Problems> {
+        let envelope = Envelope::parse(envelope, PayloadType::Revocations)?;
+        let verified = envelope.verify(trusted)?;
+        let list: Self = from_json(verified.payload)?;
+        let seal = Seal::of_revocations(&verified, &list);
+        Ok((list, seal))
+    }
+}
+
+impl Policy {
+    /// Revokes what the list names and this policy has; how many tokens and secrets that is.
+    ///
+    /// # Errors
+    /// That the list is another policy's.
+    pub fn revoke(&self, list: &Revocations) -> Result<usize, Problems> {
+        if self.name() != Some(&list.name) {
+            let own = self.name().map_or("none", PolicyName::as_str);
+            let message = format!("the revocations are of policy `{}`, and this one is `{own}`", list.name);
+            return Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into());
+        }
+        let named: HashSet<&TokenId> = list.tokens.iter().collect();
+        let tokens = self.tokens.iter().filter(|token| named.contains(&token.id)).map(|token| &token.revoked);
+        let secrets = list.secrets.iter().filter_map(|digest| self.secrets.get(digest));
+        let revoked = tokens.chain(secrets.map(|secret| &secret.revoked));
+        Ok(revoked.inspect(|revoked| revoked.set()).count())
+    }
+}

@@ -1,0 +1,286 @@
+//! The feed, from a real nginx: what is fetched is in force on all workers, and nothing that goes wrong changes that.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokenward::engine::envelope::PayloadType;
+use tokenward::engine::secret::SecretDigest;
+
+use crate::envoy::{self, Envoy};
+use crate::fixture::{READER, bundle, secret, token};
+use crate::http::Client;
+use crate::nginx::Nginx;
+use crate::relay::{Fault, Relay};
+use crate::signing::{publics, signed, signed_as};
+use crate::{echo, trap};
+
+#[test]
+fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
+    let site = Site::start(Fault::Down);
+    let mut clients: Vec<Client> = (0..8).map(|_| site.envoy.client("main")).collect();
+    // Nothing was fetched yet, and nothing else is there.
+    assert!(statuses(&mut clients, READER).iter().all(|status| *status == 503));
+    site.envoy.wait_for_log("\"event\":\"feed\",\"result\":\"failed\"");
+
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    site.relay.set(Fault::None);
+    until(|| statuses(&mut clients, READER) == [200; 8]);
+    until(|| statuses(&mut clients, "nobody's") == [401; 8]);
+
+    // An answer says only that nothing changed, and one of the three threads asks.
+    let asked = || -> Vec<String> {
+        site.nginx.requests().into_iter().filter(|line| line.ends_with("/bundle.json")).collect()
+    };
+    let (before, start) = (asked().len(), Instant::now());
+    std::thread::sleep(Duration::from_secs(6));
+    let asked = asked();
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    assert!((seconds / 2 - 1..=seconds + 2).contains(&(asked.len() - before)), "{asked:?}");
+    assert!(asked[before..].iter().all(|line| line == "304 /bundle.json"), "{asked:?}");
+
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| statuses(&mut clients, READER) == [401; 8]);
+    let fetched = site.nginx.requests().iter().filter(|line| *line == "200 /bundle.json").count();
+    assert_eq!(fetched, 2, "{:?}", site.nginx.requests());
+}
+
+#[test]
+fn nothing_that_goes_wrong_changes_what_is_in_force() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("revocations.json", &revocations(1, &[], &[]));
+    site.nginx.put("bundle.json", &revision(5, json!({})));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+
+    let unsigned = bundle().to_string();
+    let strangers = signed(&numbered(6, json!({})), &[9]).to_string();
+    let empty_role = numbered(6, json!({ "tokens": { "reader": { "kind": "none", "roles": [] } } }));
+    let broken = signed(&empty_role, &[1]).to_string();
+    let older = revision(4, json!({ "tokens": {} }));
+    let long = revision(6, json!({ "tokens": { "x".repeat(60): token(json!([])) } }));
+    let spoilt: [(&str, &dyn Fn()); 9] = [
+        ("expected one of `payloadType`", &|| site.nginx.put("bundle.json", &unsigned)),
+        ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
+        ("`none`", &|| site.nginx.put("bundle.json", &broken)),
+        ("is older than revision 5", &|| site.nginx.put("bundle.json", &older)),
+        ("this is no signed bundle", &|| site.nginx.put("bundle.json", "{\"payload\":")),
+        ("status 500", &|| site.nginx.serve("location / { return 500; }")),
+        ("content type text/html", &|| {
+            site.nginx.serve("location / { default_type text/html; return 200 '<html>'; }");
+        }),
+        ("status 404", &|| site.nginx.serve("location / { return 404; }")),
+        ("no answer", &|| {
+            site.nginx.serve_files();
+            site.nginx.put("bundle.json", &long);
+            site.relay.set(Fault::Cut(400));
+        }),
+    ];
+    for (told, spoil) in spoilt {
+        spoil();
+        let start = Instant::now();
+        while !site.failures().iter().any(|error| error.contains(told)) {
+            assert!(start.elapsed() < Duration::from_secs(60), "no {told} in {:?}", site.failures());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        for _ in 0..20 {
+            assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{told}");
+        }
+    }
+    // Each reason is told once in a row, however often it comes.
+    let failures = site.failures();
+    assert!(failures.windows(2).all(|pair| pair[0] != pair[1]), "{failures:?}");
+
+    // Back in order, with the next good one, as soon as the wait after so many failures is over.
+    site.nginx.put("bundle.json", &revision(6, json!({ "tokens": {} })));
+    site.relay.set(Fault::None);
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn a_slow_server_delays_no_request() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.relay.set(Fault::Slow(Duration::from_secs(20)));
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(7) {
+        let sent = Instant::now();
+        assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+        assert!(sent.elapsed() < Duration::from_secs(2), "a request waited for the server of bundles");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Envoy gives the server five seconds.
+    until(|| site.failures().iter().any(|error| error.contains("status 504")));
+}
+
+#[test]
+fn a_short_list_revokes_before_the_next_bundle_is_there() {
+    let site = Site::start(Fault::None);
+    let mut clients: Vec<Client> = (0..4).map(|_| site.envoy.client("main")).collect();
+    let two = json!({ "tokens": {
+        "reader": token(json!([secret("1", READER, json!({}))])),
+        "other": token(json!([secret("1", OTHER, json!({}))])),
+    }});
+    site.nginx.put("bundle.json", &revision(1, two.clone()));
+    until(|| statuses(&mut clients, READER) == [200; 4]);
+    site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
+    until(|| statuses(&mut clients, READER) == [401; 4]);
+    assert_eq!(statuses(&mut clients, OTHER), [200; 4]);
+    assert_eq!(
+        site.envoy.decisions().iter().rev().find(|event| event["decision"] == "deny").unwrap()["reason"],
+        "revoked_token"
+    );
+
+    // By a secret's digest; and the list stays on top of the next bundle.
+    site.nginx.put("revocations.json", &revocations(2, &["reader"], &[OTHER]));
+    until(|| statuses(&mut clients, OTHER) == [401; 4]);
+    site.nginx.put("bundle.json", &revision(2, two));
+    site.envoy.wait_for_log("\"what\":\"bundle\",\"bundle\":\"fixture\",\"revision\":2");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!((statuses(&mut clients, READER), statuses(&mut clients, OTHER)), (vec![401; 4], vec![401; 4]));
+
+    // An older list, or a stranger's, opens nothing.
+    site.nginx.put("revocations.json", &revocations(1, &[], &[]));
+    until(|| site.failures().iter().any(|error| error.contains("older")));
+    assert_eq!(statuses(&mut clients, READER), [401; 4]);
+}
+
+#[test]
+fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
+    let mut inline = configuration();
+    inline["bundle"] = bundle();
+    let site = Site::start_with(Fault::Down, &inline);
+    let mut client = site.envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    site.nginx.put("bundle.json", &revision(3, json!({ "tokens": {} })));
+    site.relay.set(Fault::None);
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn after_a_trap_what_was_fetched_is_there_at_once() {
+    let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
+    let relay = Relay::start(nginx.address(), Fault::None);
+    nginx.put("bundle.json", &revision(1, json!({})));
+    let cluster = cluster(&relay);
+    let envoy = trap::start_with_cluster(folder.path(), &configuration(), &cluster);
+    let mut client = envoy.client("main");
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    relay.set(Fault::Down);
+    assert_eq!(trap::trap(&mut client).status, 503);
+    // 503 is also what a gateway without a bundle says, so it is the last of these that counts.
+    trap::until_back(&mut client);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+}
+
+#[test]
+fn a_feed_that_cannot_be_used_is_refused() {
+    let with = |key: &str, value: Value| {
+        let mut configuration = configuration();
+        configuration["feed"][key] = value;
+        configuration
+    };
+    for (told, configuration) in [
+        ("`path` begins with `/`", with("path", json!("bundle.json"))),
+        ("`cluster` is 1 to", with("cluster", json!(""))),
+        ("`authority` is 1 to", with("authority", json!("a\r\nb"))),
+        ("cannot have one path", with("revocations", json!("/bundle.json"))),
+        ("feed.keys", with("keys", json!([]))),
+        ("feed.keys", with("keys", json!(["ed25519:AAAA"]))),
+        ("threshold", with("threshold", json!(2))),
+    ] {
+        let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
+        let Err(log) = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1) else {
+            panic!("Envoy started with {configuration}");
+        };
+        assert!(log.contains(told), "expected {told}\n{log}");
+    }
+}
+
+/// A gateway of two workers, the server that it fetches from, and what is between them.
+struct Site {
+    envoy: Envoy,
+    nginx: Nginx,
+    relay: Relay,
+}
+
+impl Site {
+    fn start(fault: Fault) -> Self {
+        Self::start_with(fault, &configuration())
+    }
+
+    fn start_with(fault: Fault, configuration: &Value) -> Self {
+        let nginx = Nginx::start();
+        let relay = Relay::start(nginx.address(), fault);
+        let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
+        let mut configuration = envoy::configuration(&[listener], echo::start());
+        let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
+        clusters.push(cluster(&relay));
+        Self { envoy: Envoy::start(&configuration, 2).unwrap(), nginx, relay }
+    }
+
+    /// Why nothing was fetched, in the order in which it was told.
+    fn failures(&self) -> Vec<String> {
+        let log = self.envoy.log();
+        let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
+        let events = events.filter_map(|event| serde_json::from_str::<Value>(event).ok());
+        events
+            .filter(|event| event["event"] == "feed" && event["result"] == "failed")
+            .filter(|event| event["what"] == "bundle" || event["error"].as_str().unwrap().contains("older"))
+            .map(|event| event["error"].as_str().unwrap().to_owned())
+            .collect()
+    }
+}
+
+fn cluster(relay: &Relay) -> Value {
+    json!({
+        "name": "bundles",
+        "connect_timeout": "1s",
+        "load_assignment": { "cluster_name": "bundles", "endpoints": [{ "lb_endpoints": [{ "endpoint": {
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": relay.address().port() } },
+        }}]}]},
+    })
+}
+
+fn configuration() -> Value {
+    json!({ "feed": {
+        "cluster": "bundles", "authority": "bundles.test", "path": "/bundle.json", "interval": "1s",
+        "revocations": "/revocations.json", "keys": publics(&[1]),
+    }})
+}
+
+/// The bundle with this number and other fields, as it was signed.
+fn revision(number: u64, fields: Value) -> String {
+    signed(&numbered(number, fields), &[1]).to_string()
+}
+
+fn numbered(number: u64, fields: Value) -> Value {
+    let mut bundle = bundle();
+    bundle["revision"] = json!(number);
+    bundle.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    bundle
+}
+
+fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
+    let digests: Vec<String> =
+        secrets.iter().map(|secret| SecretDigest::of(secret.as_bytes()).to_hex()).collect();
+    let list = json!({
+        "version": 1, "name": "fixture", "revision": number, "tokens": tokens, "secrets": digests,
+    });
+    signed_as(&list, PayloadType::Revocations, &[1]).to_string()
+}
+
+fn statuses(clients: &mut [Client], secret: &str) -> Vec<u16> {
+    clients.iter_mut().map(|client| client.get("/v1/items", Some(secret)).status).collect()
+}
+
+fn until(mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never comes");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+const OTHER: &str = "acme_svc_another_secret_of_the_fixture";

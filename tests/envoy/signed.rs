@@ -1,0 +1,238 @@
+//! Signed bundles in Envoy: who is trusted, and that nothing goes back.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::envoy::{self, Envoy};
+use crate::fixture::{READER, bundle, in_seconds, start, start_with};
+use crate::signing::{configuration, public, signed};
+use crate::{echo, trap};
+
+#[test]
+fn a_signed_bundle_is_in_force_and_who_signed_it_is_told() {
+    let configuration = configuration(&signed(&bundle(), &[1, 2]), &[2, 3, 1], 2);
+    let from_struct = envoy::listener("struct", &[envoy::filter_from_struct(&configuration)]);
+    let text = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
+    let envoy = Envoy::start(&envoy::configuration(&[text, from_struct], echo::start()), 2).unwrap();
+    for listener in ["main", "struct"] {
+        let mut client = envoy.client(listener);
+        assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{listener}");
+        assert_eq!(client.get("/v1/items", None).status, 401, "{listener}");
+    }
+    let signers = format!("\"signers\":[\"{}\",\"{}\"]", public(2).id(), public(1).id());
+    assert!(envoy.log().contains(&signers), "{signers} in {}", envoy.log());
+}
+
+#[test]
+fn envoy_does_not_start_with_a_bundle_that_nobody_trusted_has_signed() {
+    let good = || signed(&bundle(), &[1]);
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let mut envelope = good();
+        edit(&mut envelope);
+        configuration(&envelope, &[1], 1)
+    };
+    let other = signed(&json!({ "version": 1, "name": "other" }), &[1]);
+    let cases = [
+        ("0 of 1 trusted keys", configuration(&good(), &[2], 1)),
+        ("1 of 2 trusted keys", configuration(&good(), &[1, 2], 2)),
+        ("does not fit the payload", edited(&|envelope| envelope["payload"] = other["payload"].clone())),
+        ("is of type `text/plain`", edited(&|envelope| envelope["payloadType"] = json!("text/plain"))),
+        ("is not signed", json!({ "bundle": bundle(), "keys": [public(1)] })),
+        ("no `keys`", json!({ "bundle": good().to_string() })),
+    ];
+    for (told, configuration) in cases {
+        let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
+        let Err(log) = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1) else {
+            panic!("Envoy started with {configuration}");
+        };
+        assert!(log.contains(told), "expected {told}\n{log}");
+    }
+}
+
+#[test]
+fn keys_are_rotated_without_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let steps = [
+        (configuration(&revision(1, &[1]), &[1], 1), 1),
+        (configuration(&revision(2, &[1]), &[1, 2], 1), 2),
+        (configuration(&revision(3, &[1, 2]), &[1, 2], 1), 3),
+        (configuration(&revision(4, &[2]), &[2], 1), 4),
+    ];
+    write(&resource, &steps[0].0);
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    for (configuration, number) in &steps {
+        write(&resource, configuration);
+        wait_until(|| {
+            assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+            envoy.decisions().last().is_some_and(|event| event["revision"] == *number)
+        });
+    }
+    // The old key alone is no longer enough: the last good configuration stays.
+    write(&resource, &configuration(&revision(5, &[1]), &[2], 1));
+    envoy.wait_for_log("0 of 1 trusted keys");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+}
+
+#[test]
+fn nothing_goes_back_but_by_a_statement_that_somebody_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let ship = |bundle: &Value| write(&resource, &configuration(&signed(bundle, &[1]), &[1], 1));
+    let numbered = |number: u64, supersedes: Option<u64>| {
+        let mut bundle = bundle();
+        bundle["revision"] = json!(number);
+        if let Some(supersedes) = supersedes {
+            bundle["supersedes"] = json!(supersedes);
+        }
+        bundle
+    };
+    ship(&numbered(7, None));
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    let mut answers = |bundle: &Value, status: u16| {
+        ship(bundle);
+        let revision = &bundle["revision"];
+        wait_until(|| {
+            let answered = client.get("/v1/items", Some(READER)).status;
+            let last = envoy.decisions();
+            last.last().is_some_and(|event| event["revision"] == *revision) && answered == status
+        });
+    };
+    answers(&numbered(7, None), 200);
+    answers(&numbered(9, None), 200);
+    // The one before: everything is answered by 503, public operations too.
+    answers(&numbered(7, None), 503);
+    assert_eq!(envoy.client("main").get("/healthz", None).status, 503);
+    let event = "\"event\":\"rollback_refused\",\"bundle\":\"fixture\",\"revision\":7,\"newest\":9";
+    envoy.wait_for_log(event);
+    envoy.wait_for_log("sign it with `--allow-rollback 9`");
+
+    answers(&numbered(9, None), 200);
+    // A statement about an earlier revision is none about this one.
+    answers(&numbered(6, Some(8)), 503);
+    answers(&numbered(7, Some(9)), 200);
+    // What it took the place of does not come back, nor does another one under the same statement.
+    answers(&numbered(9, None), 503);
+    answers(&numbered(6, Some(9)), 503);
+    answers(&numbered(10, None), 200);
+    let mut other = numbered(10, None);
+    other["public"] = json!([]);
+    ship(&other);
+    envoy.wait_for_log("another bundle `fixture` of revision 10 was here before");
+}
+
+#[test]
+fn two_gateways_of_one_envoy_go_their_own_ways() {
+    let at = |number: u64, service: &str| {
+        let mut configuration = configuration(&revision(number, &[1]), &[1], 1);
+        configuration["service"] = json!(service);
+        envoy::listener(service, &[envoy::filter(&configuration.to_string())])
+    };
+    let listeners = [at(9, "edge"), at(7, "admin")];
+    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 1).unwrap();
+    for listener in ["edge", "admin"] {
+        assert_eq!(envoy.client(listener).get("/v1/items", Some(READER)).status, 200, "{listener}");
+    }
+}
+
+#[test]
+fn a_signed_bundle_is_back_after_a_trap() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = configuration(&signed(&bundle(), &[1]), &[1], 1);
+    let envoy = trap::start_with(folder.path(), &configuration);
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    assert_eq!(trap::trap(&mut client).status, 503);
+    trap::until_back(&mut client);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+}
+
+#[test]
+fn where_the_host_keeps_no_mark_a_signed_bundle_is_not_in_force() {
+    let mut filter = envoy::filter(&configuration(&signed(&bundle(), &[1]), &[1], 1).to_string());
+    let allowed = [
+        "proxy_on_context_create",
+        "proxy_on_configure",
+        "proxy_on_request_headers",
+        "proxy_on_delete",
+        "proxy_log",
+        "proxy_get_buffer_bytes",
+        "proxy_get_current_time_nanoseconds",
+        "proxy_get_header_map_pairs",
+        "proxy_get_property",
+        "proxy_remove_header_map_value",
+        "proxy_replace_header_map_value",
+        "proxy_send_local_response",
+    ];
+    let allowed: serde_json::Map<String, Value> =
+        allowed.map(|name| (name.to_owned(), json!({}))).into_iter().collect();
+    filter["typed_config"]["config"]["capability_restriction_config"] =
+        json!({ "allowed_capabilities": allowed });
+    let listener = envoy::listener("main", &[filter]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
+    assert_eq!(envoy.client("main").get("/healthz", None).status, 503);
+    assert!(envoy.log().contains("The module needs proxy_get_shared_data"), "{}", envoy.log());
+}
+
+#[test]
+fn an_expired_signed_bundle_denies_everything() {
+    let mut bundle = bundle();
+    bundle["expires_at"] = json!(in_seconds(-1));
+    let envoy = start(&configuration(&signed(&bundle, &[1]), &[1], 1));
+    assert_eq!(envoy.client("main").get("/healthz", None).status, 503);
+}
+
+#[test]
+fn every_worker_has_the_signed_bundle() {
+    let envoy = start_with(&configuration(&signed(&bundle(), &[1]), &[1], 1), 4);
+    for _ in 0..16 {
+        assert_eq!(envoy.client("main").get("/v1/items", Some(READER)).status, 200);
+    }
+    assert!(!envoy.log().contains("rollback_refused"), "{}", envoy.log());
+}
+
+fn revision(number: u64, signers: &[u8]) -> Value {
+    let mut bundle = bundle();
+    bundle["revision"] = json!(number);
+    signed(&bundle, signers)
+}
+
+/// Envoy with one listener, whose filter is the resource's.
+fn discovering(resource: &Path) -> Envoy {
+    let filter = json!({
+        "name": "tokenward",
+        "config_discovery": {
+            "config_source": { "path_config_source": {
+                "path": resource, "watched_directory": { "path": resource.parent().unwrap() },
+            }},
+            "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+        },
+    });
+    let listener = envoy::listener("main", &[filter]);
+    Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
+}
+
+/// Puts another configuration into the resource, in one step.
+fn write(path: &Path, configuration: &Value) {
+    let filter = envoy::filter(&configuration.to_string());
+    let resource = json!({ "version_info": configuration.to_string(), "resources": [{
+        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
+        "name": "tokenward",
+        "typed_config": filter["typed_config"],
+    }]});
+    let new = path.with_extension("new");
+    std::fs::write(&new, resource.to_string()).unwrap();
+    std::fs::rename(new, path).unwrap();
+}
+
+fn wait_until(mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,419 @@
+//! Signed bundles: the RFCs' own examples, and what is refused and how.
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking")]
+#![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use ed25519_dalek::SigningKey;
+use serde_json::{Value, json};
+use tokenward::engine::address::Source;
+use tokenward::engine::decision::Circumstances;
+use tokenward::engine::document::from_json;
+use tokenward::engine::envelope::{
+    BadKey, Envelope, PayloadType, PublicKey, TrustedKeys, pre_authentication_encoding,
+};
+use tokenward::engine::freshness::Order;
+use tokenward::engine::head::RequestHead;
+use tokenward::engine::reason::Reason;
+use tokenward::engine::revocations::Revocations;
+use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::settings::Gateway;
+use tokenward::engine::time::Time;
+
+use crate::signing::{configuration, public, publics, signed};
+
+#[path = "support/signing.rs"]
+mod signing;
+
+#[test]
+fn signatures_of_rfc_8032_are_verified() {
+    let vectors = include_str!("signed/rfc8032.txt").lines().skip(1);
+    let vectors: Vec<Vec<&str>> = vectors.map(|line| line.split(' ').collect()).collect();
+    assert_eq!(vectors.len(), 5);
+    for vector in vectors {
+        let [name, secret, public, message, signature] = vector[..] else { panic!("{vector:?}") };
+        let [secret, public] = [secret, public].map(|text| <[u8; 32]>::try_from(bytes(text)).unwrap());
+        let message = message.trim_matches('-');
+        let (message, signature) = (bytes(message), <[u8; 64]>::try_from(bytes(signature)).unwrap());
+        let key = PublicKey::from_bytes(&public).unwrap();
+        assert!(key.verifies(&message, &signature), "{name}");
+        assert_eq!(SigningKey::from_bytes(&secret).verifying_key().to_bytes(), key.to_bytes());
+        assert_eq!(key.to_string().parse(), Ok(key.clone()));
+
+        let longer = [message.as_slice(), b"\0"].concat();
+        assert!(!key.verifies(&longer, &signature));
+        for at in 0..64 {
+            let mut other = signature;
+            other[at] ^= 1;
+            assert!(!key.verifies(&message, &other), "{name}, byte {at}");
+        }
+        // RFC 8032 §8.4: S and S + L would both fit, were S not checked.
+        assert!(!key.verifies(&message, &malleated(signature)), "{name}");
+    }
+}
+
+#[test]
+fn a_key_that_fits_what_it_never_signed_is_none() {
+    let (mut one, mut minus_one, mut zero) = ([0; 32], [0xFF; 32], [0; 32]);
+    one[0] = 1;
+    (minus_one[0], minus_one[31]) = (0xEC, 0x7F);
+    for small_order in [one, minus_one, zero] {
+        assert_eq!(PublicKey::from_bytes(&small_order), Err(BadKey::Weak));
+    }
+    // y = 3 and y = 3 + p are one point in two spellings.
+    zero[0] = 3;
+    let (first, mut second) = (zero, [0xFF; 32]);
+    (second[0], second[31]) = (0xF0, 0x7F);
+    assert!(PublicKey::from_bytes(&first).is_ok());
+    assert_eq!(PublicKey::from_bytes(&second), Err(BadKey::Weak));
+}
+
+#[test]
+fn what_is_signed_is_the_encoding_of_dsse() {
+    let encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world");
+    assert_eq!(encoded, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
+    let envelope = Envelope::unsigned("{\"a\":\"ü\"}".as_bytes(), PayloadType::Bundle);
+    let expected = "DSSEv1 37 application/vnd.tokenward.bundle+json 10 {\"a\":\"ü\"}";
+    assert_eq!(envelope.signed_bytes(), expected.as_bytes());
+    assert_eq!(envelope.payload(), "{\"a\":\"ü\"}".as_bytes());
+}
+
+#[test]
+fn the_private_keys_of_rfc_8410_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, key) in [("first", RFC_8410), ("with-attributes", RFC_8410_WITH_ATTRIBUTES)] {
+        std::fs::write(folder.path().join(name), key).unwrap();
+        let output = run(folder.path(), &["keygen", "--public", name]);
+        assert_eq!(text(&output.stdout), "ed25519:Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n", "{name}");
+    }
+}
+
+#[test]
+fn openssl_reads_our_keys_and_verifies_our_signatures_and_we_use_its_keys() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        output.stdout
+    };
+    let ours = run(folder.path(), &["keygen", "-o", "ours"]);
+    openssl(&["genpkey", "-algorithm", "ed25519", "-out", "theirs"]);
+    let theirs = run(folder.path(), &["keygen", "--public", "theirs"]);
+    for (file, output) in [("ours", ours), ("theirs", theirs)] {
+        let der = openssl(&["pkey", "-in", file, "-pubout", "-outform", "DER"]);
+        let public: PublicKey = text(&output.stdout).trim_end().parse().unwrap();
+        assert!(der.ends_with(&public.to_bytes()), "{file}");
+
+        std::fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
+        let output = run(folder.path(), &["sign", "bundle.json", "--key", file]);
+        let envelope: Value = serde_json::from_str(text(&output.stdout)).unwrap();
+        let signature = STANDARD.decode(envelope["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+        let signed = Envelope::parse(text(&output.stdout).as_bytes(), PayloadType::Bundle).unwrap();
+        std::fs::write(folder.path().join("message"), signed.signed_bytes()).unwrap();
+        std::fs::write(folder.path().join("signature"), signature).unwrap();
+        openssl(&["pkeyutl", "-verify", "-rawin", "-inkey", file, "-in", "message", "-sigfile", "signature"]);
+    }
+}
+
+#[test]
+fn a_private_key_is_its_owners_and_is_never_overwritten() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), &["keygen", "-o", "key"]);
+    assert_eq!(made.status.code(), Some(0));
+    let path = folder.path().join("key");
+    let first = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = first.lines().nth(1).unwrap();
+    assert!(!text(&made.stdout).contains(secret) && !text(&made.stderr).contains(secret));
+    assert_eq!(run(folder.path(), &["keygen", "-o", "key"]).status.code(), Some(2));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+}
+
+#[test]
+fn enough_distinct_keys_have_to_sign() {
+    let twice = {
+        let mut envelope = signed(&bundle(), &[1]);
+        let mut again = envelope["signatures"][0].clone();
+        again.as_object_mut().unwrap().remove("keyid");
+        envelope["signatures"].as_array_mut().unwrap().push(again);
+        envelope
+    };
+    let by = |numbers: &[u8]| signed(&bundle(), numbers);
+    let cases = [
+        (by(&[1]), vec![1], 1, true),
+        (by(&[1]), vec![2], 1, false),
+        (by(&[1]), vec![1, 2], 1, true),
+        (by(&[1]), vec![1, 2], 2, false),
+        (by(&[1, 2]), vec![1, 2], 2, true),
+        (by(&[2, 3]), vec![1, 2, 3], 2, true),
+        (by(&[1, 4]), vec![1, 2, 3], 2, false),
+        (by(&[]), vec![1], 1, false),
+        (twice.clone(), vec![1], 1, true),
+        (twice, vec![1, 2], 2, false),
+    ];
+    for (envelope, keys, threshold, good) in cases {
+        let configured = configure(&configuration(&envelope, &keys, threshold));
+        assert_eq!(configured.is_ok(), good, "{envelope} by {keys:?}, {threshold}: {configured:?}");
+    }
+}
+
+#[test]
+fn a_key_id_is_a_hint_and_no_more() {
+    for id in [None, Some(json!("somebody-else")), Some(json!(""))] {
+        let mut envelope = signed(&bundle(), &[1]);
+        let signature = envelope["signatures"][0].as_object_mut().unwrap();
+        signature.remove("keyid");
+        signature.extend(id.map(|id| ("keyid".to_owned(), id)));
+        assert!(configure(&configuration(&envelope, &[2, 1], 1)).is_ok(), "{envelope}");
+        assert!(configure(&configuration(&envelope, &[2, 3], 1)).is_err(), "{envelope}");
+    }
+    let mut claimed = signed(&bundle(), &[1]);
+    claimed["signatures"][0]["keyid"] = json!(public(2).id());
+    assert!(configure(&configuration(&claimed, &[1, 2], 1)).is_err());
+}
+
+#[test]
+fn both_alphabets_of_base64_are_read_and_nothing_that_is_nearly_base64() {
+    let mut bundle = bundle();
+    bundle["tokens"]["reader"]["owner"] = json!("??>>~~ÿÿ");
+    let good = signed(&bundle, &[1]);
+    let payload = good["payload"].as_str().unwrap();
+    let url_safe = URL_SAFE.encode(STANDARD.decode(payload).unwrap());
+    assert_ne!(payload, url_safe);
+    let with = |payload: &str| {
+        let mut envelope = good.clone();
+        envelope["payload"] = json!(payload);
+        configure(&configuration(&envelope, &[1], 1))
+    };
+    assert!(with(payload).is_ok() && with(&url_safe).is_ok());
+    let one_of_each = format!("{}_{}", &payload[..payload.len() - 4], &payload[payload.len() - 3..]);
+    for bad in [format!("{payload}\n"), format!(" {payload}"), format!("{payload}="), one_of_each] {
+        assert!(with(&bad).unwrap_err().contains("the payload is not base64"), "{bad}");
+    }
+}
+
+#[test]
+fn what_is_refused_says_what_is_wrong_where_and_what_to_do() {
+    let good = || signed(&bundle(), &[1]);
+    let edited = |edit: &dyn Fn(&mut Value)| {
+        let mut envelope = good();
+        edit(&mut envelope);
+        configuration(&envelope, &[1], 1)
+    };
+    let id = public(1).id();
+    let tampered = STANDARD.encode(bundle().to_string().replace("GET", "PUT"));
+    let cases = [
+        (json!({ "bundle": bundle(), "keys": publics(&[1]) }), "the bundle is not signed, and by `keys` it must be (bundle)".to_owned()),
+        (json!({ "bundle": good().to_string() }), "the bundle is signed, but there are no `keys` to check that against (bundle)".to_owned()),
+        (json!({ "bundle": "YQ==", "keys": publics(&[1]) }), "this is no signed bundle: expected value at line 1 column 1 (bundle)".to_owned()),
+        (json!({ "bundle": [], "keys": publics(&[1]) }), "invalid type: sequence, expected a bundle, or a string with a signed one (bundle)".to_owned()),
+        (edited(&|e| e["payload"] = json!(tampered)), format!("signed by 0 of 1 trusted keys, and 1 must have; the signature of `{id}` does not fit the payload (signatures)")),
+        (edited(&|e| e["payloadType"] = json!("application/json")), "the payload is of type `application/json`, not of `application/vnd.tokenward.bundle+json` (payloadType)".to_owned()),
+        (edited(&|e| e["signatures"] = json!([])), "signed by 0 of 1 trusted keys, and 1 must have (signatures)".to_owned()),
+        (edited(&|e| e["signatures"][0]["sig"] = json!("YQ==")), "a signature of 1 bytes is none of Ed25519, which has 64 (signatures[0].sig)".to_owned()),
+        (edited(&|e| e["signatures"][0]["sig"] = json!("Y")), "the signature is not base64 (signatures[0].sig)".to_owned()),
+        (edited(&|e| e["signatures"] = json!(vec![good()["signatures"][0].clone(); 17])), "17 signatures are more than the 16 allowed (signatures)".to_owned()),
+        (edited(&|e| e["signed"] = json!(true)), "unknown field `signed`, expected one of `payloadType`, `payload`, `signatures` (signed)".to_owned()),
+        (configuration(&good(), &[2], 1), format!("signed by 0 of 1 trusted keys, and 1 must have; `{id}` not trusted (signatures)")),
+        (configuration(&good(), &[1, 2], 2), format!("signed by 1 of 2 trusted keys (`{id}`), and 2 must have (signatures)")),
+        (configuration(&good(), &[1], 2), "a threshold of 2 does not fit 1 keys (threshold)".to_owned()),
+        (configuration(&good(), &[1], 0), "a threshold of 0 does not fit 1 keys (threshold)".to_owned()),
+        (configuration(&good(), &[1, 1], 1), format!("key `{id}` is there twice (keys)")),
+        (configuration(&good(), &[], 1), "0 keys, where 1 to 16 are allowed (keys)".to_owned()),
+        (configuration(&good(), &(1..18).collect::<Vec<u8>>(), 1), "17 keys, where 1 to 16 are allowed (keys)".to_owned()),
+        (json!({ "bundle": bundle(), "threshold": 2 }), "a threshold of 2, but there are no `keys` (threshold)".to_owned()),
+        (json!({ "bundle": bundle(), "keys": ["ed25519:YQ=="] }), "this is not a public key: it has no 32 bytes in base64; `tokenward keygen` prints one, `ed25519:` and 44 characters of base64 (keys[0])".to_owned()),
+    ];
+    for (configuration, expected) in cases {
+        let told = configure(&configuration).unwrap_err();
+        assert!(told.contains(&format!("error: {expected}")), "expected {expected}\ngot {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn what_is_wrong_in_a_signed_bundle_is_told_at_its_place_in_the_bundle() {
+    let mut wrong = bundle();
+    wrong["roles"]["reader"]["permissions"] = json!(["items:eat"]);
+    let told = configure(&configuration(&signed(&wrong, &[1]), &[1], 1)).unwrap_err();
+    assert!(told.contains("`items:eat`, which is not defined (roles.reader.permissions[0])"), "{told}");
+    // Nothing reads a payload that nobody trusted has signed.
+    let told = configure(&configuration(&signed(&wrong, &[2]), &[1], 1)).unwrap_err();
+    assert!(!told.contains("items:eat"), "{told}");
+}
+
+#[test]
+fn a_payload_is_hashed_a_bounded_number_of_times() {
+    // 16 signatures of nobody against 16 keys would be 256 times.
+    let keys: Vec<PublicKey> = (1..=16).map(public).collect();
+    let mut envelope = signed(&bundle(), &(101..=116).collect::<Vec<u8>>());
+    for signature in envelope["signatures"].as_array_mut().unwrap() {
+        signature.as_object_mut().unwrap().remove("keyid");
+    }
+    let envelope = Envelope::parse(envelope.to_string().as_bytes(), PayloadType::Bundle).unwrap();
+    let trusted = TrustedKeys::new(keys, 1).unwrap();
+    assert!(envelope.verify(&trusted).is_err());
+}
+
+#[test]
+fn a_list_of_revocations_ends_what_it_names_and_nothing_else() {
+    let secrets = ["one-secret-of-the-first", "other-secret-of-the-first", "a-secret-of-the-second"];
+    let [one, other, second] = secrets.map(|secret| SecretDigest::of(secret.as_bytes()).to_hex());
+    let mut document = bundle();
+    document["tokens"] = json!({
+        "first": { "kind": "service", "roles": ["reader"], "secrets": [
+            { "id": "1", "sha256": one }, { "id": "2", "sha256": other },
+        ]},
+        "second": { "kind": "service", "roles": ["reader"], "secrets": [{ "id": "1", "sha256": second }] },
+    });
+    let reasons = |tokens: &[&str], digests: &[&String]| {
+        let gateway = configure(&json!({ "bundle": document })).unwrap();
+        let list =
+            json!({ "version": 1, "name": "small", "revision": 8, "tokens": tokens, "secrets": digests });
+        let list: Revocations = serde_json::from_value(list).unwrap();
+        let count = gateway.policy.revoke(&list).unwrap();
+        (secrets.map(|secret| decide(&gateway, secret)), count)
+    };
+    let (good, ended) = (Reason::Permitted, Reason::RevokedToken);
+    assert_eq!(reasons(&[], &[]), ([good, good, good], 0));
+    assert_eq!(reasons(&["first"], &[]), ([ended, ended, good], 1));
+    assert_eq!(reasons(&["nobody"], &[&other]), ([good, ended, good], 1));
+    assert_eq!(reasons(&["second"], &[&one]), ([ended, good, ended], 2));
+}
+
+#[test]
+fn a_list_is_of_one_policy_and_signed_as_what_it_is() {
+    let list = json!({ "version": 1, "name": "other", "revision": 8, "tokens": ["reader"], "secrets": [] });
+    let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
+    let text = signing::signed_as(&list, PayloadType::Revocations, &[1]).to_string();
+    let (opened, seal) = Revocations::open(text.as_bytes(), &trusted).unwrap();
+    assert_eq!(serde_json::to_value(&opened).unwrap(), list);
+    assert_eq!((seal.succession.as_str(), &seal.signers[..]), ("other/revocations", &[public(1).id()][..]));
+    let gateway = configure(&json!({ "bundle": bundle() })).unwrap();
+    let told = gateway.policy.revoke(&opened).unwrap_err().to_string();
+    assert!(told.contains("of policy `other`, and this one is `small`"), "{told}");
+
+    for (envelope, expected) in [
+        (
+            signing::signed_as(&list, PayloadType::Bundle, &[1]),
+            "not of `application/vnd.tokenward.revocations+json`",
+        ),
+        (signing::signed_as(&list, PayloadType::Revocations, &[2]), "signed by 0 of 1 trusted keys"),
+        (signing::signed_as(&bundle(), PayloadType::Revocations, &[1]), "unknown field `permissions`"),
+    ] {
+        let told = Revocations::open(envelope.to_string().as_bytes(), &trusted).unwrap_err().to_string();
+        assert!(told.contains(expected), "{told}");
+    }
+    let list_as_bundle = signing::signed_as(&list, PayloadType::Revocations, &[1]);
+    let told = configure(&configuration(&list_as_bundle, &[1], 1)).unwrap_err();
+    assert!(told.contains("not of `application/vnd.tokenward.bundle+json`"), "{told}");
+    // Under the other type's name it is not what was signed.
+    let mut renamed = list_as_bundle;
+    renamed["payloadType"] = json!(PayloadType::Bundle.as_str());
+    assert!(configure(&configuration(&renamed, &[1], 1)).unwrap_err().contains("does not fit the payload"));
+}
+
+#[test]
+fn lists_follow_one_another_and_do_not_go_back() {
+    let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
+    let mark = |revision: u64, tokens: &[&str]| {
+        let list =
+            json!({ "version": 1, "name": "a", "revision": revision, "tokens": tokens, "secrets": [] });
+        let text = signing::signed_as(&list, PayloadType::Revocations, &[1]).to_string();
+        Revocations::open(text.as_bytes(), &trusted).unwrap().1.mark
+    };
+    let eight = mark(8, &["reader"]);
+    assert_eq!(eight.order(&mark(8, &["reader"])), Order::Same);
+    assert_eq!(eight.order(&mark(8, &[])), Order::Older);
+    assert_eq!(eight.order(&mark(7, &["reader"])), Order::Older);
+    assert_eq!(eight.order(&mark(9, &[])), Order::Newer);
+}
+
+#[test]
+fn the_list_of_a_registry_says_the_same_as_its_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["policy.yaml", "tokens.yaml"] {
+        std::fs::copy(Path::new("policies/acme").join(file), folder.path().join(file)).unwrap();
+    }
+    let build = |arguments: &[&str]| {
+        let output = run(folder.path(), &[&["build", "."], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        output.stdout
+    };
+    let before = build(&[]);
+    let revoke = ["revoke", ".", "ci-deploy", "--reason", "leaked"];
+    assert_eq!(run(folder.path(), &revoke).status.code(), Some(0));
+    let list: Revocations = from_json(&build(&["--revocations"])).unwrap();
+    assert!(list.tokens.iter().any(|token| token.as_str() == "ci-deploy"));
+    let bundles = [before, build(&[])].map(|bundle| serde_json::from_slice::<Value>(&bundle).unwrap());
+    let [old, new] = bundles.map(|bundle| configure(&json!({ "bundle": bundle })).unwrap());
+    assert!(old.policy.revoke(&list).unwrap() > 0);
+    let revoked = |gateway: &Gateway| format!("{:?}", gateway.policy).matches("Revoked(true)").count();
+    assert_eq!(revoked(&old), revoked(&new));
+    assert!(revoked(&old) > 0);
+}
+
+fn decide(gateway: &Gateway, secret: &str) -> Reason {
+    let authorization = format!("Bearer {secret}");
+    let headers = [(":method", "GET"), (":path", "/v1/items"), ("authorization", &authorization)];
+    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let head = RequestHead::read(headers, &gateway.settings);
+    let circumstances = Circumstances { now: Time::EPOCH, source: Source::UNKNOWN };
+    gateway.policy.decide(&head, circumstances).reason()
+}
+
+fn configure(configuration: &Value) -> Result<Gateway, String> {
+    Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| problems.to_string())
+}
+
+fn bundle() -> Value {
+    json!({
+        "version": 1, "name": "small", "revision": 7,
+        "permissions": { "items:read": ["GET /v1/items/**"] },
+        "roles": { "reader": { "permissions": ["items:read"] } },
+        "kinds": { "service": {} },
+        "tokens": { "reader": { "kind": "service", "roles": ["reader"] } },
+    })
+}
+
+/// The signature with the group's order added to S (RFC 8032 §5.1).
+fn malleated(mut signature: [u8; 64]) -> [u8; 64] {
+    let order = bytes("edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010");
+    let mut carry = 0;
+    for (byte, more) in signature[32..].iter_mut().zip(order) {
+        let sum = u16::from(*byte) + u16::from(more) + carry;
+        (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+    }
+    signature
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tokenward")).current_dir(folder).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn bytes(hexadecimal: &str) -> Vec<u8> {
+    hex::decode(hexadecimal).unwrap()
+}
+
+/// RFC 8410 §10.3: one key, first as it is, then with an attribute and its public key.
+const RFC_8410: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+const RFC_8410_WITH_ATTRIBUTES: &str = "-----BEGIN PRIVATE KEY-----
+MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB
+Z9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PRIVATE KEY-----
+";
