@@ -13,7 +13,7 @@ CLI := target/release/tokenward
 CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy promtool nginx demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx drill compose demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,9 +28,16 @@ run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
 
 test: lint build envoy checks promtool nginx ## Everything that CI runs
 	cargo test --quiet
+	cargo test --quiet --test compose -- --optional
 
 e2e: build envoy promtool nginx ## The corpus and the failure cases through the module in a real Envoy
 	cargo test --test envoy
+
+drill: build envoy nginx ## A token leaks at three gateways and is revoked: how long that takes
+	@cargo test --quiet --test drill
+
+compose: build envoy ## envoy/compose.yaml and the acme requests against it (KEEP=1: it stays up)
+	@cargo test --quiet --test compose -- $(if $(KEEP),--keep)
 
 lint: .tools/cargo ## Formatting, lints of all targets, purity of the engine, docs
 	cargo fmt --check

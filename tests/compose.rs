@@ -1,0 +1,179 @@
+//! `make compose`: `envoy/compose.yaml` as users run it, and the acme requests against it.
+//!
+//! Where the official images cannot be had, `tools/stand-ins` makes some that take their places in the same file. With
+//! `--optional` it is content to say that there is no Docker; with `--keep` all stays up.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "it prints for people")]
+#![expect(clippy::disallowed_methods, reason = "it runs where there is a clock")]
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use crate::http::Client;
+use crate::publisher::Publisher;
+
+#[path = "support/http.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod http;
+#[path = "support/publisher.rs"]
+mod publisher;
+
+fn main() -> ExitCode {
+    let given = |flag: &str| std::env::args().any(|argument| argument == flag);
+    let Some(program) = compose_program() else {
+        println!("compose: there is no Docker here: envoy/compose.yaml is not run");
+        return if given("--optional") { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    };
+    let folder = Path::new(FOLDER);
+    let publisher = prepare(folder);
+    let (deployer, reader) = (publisher.mint("ci-deploy"), publisher.mint("metrics-reader"));
+    publisher.publish();
+    publisher.publish_revocations();
+    let compose = Compose::up(program, given("--keep"));
+
+    let mut client = compose.client();
+    let mut expect = |path: &str, secret: Option<&str>, status: u16, within: Duration| {
+        let start = Instant::now();
+        loop {
+            let response = client.get(path, secret);
+            if response.status == status {
+                println!("compose: GET {path}: {status}");
+                return response;
+            }
+            let response = format!("{path}: {} in the place of {status}", response.status);
+            assert!(start.elapsed() < within, "{response}\n{}", compose.run(&["logs", "--tail", "40"]));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    };
+    let (soon, now) = (Duration::from_secs(60), Duration::ZERO);
+    expect("/healthz", None, 200, soon);
+    let seen = expect("/v1/metrics/checkout", Some(&reader), 200, now);
+    assert_eq!(seen.header("x-upstream"), Some("nginx"));
+    assert!(seen.body.contains(r#""token":"metrics-reader""#), "{}", seen.body);
+    assert!(seen.body.contains(r#""authorization":"""#), "the credential reached the upstream");
+    expect("/v1/metrics/checkout", None, 401, now);
+    expect("/v1/metrics/checkout", Some("acme_svc_guessed"), 401, now);
+    expect("/v1/users/7", Some(&reader), 403, now);
+    expect("/v1/metrics/../users/7", Some(&reader), 400, now);
+    expect("/v1/metrics/checkout", Some(&deployer), 200, now);
+    let leaked = Instant::now();
+    publisher.revoke(&deployer);
+    expect("/v1/metrics/checkout", Some(&deployer), 401, soon);
+    println!("compose: revoked, and refused {:.1} s later", leaked.elapsed().as_secs_f64());
+    expect("/v1/metrics/checkout", Some(&reader), 200, now);
+    let log = compose.run(&["logs", "envoy"]);
+    assert!(log.contains(r#""reason":"revoked_token""#) && !log.contains(&deployer), "{log}");
+    ExitCode::SUCCESS
+}
+
+/// What the containers mount, readable for their users; acme's policy, signed.
+fn prepare(folder: &Path) -> Publisher {
+    fs::create_dir_all(folder.join("gateway")).unwrap();
+    let publisher = Publisher::new(folder);
+    let settings = publisher.settings("bundles");
+    fs::write(folder.join("gateway.json"), settings.to_string()).unwrap();
+    let render = ["render", "ecds", "--settings", "gateway.json", "--wasm", "/etc/tokenward/tokenward.wasm"];
+    publisher.tokenward(&[&render[..], &["-o", "gateway/filter.json"]].concat());
+    for name in ["gateway", "bundles"] {
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    publisher
+}
+
+/// `docker compose`, or `docker-compose` where that is what there is.
+fn compose_program() -> Option<Vec<&'static str>> {
+    let works = |words: &[&str]| {
+        let output = Command::new(words.first()?).args(words.get(1..)?).output().ok()?;
+        output.status.success().then_some(())
+    };
+    works(&["docker", "version"])?;
+    let candidates = [&["docker", "compose"][..], &["docker-compose"]];
+    let found = candidates.into_iter().find(|words| works(&[words, &["version"][..]].concat()).is_some());
+    found.map(<[&str]>::to_vec)
+}
+
+/// The containers, stopped in the end.
+struct Compose {
+    program: Vec<&'static str>,
+    variables: Vec<(String, String)>,
+    address: SocketAddr,
+    keep: bool,
+}
+
+impl Compose {
+    fn up(program: Vec<&'static str>, keep: bool) -> Self {
+        let wanted = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT);
+        let port = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|bound| bound.local_addr());
+        let address = port(wanted).or_else(|_| port(0)).unwrap();
+        let mut variables = images();
+        variables.push(("PORT".to_owned(), address.port().to_string()));
+        let compose = Self { program, variables, address, keep };
+        compose.run(&["up", "--detach"]);
+        println!("compose: envoy/compose.yaml is up at http://{address}");
+        compose
+    }
+
+    fn client(&self) -> Client {
+        let start = Instant::now();
+        // Docker takes a connection before Envoy listens: it is there when it says something.
+        while !self.answers() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{}", self.run(&["logs"]));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Client::connect(self.address)
+    }
+
+    fn answers(&self) -> bool {
+        let Ok(mut stream) = TcpStream::connect(self.address) else { return false };
+        let mut first = [0];
+        stream.write_all(b"GET / HTTP/1.0\r\nhost: gateway\r\n\r\n").is_ok()
+            && stream.read(&mut first).is_ok_and(|length| length == 1)
+    }
+
+    /// Runs a command of Compose; what it printed.
+    fn run(&self, arguments: &[&str]) -> String {
+        let mut words = self.program.iter();
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words).args(["--project-name", "tokenward", "--file", "envoy/compose.yaml"]);
+        command.args(arguments).envs(self.variables.clone());
+        let output = command.output().unwrap();
+        let told = [output.stdout, output.stderr].concat();
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        told
+    }
+}
+
+impl Drop for Compose {
+    fn drop(&mut self) {
+        if self.keep {
+            println!("compose: it stays up; stop it with  docker compose --project-name tokenward down");
+        } else {
+            self.run(&["down", "--timeout", "1"]);
+        }
+    }
+}
+
+/// The variables that put stand-ins into the places of images which cannot be had.
+fn images() -> Vec<(String, String)> {
+    let mut docker = Command::new("docker");
+    let pulled = docker.args(["pull", "--quiet", ENVOY_IMAGE]).output().unwrap().status.success();
+    if pulled || std::env::var_os("ENVOY_IMAGE").is_some() {
+        return Vec::new();
+    }
+    println!("compose: the official images cannot be had; stand-ins are made");
+    let output = Command::new("tools/stand-ins").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8(output.stdout).unwrap();
+    let pairs = told.split_whitespace().filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, image)| (name.to_owned(), image.to_owned())).collect()
+}
+
+const FOLDER: &str = "target/compose";
+const ENVOY_IMAGE: &str = "envoyproxy/envoy:v1.40.0";
+const DEFAULT_PORT: u16 = 10_000;
