@@ -39,6 +39,20 @@ fn every_command_about_signing_and_the_feed_goes_as_it_shows() {
 }
 
 #[test]
+fn operations_name_alerts_and_metrics_that_there_are() {
+    let page = std::fs::read_to_string("docs/operations.md").unwrap();
+    let known =
+        ["envoy/prometheus/rules.yaml", "docs/metrics.md"].map(|path| std::fs::read_to_string(path).unwrap());
+    let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let named: BTreeSet<&str> =
+        words.filter(|word| word.starts_with("Tokenward") || word.starts_with("tokenward_")).collect();
+    assert!(named.len() > 8, "{named:?}");
+    for name in named {
+        assert!(known.iter().any(|text| text.contains(name)), "{name}");
+    }
+}
+
+#[test]
 fn the_feed_of_the_page_is_taken_and_its_table_is_whole() {
     let page = std::fs::read_to_string("docs/feed.md").unwrap();
     let (_, json) = page.split_once("```json\n").unwrap();
