@@ -36,10 +36,10 @@ pub(crate) fn line(value: &impl Serialize) -> String {
         Ok(()) => String::from_utf8(json).unwrap_or_default(),
         Err(_) => String::new(),
     };
-    let plain = |byte: u8| byte.is_ascii() && byte != DELETE;
-    if json.bytes().all(plain) {
+    if json.is_ascii() && !json.as_bytes().contains(&DELETE) {
         return json;
     }
+    let plain = |byte: u8| byte.is_ascii() && byte != DELETE;
     let mut line = String::with_capacity(json.len().saturating_mul(2));
     for unit in json.encode_utf16() {
         match u8::try_from(unit) {
@@ -58,7 +58,9 @@ fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::O
 
 /// At most `limit` bytes as text, what is not UTF-8 replaced.
 pub(crate) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.get(..limit).unwrap_or(bytes))
+    let bytes = bytes.get(..limit).unwrap_or(bytes);
+    // What is UTF-8 is found to be so in strides, not byte by byte.
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 const DELETE: u8 = 0x7F;

@@ -2,7 +2,7 @@
 //!
 //! Letters are compared without case, a port and one trailing dot are left out (RFC 9110 §4.2.3, RFC 3986 §3.2.2).
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
@@ -25,7 +25,7 @@ impl<'a> Host<'a> {
         let name = without_port(text).ok_or(BadHost)?;
         let name = name.strip_suffix('.').unwrap_or(name);
         if let Some(address) = address(name) {
-            return Ok(Self(if address == name { Cow::Borrowed(name) } else { Cow::Owned(address) }));
+            return Ok(Self(address));
         }
         if !is_name(name) || is_number(name) {
             return Err(BadHost);
@@ -75,7 +75,7 @@ impl HostPattern {
         };
         let rooted = name.strip_suffix('.').unwrap_or(name);
         if let Some(address) = address(rooted).filter(|_| !below) {
-            return Ok(Self::Exact(address.into()));
+            return Ok(Self::Exact(address.into_owned().into()));
         }
         if name.ends_with(':') {
             return Err(BadHostPattern::Scheme);
@@ -168,16 +168,15 @@ fn is_name(name: &str) -> bool {
 }
 
 /// An address in its one spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`; mapped into IPv6 it is the same one.
-fn address(name: &str) -> Option<String> {
-    let inner = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let address = match inner {
-        Some(inner) => IpAddr::V6(inner.parse().ok()?).to_canonical(),
-        None => IpAddr::V4(name.parse().ok()?),
+fn address(name: &str) -> Option<Cow<'_, str>> {
+    let Some(inner) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
+        // What parses is spelled that way: four numbers without leading zeros.
+        return name.parse::<Ipv4Addr>().ok().map(|_| Cow::Borrowed(name));
     };
-    Some(match address {
+    Some(Cow::Owned(match IpAddr::V6(inner.parse().ok()?).to_canonical() {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
-    })
+    }))
 }
 
 /// Whether some program reads the name as an IPv4 address: its last label is a number (WHATWG URL, host parsing).

@@ -249,7 +249,8 @@ fn push(spelled: &mut String, byte: u8, encode: bool) {
 
 /// RFC 3986 §3.3's `pchar`, but for `;` and `%`.
 fn stands_for_itself(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte)
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&')
+        || matches!(byte, b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
 }
 
 fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, BadPath> {

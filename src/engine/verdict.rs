@@ -33,6 +33,8 @@ pub struct Forward<'a> {
     pub remove: Vec<&'a [u8]>,
     /// Headers to set after that.
     pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
+    /// Headers to add: by then the request has none of these names, for those that it had are among `remove`.
+    pub add: Vec<(&'a str, Cow<'a, [u8]>)>,
     /// Headers to add to the response.
     pub response: Vec<(&'static str, String)>,
 }
@@ -54,7 +56,7 @@ pub struct Reply {
 impl<'a> Verdict<'a> {
     /// The verdict on a request.
     pub fn of(
-        decision: &Decision<'_>,
+        decision: &Decision<'a>,
         head: &'a RequestHead<'_>,
         policy: &Policy,
         settings: &'a Settings,
@@ -90,7 +92,7 @@ impl<'a> Verdict<'a> {
 
 impl<'a> Forward<'a> {
     /// As the upstream of an enforcing gateway gets a permitted request: one reading, no credential.
-    fn permitted(permit: &Permit<'_>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
+    fn permitted(permit: &Permit<'a>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
         let forward = Self::of(permit.subject(), permit.permission(), head, settings);
         let fields =
             |quota: Quota| vec![("ratelimit-policy", quota.policy_field()), ("ratelimit", quota.field())];
@@ -98,7 +100,7 @@ impl<'a> Forward<'a> {
     }
 
     fn of(
-        subject: Option<&Subject<'_>>,
+        subject: Option<&Subject<'a>>,
         permission: Option<&PermissionName>,
         head: &'a RequestHead<'_>,
         settings: &'a Settings,
@@ -123,20 +125,23 @@ impl<'a> Forward<'a> {
 
     /// As it came in but for the headers of ours: to a gateway in shadow the upstream's own checks still matter.
     fn untouched(
-        subject: Option<&Subject<'_>>,
+        subject: Option<&Subject<'a>>,
         permission: Option<&PermissionName>,
         head: &'a RequestHead<'_>,
         settings: &'a Settings,
     ) -> Self {
-        let mut set = Vec::new();
-        if let Some(subject) = subject {
-            set.reserve_exact(2);
-            let token = subject.token().as_str().as_bytes().to_vec();
-            set.push((settings.identity_headers.token.as_str(), Cow::Owned(token)));
-            let identity = identity(subject, permission).into_bytes();
-            set.push((settings.identity_headers.identity.as_str(), Cow::Owned(identity)));
+        let names = &settings.identity_headers;
+        let add = subject.map(|subject| {
+            let token = Cow::Borrowed(subject.token().as_str().as_bytes());
+            let identity = Cow::Owned(identity(subject, permission).into_bytes());
+            vec![(names.token.as_str(), token), (names.identity.as_str(), identity)]
+        });
+        Self {
+            remove: head.cleaning.forged.clone(),
+            set: Vec::new(),
+            add: add.unwrap_or_default(),
+            response: Vec::new(),
         }
-        Self { remove: head.cleaning.forged.clone(), set, response: Vec::new() }
     }
 }
 

@@ -97,12 +97,21 @@ pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
     status == OK
 }
 
+/// Adds a header of this name, which costs half of setting it; false where the host refuses.
+pub(super) fn add_request_header(name: &[u8], value: &[u8]) -> bool {
+    add_header(REQUEST_HEADERS, name, value)
+}
+
 /// Adds a header to the current response; whether the host does is its affair, the response goes out all the same.
 pub(super) fn add_response_header(name: &str, value: &str) {
+    let _ = add_header(RESPONSE_HEADERS, name.as_bytes(), value.as_bytes());
+}
+
+fn add_header(map: u32, name: &[u8], value: &[u8]) -> bool {
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
-    let _ = unsafe {
-        proxy_add_header_map_value(RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len())
-    };
+    let status =
+        unsafe { proxy_add_header_map_value(map, name.as_ptr(), name.len(), value.as_ptr(), value.len()) };
+    status == OK
 }
 
 /// Where the current request comes from by Envoy's reading of `x-forwarded-for`, `address:port`; empty where

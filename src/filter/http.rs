@@ -107,7 +107,8 @@ impl HttpContext for Request {
 
 fn continue_with(forward: &Forward<'_>) -> Action {
     let changed = forward.remove.iter().all(|name| host::remove_request_header(name))
-        && forward.set.iter().all(|(name, value)| host::set_request_header(name.as_bytes(), value));
+        && forward.set.iter().all(|(name, value)| host::set_request_header(name.as_bytes(), value))
+        && forward.add.iter().all(|(name, value)| host::add_request_header(name.as_bytes(), value));
     if changed {
         return Action::Continue;
     }

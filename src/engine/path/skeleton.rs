@@ -25,7 +25,8 @@ impl Segments<'_> {
 
 /// Whether the segment has nothing in it but dots and what is read as a space.
 pub(super) fn is_hollow(segment: &str) -> bool {
-    trimmed(segment).is_empty()
+    // Most segments begin with something else.
+    segment.starts_with(['.', '+', '%']) && trimmed(segment).is_empty()
 }
 
 /// The segment without spaces around it and dots at its end.

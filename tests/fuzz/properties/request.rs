@@ -137,7 +137,7 @@ fn is_what_was_judged(
     let again = read(&after, gateway);
     let ours = [&settings.identity_headers.token, &settings.identity_headers.identity];
     for name in &again.cleaning.forged {
-        let set = forward.set.iter().filter(|(known, _)| known.as_bytes() == *name).count();
+        let set = forward.add.iter().filter(|(known, _)| known.as_bytes() == *name).count();
         assert!(set == 1 && ours.iter().any(|known| known.as_bytes() == *name), "{}", name.escape_ascii());
     }
     assert!(
@@ -171,6 +171,7 @@ fn changed(headers: &Headers, forward: &Forward<'_>) -> Headers {
         after.retain(|(known, _)| known.as_slice() != name.as_bytes());
         after.push((name.as_bytes().to_vec(), value.to_vec()));
     }
+    after.extend(forward.add.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())));
     after
 }
 
