@@ -55,6 +55,7 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
         Configuration::open("idle", "Wasm, nothing per request", vec![module(folder, "idle", "")]),
         Configuration::open("bare", "Wasm, one empty function", vec![module(folder, "bare", ON_HEADERS)]),
         Configuration::open(EMPTY, "Wasm, empty filter of the Rust SDK", vec![sdk()]),
+        Configuration::open(CALLS, "Wasm, a permit's host calls alone", vec![calls(folder)]),
         Configuration::guarded("permit", "tokenward permits, audit off", 100, tokenward(100, 100, &off())),
         audited("permit-audit", "… audit to the log", "log", "sha256"),
         audited("permit-log-unchained", "… to the log, not chained", "log", "off"),
@@ -105,6 +106,8 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
 pub const NO_FILTER: &str = "no-filter";
 /// The id of the filter whose cost is the measure of others.
 pub const EMPTY: &str = "empty";
+/// The id of the filter that no filter with the same calls can beat.
+pub const CALLS: &str = "calls";
 
 /// The module that `make bench` compiles from `empty.rs`.
 fn sdk() -> Value {
@@ -112,15 +115,21 @@ fn sdk() -> Value {
     envoy::wasm_filter(&path, &string(""))
 }
 
-/// A module that does nothing, with more functions.
+/// A module that enters and leaves the VM as tokenward does, asks what it asks of the host and changes what it changes
+/// of a permitted request; and that reads, decides and allocates nothing.
+fn calls(folder: &Path) -> Value {
+    module(folder, CALLS, include_str!("calls.wat"))
+}
+
+/// A module that does nothing, with more of its own.
 fn module(folder: &Path, name: &str, functions: &str) -> Value {
     let text = format!(
         r#"(module
+            {functions}
             (memory (export "memory") 1)
-            (func (export "malloc") (param i32) (result i32) i32.const 1024)
+            (func (export "malloc") (param i32) (result i32) i32.const 4096)
             (func (export "proxy_abi_version_0_2_1"))
-            (func (export "_initialize"))
-            {functions})"#
+            (func (export "_initialize")))"#
     );
     let path = folder.join(name).with_extension("wasm");
     std::fs::write(&path, wat::parse_str(text).unwrap()).unwrap();
