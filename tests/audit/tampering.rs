@@ -1,5 +1,7 @@
 //! What is done to a log is found.
 
+use std::sync::OnceLock;
+
 use proptest::prelude::*;
 use tokenward::cli::audit::event::Line;
 use tokenward::engine::audit::chain::{Chain, Links};
@@ -128,6 +130,31 @@ fn one_line_of_a_hundred_thousand_is_found() {
         let report = verify(&tampered, WHOLE, &links);
         assert_eq!(report.count, 1, "{tampering:?} {at}: {:?}", report.findings);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_done_to_any_line_of_a_hundred_thousand_is_found(
+        at in any::<prop::sample::Index>(), tampering in tampering(), is_keyed: bool,
+    ) {
+        static LOGS: OnceLock<[(Links, Vec<String>); 2]> = OnceLock::new();
+        let logs = LOGS.get_or_init(|| [Links::Sha256, keyed("7")].map(|links| (links.clone(), written(100_000, &links))));
+        let (links, log) = &logs[usize::from(is_keyed)];
+        if let Some(tampered) = tampering.on(log, at.index(log.len())) {
+            prop_assert!(!verify(&tampered, WHOLE, links).is_intact());
+        }
+    }
+}
+
+fn tampering() -> impl Strategy<Value = Tampering> {
+    prop_oneof![
+        Just(Tampering::Delete),
+        (0..100_000_usize).prop_map(Tampering::Repeat),
+        Just(Tampering::Swap),
+        (0..1_000_usize, b' '..0x7F).prop_map(|(byte, to)| Tampering::Edit(byte, to)),
+    ]
 }
 
 #[test]
