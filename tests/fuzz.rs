@@ -34,6 +34,11 @@ fn only_what_was_signed_is_trusted() {
 }
 
 #[test]
+fn a_request_has_one_credential_and_none_is_forwarded() {
+    replay("credential", properties::credential::holds);
+}
+
+#[test]
 fn requests_are_judged_and_forwarded_as_they_were_judged() {
     replay("request", properties::request::holds);
 }
@@ -49,7 +54,7 @@ fn each_target_has_a_corpus_and_a_test() {
     let this = include_str!("fuzz.rs");
     let mut corpora = names(Path::new("tests/fuzz/corpus"));
     corpora.sort();
-    assert_eq!(corpora, ["document", "envelope", "path", "pattern", "request", "values"]);
+    assert_eq!(corpora, ["credential", "document", "envelope", "path", "pattern", "request", "values"]);
     for target in corpora {
         assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is no target");
         assert!(this.contains(&format!("replay(\"{target}\", properties::{target}::holds)")), "{target}");

@@ -11,9 +11,11 @@
     reason = "a property fails by panicking"
 )]
 
+pub(crate) mod credential;
 mod crossing;
 pub(crate) mod document;
 pub(crate) mod envelope;
+mod headers;
 pub(crate) mod path;
 pub(crate) mod pattern;
 pub(crate) mod request;

@@ -13,17 +13,15 @@ use tokenward::engine::settings::{Gateway, Mode};
 use tokenward::engine::time::Time;
 use tokenward::engine::verdict::{Forward, Reply, Verdict};
 
+use super::headers::{self, Headers};
 use super::{count, path, percent_decoded};
-
-/// Names and values.
-type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// The bytes are lines: words that choose the gateway, then headers; `x-source` is where the request comes from.
 pub(crate) fn holds(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let gateway = gateway(lines.next().unwrap_or_default());
-    let headers = headers(lines);
-    let head = read(&headers, gateway);
+    let headers = headers::parse(lines);
+    let head = headers::read(&headers, &gateway.settings);
     let source = headers.iter().find(|(name, _)| name == b"x-source");
     let source = source.map(|(_, value)| value.as_slice()).unwrap_or_default();
     let circumstances = Circumstances { now: NOW, source: Source::of(source) };
@@ -39,7 +37,6 @@ pub(crate) fn holds(data: &[u8]) {
             is_an_answer(&reply);
         }
     }
-    has_one_credential(gateway, &headers, &head);
 }
 
 /// The gateway that these words choose.
@@ -60,31 +57,6 @@ fn gateway(words: &[u8]) -> &'static Gateway {
     let chosen = |word: &[u8]| words.split(|byte| *byte == b' ').any(|known| known == word);
     let bit = |word: &[u8], bit: usize| if chosen(word) { bit } else { 0 };
     &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | bit(b"normalize", 8)]
-}
-
-/// The headers as Envoy hands them over: a pseudo-header is there once (RFC 9113 §8.3).
-fn headers<'d>(lines: impl Iterator<Item = &'d [u8]>) -> Headers {
-    let mut headers = Headers::new();
-    for (name, value) in lines.map(header) {
-        let pseudo = name.starts_with(b":");
-        if !pseudo || headers.iter().all(|(known, _)| *known != name) {
-            headers.push((name, value));
-        }
-    }
-    headers
-}
-
-/// `name: value`; Envoy has names in lower case.
-fn header(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    // A pseudo-header's name begins with a colon.
-    let end = line.iter().skip(1).position(|byte| *byte == b':').map_or(line.len(), |end| end + 1);
-    let value = line.get(end + 1..).unwrap_or_default();
-    (line[..end].to_ascii_lowercase(), value.trim_ascii().to_vec())
-}
-
-fn read<'h>(headers: &'h Headers, gateway: &Gateway) -> RequestHead<'h> {
-    let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
-    RequestHead::read(headers, &gateway.settings)
 }
 
 /// As the filter does.
@@ -133,8 +105,8 @@ fn is_what_was_judged(
     forward: &Forward<'_>,
 ) {
     let settings = &gateway.settings;
-    let after = changed(headers, forward);
-    let again = read(&after, gateway);
+    let after = headers::changed(headers, forward);
+    let again = headers::read(&after, &gateway.settings);
     let ours = [&settings.identity_headers.token, &settings.identity_headers.identity];
     for name in &again.cleaning.forged {
         let set = forward.add.iter().filter(|(known, _)| known.as_bytes() == *name).count();
@@ -163,18 +135,6 @@ fn is_what_was_judged(
     }
 }
 
-/// The headers as the host has them after the changes.
-fn changed(headers: &Headers, forward: &Forward<'_>) -> Headers {
-    let mut after = headers.clone();
-    after.retain(|(name, _)| !forward.remove.contains(&name.as_slice()));
-    for (name, value) in &forward.set {
-        after.retain(|(known, _)| known.as_slice() != name.as_bytes());
-        after.push((name.as_bytes().to_vec(), value.to_vec()));
-    }
-    after.extend(forward.add.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())));
-    after
-}
-
 /// Whether this is in the headers where it was presented alone. Long enough not to be there by chance, and of letters
 /// that no spelling of a path and no replacement of bytes changes.
 fn is_there_once(headers: &Headers, secret: &[u8]) -> bool {
@@ -199,42 +159,6 @@ fn is_an_answer(reply: &Reply) {
     assert!(!reply.body.bytes().any(|byte| byte < b' '), "{}", reply.body);
     let json = serde_json::from_str::<serde_json::Value>(&reply.body);
     assert_eq!(json.is_ok(), reply.grpc_status.is_none(), "{}", reply.body);
-}
-
-/// The order of headers does not matter, and a second credential takes the first one's effect away.
-fn has_one_credential(gateway: &Gateway, headers: &Headers, head: &RequestHead<'_>) {
-    let mut other = headers.clone();
-    other.reverse();
-    assert_eq!(shown(&read(&other, gateway).credential), shown(&head.credential), "in another order");
-    if !matches!(head.credential, Credential::Missing) {
-        other.push((b"authorization".to_vec(), b"Bearer fuzz_svc_reader_0123456789".to_vec()));
-        assert_eq!(shown(&read(&other, gateway).credential), "ambiguous");
-    }
-    query_is_decoded_once(headers, head);
-}
-
-/// Where the query alone brings the credential it is the parameter's value, decoded.
-fn query_is_decoded_once(headers: &Headers, head: &RequestHead<'_>) {
-    let Credential::Presented(secret) = &head.credential else { return };
-    if headers.iter().any(|(name, _)| [&b"authorization"[..], b"x-api-key", b"cookie"].contains(&&**name)) {
-        return;
-    }
-    let (_, query) = path::split(head.target);
-    let pairs = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
-    let mut values = pairs.filter_map(|pair| {
-        let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
-        let named = percent_decoded(&pair[..end]) == b"access_token";
-        named.then(|| percent_decoded(pair.get(end + 1..).unwrap_or_default()))
-    });
-    assert_eq!(values.next().as_deref(), Some(&**secret));
-}
-
-fn shown(credential: &Credential<'_>) -> String {
-    match credential {
-        Credential::Missing => "missing".to_owned(),
-        Credential::Presented(secret) => format!("`{}`", secret.escape_ascii()),
-        Credential::Ambiguous => "ambiguous".to_owned(),
-    }
 }
 
 /// 2026-03-02T08:00:00Z, a Monday.
