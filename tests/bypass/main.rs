@@ -26,7 +26,7 @@ use crate::envoy::Envoy;
 use crate::generate::Attack;
 use crate::harmless::Harmless;
 use crate::run::{Round, Vacuity};
-use crate::setting::{AUDITED, OPEN, SETTINGS, Setting};
+use crate::setting::{AUDITED, OPEN, SETTINGS, SOAKED, Setting};
 use crate::upstream::Upstream;
 
 mod cves;
@@ -110,8 +110,10 @@ fn main() -> ExitCode {
 }
 
 fn soak(attacks: &[Attack], wanted: usize) -> ExitCode {
-    let Bench { upstream, envoy } = Bench::start();
-    let soak = soak::soak(&envoy, SETTINGS[0].name, attacks, wanted, &upstream);
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let envoy = setting::start_soaked(folder.path(), &upstream);
+    drop(envoy.client(SOAKED));
+    let soak = soak::soak(&envoy, SOAKED, attacks, wanted, &upstream);
     let failures = soak.failures();
     println!("{soak}");
     failures.iter().for_each(|failure| println!("{failure}"));

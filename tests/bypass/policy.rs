@@ -147,6 +147,17 @@ pub(crate) fn bundle() -> Value {
     })
 }
 
+/// The bundle with a defense, and with limits to rates; both as wide as they can be, for who is refused by them for long
+/// is soon refused all the time.
+pub(crate) fn guarded_bundle() -> Value {
+    let mut bundle = bundle();
+    let watched = json!({ "limit": 1_000, "per": "1s", "suspend": "1s" });
+    bundle["defense"] = json!({ "denials": watched, "unknown_tokens": watched, "retired_secret": "alert" });
+    bundle["tokens"]["viewer"]["rate_limit"] = json!("1000000/1s");
+    bundle["tokens"]["files"]["rate_limit"] = json!("50/1s");
+    bundle
+}
+
 fn secret(name: &str) -> String {
     format!("test_svc_{name}_0123456789")
 }

@@ -1,9 +1,12 @@
 //! The Envoy under attack: one listener for each setting, and one without the filter.
 
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
-use crate::policy::bundle;
+use crate::policy::{bundle, guarded_bundle};
 use crate::upstream::Upstream;
 
 /// A listener and how it stands to paths.
@@ -57,6 +60,19 @@ pub(crate) fn start(upstream: &Upstream) -> Envoy {
     let mut listeners: Vec<Value> = SETTINGS.iter().chain([&AUDITED]).map(Setting::listener).collect();
     listeners.push(silent(envoy::listener(OPEN, &[])));
     Envoy::start(&envoy::configuration(&listeners, upstream.address), 2).unwrap_or_else(|log| panic!("{log}"))
+}
+
+/// The listener that has all on: audit to the log and to filter state, a defense, limits to rates.
+pub(crate) const SOAKED: &str = "soaked";
+
+/// Envoy with the one listener for a soak, in a folder where its log goes nowhere.
+pub(crate) fn start_soaked(folder: &Path, upstream: &Upstream) -> Envoy {
+    symlink("/dev/null", folder.join("log")).unwrap();
+    let configuration =
+        json!({ "bundle": guarded_bundle(), "audit": { "sinks": ["log", "filter_state"] } }).to_string();
+    let listener = silent(envoy::listener(SOAKED, &[envoy::filter(&configuration)]));
+    let configuration = envoy::configuration(&[listener], upstream.address).to_string();
+    Envoy::start_in(folder, &configuration, 2).unwrap_or_else(|_| panic!("Envoy does not start"))
 }
 
 impl Setting {
