@@ -25,9 +25,12 @@ mod publisher;
 
 fn main() -> ExitCode {
     let given = |flag: &str| std::env::args().any(|argument| argument == flag);
-    let Some(program) = compose_program() else {
-        println!("compose: there is no Docker here: envoy/compose.yaml is not run");
-        return if given("--optional") { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    let program = match compose_program() {
+        Ok(program) => program,
+        Err(missing) => {
+            println!("compose: there is no {missing} here: envoy/compose.yaml is not run");
+            return if given("--optional") { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
     };
     let folder = Path::new(FOLDER);
     let publisher = prepare(folder);
@@ -66,6 +69,8 @@ fn main() -> ExitCode {
     expect("/v1/metrics/checkout", Some(&deployer), 401, soon);
     println!("compose: revoked, and refused {:.1} s later", leaked.elapsed().as_secs_f64());
     expect("/v1/metrics/checkout", Some(&reader), 200, now);
+    compose.is_healthy();
+    compose.run(&["--profile", "monitoring", "config", "--quiet"]);
     let log = compose.run(&["logs", "envoy"]);
     assert!(log.contains(r#""reason":"revoked_token""#) && !log.contains(&deployer), "{log}");
     ExitCode::SUCCESS
@@ -86,15 +91,18 @@ fn prepare(folder: &Path) -> Publisher {
 }
 
 /// `docker compose`, or `docker-compose` where that is what there is.
-fn compose_program() -> Option<Vec<&'static str>> {
+///
+/// # Errors
+/// What there is not.
+fn compose_program() -> Result<Vec<&'static str>, &'static str> {
     let works = |words: &[&str]| {
         let output = Command::new(words.first()?).args(words.get(1..)?).output().ok()?;
         output.status.success().then_some(())
     };
-    works(&["docker", "version"])?;
+    works(&["docker", "version"]).ok_or("Docker")?;
     let candidates = [&["docker", "compose"][..], &["docker-compose"]];
     let found = candidates.into_iter().find(|words| works(&[words, &["version"][..]].concat()).is_some());
-    found.map(<[&str]>::to_vec)
+    found.map(<[&str]>::to_vec).ok_or("Docker Compose")
 }
 
 /// The containers, stopped in the end.
@@ -133,6 +141,24 @@ impl Compose {
         let mut first = [0];
         stream.write_all(b"GET / HTTP/1.0\r\nhost: gateway\r\n\r\n").is_ok()
             && stream.read(&mut first).is_ok_and(|length| length == 1)
+    }
+
+    /// Checks that each service is healthy by its own check, soon.
+    fn is_healthy(&self) {
+        let start = Instant::now();
+        for id in self.run(&["ps", "--quiet"]).split_whitespace() {
+            let format = "{{.Name}} is {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}";
+            let told =
+                || Command::new("docker").args(["inspect", "--format", format, id]).output().unwrap().stdout;
+            let mut state = told();
+            while !state.ends_with(b" is healthy\n") {
+                let state_now = String::from_utf8_lossy(&state);
+                assert!(start.elapsed() < Duration::from_secs(60), "{state_now}{}", self.run(&["logs"]));
+                std::thread::sleep(Duration::from_millis(200));
+                state = told();
+            }
+            print!("compose: {}", String::from_utf8_lossy(&state).trim_start_matches('/'));
+        }
     }
 
     /// Runs a command of Compose; what it printed.
