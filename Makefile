@@ -75,12 +75,12 @@ size: $(WASM) ## Size of the module
 	@gzip -9 -c $(WASM) | wc -c | awk '{ printf "gzip -9: %d bytes\n", $$1 }'
 
 image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
-	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar
+	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar | tee dist/image.digest
 
 dist: image ## Write all that a release has into dist, with SHA256SUMS
 	@cp $(CLI) dist/tokenward
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
-	@cd dist && sha256sum tokenward tokenward.wasm image.tar schemas.tar | tee SHA256SUMS
+	@cd dist && sha256sum tokenward tokenward.wasm image.tar image.digest schemas.tar | tee SHA256SUMS
 
 reproducible: $(WASM) ## Build the module again, elsewhere, and compare the bytes
 	@tools/reproducible
