@@ -49,6 +49,29 @@ impl Queue {
     }
 }
 
+/// What a receiver made of an alert.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Delivery {
+    /// It has it.
+    Taken,
+    /// It will never take this one: it stands in the way of those behind it.
+    Refused,
+    /// It may take it another time.
+    Failed,
+}
+
+impl Delivery {
+    /// By the status of its answer (RFC 9110 §15); none where there was none. A receiver that cannot be found or does not
+    /// know us may be mended, so only what speaks of the content itself ends an alert.
+    pub fn of(status: Option<u32>) -> Self {
+        match status {
+            Some(200..=299) => Self::Taken,
+            Some(400 | 413 | 415 | 422) => Self::Refused,
+            Some(_) | None => Self::Failed,
+        }
+    }
+}
+
 /// Milliseconds until an alert is tried again that failed so often in a row: 1 s, twice as long each time, at most 60 s.
 pub fn backoff(failures: u32) -> i64 {
     FIRST_MILLIS

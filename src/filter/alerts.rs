@@ -1,11 +1,12 @@
 //! Alerts: put into a queue in the host's shared data by whichever worker has one, sent from there by one of them.
 //!
 //! No request waits for an alert. What is sent and not answered with success stays in the queue and is tried again, so
-//! that it arrives at least once; only the leader sends, one after the other, so that all is well once and in order.
+//! that it arrives at least once, or is refused for what it is; only the leader sends, one after the other, so that all
+//! is well once and in order.
 
 use std::cell::Cell;
 
-use crate::engine::alerts::{Alerts, Queue, Ticket, backoff};
+use crate::engine::alerts::{Alerts, Delivery, Queue, Ticket, backoff};
 use crate::engine::audit::DefenseEvent;
 use crate::engine::metrics::Counter;
 use crate::engine::secret::SecretDigest;
@@ -104,9 +105,11 @@ impl Courier {
     pub(super) fn answered(&self, call: u32, status: Option<u32>, now: Time) {
         let Some(Sent { ticket, .. }) = self.sent.get().filter(|sent| sent.call == call) else { return };
         self.sent.set(None);
-        if !status.is_some_and(|status| (200..300).contains(&status)) {
-            let what = status.map_or_else(|| "there was no answer".to_owned(), |status| status.to_string());
-            return self.failed(&what, now);
+        let what = status.map_or_else(|| "there was no answer".to_owned(), |status| status.to_string());
+        match Delivery::of(status) {
+            Delivery::Taken => {}
+            Delivery::Refused => self.refused(&what),
+            Delivery::Failed => return self.failed(&what, now),
         }
         self.failures.set(0);
         let rest = shared::change(self.key.as_bytes(), |bytes| {
@@ -135,6 +138,14 @@ impl Courier {
             Some(call) => self.sent.set(Some(Sent { call, ticket, at: now })),
             None => self.failed("there is no such cluster, or nobody in it", now),
         }
+    }
+
+    fn refused(&self, what: &str) {
+        metrics::count(Counter::DroppedEvent);
+        host::log_error(&format!(
+            "tokenward: cluster `{}` does not take an alert ({what}): it is dropped",
+            self.target.cluster.as_str()
+        ));
     }
 
     fn failed(&self, what: &str, now: Time) {

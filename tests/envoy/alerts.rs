@@ -67,6 +67,22 @@ fn what_the_receiver_refuses_is_sent_again_until_it_takes_it() {
 }
 
 #[test]
+fn one_that_the_receiver_will_never_take_does_not_hold_up_the_others() {
+    let hook = Hook::start();
+    hook.answer(422, Duration::ZERO);
+    let envoy = start(&configuration("alerts"), hook.address, 2);
+    let mut client = envoy.client("main");
+    probe(&mut client, 0);
+    envoy.wait_for_log("cluster `alerts` does not take an alert (422): it is dropped");
+    hook.answer(204, Duration::ZERO);
+    (1..3).for_each(|number| probe(&mut client, number));
+    assert_eq!(tokens(&hook.wait_for(2)), ["prober-1", "prober-2"]);
+    assert_eq!(hook.received().len(), 3, "the refused one was sent once");
+    let dropped = envoy.admin("/stats?filter=tokenward_events_dropped_total");
+    assert!(dropped.trim_end().ends_with(": 1"), "{dropped}");
+}
+
+#[test]
 fn where_nobody_listens_yet_alerts_wait() {
     // A port on which nobody listens: the listener is gone again.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
