@@ -18,6 +18,7 @@ use crate::engine::time::{Span, Time};
 use crate::filter::alerts::Courier;
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::journal::Journal;
+use crate::filter::metrics::SuspendedGauges;
 use crate::filter::{metrics, shared};
 
 /// To whom the events of a defense go.
@@ -52,13 +53,14 @@ pub(super) struct Guard {
     salt: RefCell<Option<Vec<u8>>>,
     /// When it was last told that something cannot be remembered.
     complained: Cell<Time>,
+    gauges: SuspendedGauges,
 }
 
 impl Guard {
     /// The guard of a gateway; none where its policy has no defense.
     pub(super) fn of(gateway: &Gateway) -> Option<Self> {
         gateway.policy.defense()?;
-        let name = gateway.policy.name().map_or("", |name| name.as_str());
+        let name = gateway.policy.name()?;
         // A gateway in shadow must not suspend at one that enforces.
         let mode = match gateway.settings.mode {
             Mode::Enforce => "enforce",
@@ -71,6 +73,7 @@ impl Guard {
             suspensions: RefCell::default(),
             salt: RefCell::default(),
             complained: Cell::new(Time::BEGINNING),
+            gauges: SuspendedGauges::of(name.clone(), gateway.settings.mode),
         })
     }
 
@@ -88,16 +91,15 @@ impl Guard {
     }
 
     /// Tells the host how many are suspended.
-    pub(super) fn tell(&self, gateway: &Gateway, now: Time) {
-        let Gateway { policy, settings } = gateway;
-        if let (Some(defense), Some(name)) = (policy.defense(), policy.name()) {
+    pub(super) fn tell(&self, policy: &Policy, now: Time) {
+        if let Some(defense) = policy.defense() {
             let suspensions = self.suspensions();
             let count = |list: &Suspended, longest: Option<Span>| {
                 longest.map_or(0, |longest| list.count(now, longest))
             };
             let tokens = count(&suspensions.tokens, defense.longest_of_tokens());
             let sources = count(&suspensions.sources, defense.longest_of_sources());
-            metrics::suspended(name, settings.mode, tokens, sources);
+            self.gauges.tell(tokens, sources);
         }
     }
 

@@ -30,17 +30,6 @@ pub(super) fn announce() {
     }
 }
 
-/// Tells how many tokens and sources are suspended now.
-pub(super) fn suspended(bundle: &PolicyName, mode: Mode, tokens: usize, sources: usize) {
-    for (name, count) in
-        [(suspended_tokens(bundle, mode), tokens), (suspended_sources(bundle, mode), sources)]
-    {
-        if let (Some(metric), Ok(count)) = (metric(MetricType::Gauge, name), u64::try_from(count)) {
-            host::record(metric, count);
-        }
-    }
-}
-
 /// The counters of decisions by one policy.
 pub(super) struct Decisions {
     /// By slot; `None` until the first such decision, `Some(None)` where the host refused the counter.
@@ -124,6 +113,46 @@ impl Drop for Gauges {
     }
 }
 
+/// The gauges of those whom one guard has suspended. All guards of this VM with the same gauges set them to the same.
+pub(super) struct SuspendedGauges {
+    bundle: PolicyName,
+    mode: Mode,
+    told: Cell<bool>,
+}
+
+impl SuspendedGauges {
+    /// The gauges of a gateway in `mode` with a bundle of this name.
+    pub(super) fn of(bundle: PolicyName, mode: Mode) -> Self {
+        GUARDS.with_borrow_mut(|guards| guards.push((bundle.clone(), mode)));
+        Self { bundle, mode, told: Cell::new(false) }
+    }
+
+    /// Tells how many tokens and sources are suspended now.
+    pub(super) fn tell(&self, tokens: usize, sources: usize) {
+        self.told.set(true);
+        let names = [suspended_tokens(&self.bundle, self.mode), suspended_sources(&self.bundle, self.mode)];
+        for (name, count) in names.into_iter().zip([tokens, sources]) {
+            if let (Some(metric), Ok(count)) = (metric(MetricType::Gauge, name), u64::try_from(count)) {
+                host::record(metric, count);
+            }
+        }
+    }
+}
+
+impl Drop for SuspendedGauges {
+    /// Where no other guard goes on, nobody is suspended any more.
+    fn drop(&mut self) {
+        let goes_on = GUARDS.with_borrow_mut(|guards| {
+            let same = |(bundle, mode): &(PolicyName, Mode)| *bundle == self.bundle && *mode == self.mode;
+            guards.iter().position(same).map(|position| guards.swap_remove(position));
+            guards.iter().any(same)
+        });
+        if self.told.get() && !goes_on {
+            self.tell(0, 0);
+        }
+    }
+}
+
 /// A statistic of the host, asked for once in the life of the VM, even where the host refuses it.
 fn metric(metric_type: MetricType, name: String) -> Option<Metric> {
     METRICS.with_borrow_mut(|metrics| {
@@ -136,4 +165,6 @@ thread_local! {
     static METRICS: RefCell<BTreeMap<String, Option<Metric>>> = const { RefCell::new(BTreeMap::new()) };
     /// The root contexts of this VM with a bundle, the newest last.
     static LIVE: RefCell<Vec<(u64, PolicyName)>> = const { RefCell::new(Vec::new()) };
+    /// The guards of this VM.
+    static GUARDS: RefCell<Vec<(PolicyName, Mode)>> = const { RefCell::new(Vec::new()) };
 }

@@ -216,7 +216,7 @@ impl RootContext for Root {
             courier.tick(now);
         }
         if let Some(guard) = &self.shared.guard {
-            guard.tell(&self.shared.gateway, now);
+            guard.tell(&self.shared.gateway.policy, now);
         }
         if let Some(gauges) = &self.gauges {
             gauges.tell(&self.shared.gateway.policy, now);

@@ -91,6 +91,34 @@ fn configurations_count_once_refused_and_once_a_thread_accepted() {
 }
 
 #[test]
+fn where_a_defense_is_gone_nobody_is_suspended() {
+    let (folder, envoy) = reloadable();
+    let put = |defense: Value| {
+        let mut bundle = bundle();
+        bundle["defense"] = defense;
+        write_resource(&folder.path().join("filter.json"), &bundle);
+    };
+    let suspended = |count: f64| {
+        let labels = [("bundle", "fixture"), ("mode", "enforce")];
+        wait_until(&envoy, |series| value(series, "tokenward_suspended_tokens", &labels) == Some(count));
+    };
+    let denials = json!({ "limit": 1, "per": "1m", "suspend": "15m" });
+    put(json!({ "denials": denials }));
+    suspended(0.0);
+    assert_eq!(envoy.client("main").get("/v1/other", Some(READER)).status, 403);
+    suspended(1.0);
+    // Another defense remembers, none does not.
+    put(json!({ "denials": denials, "retired_secret": "alert" }));
+    suspended(1.0);
+    put(json!({ "retired_secret": "alert" }));
+    suspended(0.0);
+    put(json!({ "denials": denials }));
+    suspended(1.0);
+    put(json!({}));
+    suspended(0.0);
+}
+
+#[test]
 fn the_newest_bundle_of_a_name_is_the_one_that_is_told_of_and_one_that_is_gone_is_nought() {
     let (folder, envoy) = reloadable();
     let put = |name: &str, revision: u64| {
