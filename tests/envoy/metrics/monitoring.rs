@@ -62,6 +62,21 @@ fn the_page_names_the_metrics_and_labels_that_envoy_shows_and_no_others() {
 }
 
 #[test]
+fn the_page_says_what_to_do_on_each_alert() {
+    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `Tokenward"));
+    let cells = |row: &'_ str| {
+        row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>()
+    };
+    let told: Vec<_> =
+        rows.map(cells).map(|cells| (format!("Tokenward{}", cells[0]), cells[1].clone())).collect();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let rules: Vec<_> =
+        rule_list().iter().map(|rule| (text(&rule["alert"]), text(&rule["labels"]["severity"]))).collect();
+    assert_eq!(told, rules);
+}
+
+#[test]
 fn the_alert_rules_are_valid_and_fire_when_they_should() {
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
         let mut promtool = Command::new(envoy::built("PROMTOOL", ".tools/promtool", "make promtool"));
