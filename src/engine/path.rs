@@ -43,6 +43,10 @@ impl<'a> CanonicalPath<'a> {
         if query.contains(&b'#') {
             return Err(BadPath::Fragment);
         }
+        // Some programs end the target at one of them (RFC 9112 §3.2).
+        if query.iter().any(|byte| matches!(byte, 0..=b' ' | 0x7F)) {
+            return Err(BadPath::Control);
+        }
         Ok(Self { path: by_rules(path, rules)?, query })
     }
 
@@ -89,7 +93,7 @@ pub enum BadPath {
     EncodedSlash,
     /// `%25`: whoever decodes twice reads something else.
     EncodedPercent,
-    /// A control byte or a space, percent-encoded control bytes too.
+    /// A control byte or a space, in the query too; in the path also a percent-encoded control byte.
     Control,
     /// A byte from 0x80 on.
     NonAscii,
@@ -355,6 +359,9 @@ mod tests {
             (b"/a%252fb", BadPath::EncodedPercent),
             (b"/a%00", BadPath::Control),
             (b"/a b", BadPath::Control),
+            (b"/a?b c", BadPath::Control),
+            (b"/a?b\tc", BadPath::Control),
+            (b"/a?\x7f", BadPath::Control),
             (b"/a\tb", BadPath::Control),
             (b"/a%C2%85", BadPath::Control),
             (b"/a\xff", BadPath::NonAscii),
