@@ -1,5 +1,6 @@
 //! The feed, from a real nginx: what is fetched is in force on all workers, and nothing that goes wrong changes that.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -163,7 +164,7 @@ fn after_a_trap_what_was_fetched_is_there_at_once() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
     let relay = Relay::start(nginx.address(), Fault::None);
     nginx.put("bundle.json", &revision(1, json!({})));
-    let cluster = cluster(&relay);
+    let cluster = cluster(relay.address());
     let envoy = trap::start_with_cluster(folder.path(), &configuration(), &cluster);
     let mut client = envoy.client("main");
     until(|| client.get("/v1/items", Some(READER)).status == 200);
@@ -216,7 +217,7 @@ impl Site {
         let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
         let mut configuration = envoy::configuration(&[listener], echo::start());
         let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
-        clusters.push(cluster(&relay));
+        clusters.push(cluster(relay.address()));
         Self { envoy: Envoy::start(&configuration, 2).unwrap(), nginx, relay }
     }
 
@@ -233,17 +234,19 @@ impl Site {
     }
 }
 
-fn cluster(relay: &Relay) -> Value {
+/// The cluster with the server.
+pub(crate) fn cluster(server: SocketAddr) -> Value {
     json!({
         "name": "bundles",
         "connect_timeout": "1s",
         "load_assignment": { "cluster_name": "bundles", "endpoints": [{ "lb_endpoints": [{ "endpoint": {
-            "address": { "socket_address": { "address": "127.0.0.1", "port_value": relay.address().port() } },
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": server.port() } },
         }}]}]},
     })
 }
 
-fn configuration() -> Value {
+/// A configuration with a feed and nothing else.
+pub(crate) fn configuration() -> Value {
     json!({ "feed": {
         "cluster": "bundles", "authority": "bundles.test", "path": "/bundle.json", "interval": "1s",
         "revocations": "/revocations.json", "keys": publics(&[1]),
@@ -251,7 +254,7 @@ fn configuration() -> Value {
 }
 
 /// The bundle with this number and other fields, as it was signed.
-fn revision(number: u64, fields: Value) -> String {
+pub(crate) fn revision(number: u64, fields: Value) -> String {
     signed(&numbered(number, fields), &[1]).to_string()
 }
 
