@@ -111,8 +111,8 @@ fn a_slow_server_delays_no_request() {
         assert!(sent.elapsed() < Duration::from_secs(2), "a request waited for the server of bundles");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // Envoy gives the server five seconds.
-    until(|| site.failures().iter().any(|error| error.contains("status 504")));
+    // Envoy gives the server five seconds for a list.
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("status 504")));
 }
 
 #[test]
@@ -143,14 +143,14 @@ fn a_short_list_revokes_before_the_next_bundle_is_there() {
 
     // An older list, or a stranger's, opens nothing.
     site.nginx.put("revocations.json", &revocations(1, &[], &[]));
-    until(|| site.failures().iter().any(|error| error.contains("older")));
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("older")));
     assert_eq!(statuses(&mut clients, READER), [401; 4]);
 }
 
 #[test]
 fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
     let mut inline = configuration();
-    inline["bundle"] = bundle();
+    inline["bundle"] = numbered(1, json!({}));
     let site = Site::start_with(Fault::Down, &inline);
     let mut client = site.envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
@@ -200,19 +200,23 @@ fn a_feed_that_cannot_be_used_is_refused() {
 }
 
 /// A gateway of two workers, the server that it fetches from, and what is between them.
-struct Site {
-    envoy: Envoy,
-    nginx: Nginx,
-    relay: Relay,
+pub(crate) struct Site {
+    pub(crate) envoy: Envoy,
+    pub(crate) nginx: Nginx,
+    pub(crate) relay: Relay,
 }
 
 impl Site {
-    fn start(fault: Fault) -> Self {
+    pub(crate) fn start(fault: Fault) -> Self {
         Self::start_with(fault, &configuration())
     }
 
-    fn start_with(fault: Fault, configuration: &Value) -> Self {
-        let nginx = Nginx::start();
+    pub(crate) fn start_with(fault: Fault, configuration: &Value) -> Self {
+        Self::beside(Nginx::start(), fault, configuration)
+    }
+
+    /// A gateway that finds something when it starts.
+    pub(crate) fn beside(nginx: Nginx, fault: Fault, configuration: &Value) -> Self {
         let relay = Relay::start(nginx.address(), fault);
         let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
         let mut configuration = envoy::configuration(&[listener], echo::start());
@@ -221,17 +225,19 @@ impl Site {
         Self { envoy: Envoy::start(&configuration, 2).unwrap(), nginx, relay }
     }
 
-    /// Why nothing was fetched, in the order in which it was told.
-    fn failures(&self) -> Vec<String> {
-        let log = self.envoy.log();
-        let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
-        let events = events.filter_map(|event| serde_json::from_str::<Value>(event).ok());
-        events
-            .filter(|event| event["event"] == "feed" && event["result"] == "failed")
-            .filter(|event| event["what"] == "bundle" || event["error"].as_str().unwrap().contains("older"))
-            .map(|event| event["error"].as_str().unwrap().to_owned())
-            .collect()
+    /// Why no bundle was fetched, in the order in which it was told.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        failures(&self.envoy, "bundle")
     }
+}
+
+/// Why nothing of this kind was fetched, in the order in which it was told.
+pub(crate) fn failures(envoy: &Envoy, what: &str) -> Vec<String> {
+    let failed = envoy.events("feed").into_iter().filter(|event| event["result"] == "failed");
+    failed
+        .filter(|event| event["what"] == what)
+        .map(|event| event["error"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// The cluster with the server.
@@ -258,14 +264,14 @@ pub(crate) fn revision(number: u64, fields: Value) -> String {
     signed(&numbered(number, fields), &[1]).to_string()
 }
 
-fn numbered(number: u64, fields: Value) -> Value {
+pub(crate) fn numbered(number: u64, fields: Value) -> Value {
     let mut bundle = bundle();
     bundle["revision"] = json!(number);
     bundle.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     bundle
 }
 
-fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
+pub(crate) fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
     let digests: Vec<String> =
         secrets.iter().map(|secret| SecretDigest::of(secret.as_bytes()).to_hex()).collect();
     let list = json!({
@@ -274,11 +280,11 @@ fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
     signed_as(&list, PayloadType::Revocations, &[1]).to_string()
 }
 
-fn statuses(clients: &mut [Client], secret: &str) -> Vec<u16> {
+pub(crate) fn statuses(clients: &mut [Client], secret: &str) -> Vec<u16> {
     clients.iter_mut().map(|client| client.get("/v1/items", Some(secret)).status).collect()
 }
 
-fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never comes");

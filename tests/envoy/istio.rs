@@ -94,7 +94,8 @@ fn an_envoy_filter_with_a_feed_and_alerts_lives_through_the_answers() {
     let mut settings = feed::configuration();
     settings["alerts"] = json!({ "cluster": "bundles", "authority": "alerts.test", "path": "/hook" });
     std::fs::write(folder.path().join("gateway.json"), settings.to_string()).unwrap();
-    let render = ["render", "istio", "--as", "envoy-filter", "--selector", "a=b", "--settings", "gateway.json"];
+    let render =
+        ["render", "istio", "--as", "envoy-filter", "--selector", "a=b", "--settings", "gateway.json"];
     let (extension, filter) = patches(&tokenward(folder.path(), &[&render[..], &EDGE].concat()));
     let filter = watched(folder.path(), filter, &fetched(&extension));
     let mut configuration = envoy::configuration(&[envoy::listener("main", &[filter])], echo::start());
