@@ -114,6 +114,6 @@ fn interval() -> Span {
     Span::SECOND.times(10)
 }
 
-/// Most bytes of a bundle that is fetched: some 250,000 tokens.
-pub const MAX_FETCHED: usize = 64 << 20;
+/// Most bytes of what is fetched, some 120,000 tokens: as many as Envoy keeps of an answer to a module's call.
+pub const MAX_FETCHED: usize = 32 << 20;
 const MAX_TEXT: usize = 1_024;

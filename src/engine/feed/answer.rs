@@ -21,7 +21,7 @@ pub enum BadAnswer {
     NoneYet,
     /// It says that nothing changed, and nothing was there that could have.
     Unasked,
-    /// There was none: no such cluster, no connection, a time-out, a reset.
+    /// There was none: no such cluster, no connection, a time-out, a reset; one that is longer than Envoy keeps.
     None,
     /// Its status is neither 200 nor 304.
     Status(String),
@@ -109,7 +109,9 @@ impl fmt::Display for BadAnswer {
         match self {
             Self::NoneYet => f.write_str("status 404: there is none yet"),
             Self::Unasked => f.write_str("status 304, to a request for whatever is there"),
-            Self::None => f.write_str("no answer: no such cluster, no connection, or none in time"),
+            Self::None => {
+                f.write_str("no answer: no such cluster, no connection, none in time, or more than 32 MiB")
+            }
             Self::Status(status) => write!(f, "status {status}"),
             Self::ContentType(kind) => write!(f, "content type {kind}, not application/json"),
             Self::Truncated { said, came } => write!(f, "{came} bytes came of {said}"),
