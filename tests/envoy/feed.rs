@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokenward::engine::envelope::PayloadType;
+use tokenward::engine::feed::MAX_FETCHED;
 use tokenward::engine::secret::SecretDigest;
 
 use crate::envoy::{self, Envoy};
@@ -40,7 +41,11 @@ fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
     assert!(asked[before..].iter().all(|line| line == "304 /bundle.json"), "{asked:?}");
 
     site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| statuses(&mut clients, READER).contains(&401));
+    // The others take it at their next tick, a second later at most.
+    let first = Instant::now();
     until(|| statuses(&mut clients, READER) == [401; 8]);
+    assert!(first.elapsed() < Duration::from_secs(3), "{:?}", first.elapsed());
     let fetched = site.nginx.requests().iter().filter(|line| *line == "200 /bundle.json").count();
     assert_eq!(fetched, 2, "{:?}", site.nginx.requests());
 }
@@ -53,12 +58,12 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
 
-    let unsigned = bundle().to_string();
-    let strangers = signed(&numbered(6, json!({})), &[9]).to_string();
+    let unsigned = numbered(6, json!({ "tokens": {} })).to_string();
+    let strangers = signed(&numbered(6, json!({ "tokens": {} })), &[9]).to_string();
     let empty_role = numbered(6, json!({ "tokens": { "reader": { "kind": "none", "roles": [] } } }));
     let broken = signed(&empty_role, &[1]).to_string();
     let older = revision(4, json!({ "tokens": {} }));
-    let long = revision(6, json!({ "tokens": { "x".repeat(60): token(json!([])) } }));
+    let cut = revision(6, json!({ "tokens": {} }));
     let spoilt: [(&str, &dyn Fn()); 9] = [
         ("expected one of `payloadType`", &|| site.nginx.put("bundle.json", &unsigned)),
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
@@ -72,7 +77,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
         ("status 404", &|| site.nginx.serve("location / { return 404; }")),
         ("no answer", &|| {
             site.nginx.serve_files();
-            site.nginx.put("bundle.json", &long);
+            site.nginx.put("bundle.json", &cut);
             site.relay.set(Fault::Cut(400));
         }),
     ];
@@ -103,16 +108,30 @@ fn a_slow_server_delays_no_request() {
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(1, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
-    site.relay.set(Fault::Slow(Duration::from_secs(20)));
+    site.relay.set(Fault::Slow(Duration::from_secs(8)));
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(7) {
+    while start.elapsed() < Duration::from_secs(6) {
         let sent = Instant::now();
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
         assert!(sent.elapsed() < Duration::from_secs(2), "a request waited for the server of bundles");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // Envoy gives the server five seconds for a list.
+    // The server has five seconds for a list, and longer for a bundle.
     until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("status 504")));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn as_much_is_fetched_as_envoy_keeps() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    let long = |revision: String, length: usize| revision.clone() + &" ".repeat(length - revision.len());
+    site.nginx.put("bundle.json", &long(revision(1, json!({})), MAX_FETCHED));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.nginx.put("bundle.json", &long(revision(2, json!({ "tokens": {} })), MAX_FETCHED + 1));
+    until(|| site.failures().iter().any(|error| error.contains("more than 32 MiB")));
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 }
 
 #[test]

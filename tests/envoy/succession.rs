@@ -1,6 +1,7 @@
 //! What a feed may put in the place of what: newer bundles and lists of the same policy, and nothing else.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -139,6 +140,10 @@ fn a_list_that_is_not_there_yet_is_no_failure_and_is_asked_for_at_the_interval()
     assert_eq!(status(&mut site.envoy.client("main")), 200);
     assert_eq!(failed(&site.envoy), 0);
     assert_eq!(failures(&site.envoy, "revocations").len(), 1);
+    // But no success either.
+    let age = |what| in_seconds_since_1970() - last_success(&site.envoy, what);
+    assert!(age("bundle") < 10, "{}", age("bundle"));
+    assert_eq!(last_success(&site.envoy, "revocations"), 0);
 
     // Where one was there, it is missed.
     site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
@@ -239,7 +244,7 @@ impl Gateway {
     /// Waits until so many configurations were accepted: each on trial, by the main thread and by the worker.
     fn accepted(&self, configurations: u64) {
         until(|| {
-            counter(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations
+            statistic(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations
         });
     }
 }
@@ -248,12 +253,21 @@ fn status(client: &mut Client) -> u16 {
     client.get("/v1/items", Some(READER)).status
 }
 
-/// How often nothing came that could be used.
-fn failed(envoy: &Envoy) -> u64 {
-    counter(envoy, "result=.=failed;.;tokenward_feed_total")
+fn last_success(envoy: &Envoy, what: &str) -> u64 {
+    statistic(envoy, &format!("what=.={what};.;tokenward_feed_last_success_timestamp_seconds"))
 }
 
-fn counter(envoy: &Envoy, name: &str) -> u64 {
+fn in_seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// How often nothing came that could be used.
+fn failed(envoy: &Envoy) -> u64 {
+    statistic(envoy, "result=.=failed;.;tokenward_feed_total")
+}
+
+/// What Envoy shows under a name; 0 where it does not.
+fn statistic(envoy: &Envoy, name: &str) -> u64 {
     let stats = envoy.admin("/stats");
     let line = stats.lines().find(|line| line.contains(name));
     line.and_then(|line| line.rsplit_once(": ")).map_or(0, |(_, value)| value.parse().unwrap())
