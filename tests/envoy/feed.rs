@@ -182,7 +182,12 @@ fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
 fn after_a_trap_what_was_fetched_is_there_at_once() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
     let relay = Relay::start(nginx.address(), Fault::None);
-    nginx.put("bundle.json", &revision(1, json!({})));
+    let two = json!({ "tokens": {
+        "reader": token(json!([secret("1", READER, json!({}))])),
+        "other": token(json!([secret("1", OTHER, json!({}))])),
+    }});
+    nginx.put("bundle.json", &revision(1, two));
+    nginx.put("revocations.json", &revocations(1, &["other"], &[]));
     let cluster = cluster(relay.address());
     let envoy = trap::start_with_cluster(folder.path(), &configuration(), &cluster);
     let mut client = envoy.client("main");
@@ -192,6 +197,29 @@ fn after_a_trap_what_was_fetched_is_there_at_once() {
     // 503 is also what a gateway without a bundle says, so it is the last of these that counts.
     trap::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    assert_eq!(client.get("/v1/items", Some(OTHER)).status, 401);
+
+    // Whichever thread asked, one of those that are left does.
+    nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    relay.set(Fault::None);
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn as_many_keys_as_the_threshold_says_must_have_signed() {
+    let mut configuration = configuration();
+    configuration["feed"]["keys"] = publics(&[1, 2]);
+    configuration["feed"]["threshold"] = json!(2);
+    let site = Site::start_with(Fault::None, &configuration);
+    let mut client = site.envoy.client("main");
+    let two = |bundle: &Value| signed(bundle, &[1, 2]).to_string();
+    site.nginx.put("bundle.json", &two(&numbered(1, json!({}))));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| site.failures().iter().any(|error| error.contains("1 of 2 trusted keys")));
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    site.nginx.put("bundle.json", &two(&numbered(3, json!({ "tokens": {} }))));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
 
 #[test]
