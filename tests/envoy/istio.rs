@@ -119,15 +119,12 @@ fn an_envoy_filter_lists_all_that_the_filter_does() {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let mut names = Vec::new();
     for payload in wasmparser::Parser::new(0).parse_all(&module) {
-        match payload.unwrap() {
-            wasmparser::Payload::ImportSection(section) => {
-                names.extend(section.into_imports().map(|import| import.unwrap().name.to_owned()));
-            }
-            wasmparser::Payload::ExportSection(section) => {
-                let exported = section.into_iter().map(|export| export.unwrap().name.to_owned());
-                names.extend(exported.filter(|name| name.starts_with("proxy_on_")));
-            }
-            _ => {}
+        let payload = payload.unwrap();
+        if let wasmparser::Payload::ImportSection(section) = payload {
+            names.extend(section.into_imports().map(|import| import.unwrap().name.to_owned()));
+        } else if let wasmparser::Payload::ExportSection(section) = payload {
+            let exported = section.into_iter().map(|export| export.unwrap().name.to_owned());
+            names.extend(exported.filter(|name| name.starts_with("proxy_on_")));
         }
     }
     let module: BTreeSet<&str> = names.iter().map(String::as_str).collect();
