@@ -1,7 +1,7 @@
 //! `make compose`: `envoy/compose.yaml` as users run it, and the acme requests against it.
 //!
 //! Where the official images cannot be had, `tools/stand-ins` makes some that take their places in the same file. With
-//! `--optional` it is content to say that there is no Docker; with `--keep` all stays up.
+//! `--optional` it is content to say that there is no Docker or no Compose; with `--keep` all stays up.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it prints for people")]
 #![expect(clippy::disallowed_methods, reason = "it runs where there is a clock")]
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let program = match compose_program() {
         Ok(program) => program,
         Err(missing) => {
-            println!("compose: there is no {missing} here: envoy/compose.yaml is not run");
+            println!("compose: {missing}: envoy/compose.yaml is not run");
             return if given("--optional") { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
     };
@@ -90,19 +90,17 @@ fn prepare(folder: &Path) -> Publisher {
     publisher
 }
 
-/// `docker compose`, or `docker-compose` where that is what there is.
-///
-/// # Errors
-/// What there is not.
+/// `docker compose`, or `docker-compose` where that is what there is; or what is missing.
 fn compose_program() -> Result<Vec<&'static str>, &'static str> {
     let works = |words: &[&str]| {
         let output = Command::new(words.first()?).args(words.get(1..)?).output().ok()?;
         output.status.success().then_some(())
     };
-    works(&["docker", "version"]).ok_or("Docker")?;
+    works(&["docker", "version"]).ok_or("there is no Docker here that answers `docker version`")?;
     let candidates = [&["docker", "compose"][..], &["docker-compose"]];
     let found = candidates.into_iter().find(|words| works(&[words, &["version"][..]].concat()).is_some());
-    found.map(<[&str]>::to_vec).ok_or("Docker Compose")
+    let found = found.ok_or("Docker is here, but neither `docker compose` nor `docker-compose`")?;
+    Ok(found.to_vec())
 }
 
 /// The containers, stopped in the end.

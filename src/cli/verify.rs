@@ -24,14 +24,16 @@ pub(super) struct Verify {
     /// How many of the keys must have signed
     #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "settings")]
     threshold: u64,
-    /// The gateway's settings, as in gateway.yaml: its `keys` and `threshold`
+    /// The gateway's settings, as in gateway.yaml: the keys of its `feed`, or its `keys` where it fetches nothing, and
+    /// its place
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }
 
 impl Verify {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let trusted = self.trusted()?;
+        let settings = self.settings()?;
+        let trusted = trusted(&settings)?;
         let source = Source::read(&self.bundle)?;
         let path = self.bundle.display();
         let unusable =
@@ -56,28 +58,42 @@ impl Verify {
             let hint = "a gateway answers everything by 503: build and sign it anew";
             return Ok(no(&[expired.hint(hint)], format));
         }
+        if let Payload::Bundle(document) = &payload
+            && let Err(problems) = settings.place(document.as_ref().clone())
+        {
+            let failures = problems.iter().map(|problem| Failure::of(problem, &path, None));
+            return Ok(no(&failures.collect::<Vec<_>>(), format));
+        }
         tell(&payload, &verified.signers, format);
         Ok(Exit::Yes)
     }
 
-    fn trusted(&self) -> Result<TrustedKeys, Vec<Failure>> {
-        let settings = match &self.settings {
-            Some(path) => workspace::settings(&Source::read(path)?)?,
+    /// The settings of the gateway, or of one that trusts the keys that were named.
+    fn settings(&self) -> Result<Settings, Vec<Failure>> {
+        match &self.settings {
+            Some(path) => workspace::settings(&Source::read(path)?),
             None => {
                 let keys = self.key.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
-                Settings { keys: Some(keys), threshold: self.threshold, ..Settings::default() }
+                Ok(Settings { keys: Some(keys), threshold: self.threshold, ..Settings::default() })
             }
-        };
-        let trusted = settings.trusted().map_err(|problems| {
-            let failures = problems.iter().map(|problem| Failure {
-                hint: problem.fault.hint(),
-                ..Failure::new(problem.fault.to_string())
-            });
-            failures.collect::<Vec<_>>()
-        })?;
-        let nobody = || Failure::new("the settings have no `keys`").hint("`tokenward keygen` prints one");
-        trusted.ok_or_else(|| nobody().into())
+        }
     }
+}
+
+/// The keys that what is shipped to a gateway is checked against.
+fn trusted(settings: &Settings) -> Result<TrustedKeys, Vec<Failure>> {
+    let trusted = match settings.feed {
+        Some(_) => settings.trusted_of_feed().map(Some),
+        None => settings.trusted(),
+    };
+    let trusted = trusted.map_err(|problems| {
+        let failures = problems
+            .iter()
+            .map(|problem| Failure { hint: problem.fault.hint(), ..Failure::new(problem.fault.to_string()) });
+        failures.collect::<Vec<_>>()
+    })?;
+    let nobody = || Failure::new("the settings have no `keys`").hint("`tokenward keygen` prints one");
+    trusted.ok_or_else(|| nobody().into())
 }
 
 /// Tells why nobody is to rely on the bundle.

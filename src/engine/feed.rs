@@ -74,12 +74,17 @@ impl Feed {
             .then(|| ("revocations", "bundle and revocations cannot have one path".to_owned()))
     }
 
-    /// Names what is fetched: another for each other server, path or set of keys.
-    pub fn id(&self) -> String {
-        let keys: Vec<String> = self.keys.iter().map(|key| key.id().to_string()).collect();
-        let fields = [&self.cluster, &self.authority, &self.path, &keys.join(" ")];
-        let digest = SecretDigest::of(fields.map(String::as_str).join("\n").as_bytes()).to_hex();
-        digest.chars().take(16).collect()
+    /// Names what is fetched from `path`. Whose keys have signed it is no part of it: that is checked again by whoever
+    /// takes it, and a rotation of keys does not lose it.
+    pub fn id(&self, path: &str) -> String {
+        named([&self.cluster, &self.authority, path].join("\n").as_bytes())
+    }
+
+    /// Names what is to be done: another for each other setting and each other gateway, as one of the threads that have
+    /// the same to do is to do it for all.
+    pub fn duty(&self, gateway: &[u8]) -> String {
+        let settings = serde_json::to_vec(self).unwrap_or_default();
+        named(&[&settings, gateway].concat())
     }
 
     /// The head of a request for `path`; `etag` is that of what is there already (RFC 9110 §13.1.2).
@@ -97,6 +102,10 @@ impl Feed {
     }
 }
 
+fn named(bytes: &[u8]) -> String {
+    SecretDigest::of(bytes).to_hex().chars().take(16).collect()
+}
+
 fn one() -> u64 {
     1
 }
@@ -105,6 +114,6 @@ fn interval() -> Span {
     Span::SECOND.times(10)
 }
 
-/// Most bytes of a bundle that is fetched: some 250,000 tokens.
-pub const MAX_FETCHED: usize = 64 << 20;
+/// Most bytes of what is fetched, some 120,000 tokens: as many as Envoy keeps of an answer to a module's call.
+pub const MAX_FETCHED: usize = 32 << 20;
 const MAX_TEXT: usize = 1_024;

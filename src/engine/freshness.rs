@@ -3,10 +3,13 @@
 //! In: the mark that the newest bundle left, and the bundle that is to follow it. Out: whether it may. A bundle that
 //! says `supersedes: 9`, signed like the rest of it, may follow every bundle up to revision 9: so one goes back on
 //! purpose, and nobody can use the statement again once a bundle beyond 9 is there. The order is total: of any two
-//! bundles only one may follow the other, so nobody plays them against each other.
+//! bundles only one may follow the other, so nobody plays them against each other. Nothing that a bundle says of
+//! itself, its name included, begins another order: at one gateway all bundles follow one another.
 
 use crate::engine::document::Document;
 use crate::engine::envelope::{KeyId, Verified};
+use crate::engine::policy::Policy;
+use crate::engine::problem::{Fault, Place, Problem, Problems};
 use crate::engine::revocations::Revocations;
 
 /// What is known of a policy's signed bundle beside what it says.
@@ -16,23 +19,17 @@ pub struct Seal {
     pub signers: Vec<KeyId>,
     /// Up to which revision it takes the place of others, where it says so.
     pub supersedes: Option<u64>,
-    /// Whose bundles follow one another: policy, environment and service.
-    pub succession: String,
     /// The mark that it leaves.
     pub mark: Mark,
 }
 
 impl Seal {
-    /// The seal of a bundle; `document` is what its payload says, at its gateway.
+    /// The seal of a bundle; `document` is what its payload says.
     pub fn of(verified: &Verified<'_>, document: &Document) -> Self {
-        let part = |name: Option<&str>| name.unwrap_or_default().to_owned();
-        let environment = part(document.environment.as_ref().map(|name| name.as_str()));
-        let service = part(document.service.as_ref().map(|name| name.as_str()));
         let goes_back = document.supersedes.filter(|revision| *revision >= document.revision);
         Self {
             signers: verified.signers.clone(),
             supersedes: document.supersedes,
-            succession: format!("{}/{environment}/{service}", document.name),
             mark: Mark {
                 newest: goes_back.unwrap_or(document.revision),
                 goes_back: goes_back.is_some(),
@@ -46,9 +43,36 @@ impl Seal {
         Self {
             signers: verified.signers.clone(),
             supersedes: None,
-            succession: format!("{}/revocations", list.name),
             mark: Mark { newest: list.revision, goes_back: false, digest: verified.digest() },
         }
+    }
+}
+
+impl Policy {
+    /// Checks that a bundle which was fetched may take the place of this policy, whatever was before: it is of the same
+    /// name, and not older than one that nobody signed.
+    ///
+    /// # Errors
+    /// What is in its way.
+    pub fn admits(&self, fetched: &Self) -> Result<(), Problems> {
+        let (Some(own), Some(name)) = (self.name(), fetched.name()) else { return Ok(()) };
+        if own != name {
+            let message = format!("the bundle is of policy `{name}`, and the one in force is of `{own}`");
+            return Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into());
+        }
+        // Of one that is signed, its mark tells.
+        let newest = fetched.seal().map_or(fetched.revision(), |seal| seal.mark.newest());
+        if self.seal().is_none() && newest < self.revision() {
+            let message = format!(
+                "the bundle's revision {} is older than revision {}, which is in the configuration",
+                fetched.revision(),
+                self.revision()
+            );
+            return Err(
+                Problem { place: Place::default().key("revision"), fault: Fault::Shape(message) }.into()
+            );
+        }
+        Ok(())
     }
 }
 

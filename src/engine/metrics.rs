@@ -6,6 +6,7 @@
 //! there are as many as reasons, modes and [`MAX_KINDS`] come to.
 
 use crate::engine::decision::Decision;
+use crate::engine::envelope::PayloadType;
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::reason::Reason;
@@ -201,6 +202,11 @@ pub fn suspended_sources(bundle: &PolicyName, mode: Mode) -> String {
 
 fn suspended(metric: &str, bundle: &PolicyName, mode: Mode) -> String {
     name(metric, &[("bundle", &value(bundle.as_str())), ("mode", label_of(mode))])
+}
+
+/// Name of the gauge of when a feed last brought what the server has, or heard that nothing changed.
+pub fn last_success(kind: PayloadType) -> String {
+    name("tokenward_feed_last_success_timestamp_seconds", &[("what", kind.noun())])
 }
 
 fn label_of(mode: Mode) -> &'static str {

@@ -77,16 +77,25 @@ impl Revocations {
 }
 
 impl Policy {
+    /// Checks that a list is this policy's.
+    ///
+    /// # Errors
+    /// That it is another's.
+    pub fn owns(&self, list: &Revocations) -> Result<(), Problems> {
+        if self.name() == Some(&list.name) {
+            return Ok(());
+        }
+        let own = self.name().map_or("none", PolicyName::as_str);
+        let message = format!("the revocations are of policy `{}`, and this one is `{own}`", list.name);
+        Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into())
+    }
+
     /// Revokes what the list names and this policy has; how many tokens and secrets that is.
     ///
     /// # Errors
     /// That the list is another policy's.
     pub fn revoke(&self, list: &Revocations) -> Result<usize, Problems> {
-        if self.name() != Some(&list.name) {
-            let own = self.name().map_or("none", PolicyName::as_str);
-            let message = format!("the revocations are of policy `{}`, and this one is `{own}`", list.name);
-            return Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into());
-        }
+        self.owns(list)?;
         let named: HashSet<&TokenId> = list.tokens.iter().collect();
         let tokens = self.tokens.iter().filter(|token| named.contains(&token.id)).map(|token| &token.revoked);
         let secrets = list.secrets.iter().filter_map(|digest| self.secrets.get(digest));

@@ -167,7 +167,18 @@ impl Settings {
         Revocations::open(text.as_bytes(), &self.trusted_of_feed()?)
     }
 
-    fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
+    /// The place of this gateway, as the settings name it.
+    pub fn location(&self) -> String {
+        let environment = self.environment.as_ref().map(EnvironmentName::as_str).unwrap_or_default();
+        let service = self.service.as_ref().map(ServiceName::as_str).unwrap_or_default();
+        format!("{environment}/{service}")
+    }
+
+    /// The keys that what is fetched is checked against.
+    ///
+    /// # Errors
+    /// What is wrong with them, or that nothing is fetched.
+    pub fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
         let Some(feed) = &self.feed else { return Err(missing("feed")) };
         TrustedKeys::new(feed.keys.clone(), feed.threshold).map_err(|refusal| refused("keys", refusal))
     }

@@ -4,12 +4,21 @@
 
 use crate::engine::envelope::PayloadType;
 use crate::engine::feed::{self, Answer, BadAnswer, MAX_FETCHED, Schedule, answer};
+use crate::engine::name::PolicyName;
+use crate::engine::settings::Settings;
 use crate::engine::time::{Span, Time};
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::leader::Leader;
+use crate::filter::{metrics, shared};
 
-/// What came, and its content.
-pub(super) type Came = (PayloadType, Vec<u8>);
+/// What came: whether it is of use is not known yet.
+pub(super) struct Came {
+    pub(super) kind: PayloadType,
+    pub(super) content: Vec<u8>,
+    /// Its entity tag.
+    pub(super) etag: Option<String>,
+}
+
 /// What did not come, and why.
 pub(super) type Missed = (PayloadType, BadAnswer);
 
@@ -17,7 +26,7 @@ pub(super) type Missed = (PayloadType, BadAnswer);
 pub(super) struct Feed {
     settings: feed::Feed,
     leader: Leader,
-    /// The bundle, and the list of revocations where there is one.
+    /// The list of revocations where there is one, and the bundle.
     items: Vec<Item>,
 }
 
@@ -27,43 +36,36 @@ struct Item {
     path: String,
     schedule: Schedule,
     /// Keys in shared data: what was fetched, and a mark that is written after it.
-    content: String,
-    mark: String,
+    content: Vec<u8>,
+    mark: Vec<u8>,
     /// Version of the mark when the content was last looked at.
     seen: Option<u32>,
     /// The call that is under way, and since when.
     call: Option<(u32, Time)>,
-    /// Entity tag of what came last, be it of use or not.
+    /// Entity tag of what came last and was of use.
     etag: Option<String>,
     /// Why nothing came, as it was told last.
     trouble: Option<String>,
 }
 
 impl Feed {
-    pub(super) fn new(settings: &feed::Feed) -> Self {
-        let key = format!("tokenward/feed/{}", settings.id());
-        let item = |kind, name: &str, path: &String| Item {
-            kind,
-            path: path.clone(),
-            schedule: Schedule::new(settings.interval),
-            content: format!("{key}/{name}"),
-            mark: format!("{key}/{name}/mark"),
-            seen: None,
-            call: None,
-            etag: None,
-            trouble: None,
-        };
-        let bundle = item(PayloadType::Bundle, "bundle", &settings.path);
-        let list = settings.revocations.as_ref();
-        let list = list.map(|path| item(PayloadType::Revocations, "revocations", path));
+    /// The feed of a gateway, whose configuration has a bundle of this name, if it has one.
+    pub(super) fn new(settings: &feed::Feed, gateway: &Settings, bundle: Option<&PolicyName>) -> Self {
+        let list = settings.revocations.iter().map(|path| (PayloadType::Revocations, path));
+        let bundle_name = bundle.map(PolicyName::as_str).unwrap_or_default();
+        // Whoever would take another policy's bundle, or is another gateway, has something else to do.
+        let duty = settings.duty(&shared::key(bundle_name, gateway));
         Self {
             settings: settings.clone(),
-            leader: Leader::of(&format!("feed/{}", settings.id())),
-            items: [bundle].into_iter().chain(list).collect(),
+            leader: Leader::of(&format!("feed/{duty}")),
+            items: list
+                .chain([(PayloadType::Bundle, &settings.path)])
+                .map(|(kind, path)| Item::new(kind, path, settings, gateway))
+                .collect(),
         }
     }
 
-    /// What was fetched since this was last asked, by whichever module; the bundle first.
+    /// What was fetched since this was last asked, by whichever module; the bundle last.
     pub(super) fn news(&mut self) -> Vec<(PayloadType, String)> {
         self.items.iter_mut().filter_map(|item| Some((item.kind, item.news()?))).collect()
     }
@@ -77,15 +79,20 @@ impl Feed {
         if !self.leader.leads(now, TERM) {
             return Ok(());
         }
+        let is_first = self.items.last().is_some_and(|bundle| bundle.seen.is_none());
         for item in &mut self.items {
             if item.is_due(now) {
                 item.ask(&self.settings, now).map_err(|bad| (item.kind, bad))?;
+            }
+            // The first bundle is asked for when the list was answered, or was not: what is revoked is never permitted.
+            if is_first && item.call.is_some() {
+                return Ok(());
             }
         }
         Ok(())
     }
 
-    /// Takes in an answer: what is new, if anything is.
+    /// Takes in an answer: what came, if anything did.
     ///
     /// # Errors
     /// Why the answer is of no use.
@@ -94,38 +101,81 @@ impl Feed {
         let Some(item) = items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) else {
             return Ok(None);
         };
-        let content = item.answered(length, now).map_err(|bad| (item.kind, bad))?;
-        Ok(content.map(|content| (item.kind, content)))
+        item.answered(length, now).map_err(|bad| (item.kind, bad))
     }
 
-    /// Whether it is news that nothing came for this reason.
-    pub(super) fn is_news(&mut self, kind: PayloadType, error: &str) -> bool {
-        let item = self.items.iter_mut().find(|item| item.kind == kind);
-        item.is_some_and(|item| item.trouble.replace(error.to_owned()).as_deref() != Some(error))
+    /// Takes in that what came is of use.
+    pub(super) fn accepted(&mut self, kind: PayloadType, etag: Option<String>, now: Time) {
+        if let Some(item) = self.item(kind) {
+            item.etag = etag;
+            item.succeeded(now);
+        }
     }
 
     /// Hands what was fetched to all modules, this one too.
     pub(super) fn publish(&mut self, kind: PayloadType, content: &str) {
-        for item in self.items.iter_mut().filter(|item| item.kind == kind) {
-            item.trouble = None;
-            let kept = host::replace_shared_data(item.content.as_bytes(), content.as_bytes(), ANY)
-                && host::replace_shared_data(item.mark.as_bytes(), b"1", ANY);
-            if !kept {
-                host::log_error("tokenward: the host does not keep what was fetched: it is not in force");
-            }
+        if let Some(item) = self.item(kind) {
+            item.publish(content);
         }
+    }
+
+    /// Takes in that what came is of no use: it is asked for again as if it had not come.
+    pub(super) fn refused(&mut self, kind: PayloadType, now: Time) {
+        if let Some(item) = self.item(kind) {
+            item.etag = None;
+            item.schedule.failed(now, drawn(now));
+        }
+    }
+
+    /// Whether it is news that nothing came for this reason.
+    pub(super) fn is_news(&mut self, kind: PayloadType, error: &str) -> bool {
+        let item = self.item(kind);
+        item.is_some_and(|item| item.trouble.replace(error.to_owned()).as_deref() != Some(error))
+    }
+
+    fn item(&mut self, kind: PayloadType) -> Option<&mut Item> {
+        self.items.iter_mut().find(|item| item.kind == kind)
     }
 }
 
 impl Item {
+    fn new(kind: PayloadType, path: &str, settings: &feed::Feed, gateway: &Settings) -> Self {
+        let what = format!("feed/{}/{}", settings.id(path), kind.noun());
+        metrics::announce_feed(kind);
+        Self {
+            kind,
+            path: path.to_owned(),
+            schedule: Schedule::new(settings.interval),
+            content: shared::key(&what, gateway),
+            mark: shared::key(&format!("{what}/mark"), gateway),
+            seen: None,
+            call: None,
+            etag: None,
+            trouble: None,
+        }
+    }
+
     fn news(&mut self) -> Option<String> {
-        let Stored::Value(_, version) = host::shared_data(self.mark.as_bytes()) else { return None };
+        let Stored::Value(_, version) = host::shared_data(&self.mark) else { return None };
         if self.seen.replace(version) == Some(version) {
             return None;
         }
-        match host::shared_data(self.content.as_bytes()) {
-            Stored::Value(bytes, _) => String::from_utf8(bytes).ok(),
+        String::from_utf8(self.kept()?).ok()
+    }
+
+    /// What was fetched last, by whichever module.
+    fn kept(&self) -> Option<Vec<u8>> {
+        match host::shared_data(&self.content) {
+            Stored::Value(bytes, _) => Some(bytes),
             Stored::Nothing | Stored::Failed => None,
+        }
+    }
+
+    fn publish(&self, content: &str) {
+        let kept = host::replace_shared_data(&self.content, content.as_bytes(), ANY)
+            && host::replace_shared_data(&self.mark, b"1", ANY);
+        if !kept {
+            host::log_error("tokenward: the host does not keep what was fetched: it is not in force");
         }
     }
 
@@ -137,7 +187,11 @@ impl Item {
 
     fn ask(&mut self, settings: &feed::Feed, now: Time) -> Result<(), BadAnswer> {
         let head = settings.request(&self.path, self.etag.as_deref());
-        let call = host::get(&settings.cluster, head, TIMEOUT_MILLIS).ok_or_else(|| {
+        let timeout = match self.kind {
+            PayloadType::Bundle => BUNDLE_TIMEOUT_MILLIS,
+            PayloadType::Revocations => LIST_TIMEOUT_MILLIS,
+        };
+        let call = host::get(&settings.cluster, head, timeout).ok_or_else(|| {
             self.schedule.failed(now, drawn(now));
             BadAnswer::None
         })?;
@@ -145,18 +199,36 @@ impl Item {
         Ok(())
     }
 
-    fn answered(&mut self, length: usize, now: Time) -> Result<Option<Vec<u8>>, BadAnswer> {
+    fn answered(&mut self, length: usize, now: Time) -> Result<Option<Came>, BadAnswer> {
         self.call = None;
-        let answer = answer(host::answer_headers().iter(), length, MAX_FETCHED)
-            .inspect_err(|_| self.schedule.failed(now, drawn(now)))?;
-        self.schedule.succeeded(now, drawn(now));
-        match answer {
-            Answer::Unchanged => Ok(None),
-            Answer::New { etag } => {
-                self.etag = etag;
-                Ok(Some(host::answer_body(length)))
+        match answer(host::answer_headers().iter(), length, MAX_FETCHED, self.etag.as_deref()) {
+            Ok(Answer::Unchanged) => {
+                self.succeeded(now);
+                Ok(None)
             }
+            Ok(Answer::New { etag }) => {
+                Ok(Some(Came { kind: self.kind, content: host::answer_body(length), etag }))
+            }
+            Err(bad) => Err(self.missed(bad, now)),
         }
+    }
+
+    /// A list need not be there from the start; a bundle, and a list that was there, must.
+    fn missed(&mut self, bad: BadAnswer, now: Time) -> BadAnswer {
+        let optional = self.kind == PayloadType::Revocations && self.kept().is_none();
+        let bad = if optional { bad.of_the_first() } else { bad };
+        if bad.is_failure() {
+            self.schedule.failed(now, drawn(now));
+        } else {
+            self.schedule.succeeded(now, drawn(now));
+        }
+        bad
+    }
+
+    fn succeeded(&mut self, now: Time) {
+        self.trouble = None;
+        self.schedule.succeeded(now, drawn(now));
+        metrics::fed(self.kind, now);
     }
 }
 
@@ -167,6 +239,9 @@ fn drawn(now: Time) -> u32 {
 
 /// Longer than some ticks, so that nobody else asks while this one lives.
 const TERM: Span = Span::SECOND.times(15);
-const TIMEOUT_MILLIS: u32 = 5_000;
+/// Until the whole bundle is there.
+const BUNDLE_TIMEOUT_MILLIS: u32 = 30_000;
+/// A list is short, and the first bundle waits for it.
+const LIST_TIMEOUT_MILLIS: u32 = 5_000;
 /// Milliseconds after which a call cannot be under way any more.
-const FORGOTTEN: i64 = 30_000;
+const FORGOTTEN: i64 = 60_000;

@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use crate::engine::lease::Lease;
 use crate::engine::time::{Span, Time};
-use crate::filter::shared;
+use crate::filter::{host, shared};
 
 /// One root context's claim to a duty.
 pub(super) struct Leader {
@@ -37,6 +37,15 @@ impl Leader {
             let _ = shared::change(self.key.as_bytes(), |kept| {
                 (Lease::given_up(kept, me, now).map(|lease| lease.to_bytes().to_vec()), ())
             });
+        }
+    }
+}
+
+/// Whoever goes leaves the duty to the others at once; where a trap ends all, it is theirs after the term.
+impl Drop for Leader {
+    fn drop(&mut self) {
+        if let Some(now) = host::now() {
+            self.give_up(now);
         }
     }
 }

@@ -7,8 +7,9 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::engine::decision::Decision;
+use crate::engine::envelope::PayloadType;
 use crate::engine::metrics::{
-    Counter, Gauge, Tally, is_use_of_retiring_secret, suspended_sources, suspended_tokens,
+    Counter, Gauge, Tally, is_use_of_retiring_secret, last_success, suspended_sources, suspended_tokens,
 };
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
@@ -27,6 +28,20 @@ pub(super) fn count(counter: Counter) {
 pub(super) fn announce() {
     for counter in Counter::ANNOUNCED {
         metric(MetricType::Counter, counter.name());
+    }
+}
+
+/// Lets the host know the gauge of what a feed brings: it is 0 until something of use came.
+pub(super) fn announce_feed(kind: PayloadType) {
+    metric(MetricType::Gauge, last_success(kind));
+}
+
+/// Tells that what a feed brings is as the server has it now.
+pub(super) fn fed(kind: PayloadType, now: Time) {
+    if let (Some(metric), Ok(now)) =
+        (metric(MetricType::Gauge, last_success(kind)), u64::try_from(now.seconds()))
+    {
+        host::record(metric, now);
     }
 }
 

@@ -8,6 +8,7 @@ mod alerts;
 mod bucket;
 mod defense;
 mod feed;
+mod fetched;
 mod freshness;
 mod host;
 mod http;

@@ -7,13 +7,14 @@ use proxy_wasm::types::ContextType;
 
 use crate::engine::audit::{ConfiguredEvent, FeedEvent, RefusedEvent};
 use crate::engine::envelope::PayloadType;
+use crate::engine::freshness::Mark;
 use crate::engine::metrics::Counter;
 use crate::engine::policy::Policy;
-use crate::engine::problem::Problems;
 use crate::engine::revocations::Revocations;
-use crate::engine::settings::{Gateway, Settings};
+use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
-use crate::filter::feed::Feed;
+use crate::filter::feed::{Came, Feed, Missed};
+use crate::filter::fetched::Fetched;
 use crate::filter::http::Request;
 use crate::filter::metrics::Gauges;
 use crate::filter::{Shared, freshness, host, metrics};
@@ -43,51 +44,55 @@ impl Drop for Root {
 }
 
 impl Root {
-    /// Takes a configuration, as it was read from these bytes: a bundle that was fetched goes before the one in it.
+    /// Takes a configuration, as it was read from these bytes: of the bundle in it and the one that was fetched, the
+    /// newer one is put in force.
+    ///
+    /// Envoy is told the same whatever the host keeps of others, for its threads are not asked at the same time, and
+    /// one that says "no" is skipped.
     fn configure(&mut self, mut gateway: Gateway, configuration: &[u8]) {
         let now = host::now().unwrap_or(Time::EPOCH);
         let policy = std::mem::replace(&mut gateway.policy, Policy::deny_all());
-        self.feed = gateway.settings.feed.as_ref().map(Feed::new);
+        let settings = &gateway.settings;
+        self.feed = settings.feed.as_ref().map(|feed| Feed::new(feed, settings, policy.name()));
+        let newer = freshness::check(&policy, settings).err();
         self.shared = Rc::new(Shared::of(gateway, configuration));
         self.trial = self.shared.journal.open();
-        if !self.take_news(now) {
-            self.begin(policy, now);
+        self.replace(if newer.is_some() { policy.withdrawn() } else { policy }, now);
+        if self.take_news(now) {
+            return;
+        }
+        match newer {
+            None => self.tell_configured(now),
+            Some(newer) => self.tell_refused(newer, now),
         }
     }
 
-    /// Puts the configuration's own policy in force, or none where a newer one was there. Envoy is told the same in
-    /// either case, for its threads are not asked at the same time, and one that says "no" is skipped.
-    fn begin(&mut self, policy: Policy, now: Time) {
-        match freshness::check(&policy) {
-            Ok(()) => self.enforce(policy, now),
-            Err(newer) => {
-                let event = |number| RefusedEvent::of(&policy, newer, now, number);
-                self.shared.journal.write(|number| event(number).to_json());
-                host::log_error(&event(0).told());
-                self.replace(policy.withdrawn());
-            }
-        }
+    fn tell_configured(&self, now: Time) {
+        let Shared { gateway, journal, .. } = &*self.shared;
+        journal.write(|number| ConfiguredEvent::of(&gateway.policy, self.trial, now, number).to_json());
     }
 
-    /// Puts a policy in force, and tells of it.
-    fn enforce(&mut self, policy: Policy, now: Time) {
-        self.shared.journal.write(|number| ConfiguredEvent::of(&policy, self.trial, now, number).to_json());
-        self.replace(policy);
+    fn tell_refused(&self, newer: Option<Mark>, now: Time) {
+        let Shared { gateway, journal, .. } = &*self.shared;
+        let event = |number| RefusedEvent::of(&gateway.policy, newer, now, number);
+        journal.write(|number| event(number).to_json());
+        host::log_error(&event(0).told());
     }
 
-    fn replace(&mut self, policy: Policy) {
+    fn replace(&mut self, policy: Policy, now: Time) {
         self.shared = Rc::new(self.shared.with(policy));
         self.gauges = Gauges::of(&self.shared.gateway.policy);
-        self.revoke();
+        self.revoke(now);
     }
 
-    /// Puts the list of revocations on top of the policy in force; one of another policy's revokes nothing.
-    fn revoke(&self) {
-        if let Some(list) = &self.revocations
-            && let Err(problems) = self.shared.gateway.policy.revoke(list)
-            && self.shared.gateway.policy.name().is_some()
-        {
-            host::log_error(&format!("tokenward: the revocations are not in force\n{problems}"));
+    /// Puts the list of revocations on top of the policy in force; one that came before the policy, and is another's,
+    /// is asked for again.
+    fn revoke(&mut self, now: Time) {
+        let policy = &self.shared.gateway.policy;
+        let Some(list) = self.revocations.as_ref().filter(|_| policy.name().is_some()) else { return };
+        if let Err(problems) = policy.revoke(list) {
+            self.revocations = None;
+            self.refuse(PayloadType::Revocations, &problems.to_string(), now);
         }
     }
 
@@ -96,14 +101,15 @@ impl Root {
         let news = self.feed.as_mut().map(Feed::news).unwrap_or_default();
         let mut brought = false;
         for (kind, content) in news {
-            match Fetched::open(kind, &self.shared.gateway.settings, &content) {
+            match Fetched::open(kind, &self.shared.gateway, &content) {
                 Ok(Fetched::Bundle(policy)) => {
-                    self.enforce(*policy, now);
+                    self.replace(*policy, now);
+                    self.tell_configured(now);
                     brought = true;
                 }
                 Ok(Fetched::Revocations(list)) => {
                     self.revocations = Some(list);
-                    self.revoke();
+                    self.revoke(now);
                 }
                 // Whoever fetched it has told why.
                 Err(_) => {}
@@ -112,24 +118,43 @@ impl Root {
         brought
     }
 
-    /// Hands on what this module fetched, if it may be put in force.
-    fn fetched(&mut self, kind: PayloadType, content: Vec<u8>, now: Time) -> Result<(), String> {
+    /// Hands on what this module fetched, if it may be put in force and is not already.
+    fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), String> {
         let content = String::from_utf8(content).map_err(|_| "what came is not UTF-8".to_owned())?;
         let Shared { gateway, journal, .. } = &*self.shared;
-        let fetched = Fetched::open(kind, &gateway.settings, &content)?;
+        let fetched = Fetched::open(kind, gateway, &content)?;
+        let Some(feed) = &mut self.feed else { return Ok(()) };
+        feed.accepted(kind, etag, now);
+        if fetched.is_in_force(&gateway.policy, self.revocations.as_ref()) {
+            return Ok(());
+        }
         journal.write(|number| match &fetched {
             Fetched::Bundle(policy) => FeedEvent::bundle(policy, now, number).to_json(),
             Fetched::Revocations(list) => FeedEvent::revocations(list, now, number).to_json(),
         });
         metrics::count(Counter::FeedFetched);
-        self.feed.iter_mut().for_each(|feed| feed.publish(kind, &content));
+        feed.publish(kind, &content);
         self.take_news(now);
         Ok(())
     }
 
+    /// Takes in that what was fetched is of no use.
+    fn refuse(&mut self, kind: PayloadType, error: &str, now: Time) {
+        self.feed.iter_mut().for_each(|feed| feed.refused(kind, now));
+        metrics::count(Counter::FeedFailed);
+        self.tell_trouble(kind, error, now);
+    }
+
+    /// Takes in that nothing came.
+    fn missed(&mut self, (kind, bad): Missed, now: Time) {
+        if bad.is_failure() {
+            metrics::count(Counter::FeedFailed);
+        }
+        self.tell_trouble(kind, &bad.to_string(), now);
+    }
+
     /// Tells why nothing came; the same reason once in a row, until something came.
     fn tell_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
-        metrics::count(Counter::FeedFailed);
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
             journal.write(|number| FeedEvent::failed(kind, error, &gateway.policy, now, number).to_json());
@@ -139,31 +164,28 @@ impl Root {
             ));
         }
     }
-}
 
-/// What was fetched, and may be put in force: it is signed, good, and not older than what was before it.
-enum Fetched {
-    Bundle(Box<Policy>),
-    Revocations(Revocations),
-}
-
-impl Fetched {
-    fn open(kind: PayloadType, settings: &Settings, content: &str) -> Result<Self, String> {
-        let told = |problems: Problems| problems.to_string();
-        match kind {
-            PayloadType::Bundle => {
-                let policy = settings.fetched(content).map_err(told)?;
-                freshness::check(&policy)
-                    .map_err(|newer| RefusedEvent::of(&policy, newer, Time::EPOCH, 0).told())?;
-                Ok(Self::Bundle(Box::new(policy)))
-            }
-            PayloadType::Revocations => {
-                let (list, seal) = settings.fetched_revocations(content).map_err(told)?;
-                freshness::follow(&seal)
-                    .map_err(|_| "the revocations are older than those before".to_owned())?;
-                Ok(Self::Revocations(list))
-            }
+    /// Asks for what is due.
+    fn ask(&mut self, now: Time) {
+        if let Some(Err(missed)) = self.feed.as_mut().map(|feed| feed.ask(now)) {
+            self.missed(missed, now);
         }
+    }
+
+    /// Takes in an answer to what was asked for.
+    fn answered(&mut self, call: u32, length: usize, now: Time) {
+        let Some(feed) = &mut self.feed else { return };
+        match feed.answered(call, length, now) {
+            Ok(Some(came)) => {
+                let kind = came.kind;
+                if let Err(error) = self.fetched(came, now) {
+                    self.refuse(kind, &error, now);
+                }
+            }
+            Ok(None) => {}
+            Err(missed) => self.missed(missed, now),
+        }
+        self.ask(now);
     }
 }
 
@@ -175,15 +197,7 @@ impl Context for Root {
             let status = (headers > 0).then(host::call_status).flatten();
             courier.answered(call, status, now);
         }
-        let Some(feed) = &mut self.feed else { return };
-        let outcome = match feed.answered(call, length, now) {
-            Ok(Some((kind, content))) => self.fetched(kind, content, now).map_err(|error| (kind, error)),
-            Ok(None) => Ok(()),
-            Err((kind, bad)) => Err((kind, bad.to_string())),
-        };
-        if let Err((kind, error)) = outcome {
-            self.tell_trouble(kind, &error, now);
-        }
+        self.answered(call, length, now);
     }
 }
 
@@ -208,9 +222,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(now) = host::now() else { return };
-        if let Some(Err((kind, bad))) = self.feed.as_mut().map(|feed| feed.ask(now)) {
-            self.tell_trouble(kind, &bad.to_string(), now);
-        }
+        self.ask(now);
         self.take_news(now);
         if let Some(courier) = &self.shared.courier {
             courier.tick(now);

@@ -1,6 +1,17 @@
 //! The host's shared data, which all workers of one Envoy read and change at the same time.
 
+use crate::engine::settings::Settings;
 use crate::filter::host::{self, ABSENT, Stored};
+
+/// The key of what belongs to one gateway, whatever its configuration is at the time.
+///
+/// Other modules may share the namespace (every WasmPlugin of Istio does), so the key begins with our name. Plugins of
+/// other names, and those in other places, are other gateways.
+pub(super) fn key(what: &str, settings: &Settings) -> Vec<u8> {
+    let mut key = format!("tokenward/{what}/{}/", settings.location()).into_bytes();
+    key.extend(host::plugin_name());
+    key
+}
 
 /// Changes what is under a key: `change` gets the value, if there is one, and gives the new one, if there is to be
 /// one, and an answer.

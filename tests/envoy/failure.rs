@@ -191,7 +191,7 @@ pub(crate) fn write_resource(path: &Path, bundle: &Value) {
     std::fs::rename(new, path).unwrap();
 }
 
-pub(crate) fn wait_until(condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s");

@@ -1,9 +1,11 @@
 //! The feed, from a real nginx: what is fetched is in force on all workers, and nothing that goes wrong changes that.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokenward::engine::envelope::PayloadType;
+use tokenward::engine::feed::MAX_FETCHED;
 use tokenward::engine::secret::SecretDigest;
 
 use crate::envoy::{self, Envoy};
@@ -39,7 +41,11 @@ fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
     assert!(asked[before..].iter().all(|line| line == "304 /bundle.json"), "{asked:?}");
 
     site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| statuses(&mut clients, READER).contains(&401));
+    // The others take it at their next tick, a second later at most.
+    let first = Instant::now();
     until(|| statuses(&mut clients, READER) == [401; 8]);
+    assert!(first.elapsed() < Duration::from_secs(3), "{:?}", first.elapsed());
     let fetched = site.nginx.requests().iter().filter(|line| *line == "200 /bundle.json").count();
     assert_eq!(fetched, 2, "{:?}", site.nginx.requests());
 }
@@ -52,17 +58,19 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
 
-    let unsigned = bundle().to_string();
-    let strangers = signed(&numbered(6, json!({})), &[9]).to_string();
-    let empty_role = numbered(6, json!({ "tokens": { "reader": { "kind": "none", "roles": [] } } }));
-    let broken = signed(&empty_role, &[1]).to_string();
-    let older = revision(4, json!({ "tokens": {} }));
-    let long = revision(6, json!({ "tokens": { "x".repeat(60): token(json!([])) } }));
+    // Each of these would be seen, were it in force.
+    let closed = |number: u64| numbered(number, json!({ "tokens": {} }));
+    let unsigned = closed(100).to_string();
+    let strangers = signed(&closed(100), &[9]).to_string();
+    let no_kind = numbered(100, json!({ "tokens": { "reader": { "kind": "none", "roles": [] } } }));
+    let broken = signed(&no_kind, &[1]).to_string();
+    let older = signed(&closed(4), &[1]).to_string();
+    let cut = signed(&closed(100), &[1]).to_string();
     let spoilt: [(&str, &dyn Fn()); 9] = [
         ("expected one of `payloadType`", &|| site.nginx.put("bundle.json", &unsigned)),
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
         ("`none`", &|| site.nginx.put("bundle.json", &broken)),
-        ("is older than revision 5", &|| site.nginx.put("bundle.json", &older)),
+        ("revision 4 is older than revision", &|| site.nginx.put("bundle.json", &older)),
         ("this is no signed bundle", &|| site.nginx.put("bundle.json", "{\"payload\":")),
         ("status 500", &|| site.nginx.serve("location / { return 500; }")),
         ("content type text/html", &|| {
@@ -70,30 +78,31 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
         }),
         ("status 404", &|| site.nginx.serve("location / { return 404; }")),
         ("no answer", &|| {
-            site.nginx.serve_files();
-            site.nginx.put("bundle.json", &long);
+            site.nginx.put("bundle.json", &cut);
             site.relay.set(Fault::Cut(400));
         }),
     ];
-    for (told, spoil) in spoilt {
+    let asked = || site.nginx.requests().iter().filter(|line| line.ends_with("/bundle.json")).count();
+    for (number, (told, spoil)) in (6..).zip(spoilt) {
         spoil();
-        let start = Instant::now();
-        while !site.failures().iter().any(|error| error.contains(told)) {
-            assert!(start.elapsed() < Duration::from_secs(60), "no {told} in {:?}", site.failures());
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        until(|| site.failures().iter().any(|error| error.contains(told)));
+        let before = asked();
+        until(|| asked() > before);
         for _ in 0..20 {
             assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{told}");
         }
+        // Back in order, with the next good one.
+        site.nginx.serve_files();
+        site.nginx.put("bundle.json", &revision(number, json!({})));
+        site.relay.set(Fault::None);
+        let fetched = format!(
+            "\"result\":\"fetched\",\"what\":\"bundle\",\"bundle\":\"fixture\",\"revision\":{number},"
+        );
+        until(|| site.envoy.log().contains(&fetched));
     }
     // Each reason is told once in a row, however often it comes.
     let failures = site.failures();
     assert!(failures.windows(2).all(|pair| pair[0] != pair[1]), "{failures:?}");
-
-    // Back in order, with the next good one, as soon as the wait after so many failures is over.
-    site.nginx.put("bundle.json", &revision(6, json!({ "tokens": {} })));
-    site.relay.set(Fault::None);
-    until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
 
 #[test]
@@ -102,16 +111,30 @@ fn a_slow_server_delays_no_request() {
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(1, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
-    site.relay.set(Fault::Slow(Duration::from_secs(20)));
+    site.relay.set(Fault::Slow(Duration::from_secs(8)));
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(7) {
+    while start.elapsed() < Duration::from_secs(6) {
         let sent = Instant::now();
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
         assert!(sent.elapsed() < Duration::from_secs(2), "a request waited for the server of bundles");
         std::thread::sleep(Duration::from_millis(50));
     }
-    // Envoy gives the server five seconds.
-    until(|| site.failures().iter().any(|error| error.contains("status 504")));
+    // The server has five seconds for a list, and longer for a bundle.
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("status 504")));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn as_much_is_fetched_as_envoy_keeps() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    let long = |revision: String, length: usize| revision.clone() + &" ".repeat(length - revision.len());
+    site.nginx.put("bundle.json", &long(revision(1, json!({})), MAX_FETCHED));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.nginx.put("bundle.json", &long(revision(2, json!({ "tokens": {} })), MAX_FETCHED + 1));
+    until(|| site.failures().iter().any(|error| error.contains("more than 32 MiB")));
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 }
 
 #[test]
@@ -142,14 +165,14 @@ fn a_short_list_revokes_before_the_next_bundle_is_there() {
 
     // An older list, or a stranger's, opens nothing.
     site.nginx.put("revocations.json", &revocations(1, &[], &[]));
-    until(|| site.failures().iter().any(|error| error.contains("older")));
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("older")));
     assert_eq!(statuses(&mut clients, READER), [401; 4]);
 }
 
 #[test]
 fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
     let mut inline = configuration();
-    inline["bundle"] = bundle();
+    inline["bundle"] = numbered(1, json!({}));
     let site = Site::start_with(Fault::Down, &inline);
     let mut client = site.envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
@@ -162,8 +185,13 @@ fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
 fn after_a_trap_what_was_fetched_is_there_at_once() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
     let relay = Relay::start(nginx.address(), Fault::None);
-    nginx.put("bundle.json", &revision(1, json!({})));
-    let cluster = cluster(&relay);
+    let two = json!({ "tokens": {
+        "reader": token(json!([secret("1", READER, json!({}))])),
+        "other": token(json!([secret("1", OTHER, json!({}))])),
+    }});
+    nginx.put("bundle.json", &revision(1, two));
+    nginx.put("revocations.json", &revocations(1, &["other"], &[]));
+    let cluster = cluster(relay.address());
     let envoy = trap::start_with_cluster(folder.path(), &configuration(), &cluster);
     let mut client = envoy.client("main");
     until(|| client.get("/v1/items", Some(READER)).status == 200);
@@ -172,6 +200,29 @@ fn after_a_trap_what_was_fetched_is_there_at_once() {
     // 503 is also what a gateway without a bundle says, so it is the last of these that counts.
     trap::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    assert_eq!(client.get("/v1/items", Some(OTHER)).status, 401);
+
+    // Whichever thread asked, one of those that are left does.
+    nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    relay.set(Fault::None);
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn as_many_keys_as_the_threshold_says_must_have_signed() {
+    let mut configuration = configuration();
+    configuration["feed"]["keys"] = publics(&[1, 2]);
+    configuration["feed"]["threshold"] = json!(2);
+    let site = Site::start_with(Fault::None, &configuration);
+    let mut client = site.envoy.client("main");
+    let two = |bundle: &Value| signed(bundle, &[1, 2]).to_string();
+    site.nginx.put("bundle.json", &two(&numbered(1, json!({}))));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| site.failures().iter().any(|error| error.contains("1 of 2 trusted keys")));
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    site.nginx.put("bundle.json", &two(&numbered(3, json!({ "tokens": {} }))));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
 
 #[test]
@@ -199,51 +250,59 @@ fn a_feed_that_cannot_be_used_is_refused() {
 }
 
 /// A gateway of two workers, the server that it fetches from, and what is between them.
-struct Site {
-    envoy: Envoy,
-    nginx: Nginx,
-    relay: Relay,
+pub(crate) struct Site {
+    pub(crate) envoy: Envoy,
+    pub(crate) nginx: Nginx,
+    pub(crate) relay: Relay,
 }
 
 impl Site {
-    fn start(fault: Fault) -> Self {
+    pub(crate) fn start(fault: Fault) -> Self {
         Self::start_with(fault, &configuration())
     }
 
-    fn start_with(fault: Fault, configuration: &Value) -> Self {
-        let nginx = Nginx::start();
+    pub(crate) fn start_with(fault: Fault, configuration: &Value) -> Self {
+        Self::beside(Nginx::start(), fault, configuration)
+    }
+
+    /// A gateway that finds something when it starts.
+    pub(crate) fn beside(nginx: Nginx, fault: Fault, configuration: &Value) -> Self {
         let relay = Relay::start(nginx.address(), fault);
         let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
         let mut configuration = envoy::configuration(&[listener], echo::start());
         let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
-        clusters.push(cluster(&relay));
+        clusters.push(cluster(relay.address()));
         Self { envoy: Envoy::start(&configuration, 2).unwrap(), nginx, relay }
     }
 
-    /// Why nothing was fetched, in the order in which it was told.
-    fn failures(&self) -> Vec<String> {
-        let log = self.envoy.log();
-        let events = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
-        let events = events.filter_map(|event| serde_json::from_str::<Value>(event).ok());
-        events
-            .filter(|event| event["event"] == "feed" && event["result"] == "failed")
-            .filter(|event| event["what"] == "bundle" || event["error"].as_str().unwrap().contains("older"))
-            .map(|event| event["error"].as_str().unwrap().to_owned())
-            .collect()
+    /// Why no bundle was fetched, in the order in which it was told.
+    pub(crate) fn failures(&self) -> Vec<String> {
+        failures(&self.envoy, "bundle")
     }
 }
 
-fn cluster(relay: &Relay) -> Value {
+/// Why nothing of this kind was fetched, in the order in which it was told.
+pub(crate) fn failures(envoy: &Envoy, what: &str) -> Vec<String> {
+    let failed = envoy.events("feed").into_iter().filter(|event| event["result"] == "failed");
+    failed
+        .filter(|event| event["what"] == what)
+        .map(|event| event["error"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// The cluster with the server.
+pub(crate) fn cluster(server: SocketAddr) -> Value {
     json!({
         "name": "bundles",
         "connect_timeout": "1s",
         "load_assignment": { "cluster_name": "bundles", "endpoints": [{ "lb_endpoints": [{ "endpoint": {
-            "address": { "socket_address": { "address": "127.0.0.1", "port_value": relay.address().port() } },
+            "address": { "socket_address": { "address": "127.0.0.1", "port_value": server.port() } },
         }}]}]},
     })
 }
 
-fn configuration() -> Value {
+/// A configuration with a feed and nothing else.
+pub(crate) fn configuration() -> Value {
     json!({ "feed": {
         "cluster": "bundles", "authority": "bundles.test", "path": "/bundle.json", "interval": "1s",
         "revocations": "/revocations.json", "keys": publics(&[1]),
@@ -251,18 +310,18 @@ fn configuration() -> Value {
 }
 
 /// The bundle with this number and other fields, as it was signed.
-fn revision(number: u64, fields: Value) -> String {
+pub(crate) fn revision(number: u64, fields: Value) -> String {
     signed(&numbered(number, fields), &[1]).to_string()
 }
 
-fn numbered(number: u64, fields: Value) -> Value {
+pub(crate) fn numbered(number: u64, fields: Value) -> Value {
     let mut bundle = bundle();
     bundle["revision"] = json!(number);
     bundle.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     bundle
 }
 
-fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
+pub(crate) fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
     let digests: Vec<String> =
         secrets.iter().map(|secret| SecretDigest::of(secret.as_bytes()).to_hex()).collect();
     let list = json!({
@@ -271,11 +330,11 @@ fn revocations(number: u64, tokens: &[&str], secrets: &[&str]) -> String {
     signed_as(&list, PayloadType::Revocations, &[1]).to_string()
 }
 
-fn statuses(clients: &mut [Client], secret: &str) -> Vec<u16> {
+pub(crate) fn statuses(clients: &mut [Client], secret: &str) -> Vec<u16> {
     clients.iter_mut().map(|client| client.get("/v1/items", Some(secret)).status).collect()
 }
 
-fn until(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(60), "it never comes");

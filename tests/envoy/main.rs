@@ -47,4 +47,5 @@ mod module;
 mod replies;
 mod shadow;
 mod signed;
+mod succession;
 mod trap;

@@ -126,6 +126,28 @@ fn nothing_goes_back_but_by_a_statement_that_somebody_signed() {
 }
 
 #[test]
+fn a_bundle_of_another_name_goes_no_way_around() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let named = |name: &str, number: u64| {
+        let mut bundle = bundle();
+        bundle["name"] = json!(name);
+        bundle["revision"] = json!(number);
+        configuration(&signed(&bundle, &[1]), &[1], 1)
+    };
+    write(&resource, &named("fixture", 9));
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    write(&resource, &named("other", 7));
+    envoy.wait_for_log("\"event\":\"rollback_refused\",\"bundle\":\"other\",\"revision\":7,\"newest\":9");
+    wait_until(|| client.get("/v1/items", Some(READER)).status == 503);
+    // A configuration may rename the policy, going forward.
+    write(&resource, &named("other", 10));
+    wait_until(|| client.get("/v1/items", Some(READER)).status == 200);
+}
+
+#[test]
 fn two_gateways_of_one_envoy_go_their_own_ways() {
     let at = |number: u64, service: &str| {
         let mut configuration = configuration(&revision(number, &[1]), &[1], 1);
@@ -201,8 +223,12 @@ fn revision(number: u64, signers: &[u8]) -> Value {
     signed(&bundle, signers)
 }
 
-/// Envoy with one listener, whose filter is the resource's.
 fn discovering(resource: &Path) -> Envoy {
+    discovering_beside(resource, &[])
+}
+
+/// Envoy with one listener, whose filter is the resource's, and more clusters.
+pub(crate) fn discovering_beside(resource: &Path, clusters: &[Value]) -> Envoy {
     let filter = json!({
         "name": "tokenward",
         "config_discovery": {
@@ -213,11 +239,13 @@ fn discovering(resource: &Path) -> Envoy {
         },
     });
     let listener = envoy::listener("main", &[filter]);
-    Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
+    let mut configuration = envoy::configuration(&[listener], echo::start());
+    configuration["static_resources"]["clusters"].as_array_mut().unwrap().extend_from_slice(clusters);
+    Envoy::start(&configuration, 1).unwrap()
 }
 
 /// Puts another configuration into the resource, in one step.
-fn write(path: &Path, configuration: &Value) {
+pub(crate) fn write(path: &Path, configuration: &Value) {
     let filter = envoy::filter(&configuration.to_string());
     let resource = json!({ "version_info": configuration.to_string(), "resources": [{
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",

@@ -103,8 +103,8 @@ fn capabilities() -> Map<String, Value> {
     CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect()
 }
 
-/// What Envoy calls in the module, and what the filter calls in Envoy; a test holds it against the filter.
-const CAPABILITIES: [&str; 24] = [
+/// What Envoy calls in the module, and what the filter and its SDK call in Envoy; a test holds it against the module.
+const CAPABILITIES: [&str; 25] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
@@ -126,6 +126,7 @@ const CAPABILITIES: [&str; 24] = [
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
     "proxy_send_local_response",
+    "proxy_set_effective_context",
     "proxy_set_property",
     "proxy_set_shared_data",
     "proxy_set_tick_period_milliseconds",

@@ -17,7 +17,11 @@ pub enum Answer {
 /// Why an answer cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BadAnswer {
-    /// There was none: no such cluster, no connection, a time-out, a reset.
+    /// There is none yet, and that is no failure.
+    NoneYet,
+    /// It says that nothing changed, and nothing was there that could have.
+    Unasked,
+    /// There was none: no such cluster, no connection, a time-out, a reset; one that is longer than Envoy keeps.
     None,
     /// Its status is neither 200 nor 304.
     Status(String),
@@ -34,7 +38,7 @@ pub enum BadAnswer {
     TooLong(usize),
 }
 
-/// Judges the head of an answer, and how long its body is.
+/// Judges the head of an answer, and how long its body is; `asked` is the entity tag that it was asked by.
 ///
 /// # Errors
 /// Why the answer cannot be used; what was there before stays in force.
@@ -42,6 +46,7 @@ pub fn answer<'h>(
     head: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     length: usize,
     limit: usize,
+    asked: Option<&str>,
 ) -> Result<Answer, BadAnswer> {
     let (mut status, mut etag, mut kind, mut said) = (None, None, None, None);
     for (name, value) in head {
@@ -55,6 +60,7 @@ pub fn answer<'h>(
     }
     match status {
         None => return Err(BadAnswer::None),
+        Some(b"304") if asked.is_none() => return Err(BadAnswer::Unasked),
         Some(b"304") => return Ok(Answer::Unchanged),
         Some(b"200") => {}
         Some(status) => return Err(BadAnswer::Status(shown(status))),
@@ -84,10 +90,28 @@ fn shown(value: &[u8]) -> String {
     value.get(..MAX_SHOWN).unwrap_or(value).escape_ascii().to_string()
 }
 
+impl BadAnswer {
+    /// The same, where nothing was ever there: that there still is nothing.
+    #[must_use]
+    pub fn of_the_first(self) -> Self {
+        let is_missing = matches!(&self, Self::Status(status) if status == "404");
+        if is_missing { Self::NoneYet } else { self }
+    }
+
+    /// Whether something failed.
+    pub fn is_failure(&self) -> bool {
+        *self != Self::NoneYet
+    }
+}
+
 impl fmt::Display for BadAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::None => f.write_str("no answer: no such cluster, no connection, or none in time"),
+            Self::NoneYet => f.write_str("status 404: there is none yet"),
+            Self::Unasked => f.write_str("status 304, to a request for whatever is there"),
+            Self::None => {
+                f.write_str("no answer: no such cluster, no connection, none in time, or more than 32 MiB")
+            }
             Self::Status(status) => write!(f, "status {status}"),
             Self::ContentType(kind) => write!(f, "content type {kind}, not application/json"),
             Self::Truncated { said, came } => write!(f, "{came} bytes came of {said}"),
@@ -104,7 +128,8 @@ mod tests {
     use super::*;
 
     fn judged(head: &[(&str, &str)], length: usize) -> Result<Answer, BadAnswer> {
-        answer(head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())), length, 100)
+        let head = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+        answer(head, length, 100, Some("\"4\""))
     }
 
     #[test]
@@ -136,9 +161,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_unchanged_to_whom_has_nothing() {
+        let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
+        assert_eq!(answer(head.into_iter(), 0, 100, None), Err(BadAnswer::Unasked));
+    }
+
+    #[test]
+    fn what_was_never_there_may_be_missing_but_not_out_of_reach() {
+        let first = |status: &str| BadAnswer::Status(status.to_owned()).of_the_first();
+        assert_eq!(first("404"), BadAnswer::NoneYet);
+        assert!(!first("404").is_failure() && first("403").is_failure() && first("503").is_failure());
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_refused_and_shown_escaped() {
         let head: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-type", b"\xFF\x1B[31m")];
-        let bad = answer(head.into_iter(), 1, 100).unwrap_err();
+        let bad = answer(head.into_iter(), 1, 100, None).unwrap_err();
         assert_eq!(bad.to_string(), "content type \\xff\\x1b[31m, not application/json");
     }
 }

@@ -30,7 +30,7 @@ impl Schedule {
         self.due = now.shifted(spread(self.interval.millis(), drawn));
     }
 
-    /// Takes in that it was not: the interval doubles with each failure, up to ten minutes.
+    /// Takes in that it was not: the interval doubles with each failure, up to a minute.
     pub fn failed(&mut self, now: Time, drawn: u32) {
         let factor = 1_i64.checked_shl(self.failures.min(MAX_DOUBLINGS)).unwrap_or(1);
         self.failures = self.failures.saturating_add(1);
@@ -52,7 +52,7 @@ fn spread(millis: i64, drawn: u32) -> i64 {
 }
 
 const MAX_DOUBLINGS: u32 = 16;
-const LONGEST_WAIT: i64 = 600_000;
+const LONGEST_WAIT: i64 = 60_000;
 
 #[cfg(test)]
 mod tests {
@@ -68,7 +68,7 @@ mod tests {
         let mut schedule = Schedule::new(Span::SECOND.times(10));
         assert!(schedule.is_due(Time::EPOCH));
         let middle = 100;
-        for wait in [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 600_000, 600_000] {
+        for wait in [10_000, 20_000, 40_000, 60_000, 60_000] {
             schedule.failed(Time::EPOCH, middle);
             assert_eq!(waits(&schedule, 0), wait);
         }

@@ -48,6 +48,10 @@ fn labels_come_out_by_the_rules_of_the_example_and_by_istios_own() {
         ] {
             assert_eq!(value(&series, name, &[]), Some(shown), "{name}");
         }
+        for what in ["bundle", "revocations"] {
+            let shown = value(&series, "tokenward_feed_last_success_timestamp_seconds", &[("what", what)]);
+            assert_eq!(shown, Some(0.0), "{what}");
+        }
         for mode in ["enforce", "shadow"] {
             for name in ["tokenward_suspended_tokens", "tokenward_suspended_sources"] {
                 let labels = [("bundle", "fixture"), ("mode", mode)];
@@ -228,7 +232,10 @@ impl Busy {
     fn start(stats: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_resource(&folder.path().join("filter.json"), &busy_bundle());
-        let shadow = envoy::filter(&json!({ "bundle": busy_bundle(), "mode": "shadow" }).to_string());
+        // From nowhere, so nothing is fetched.
+        let feed = crate::feed::configuration()["feed"].clone();
+        let shadow = json!({ "bundle": busy_bundle(), "mode": "shadow", "feed": feed });
+        let shadow = envoy::filter(&shadow.to_string());
         let listeners =
             [envoy::listener("main", &[discovered(folder.path())]), envoy::listener("shadow", &[shadow])];
         let mut configuration = envoy::configuration(&listeners, echo::start());
@@ -342,4 +349,4 @@ fn istio() -> Value {
 }
 
 /// The labels of all metrics.
-const LABELS: [&str; 6] = ["outcome", "reason", "kind", "mode", "result", "bundle"];
+const LABELS: [&str; 7] = ["outcome", "reason", "kind", "mode", "result", "bundle", "what"];

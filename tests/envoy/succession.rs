@@ -1,0 +1,274 @@
+//! What a feed may put in the place of what: newer bundles and lists of the same policy, and nothing else.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokenward::engine::envelope::PayloadType;
+
+use crate::envoy::{self, Envoy};
+use crate::feed::{Site, cluster, configuration, failures, numbered, revision, revocations, until};
+use crate::fixture::{READER, bundle, upstream_header};
+use crate::http::Client;
+use crate::nginx::Nginx;
+use crate::relay::{Fault, Relay};
+use crate::signed::{discovering_beside, write};
+use crate::signing::{publics, signed, signed_as};
+use crate::{echo, failure};
+
+#[test]
+fn a_bundle_of_another_policy_takes_nobodys_place() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("bundle.json", &revision(5, json!({})));
+    until(|| status(&mut client) == 200);
+    // Signed by the same keys, and newer.
+    site.nginx.put("bundle.json", &revision(9, json!({ "name": "other", "tokens": {} })));
+    until(|| site.failures().iter().any(|error| error.contains("`other`") && error.contains("`fixture`")));
+    assert_eq!(status(&mut client), 200);
+    site.nginx.put("bundle.json", &revision(6, json!({ "tokens": {} })));
+    until(|| status(&mut client) == 401);
+}
+
+#[test]
+fn a_list_of_another_policy_takes_nobodys_place() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
+    until(|| status(&mut client) == 401);
+    let list = json!({ "version": 1, "name": "other", "revision": 9, "tokens": [], "secrets": [] });
+    let foreign = signed_as(&list, PayloadType::Revocations, &[1]).to_string();
+    site.nginx.put("revocations.json", &foreign);
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("of policy `other`")));
+    // The right one is still on top of the next bundle.
+    site.nginx.put("bundle.json", &revision(2, json!({})));
+    site.envoy.wait_for_log("\"event\":\"configured\",\"bundle\":\"fixture\",\"revision\":2");
+    for _ in 0..20 {
+        assert_eq!(status(&mut client), 401);
+    }
+    let fetched = site.envoy.events("feed").into_iter().filter(|event| event["result"] == "fetched");
+    assert!(fetched.into_iter().all(|event| event["bundle"] == "fixture"));
+}
+
+#[test]
+fn a_list_of_another_policy_that_came_first_gives_way() {
+    let site = Site::start(Fault::Down);
+    let list = json!({ "version": 1, "name": "other", "revision": 9, "tokens": [], "secrets": [] });
+    site.nginx.put("revocations.json", &signed_as(&list, PayloadType::Revocations, &[1]).to_string());
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    site.relay.set(Fault::None);
+    let mut client = site.envoy.client("main");
+    until(|| status(&mut client) == 200);
+    until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("of policy `other`")));
+    site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
+    until(|| status(&mut client) == 401);
+}
+
+#[test]
+fn rotated_keys_leave_what_was_fetched_in_force() {
+    let gateway = Gateway::start(&configuration());
+    gateway.nginx.put("bundle.json", &revision(1, json!({})));
+    let mut client = gateway.envoy.client("main");
+    until(|| status(&mut client) == 200);
+    gateway.relay.set(Fault::Down);
+    let mut rotated = configuration();
+    rotated["feed"]["keys"] = publics(&[2, 1]);
+    rotated["identity_headers"] = json!({ "token": "x-by-the-new-configuration" });
+    gateway.write(&rotated);
+    until(|| {
+        let response = client.get("/v1/items", Some(READER));
+        assert_eq!(response.status, 200);
+        upstream_header(&response, "x-by-the-new-configuration").is_some()
+    });
+}
+
+#[test]
+fn the_newer_of_a_bundle_in_the_configuration_and_one_that_was_fetched_is_in_force() {
+    for is_signed in [true, false] {
+        let inline = |number: u64, fields: Value| {
+            let mut configuration = configuration();
+            let bundle = numbered(number, fields);
+            configuration["bundle"] =
+                if is_signed { json!(signed(&bundle, &[1]).to_string()) } else { bundle };
+            if is_signed {
+                configuration["keys"] = publics(&[1]);
+            }
+            configuration
+        };
+        let gateway = Gateway::start(&inline(1, json!({ "tokens": {} })));
+        let mut client = gateway.envoy.client("main");
+        assert_eq!(status(&mut client), 401);
+        gateway.nginx.put("bundle.json", &revision(5, json!({})));
+        until(|| status(&mut client) == 200);
+        // An older one in the configuration: what was fetched stays.
+        gateway.write(&inline(3, json!({ "tokens": {}, "public": [] })));
+        gateway.accepted(2);
+        assert_eq!(status(&mut client), 200);
+        gateway.write(&inline(9, json!({ "tokens": {} })));
+        until(|| status(&mut client) == 401);
+        until(|| failures(&gateway.envoy, "bundle").iter().any(|error| error.contains("older")));
+        assert_eq!(status(&mut client), 401);
+    }
+}
+
+#[test]
+fn what_was_refused_is_asked_for_again_as_if_it_had_never_come() {
+    let site = Site::start(Fault::Down);
+    site.nginx.put("bundle.json", &signed(&bundle(), &[9]).to_string());
+    site.relay.set(Fault::None);
+    until(|| site.failures().iter().any(|error| error.contains("0 of 1 trusted keys")));
+    let asked = || site.nginx.requests().into_iter().filter(|line| line.ends_with("/bundle.json"));
+    until(|| asked().count() >= 3);
+    assert!(asked().all(|line| line == "200 /bundle.json"), "{:?}", site.nginx.requests());
+    assert!(failed(&site.envoy) >= 2);
+
+    // To whom asks for anything, nothing is unchanged.
+    site.nginx.serve("location / { return 304; }");
+    until(|| site.failures().iter().any(|error| error.contains("304")));
+    assert_eq!(status(&mut site.envoy.client("main")), 503);
+}
+
+#[test]
+fn a_list_that_is_not_there_yet_is_no_failure_and_is_asked_for_at_the_interval() {
+    let site = Site::start(Fault::None);
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    let asked = || site.nginx.requests().iter().filter(|line| *line == "404 /revocations.json").count();
+    // With each failure the pause would double: six take half a minute.
+    failure::wait_until(|| asked() >= 6);
+    assert_eq!(status(&mut site.envoy.client("main")), 200);
+    assert_eq!(failed(&site.envoy), 0);
+    assert_eq!(failures(&site.envoy, "revocations").len(), 1);
+    // But no success either.
+    let age = |what| in_seconds_since_1970() - last_success(&site.envoy, what);
+    assert!(age("bundle") < 10, "{}", age("bundle"));
+    assert_eq!(last_success(&site.envoy, "revocations"), 0);
+
+    // Where one was there, it is missed.
+    site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
+    until(|| status(&mut site.envoy.client("main")) == 401);
+    site.nginx.serve("location = /revocations.json { return 404; }");
+    until(|| failed(&site.envoy) > 0);
+    assert_eq!(status(&mut site.envoy.client("main")), 401);
+}
+
+#[test]
+fn two_configurations_with_other_settings_do_not_wait_for_one_another() {
+    let nginx = Nginx::start();
+    nginx.put("bundle.json", &revision(1, json!({})));
+    let listeners = [("a", &["reader"][..]), ("b", &[])].map(|(name, revoked)| {
+        let list = format!("{name}.json");
+        nginx.put(&list, &revocations(1, revoked, &[]));
+        let mut configuration = configuration();
+        configuration["service"] = json!(name);
+        configuration["feed"]["revocations"] = json!(format!("/{list}"));
+        envoy::listener(name, &[envoy::filter(&configuration.to_string())])
+    });
+    let mut configuration = envoy::configuration(&listeners, echo::start());
+    let clusters = configuration["static_resources"]["clusters"].as_array_mut().unwrap();
+    clusters.push(cluster(nginx.address()));
+    let envoy = Envoy::start(&configuration, 1).unwrap();
+    for (name, expected) in [("a", 401), ("b", 200)] {
+        let mut client = envoy.client(name);
+        until(|| status(&mut client) == expected);
+    }
+    let asked = nginx.requests();
+    assert!(
+        ["200 /a.json", "200 /b.json"].iter().all(|list| asked.iter().any(|line| line == list)),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn the_next_configuration_asks_as_soon_as_the_one_before_is_gone() {
+    let inline = |number: u64| {
+        let mut configuration = configuration();
+        configuration["bundle"] = numbered(number, json!({}));
+        configuration
+    };
+    let gateway = Gateway::start(&inline(1));
+    gateway.nginx.put("bundle.json", &revision(2, json!({})));
+    gateway
+        .envoy
+        .wait_for_log("\"result\":\"fetched\",\"what\":\"bundle\",\"bundle\":\"fixture\",\"revision\":2");
+    gateway.write(&inline(3));
+    gateway.accepted(2);
+    gateway.nginx.put("bundle.json", &revision(4, json!({ "tokens": {} })));
+    // A lease that nobody gave up would last for another 15 seconds.
+    let mut client = gateway.envoy.client("main");
+    failure::wait_until(|| status(&mut client) == 401);
+}
+
+#[test]
+fn the_first_bundle_waits_for_the_list_beside_it() {
+    let nginx = Nginx::start();
+    nginx.put("bundle.json", &revision(1, json!({})));
+    let list = revocations(1, &["reader"], &[]);
+    nginx.put("revocations.json", &list);
+    // The list takes some two seconds.
+    nginx.serve(&format!("location = /revocations.json {{ limit_rate {}; }}", list.len() * 2 / 3));
+    let site = Site::beside(nginx, Fault::None, &configuration());
+    let mut client = site.envoy.client("main");
+    until(|| {
+        let status = status(&mut client);
+        assert!([503, 401].contains(&status), "{status}\n{}", site.envoy.log());
+        status == 401
+    });
+}
+
+/// A gateway whose configuration is discovered, the server that it fetches from, and what is between them.
+struct Gateway {
+    envoy: Envoy,
+    nginx: Nginx,
+    relay: Relay,
+    resource: PathBuf,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    fn start(configuration: &Value) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let resource = folder.path().join("ecds.json");
+        write(&resource, configuration);
+        let nginx = Nginx::start();
+        let relay = Relay::start(nginx.address(), Fault::None);
+        let envoy = discovering_beside(&resource, &[cluster(relay.address())]);
+        Self { envoy, nginx, relay, resource, _folder: folder }
+    }
+
+    fn write(&self, configuration: &Value) {
+        write(&self.resource, configuration);
+    }
+
+    /// Waits until so many configurations were accepted: each on trial, by the main thread and by the worker.
+    fn accepted(&self, configurations: u64) {
+        until(|| {
+            statistic(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations
+        });
+    }
+}
+
+fn status(client: &mut Client) -> u16 {
+    client.get("/v1/items", Some(READER)).status
+}
+
+fn last_success(envoy: &Envoy, what: &str) -> u64 {
+    statistic(envoy, &format!("what=.={what};.;tokenward_feed_last_success_timestamp_seconds"))
+}
+
+fn in_seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// How often nothing came that could be used.
+fn failed(envoy: &Envoy) -> u64 {
+    statistic(envoy, "result=.=failed;.;tokenward_feed_total")
+}
+
+/// What Envoy shows under a name; 0 where it does not.
+fn statistic(envoy: &Envoy, name: &str) -> u64 {
+    let stats = envoy.admin("/stats");
+    let line = stats.lines().find(|line| line.contains(name));
+    line.and_then(|line| line.rsplit_once(": ")).map_or(0, |(_, value)| value.parse().unwrap())
+}
