@@ -6,10 +6,13 @@
 use std::borrow::Cow;
 
 use crate::engine::credential::{Credential, CredentialSource, Finder};
+use crate::engine::head::connection::Connection;
 use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
 use crate::engine::pattern::is_method;
 use crate::engine::settings::{Preflight, Settings};
+
+mod connection;
 
 /// What is read from a request's headers.
 pub struct RequestHead<'a> {
@@ -29,6 +32,8 @@ pub struct RequestHead<'a> {
     pub grpc: bool,
     /// Whether it is a CORS preflight that needs no token.
     pub preflight: bool,
+    /// The rule that its headers break, where they can be read in more than one way.
+    pub broken_rule: Option<&'static str>,
     /// The credential that the request brings.
     pub credential: Credential<'a>,
     /// How the request must be changed where it is forwarded.
@@ -77,11 +82,13 @@ impl<'a> RequestHead<'a> {
             request_id: b"",
             grpc: false,
             preflight: false,
+            broken_rule: None,
             credential: Credential::Missing,
             cleaning: Cleaning::default(),
         };
         let mut finder = Finder::new(&settings.credentials);
         let mut cors = Cors::default();
+        let mut connection = Connection::default();
         let mut cookies = Vec::new();
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
@@ -92,6 +99,8 @@ impl<'a> RequestHead<'a> {
                 b":authority" => head.authority = value,
                 b"content-type" => head.grpc = is_grpc(value),
                 b"origin" => cors.origin(value),
+                b"connection" => connection.options(value),
+                b"upgrade" | b":protocol" => connection.upgrade(),
                 b"access-control-request-method" => cors.method(value),
                 b"cookie" if has_cookies => cookies.push(value),
                 _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
@@ -108,6 +117,7 @@ impl<'a> RequestHead<'a> {
             head.cleaning.query = finder.query(path.query());
         }
         head.credential = finder.credential;
+        head.broken_rule = connection.broken_rule(head.method);
         head.preflight =
             settings.cors_preflight == Preflight::Permit && head.method == b"OPTIONS" && cors.is_real();
         head

@@ -48,3 +48,4 @@ mod replies;
 mod shadow;
 mod signed;
 mod trap;
+mod upgrades;

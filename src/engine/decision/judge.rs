@@ -288,6 +288,9 @@ fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
     if !is_method(head.method) {
         return Err(malformed("method"));
     }
+    if let Some(rule) = head.broken_rule {
+        return Err(malformed(rule));
+    }
     let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
     let host = head.host.as_ref().map_err(|_| malformed("host"))?;
     Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
