@@ -10,7 +10,7 @@ use crate::engine::head::connection::Connection;
 use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
 use crate::engine::pattern::is_method;
-use crate::engine::settings::{Preflight, Settings};
+use crate::engine::settings::{Mode, Preflight, Settings};
 
 mod connection;
 
@@ -122,6 +122,20 @@ impl<'a> RequestHead<'a> {
             settings.cors_preflight == Preflight::Permit && head.method == b"OPTIONS" && cors.is_real();
         head
     }
+}
+
+/// The trailers that no upstream may see: those that it may merge into a request's headers (RFC 9110 §6.5.1) and that
+/// would be forged or mislead it there.
+pub fn misleading_trailers<'a>(
+    trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    settings: &Settings,
+) -> Vec<&'a [u8]> {
+    let misleads = |name: &[u8]| {
+        settings.identity_headers.contains(name) || settings.mode == Mode::Enforce && is_override(name)
+    };
+    let mut names = Vec::new();
+    trailers.filter(|(name, _)| misleads(name)).for_each(|(name, _)| add(&mut names, name));
+    names
 }
 
 /// What is left of the `cookie` headers, as one, where they bring a credential.
@@ -267,6 +281,20 @@ mod tests {
             let headers = cookies.iter().map(|value| (&b"cookie"[..], value.as_bytes()));
             let head = RequestHead::read(headers, &settings);
             assert_eq!(head.cleaning.cookie.as_deref(), left.map(str::as_bytes), "{cookies:?}");
+        }
+    }
+
+    #[test]
+    fn trailers_that_mislead_are_to_be_removed_and_in_shadow_those_that_are_forged() {
+        let trailers = ["x-tokenward-token", "grpc-status", "X_Original_URL", "x-tokenward-token"];
+        for (mode, removed) in [
+            (Mode::Enforce, &["x-tokenward-token", "X_Original_URL"][..]),
+            (Mode::Shadow, &["x-tokenward-token"]),
+        ] {
+            let settings = Settings { mode, ..Settings::default() };
+            let trailers = trailers.iter().map(|name| (name.as_bytes(), &b"1"[..]));
+            let removed: Vec<&[u8]> = removed.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(misleading_trailers(trailers, &settings), removed);
         }
     }
 

@@ -66,19 +66,37 @@ pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> boo
     status == OK
 }
 
-/// The headers of the current request; none where the host has none.
+/// The headers of the current request; none where the host has none, or what it has is no header map.
 pub(super) fn request_headers() -> Pairs {
+    pairs_of(REQUEST_HEADERS)
+}
+
+/// The trailers of the current request; likewise.
+pub(super) fn request_trailers() -> Pairs {
+    pairs_of(REQUEST_TRAILERS)
+}
+
+fn pairs_of(map: u32) -> Pairs {
     let mut data = ptr::null_mut();
     let mut size = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
-    let status = unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut size) };
+    let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
     Pairs::new(owned(status, data, size))
 }
 
 /// Removes all headers of this name; false where the host refuses.
 pub(super) fn remove_request_header(name: &[u8]) -> bool {
+    remove(REQUEST_HEADERS, name)
+}
+
+/// Removes all trailers of this name; likewise.
+pub(super) fn remove_request_trailer(name: &[u8]) -> bool {
+    remove(REQUEST_TRAILERS, name)
+}
+
+fn remove(map: u32, name: &[u8]) -> bool {
     #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
-    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     status == OK
 }
 
@@ -210,6 +228,8 @@ pub(super) const ANY: u32 = 0;
 
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;
+/// `proxy_map_type_t`: HTTP request trailers.
+const REQUEST_TRAILERS: u32 = 1;
 /// `proxy_map_type_t`: HTTP response headers.
 const RESPONSE_HEADERS: u32 = 2;
 /// `proxy_status_t`: success.

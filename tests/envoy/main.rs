@@ -47,5 +47,6 @@ mod module;
 mod replies;
 mod shadow;
 mod signed;
+mod trailers;
 mod trap;
 mod upgrades;
