@@ -202,11 +202,13 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// Each begins with one of the letters that `is_override` looks for.
-const OVERRIDES: [&str; 34] = [
+const OVERRIDES: [&str; 37] = [
     // RFC 7239: it may name a host. What it says of the caller is in `x-forwarded-for`.
     "forwarded",
     "path-info",
     "script-name",
+    "x-cf-forwarded-url",
+    "x-envoy-original-dst-host",
     "x-envoy-original-host",
     "x-envoy-original-path",
     "x-forwarded-context",
@@ -237,6 +239,7 @@ const OVERRIDES: [&str; 34] = [
     "x-rewrite-path",
     "x-rewrite-url",
     "x-script-name",
+    "x-sveltekit-pathname",
     "x-waws-unencoded-url",
 ];
 
@@ -286,9 +289,9 @@ mod tests {
 
     #[test]
     fn trailers_that_mislead_are_to_be_removed_and_in_shadow_those_that_are_forged() {
-        let trailers = ["x-tokenward-token", "grpc-status", "X_Original_URL", "x-tokenward-token"];
+        let trailers = ["x-tokenward-token", "grpc-status", "x_original_url", "x-tokenward-token"];
         for (mode, removed) in [
-            (Mode::Enforce, &["x-tokenward-token", "X_Original_URL"][..]),
+            (Mode::Enforce, &["x-tokenward-token", "x_original_url"][..]),
             (Mode::Shadow, &["x-tokenward-token"]),
         ] {
             let settings = Settings { mode, ..Settings::default() };
@@ -309,6 +312,9 @@ mod tests {
             ("script_name", b"/public"),
             ("path-info", b"/admin"),
             ("x_forwarded_host", b"billing.acme.test"),
+            ("x-cf-forwarded-url", b"https://billing.acme.test"),
+            ("x-sveltekit-pathname", b"/admin"),
+            ("x-envoy-original-dst-host", b"10.0.0.1:80"),
             ("forwarded", b"for=203.0.113.7;Host=billing.acme.test"),
             ("x-unrelated", b"\xff"),
         ];
@@ -326,6 +332,9 @@ mod tests {
                 "script_name",
                 "path-info",
                 "x_forwarded_host",
+                "x-cf-forwarded-url",
+                "x-sveltekit-pathname",
+                "x-envoy-original-dst-host",
                 "forwarded",
             ])
         );
