@@ -2,13 +2,12 @@
 //!
 //! The only file that knows the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on a value that is not
 //! UTF-8 and on any status that they do not expect, and a panic ends the VM; what a request needs takes bytes
-//! here and turns every failure into a value. The plugin configuration, read outside of requests, is the SDK's.
+//! here and turns every failure into a value.
 
 use std::panic::Location;
 use std::ptr;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel};
+use proxy_wasm::types::LogLevel;
 
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
@@ -18,7 +17,7 @@ pub(super) use crate::filter::host::call::{answer_body, answer_headers, call, ca
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 pub(super) use crate::filter::host::node::node_id;
 use crate::filter::host::pairs::Pairs;
-pub(super) use crate::filter::host::plugin::plugin_name;
+pub(super) use crate::filter::host::plugin::{plugin_configuration, plugin_name};
 
 mod audit;
 mod call;
@@ -201,11 +200,6 @@ pub(super) fn set_tick_period(milliseconds: u32) {
     let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
-/// The plugin configuration; empty where there is none.
-pub(super) fn plugin_configuration() -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
-}
-
 fn write_log(level: LogLevel, line: &str) {
     #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
@@ -273,6 +267,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
         version: u32,
+    ) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_send_local_response(
