@@ -119,7 +119,7 @@ fn headers() -> Vec<Case> {
             Refused,
             metrics().with(b"authorization", b"Basic YTpi"),
         ),
-        case("CVE-2026-26308", "values joined by a comma", Refused, {
+        case("CVE-2026-26308, CVE-2026-31838", "values joined by a comma", Refused, {
             get(Nobody, b"/v1/metrics/cpu").with(b"authorization", &bearer(Viewer, b",x"))
         }),
         case("CVE-2021-39155", "the host in upper case", Refused, {
@@ -128,7 +128,7 @@ fn headers() -> Vec<Case> {
         case("CVE-2021-39155", "the caller's own host in upper case", Forwarded, {
             get(Partner, b"/v1/invoices/7").at(b"API.Acme.Test")
         }),
-        case("CVE-2023-27487", "a forged `x-envoy-original-path`", Forwarded, {
+        case("CVE-2023-27487, CVE-2024-7207", "a forged `x-envoy-original-path`", Forwarded, {
             metrics().with(b"x-envoy-original-path", b"/v1/admin/keys")
         }),
         case("CVE-2023-27488", "a credential that is no UTF-8", Refused, {
