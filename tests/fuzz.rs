@@ -39,6 +39,11 @@ fn requests_are_judged_and_forwarded_as_they_were_judged() {
 }
 
 #[test]
+fn a_credential_is_the_only_one_there_is() {
+    replay("credential", properties::credential::holds);
+}
+
+#[test]
 fn values_are_written_as_they_are_read() {
     replay("values", properties::values::holds);
 }
@@ -49,7 +54,7 @@ fn each_target_has_a_corpus_and_a_test() {
     let this = include_str!("fuzz.rs");
     let mut corpora = names(Path::new("tests/fuzz/corpus"));
     corpora.sort();
-    assert_eq!(corpora, ["document", "envelope", "path", "pattern", "request", "values"]);
+    assert_eq!(corpora, ["credential", "document", "envelope", "path", "pattern", "request", "values"]);
     for target in corpora {
         assert!(manifest.contains(&format!("name = \"{target}\"")), "{target} is no target");
         assert!(this.contains(&format!("replay(\"{target}\", properties::{target}::holds)")), "{target}");

@@ -11,6 +11,7 @@
     reason = "a property fails by panicking"
 )]
 
+pub(crate) mod credential;
 mod crossing;
 pub(crate) mod document;
 pub(crate) mod envelope;
