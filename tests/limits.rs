@@ -23,7 +23,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 21);
+    assert_eq!(rows.len(), 22);
 }
 
 #[test]
@@ -104,6 +104,11 @@ fn refused(limit: &str, count: usize) -> Option<String> {
             { "id": name(), "sha256": SecretDigest::of(b"") },
         ]})),
         "characters of `token_prefix`" => json!({ "token_prefix": name() }),
+        "operations" => json!({
+            "permissions": {},
+            "roles": {},
+            "public": entries(|number| json!(format!("GET /{number}"))),
+        }),
         "bytes of an operation" => json!({ "public": [format!("GET /{}", "a".repeat(count - 5))] }),
         "segments of an operation" => json!({ "public": [format!("GET {}", "/a".repeat(count))] }),
         "roles" => json!({ "roles": keyed(count, &json!({})) }),

@@ -27,7 +27,10 @@ fn fuzzing_says_in_one_line_what_it_lacks() {
             &["60"][..],
             "fuzz: needs a nightly compiler: install it with  rustup toolchain install nightly --profile minimal\n",
         ),
-        (&["60", "none"], "fuzz: no target none: there are document envelope path pattern request values\n"),
+        (
+            &["60", "none"],
+            "fuzz: no target none: there are credential document envelope path pattern request values\n",
+        ),
         (&["1m"], "fuzz: TIME=1m is no number of seconds\n"),
     ] {
         let output = with_few_programs("tools/fuzz", arguments);

@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 
 /// What Envoy calls: the rest of proxy-wasm 0.2.1 this filter has no use for.
-const KEPT: [&str; 11] = [
+const KEPT: [&str; 12] = [
     "memory",
     "malloc",
     "_initialize",
@@ -18,6 +18,7 @@ const KEPT: [&str; 11] = [
     "proxy_on_tick",
     "proxy_on_http_call_response",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_delete",
 ];

@@ -138,6 +138,15 @@ fn operations(document: &Document, check: &mut Check) -> Vec<(String, Operation,
     let named = permissions.iter().enumerate().map(|(number, (name, operations))| {
         (root("permissions").key(name), Lister::Permission(number), operations)
     });
+    let count = permissions
+        .iter()
+        .map(|(_, operations)| operations.len())
+        .fold(document.public.len(), usize::saturating_add);
+    if count > MAX_OPERATIONS {
+        let fault = Fault::TooMany { what: "operations", count, limit: MAX_OPERATIONS };
+        check.fault(root("permissions"), fault);
+        return operations;
+    }
     for (place, lister, texts) in public.chain(named) {
         for (position, text) in texts.iter().enumerate() {
             match Operation::parse(text) {
@@ -158,3 +167,6 @@ fn operations(document: &Document, check: &mut Check) -> Vec<(String, Operation,
 fn root(key: &str) -> Place {
     Place::default().key(key)
 }
+
+/// Most operations of a policy: in memory each is some times as large as its text.
+const MAX_OPERATIONS: usize = 250_000;

@@ -17,6 +17,7 @@ use crate::engine::secret::Fingerprint;
 use crate::engine::time::Time;
 
 mod judge;
+mod readings;
 mod trace;
 
 /// When and from where a request comes.

@@ -58,6 +58,12 @@ impl fmt::Display for Step<'_> {
                     }
                 }
             }
+            Self::Astray { listing, permission } => write!(
+                f,
+                "to an upstream that ignores letter case, or trims names, it is {} instead, which {} lists: not held",
+                listing.text,
+                lister(*permission)
+            ),
             Self::Denied { how, case, listing, permission, shadow } => {
                 let case = match case {
                     Case::Strict => "",

@@ -6,10 +6,13 @@
 use std::borrow::Cow;
 
 use crate::engine::credential::{Credential, CredentialSource, Finder};
+use crate::engine::head::connection::Connection;
 use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
 use crate::engine::pattern::is_method;
-use crate::engine::settings::{Preflight, Settings};
+use crate::engine::settings::{Mode, Preflight, Settings};
+
+mod connection;
 
 /// What is read from a request's headers.
 pub struct RequestHead<'a> {
@@ -29,6 +32,8 @@ pub struct RequestHead<'a> {
     pub grpc: bool,
     /// Whether it is a CORS preflight that needs no token.
     pub preflight: bool,
+    /// The rule that its headers break, where they can be read in more than one way.
+    pub broken_rule: Option<&'static str>,
     /// The credential that the request brings.
     pub credential: Credential<'a>,
     /// How the request must be changed where it is forwarded.
@@ -77,11 +82,13 @@ impl<'a> RequestHead<'a> {
             request_id: b"",
             grpc: false,
             preflight: false,
+            broken_rule: None,
             credential: Credential::Missing,
             cleaning: Cleaning::default(),
         };
         let mut finder = Finder::new(&settings.credentials);
         let mut cors = Cors::default();
+        let mut connection = Connection::default();
         let mut cookies = Vec::new();
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
@@ -92,6 +99,8 @@ impl<'a> RequestHead<'a> {
                 b":authority" => head.authority = value,
                 b"content-type" => head.grpc = is_grpc(value),
                 b"origin" => cors.origin(value),
+                b"connection" => connection.options(value),
+                b"upgrade" | b":protocol" => connection.upgrade(),
                 b"access-control-request-method" => cors.method(value),
                 b"cookie" if has_cookies => cookies.push(value),
                 _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
@@ -108,10 +117,25 @@ impl<'a> RequestHead<'a> {
             head.cleaning.query = finder.query(path.query());
         }
         head.credential = finder.credential;
+        head.broken_rule = connection.broken_rule(head.method);
         head.preflight =
             settings.cors_preflight == Preflight::Permit && head.method == b"OPTIONS" && cors.is_real();
         head
     }
+}
+
+/// The trailers that no upstream may see: those that it may merge into a request's headers (RFC 9110 §6.5.1) and that
+/// would be forged or mislead it there.
+pub fn misleading_trailers<'a>(
+    trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+    settings: &Settings,
+) -> Vec<&'a [u8]> {
+    let misleads = |name: &[u8]| {
+        settings.identity_headers.contains(name) || settings.mode == Mode::Enforce && is_override(name)
+    };
+    let mut names = Vec::new();
+    trailers.filter(|(name, _)| misleads(name)).for_each(|(name, _)| add(&mut names, name));
+    names
 }
 
 /// What is left of the `cookie` headers, as one, where they bring a credential.
@@ -178,11 +202,13 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// Each begins with one of the letters that `is_override` looks for.
-const OVERRIDES: [&str; 34] = [
+const OVERRIDES: [&str; 37] = [
     // RFC 7239: it may name a host. What it says of the caller is in `x-forwarded-for`.
     "forwarded",
     "path-info",
     "script-name",
+    "x-cf-forwarded-url",
+    "x-envoy-original-dst-host",
     "x-envoy-original-host",
     "x-envoy-original-path",
     "x-forwarded-context",
@@ -213,6 +239,7 @@ const OVERRIDES: [&str; 34] = [
     "x-rewrite-path",
     "x-rewrite-url",
     "x-script-name",
+    "x-sveltekit-pathname",
     "x-waws-unencoded-url",
 ];
 
@@ -261,6 +288,20 @@ mod tests {
     }
 
     #[test]
+    fn trailers_that_mislead_are_to_be_removed_and_in_shadow_those_that_are_forged() {
+        let trailers = ["x-tokenward-token", "grpc-status", "x_original_url", "x-tokenward-token"];
+        for (mode, removed) in [
+            (Mode::Enforce, &["x-tokenward-token", "x_original_url"][..]),
+            (Mode::Shadow, &["x-tokenward-token"]),
+        ] {
+            let settings = Settings { mode, ..Settings::default() };
+            let trailers = trailers.iter().map(|name| (name.as_bytes(), &b"1"[..]));
+            let removed: Vec<&[u8]> = removed.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(misleading_trailers(trailers, &settings), removed);
+        }
+    }
+
+    #[test]
     fn headers_that_mislead_a_backend_are_to_be_removed_however_spelled() {
         let headers = [
             ("x-tokenward-token", &b"admin"[..]),
@@ -271,6 +312,9 @@ mod tests {
             ("script_name", b"/public"),
             ("path-info", b"/admin"),
             ("x_forwarded_host", b"billing.acme.test"),
+            ("x-cf-forwarded-url", b"https://billing.acme.test"),
+            ("x-sveltekit-pathname", b"/admin"),
+            ("x-envoy-original-dst-host", b"10.0.0.1:80"),
             ("forwarded", b"for=203.0.113.7;Host=billing.acme.test"),
             ("x-unrelated", b"\xff"),
         ];
@@ -288,6 +332,9 @@ mod tests {
                 "script_name",
                 "path-info",
                 "x_forwarded_host",
+                "x-cf-forwarded-url",
+                "x-sveltekit-pathname",
+                "x-envoy-original-dst-host",
                 "forwarded",
             ])
         );

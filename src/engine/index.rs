@@ -93,6 +93,7 @@ pub struct Index {
     listings: Box<[Listing]>,
     strict: Hosts,
     folded: Hosts,
+    has_upper_case: bool,
 }
 
 impl Index {
@@ -109,8 +110,10 @@ impl Index {
             listings.push(Listing { text: text.into(), by, methods, bindings: bindings.collect() });
             entries.push(Entry { host, segments: pattern.segments, subtree: pattern.subtree, number });
         }
-        let folded = entries.iter().map(Entry::folded).collect();
-        Self { listings: listings.into(), strict: Hosts::of(entries), folded: Hosts::of(folded) }
+        let folded: Vec<Entry> = entries.iter().map(Entry::folded).collect();
+        let has_upper_case = entries.iter().zip(&folded).any(|(one, two)| one.segments != two.segments);
+        let (strict, folded) = (Hosts::of(entries), Hosts::of(folded));
+        Self { listings: listings.into(), strict, folded, has_upper_case }
     }
 
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
@@ -145,6 +148,11 @@ impl Index {
         let Target { method, host, path } = target;
         let mut walk = Walk { listings: &self.listings, method, case, reach, found: false, visit };
         hosts.matching(host).for_each(|tree| walk.enter(tree, path));
+    }
+
+    /// Whether an operation has a letter in upper case in its path.
+    pub fn has_upper_case(&self) -> bool {
+        self.has_upper_case
     }
 
     /// Whether an operation names a host.

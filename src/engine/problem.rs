@@ -8,7 +8,7 @@ use std::fmt;
 use crate::engine::envelope::Refusal;
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::pattern::BadOperation;
-use crate::engine::secret::Fingerprint;
+use crate::engine::secret::{Fingerprint, discreet};
 use crate::engine::time::Span;
 
 /// Where in a document something stands: `roles.editor.inherits[0]`.
@@ -55,13 +55,18 @@ impl FromIterator<Step> for Place {
     }
 }
 
+/// Without what looks like a secret among the keys.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("the document");
         }
-        for (position, step) in self.0.iter().enumerate() {
-            match step {
+        let discreet = |step: &Step| match step {
+            Step::Key(key) => Step::Key(discreet(key)),
+            Step::Index(index) => Step::Index(*index),
+        };
+        for (position, step) in self.0.iter().map(discreet).enumerate() {
+            match &step {
                 Step::Index(index) => write!(f, "[{index}]")?,
                 Step::Key(key) if key.contains(['.', '[', ' ']) || shown(key) != *key => {
                     write!(f, "[{key:?}]")?;
@@ -191,13 +196,22 @@ impl Fault {
             Self::Signed(refusal) => refusal.hint(),
             Self::Operation { error, .. } => return Some(error.hint().to_owned()),
             Self::UnknownPermission { permission, .. } => {
-                return Some(format!("define `{permission}` under `permissions`, or correct the name"));
+                return Some(format!(
+                    "define `{}` under `permissions`, or correct the name",
+                    discreet(permission.as_str())
+                ));
             }
             Self::UnknownRole { role, .. } => {
-                return Some(format!("define `{role}` under `roles`, or correct the name"));
+                return Some(format!(
+                    "define `{}` under `roles`, or correct the name",
+                    discreet(role.as_str())
+                ));
             }
             Self::UnknownKind { kind, .. } => {
-                return Some(format!("define `{kind}` under `kinds`, or correct the name"));
+                return Some(format!(
+                    "define `{}` under `kinds`, or correct the name",
+                    discreet(kind.as_str())
+                ));
             }
             Self::InheritanceCycle { .. } => "remove one of these `inherits` entries",
             Self::RoleNotAllowed { .. } => "take the role from the token, or add it to the kind's `roles`",
@@ -227,63 +241,76 @@ impl Fault {
     }
 }
 
+/// Without what looks like a secret in it; a key to check signatures by is none.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),
-            Self::Shape(message) => f.write_str(message),
-            Self::Signed(refusal) => refusal.fmt(f),
-            Self::Operation { operation, error } => {
+        if let Self::Signed(refusal) = self {
+            return write!(f, "{refusal}");
+        }
+        f.write_str(&discreet(&Told(self).to_string()))
+    }
+}
+
+/// The fault in full.
+struct Told<'f>(&'f Fault);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Fault::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),
+            Fault::Shape(message) => f.write_str(message),
+            Fault::Signed(refusal) => write!(f, "{refusal}"),
+            Fault::Operation { operation, error } => {
                 let begin: String = operation.chars().take(MAX_SHOWN).collect();
                 let more = if begin.len() < operation.len() { "…" } else { "" };
                 write!(f, "`{}{more}` is not an operation: {error}", shown(&begin))
             }
-            Self::UnknownPermission { user, permission } => {
+            Fault::UnknownPermission { user, permission } => {
                 write!(f, "{user} names permission `{permission}`, which is not defined")
             }
-            Self::UnknownRole { user, role } => {
+            Fault::UnknownRole { user, role } => {
                 write!(f, "{user} names role `{role}`, which is not defined")
             }
-            Self::UnknownKind { token, kind } => {
+            Fault::UnknownKind { token, kind } => {
                 write!(f, "token `{token}` is of kind `{kind}`, which is not defined")
             }
-            Self::InheritanceCycle { chain } => cycle(f, chain),
-            Self::RoleNotAllowed { token, role, kind, allowed, more } => {
+            Fault::InheritanceCycle { chain } => cycle(f, chain),
+            Fault::RoleNotAllowed { token, role, kind, allowed, more } => {
                 write!(f, "token `{token}` holds role `{role}`, but kind `{kind}` allows {}", list(allowed))?;
                 if *more > 0 { write!(f, " and {more} more") } else { Ok(()) }
             }
-            Self::MissingField { token, kind, field } => {
+            Fault::MissingField { token, kind, field } => {
                 write!(f, "token `{token}` has no `{field}`, which kind `{kind}` requires")
             }
-            Self::EndlessSecret { secret, kind, limit, missing } => {
+            Fault::EndlessSecret { secret, kind, limit, missing } => {
                 write!(
                     f,
                     "secret `{secret}` has no `{missing}`, but kind `{kind}` allows a lifetime of at most {limit}"
                 )
             }
-            Self::LongLifetime { secret, kind, limit, seconds } => {
+            Fault::LongLifetime { secret, kind, limit, seconds } => {
                 write!(f, "secret `{secret}` lives {seconds} s, but kind `{kind}` allows at most {limit}")?;
                 write!(f, " ({} s)", limit.seconds())
             }
-            Self::ScopeBeyondRoles { token, permission } => {
+            Fault::ScopeBeyondRoles { token, permission } => {
                 write!(f, "scope of token `{token}` names `{permission}`, which none of its roles grants")
             }
-            Self::DuplicateDigest { fingerprint, first, second } => {
+            Fault::DuplicateDigest { fingerprint, first, second } => {
                 write!(f, "{second} has the same digest ({fingerprint}…) as {first}")
             }
-            Self::DuplicateSecretId { token, secret } => {
+            Fault::DuplicateSecretId { token, secret } => {
                 write!(f, "token `{token}` has two secrets `{secret}`")
             }
-            Self::EmptyLifetime { secret } => {
+            Fault::EmptyLifetime { secret } => {
                 write!(f, "secret `{secret}` expires before it becomes valid")
             }
-            Self::RetiredWithoutEnd { secret } => {
+            Fault::RetiredWithoutEnd { secret } => {
                 write!(f, "secret `{secret}` is retired but has no `expires_at`")
             }
-            Self::LongSpan { what, span, limit } => {
+            Fault::LongSpan { what, span, limit } => {
                 write!(f, "`{what}` of {span} is longer than the {limit} allowed")
             }
-            Self::TooMany { what, count, limit } => {
+            Fault::TooMany { what, count, limit } => {
                 write!(f, "{count} {what} are more than the {limit} allowed")
             }
         }

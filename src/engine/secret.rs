@@ -146,9 +146,39 @@ impl Serialize for Fingerprint {
     }
 }
 
+/// A text with whatever looks like a secret cut short: one that was written in the place of a name would else be told
+/// to all who read a log. A name of a person's making has few letters and digits without anything in between.
+pub(crate) fn discreet(text: &str) -> String {
+    let mut discreet = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
+        let (before, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
+        let end = from.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(from.len());
+        let (word, after) = from.split_at_checked(end).unwrap_or((from, ""));
+        discreet.push_str(before);
+        if is_suspicious(word) {
+            discreet.extend(word.chars().take(SHOWN).chain(['…']));
+        } else {
+            discreet.push_str(word);
+        }
+        rest = after;
+    }
+    discreet + rest
+}
+
+fn is_suspicious(word: &str) -> bool {
+    let has = |is_it: fn(&u8) -> bool| word.bytes().any(|byte| is_it(&byte));
+    word.len() >= SUSPICIOUS && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
+}
+
 fn is_secret_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
+
+/// Letters and digits in a row that are more than a name has.
+const SUSPICIOUS: usize = 20;
+/// Characters of a secret that are shown.
+const SHOWN: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -175,6 +205,23 @@ mod tests {
         assert!(Secret::parse(b"acme_svc_0123456789").is_some());
         for bad in [&b""[..], b"short", b"acme_svc_0123456789 ", b"acme_svc_0123\xff456789", &[b'a'; 1_025]] {
             assert!(Secret::parse(bad).is_none());
+        }
+    }
+
+    #[test]
+    fn a_secret_in_a_text_is_cut_short_and_a_name_is_not() {
+        for (text, discreet_text) in [
+            ("token `acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu` has", "token `acme_svc_gVV1…` has"),
+            ("248d6a61d20638b8e5c026930c3e6039 é", "248d… é"),
+            ("eyJhbGciOiJFUzI1NiJ9AA0.eyJzdWIiOiIxMjM0NTY3ODkwIn0x.c2ln", "eyJh….eyJz….c2ln"),
+            ("token `ci-deploy-2026-production-eu-west-1`", "token `ci-deploy-2026-production-eu-west-1`"),
+            ("role `internationalizationteam`", "role `internationalizationteam`"),
+            (
+                "268435457 bytes are more than the 268435456 allowed",
+                "268435457 bytes are more than the 268435456 allowed",
+            ),
+        ] {
+            assert_eq!(discreet(text), discreet_text);
         }
     }
 }

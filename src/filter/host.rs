@@ -2,13 +2,12 @@
 //!
 //! The only file that knows the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on a value that is not
 //! UTF-8 and on any status that they do not expect, and a panic ends the VM; what a request needs takes bytes
-//! here and turns every failure into a value. The plugin configuration, read outside of requests, is the SDK's.
+//! here and turns every failure into a value.
 
 use std::panic::Location;
 use std::ptr;
 
-use proxy_wasm::hostcalls;
-use proxy_wasm::types::{BufferType, LogLevel};
+use proxy_wasm::types::LogLevel;
 
 use crate::engine::settings::Level;
 use crate::engine::time::Time;
@@ -18,7 +17,7 @@ pub(super) use crate::filter::host::call::{answer_body, answer_headers, call, ca
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};
 pub(super) use crate::filter::host::node::node_id;
 use crate::filter::host::pairs::Pairs;
-pub(super) use crate::filter::host::plugin::plugin_name;
+pub(super) use crate::filter::host::plugin::{plugin_configuration, plugin_name};
 
 mod audit;
 mod call;
@@ -66,19 +65,37 @@ pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> boo
     status == OK
 }
 
-/// The headers of the current request; none where the host has none.
+/// The headers of the current request; none where the host has none, or what it has is no header map.
 pub(super) fn request_headers() -> Pairs {
+    pairs_of(REQUEST_HEADERS)
+}
+
+/// The trailers of the current request; likewise.
+pub(super) fn request_trailers() -> Pairs {
+    pairs_of(REQUEST_TRAILERS)
+}
+
+fn pairs_of(map: u32) -> Pairs {
     let mut data = ptr::null_mut();
     let mut size = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
-    let status = unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, &raw mut data, &raw mut size) };
+    let status = unsafe { proxy_get_header_map_pairs(map, &raw mut data, &raw mut size) };
     Pairs::new(owned(status, data, size))
 }
 
 /// Removes all headers of this name; false where the host refuses.
 pub(super) fn remove_request_header(name: &[u8]) -> bool {
+    remove(REQUEST_HEADERS, name)
+}
+
+/// Removes all trailers of this name; likewise.
+pub(super) fn remove_request_trailer(name: &[u8]) -> bool {
+    remove(REQUEST_TRAILERS, name)
+}
+
+fn remove(map: u32, name: &[u8]) -> bool {
     #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
-    let status = unsafe { proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len()) };
+    let status = unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) };
     status == OK
 }
 
@@ -192,11 +209,6 @@ pub(super) fn set_tick_period(milliseconds: u32) {
     let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
 }
 
-/// The plugin configuration; empty where there is none.
-pub(super) fn plugin_configuration() -> Vec<u8> {
-    hostcalls::get_buffer(BufferType::PluginConfiguration, 0, usize::MAX).ok().flatten().unwrap_or_default()
-}
-
 fn write_log(level: LogLevel, line: &str) {
     #[expect(unsafe_code, reason = "ABI: a pointer and a size that live through the call")]
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
@@ -219,6 +231,8 @@ pub(super) const ANY: u32 = 0;
 
 /// `proxy_map_type_t`: HTTP request headers.
 const REQUEST_HEADERS: u32 = 0;
+/// `proxy_map_type_t`: HTTP request trailers.
+const REQUEST_TRAILERS: u32 = 1;
 /// `proxy_map_type_t`: HTTP response headers.
 const RESPONSE_HEADERS: u32 = 2;
 /// `proxy_status_t`: success.
@@ -262,6 +276,13 @@ unsafe extern "C" {
         value: *const u8,
         value_size: usize,
         version: u32,
+    ) -> u32;
+    fn proxy_get_buffer_bytes(
+        buffer: u32,
+        start: usize,
+        length: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
     ) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_send_local_response(

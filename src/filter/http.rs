@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use crate::engine::address::Source;
 use crate::engine::audit::{AuditEvent, Scene};
 use crate::engine::decision::{Circumstances, Decision};
-use crate::engine::head::RequestHead;
+use crate::engine::head::{RequestHead, misleading_trailers};
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::engine::verdict::{Forward, Reply, Verdict};
@@ -97,6 +97,13 @@ impl HttpContext for Request {
         }
     }
 
+    fn on_http_request_trailers(&mut self, count: usize) -> Action {
+        let trailers = host::request_trailers();
+        let misleading = misleading_trailers(trailers.iter(), &self.shared.gateway.settings);
+        let changed = misleading.iter().all(|name| host::remove_request_trailer(name));
+        if changed && trailers.count() == count { Action::Continue } else { refuse() }
+    }
+
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         for (name, value) in self.response.drain(..) {
             host::add_response_header(name, &value);
@@ -112,7 +119,11 @@ fn continue_with(forward: &Forward<'_>) -> Action {
     if changed {
         return Action::Continue;
     }
-    // What was judged cannot be forwarded: refuse rather than forward something else.
+    refuse()
+}
+
+/// What was judged cannot be forwarded: refuses it rather than forward something else.
+fn refuse() -> Action {
     host::log_error("tokenward: the host refused to change a permitted request; it is answered by 503");
     answer(&Reply::unchangeable())
 }

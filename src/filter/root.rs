@@ -202,9 +202,14 @@ impl Context for Root {
 }
 
 impl RootContext for Root {
-    fn on_configure(&mut self, _size: usize) -> bool {
+    fn on_configure(&mut self, length: usize) -> bool {
         metrics::announce();
-        let configuration = host::plugin_configuration();
+        let Some(configuration) = host::plugin_configuration(length) else {
+            // No fault of the configuration's: on a thread that said "no" Envoy would skip the filter. So it is there,
+            // and denies all.
+            host::log_error("tokenward: the host does not hand over the plugin configuration: all is denied");
+            return true;
+        };
         match Gateway::configure(&configuration) {
             Ok(gateway) => {
                 self.configure(gateway, &configuration);

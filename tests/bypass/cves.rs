@@ -128,7 +128,7 @@ fn headers() -> Vec<Case> {
         case("CVE-2021-39155", "the caller's own host in upper case", Forwarded, {
             get(Partner, b"/v1/invoices/7").at(b"API.Acme.Test")
         }),
-        case("CVE-2023-27487", "a forged `x-envoy-original-path`", Forwarded, {
+        case("CVE-2023-27487, CVE-2024-7207", "a forged `x-envoy-original-path`", Forwarded, {
             metrics().with(b"x-envoy-original-path", b"/v1/admin/keys")
         }),
         case("CVE-2024-7207", "a forged `x-envoy-original-path`, over HTTP/2", Forwarded, {

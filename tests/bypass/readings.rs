@@ -144,8 +144,8 @@ pub(crate) fn same(one: &[u8], two: &[u8]) -> bool {
 
 /// An identity that is not the caller's, or none where the caller has one.
 fn identity(caller: Caller, received: &Received) -> Option<Hit> {
-    let tokens = named(received, &["x-tokenward-token"]);
-    let identities = named(received, &["x-tokenward-identity"]);
+    let mut tokens = named(received, &["x-tokenward-token"]);
+    let mut identities = named(received, &["x-tokenward-identity"]);
     let honest = |value: &[u8]| caller.token().is_some_and(|token| value == token.as_bytes());
     if let Some((_, value)) = tokens.iter().find(|(_, value)| !honest(value)) {
         return Some(Hit::Forged(value.escape_ascii().to_string()));
@@ -158,6 +158,10 @@ fn identity(caller: Caller, received: &Received) -> Option<Hit> {
     if tokens.len() > 1 || identities.len() > 1 {
         return Some(Hit::Forged("twice".to_owned()));
     }
+    // The next hop takes away what `connection` names (RFC 9110 §7.6.1).
+    for headers in [&mut tokens, &mut identities] {
+        headers.retain(|(name, _)| !received.nominates(name.as_bytes()));
+    }
     // A public operation and a preflight have no identity.
     let anonymous = received.method == b"OPTIONS" || before_query(&received.target).starts_with(b"/healthz");
     (tokens.is_empty() && !anonymous).then_some(Hit::Nameless)
@@ -169,7 +173,7 @@ fn before_query(target: &[u8]) -> &[u8] {
 }
 
 /// Headers that some framework, server or proxy takes the path from.
-pub(crate) const PATH_HEADERS: [&str; 22] = [
+pub(crate) const PATH_HEADERS: [&str; 24] = [
     "x-original-url",
     "x-rewrite-url",
     "x-original-uri",
@@ -189,6 +193,9 @@ pub(crate) const PATH_HEADERS: [&str; 22] = [
     "x-waws-unencoded-url",
     // Traefik.
     "x-replaced-path",
+    // Cloud Foundry's route services, and SvelteKit.
+    "x-cf-forwarded-url",
+    "x-sveltekit-pathname",
     // What lists of such headers have.
     "x-override-url",
     "x-http-destinationurl",
@@ -208,7 +215,7 @@ pub(crate) const METHOD_HEADERS: [&str; 5] = [
 ];
 
 /// Headers that some framework takes the host from.
-pub(crate) const HOST_HEADERS: [&str; 8] = [
+pub(crate) const HOST_HEADERS: [&str; 9] = [
     "host",
     "x-forwarded-host",
     "forwarded",
@@ -217,6 +224,7 @@ pub(crate) const HOST_HEADERS: [&str; 8] = [
     "x-http-host-override",
     "x-forwarded-server",
     "x-envoy-original-host",
+    "x-envoy-original-dst-host",
 ];
 
 const MAX_READINGS: usize = 4_000;

@@ -15,16 +15,18 @@ pub(crate) struct Setting {
     pub(crate) about: &'static str,
     envoy_normalizes: bool,
     filter_normalizes: bool,
+    upgrades: bool,
     audits: bool,
 }
 
 /// The settings that must let nothing through.
-pub(crate) const SETTINGS: [Setting; 3] = [
+pub(crate) const SETTINGS: [Setting; 4] = [
     Setting {
         name: "plain",
         about: "Envoy's defaults",
         envoy_normalizes: false,
         filter_normalizes: false,
+        upgrades: false,
         audits: false,
     },
     Setting {
@@ -32,6 +34,7 @@ pub(crate) const SETTINGS: [Setting; 3] = [
         about: "Envoy normalises paths, merges slashes and unescapes %2F",
         envoy_normalizes: true,
         filter_normalizes: false,
+        upgrades: false,
         audits: false,
     },
     Setting {
@@ -39,6 +42,15 @@ pub(crate) const SETTINGS: [Setting; 3] = [
         about: "each rule of the filter's `paths` set to normalize",
         envoy_normalizes: false,
         filter_normalizes: true,
+        upgrades: false,
+        audits: false,
+    },
+    Setting {
+        name: "upgrading",
+        about: "connections may be upgraded to WebSocket, from HTTP/2 too",
+        envoy_normalizes: false,
+        filter_normalizes: false,
+        upgrades: true,
         audits: false,
     },
 ];
@@ -49,6 +61,7 @@ pub(crate) const AUDITED: Setting = Setting {
     about: "Envoy's defaults, and the filter's audit",
     envoy_normalizes: false,
     filter_normalizes: false,
+    upgrades: false,
     audits: true,
 };
 
@@ -91,7 +104,7 @@ impl Setting {
             manager["merge_slashes"] = json!(true);
             manager["path_with_escaped_slashes_action"] = json!("UNESCAPE_AND_FORWARD");
         }
-        listener
+        if self.upgrades { envoy::upgrading(listener) } else { listener }
     }
 }
 

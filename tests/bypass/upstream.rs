@@ -54,6 +54,13 @@ impl Received {
         numbers.next().is_none().then_some(number)
     }
 
+    /// Whether the request's `connection` names the header.
+    pub(crate) fn nominates(&self, name: &[u8]) -> bool {
+        let options = self.headers.iter().filter(|(known, _)| known == b"connection");
+        let mut options = options.flat_map(|(_, value)| value.split(|byte| *byte == b','));
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
+    }
+
     /// A head in which any line end ends a line and a folded line is one.
     fn parse(head: &[u8]) -> Option<Self> {
         let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty());

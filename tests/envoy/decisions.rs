@@ -165,7 +165,7 @@ impl Group<'_> {
         let configuration = Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
         let mut configuration = serde_json::to_value(&configuration).unwrap();
         shift_times(&mut configuration["bundle"], shift);
-        envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())])
+        envoy::upgrading(envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())]))
     }
 }
 

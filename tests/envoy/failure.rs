@@ -45,6 +45,17 @@ fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
 }
 
 #[test]
+fn where_the_host_does_not_hand_over_the_configuration_everything_is_denied() {
+    let filter = without(&json!({ "bundle": bundle() }), &["proxy_get_buffer_bytes"]);
+    let listener = envoy::listener("main", &[filter]);
+    let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
+    for (path, secret) in [("/v1/items", Some(READER)), ("/healthz", None)] {
+        assert_eq!(envoy.client("main").get(path, secret).status, 503);
+    }
+    assert!(envoy.log().contains("does not hand over the plugin configuration: all is denied"));
+}
+
+#[test]
 fn an_expired_bundle_denies_everything() {
     let mut bundle = bundle();
     bundle["expires_at"] = json!(in_seconds(-1));

@@ -48,4 +48,6 @@ mod replies;
 mod shadow;
 mod signed;
 mod succession;
+mod trailers;
 mod trap;
+mod upgrades;

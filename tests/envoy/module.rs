@@ -14,13 +14,14 @@ fn the_module_exports_what_a_decision_takes_and_nothing_else() {
         }
     }
     exports.sort();
-    // Envoy enters the VM for every callback that is exported: none is for bodies, trailers or logs.
+    // Envoy enters the VM for every callback that is exported: none is for bodies, logs or trailers of responses.
     let callbacks = [
         "proxy_on_configure",
         "proxy_on_context_create",
         "proxy_on_delete",
         "proxy_on_http_call_response",
         "proxy_on_request_headers",
+        "proxy_on_request_trailers",
         "proxy_on_response_headers",
         "proxy_on_tick",
     ];

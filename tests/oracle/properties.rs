@@ -77,6 +77,18 @@ proptest! {
         permits_no_more(&case, bundles.into_iter())?;
     }
 
+    // As an upstream without letter case would judge it, for which such a policy is one without capitals.
+    #[test]
+    fn what_is_permitted_is_permitted_without_letter_case(case in cases()) {
+        let policy = compile(&case.bundle);
+        let Ok(folded) = Policy::compile(without_capitals(&case.bundle.document())) else { return Ok(()) };
+        for request in &case.requests {
+            let lower = Request { path: request.path.to_ascii_lowercase(), ..request.clone() };
+            let permits = decide(&folded, &lower).is_permit();
+            prop_assert!(!decide(&policy, request).is_permit() || permits, "{:?}", request);
+        }
+    }
+
     #[test]
     fn naming_a_new_operation_never_gives_anyone_who_does_not_hold_it_more_than_before(
         case in cases(),
@@ -130,6 +142,22 @@ const WITHOUT_STEPS: [&str; 8] = [
     "expired_token",
     "not_yet_valid",
 ];
+
+/// The document with all operations and attributes in lower case.
+fn without_capitals(document: &Document) -> Document {
+    let mut folded = document.clone();
+    let Entries(permissions) = &mut folded.permissions;
+    let operations = permissions.iter_mut().flat_map(|(_, operations)| operations).chain(&mut folded.public);
+    for operation in operations {
+        let (methods, target) = operation.split_once(' ').unwrap();
+        *operation = format!("{methods} {}", target.to_ascii_lowercase());
+    }
+    let Entries(tokens) = &mut folded.tokens;
+    for (_, value) in tokens.iter_mut().flat_map(|(_, token)| &mut token.attributes.0) {
+        *value = value.as_str().to_ascii_lowercase().try_into().unwrap();
+    }
+    folded
+}
 
 /// Puts an operation into a permission, a new one if need be.
 fn list(document: &mut Document, permission: &str, operation: String) {

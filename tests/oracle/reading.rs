@@ -78,7 +78,8 @@ impl<'d> Oracle<'d> {
         if self.document.expires_at.is_some_and(|end| now >= end) {
             return Answer::because("no_policy");
         }
-        if Concerned::by(&self.strict, &target).own().any(|listing| listing.by.is_none()) {
+        let is_public = |listing: &Listing| listing.by.is_none();
+        if Concerned::by(&self.strict, &target).own().any(is_public) && !self.strays(&target, is_public) {
             return Answer::because("public");
         }
         let (token, secret) = match self.present(&request.authorization) {
@@ -118,6 +119,12 @@ impl<'d> Oracle<'d> {
         token.is_ok_and(|(token, _)| self.held(token).contains(&Some(permission.to_owned())))
     }
 
+    /// Whether without letter case the request belongs to another operation, which does not hold any more than a `/**`
+    /// above it.
+    fn strays(&self, target: &Target, holds: impl Fn(&Listing) -> bool) -> bool {
+        !Concerned::by(&self.folded, &target.folded()).own().any(holds)
+    }
+
     fn present(&self, authorization: &[String]) -> Result<(&'d Token, &'d Secret), &'static str> {
         let value = match authorization {
             [] => return Err("missing_token"),
@@ -145,6 +152,7 @@ impl<'d> Oracle<'d> {
             |listing: &&Listing| held.contains(&listing.by) && listing.is_bound_to(token, &target.path);
         let itself = names(strict.operation.iter().copied().filter(grants));
         let above = names(strict.above.iter().copied().filter(grants));
+        let strays = self.strays(target, |listing| listing.by.is_none() || grants(&listing));
 
         // The grant of an operation gives way to a deny of any that is not less specific. One by a `/**` alone gives
         // way to a deny of any that matches, and so does what is forwarded without a grant.
@@ -162,13 +170,15 @@ impl<'d> Oracle<'d> {
                 reading.own().chain(more).any(|listing| denied.contains(&listing.by))
             })
         };
-        let permissions = if itself.is_empty() { above } else { itself };
+        let found = if itself.is_empty() { above } else { itself };
+        let lacking = if strays && !found.is_empty() { names(folded.own()) } else { names(strict.own()) };
+        let permissions = if strays { BTreeSet::new() } else { found };
         if denied(false) {
             Answer::because("denied_operation")
         } else if denied(true) && (on_trial || !permissions.is_empty()) {
             Answer { tried: true, ..Answer::because("denied_operation") }
         } else if permissions.is_empty() {
-            Answer { reason: "insufficient_scope", tried: on_trial, permissions: names(strict.own()) }
+            Answer { reason: "insufficient_scope", tried: on_trial, permissions: lacking }
         } else {
             Answer { reason: "permitted", tried: false, permissions }
         }

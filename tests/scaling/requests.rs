@@ -16,6 +16,9 @@ pub(crate) const LOADS: &[Load] = &[
     Load { of: "segments of a path", few: 1_000, work: |n| path(format!("/tree{}", "/a".repeat(n))) },
     Load { of: "bytes of a segment", few: 4_000, work: |n| path(format!("/tree/{}", "a".repeat(n))) },
     Load { of: "escapes", few: 1_000, work: |n| path(format!("/tree/{}", "%c3%a9".repeat(n))) },
+    Load { of: "segments to trim", few: 1_000, work: |n| path(format!("/tree{}", "/A%20.".repeat(n))) },
+    Load { of: "spaces to trim", few: 1_000, work: |n| path(format!("/tree/{}a", "%20+".repeat(n))) },
+    Load { of: "delimiters of a refused path", few: 1_000, work: |n| path(format!("/..{}", "%2".repeat(n))) },
     Load { of: "dot segments", few: 1_000, work: |n| path(format!("/tree{}", "/a/./../a".repeat(n))) },
     Load { of: "slashes", few: 4_000, work: |n| path(format!("/tree{}", "/".repeat(n))) },
     Load {
@@ -53,6 +56,11 @@ pub(crate) const LOADS: &[Load] = &[
         of: "cookie headers",
         few: 500,
         work: |n| headers(n, |i| ("cookie".to_owned(), format!("a{i}=b"))),
+    },
+    Load {
+        of: "options of a connection",
+        few: 1_000,
+        work: |n| headers(1, |_| ("connection".to_owned(), "close, ".repeat(n))),
     },
     Load { of: "cookies", few: 1_000, work: |n| headers(1, |_| ("cookie".to_owned(), "a=b; ".repeat(n))) },
     Load {

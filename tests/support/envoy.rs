@@ -239,6 +239,14 @@ pub(crate) fn normalising(mut listener: Value) -> Value {
     listener
 }
 
+/// The listener with connections that may be upgraded to WebSocket, over HTTP/2 too.
+pub(crate) fn upgrading(mut listener: Value) -> Value {
+    let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+    manager["upgrade_configs"] = json!([{ "upgrade_type": "websocket" }]);
+    manager["http2_protocol_options"] = json!({ "allow_connect": true });
+    listener
+}
+
 /// A listener whose one route does `action`.
 pub(crate) fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
     let router = json!({

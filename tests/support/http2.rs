@@ -50,10 +50,34 @@ impl Client {
     /// # Errors
     /// That the connection has ended.
     pub(crate) fn exchange(&mut self, fields: &[Field]) -> std::io::Result<Option<Vec<Field>>> {
+        let stream = self.open();
+        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block(fields))?;
+        self.receive(stream)
+    }
+
+    /// The same with a body and trailers.
+    ///
+    /// # Errors
+    /// That the connection has ended.
+    pub(crate) fn exchange_with_trailers(
+        &mut self,
+        fields: &[Field],
+        trailers: &[Field],
+    ) -> std::io::Result<Option<Vec<Field>>> {
+        let stream = self.open();
+        self.write(HEADERS, END_HEADERS, stream, &block(fields))?;
+        self.write(DATA, 0, stream, b"body")?;
+        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block(trailers))?;
+        self.receive(stream)
+    }
+
+    fn open(&mut self) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
-        let block: Vec<u8> = fields.iter().flat_map(|(name, value)| literal(name, value)).collect();
-        self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block)?;
+        stream
+    }
+
+    fn receive(&mut self, stream: u32) -> std::io::Result<Option<Vec<Field>>> {
         let mut response = None;
         loop {
             let frame = self.read()?;
@@ -104,6 +128,10 @@ impl Client {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         Ok(Frame { kind: head[3], flags: head[4], stream, payload })
     }
+}
+
+fn block(fields: &[Field]) -> Vec<u8> {
+    fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
 }
 
 /// RFC 7541 §6.2.2: a literal header field without indexing, its strings without Huffman coding.

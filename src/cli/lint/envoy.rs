@@ -91,8 +91,8 @@ impl Manager<'_> {
         for (number, filter) in filters.iter().enumerate() {
             let place = place.index(number);
             findings.extend(match number.cmp(&position) {
-                Ordering::Less => self.counts_before(filter, &place),
-                Ordering::Equal => None,
+                Ordering::Less => self.answers_before(filter, &place),
+                Ordering::Equal => self.switched_off(filter, &place),
                 Ordering::Greater => self.changes_behind(filter, &place),
             });
         }
@@ -100,24 +100,43 @@ impl Manager<'_> {
         findings.extend(self.source_trust());
         findings.extend(self.host_spelling());
         findings.extend(self.upgrades());
+        findings.extend(self.unfiltered_upgrades());
+        findings.extend(self.chosen_by_the_caller());
         findings
     }
 
     fn changes_behind(&self, filter: &Value, place: &Place) -> Option<Finding> {
+        if is_type(filter, WASM) {
+            let message =
+                "another Wasm filter stands behind tokenward and may change what was judged".to_owned();
+            return Some(self.finding("changed_after", Severity::Note, place.clone(), message, BEFORE));
+        }
         let name = CHANGES.iter().find(|name| is_type(filter, name))?;
         let name = name.trim_start_matches('.');
         let message = format!("{name} stands behind tokenward and may change what was judged");
-        let hint = "put it before tokenward, or know that it changes neither method, host, path nor identity headers";
-        Some(self.finding("changed_after", Severity::Warning, place.clone(), message, hint))
+        Some(self.finding("changed_after", Severity::Warning, place.clone(), message, BEFORE))
     }
 
-    fn counts_before(&self, filter: &Value, place: &Place) -> Option<Finding> {
+    fn answers_before(&self, filter: &Value, place: &Place) -> Option<Finding> {
+        if is_type(filter, ".CacheConfig") || is_type(filter, ".CacheV2Config") {
+            let message = "the cache stands before tokenward: what is in it, everybody gets".to_owned();
+            let hint = "put it behind tokenward, and keep what is not public out of it";
+            return Some(self.finding("cached_before", Severity::Warning, place.clone(), message, hint));
+        }
         let counts = is_type(filter, ".RateLimit");
         let message =
             "the rate limit filter stands before tokenward: there is no identity yet that it could count"
                 .to_owned();
         let hint = "put it behind tokenward, as in envoy/ratelimit.yaml";
         counts.then(|| self.finding("counted_before", Severity::Warning, place.clone(), message, hint))
+    }
+
+    /// A filter that is off unless a route switches it on.
+    fn switched_off(&self, filter: &Value, place: &Place) -> Option<Finding> {
+        let off = at(filter, "/disabled") == &Value::Bool(true);
+        let message = "the filter is switched off: only routes that switch it on are judged".to_owned();
+        let hint = "take `disabled` away, and list what needs no token under the policy's `public`";
+        off.then(|| self.finding("disabled_filter", Severity::Warning, place.key("disabled"), message, hint))
     }
 
     /// Routes that switch the filter off.
@@ -168,6 +187,48 @@ impl Manager<'_> {
         })
     }
 
+    /// Upgrades that have filters of their own, the filter not among them.
+    fn unfiltered_upgrades(&self) -> Vec<Finding> {
+        let upgrades = at(self.value, "/upgrade_configs").as_array().map_or(&[][..], Vec::as_slice);
+        let mut findings = Vec::new();
+        for (number, upgrade) in upgrades.iter().enumerate() {
+            let filters = at(upgrade, "/filters").as_array();
+            if filters.is_some_and(|filters| !filters.is_empty() && !filters.iter().any(is_wasm)) {
+                let message =
+                    "this upgrade has filters of its own and no Wasm filter: it is not judged".to_owned();
+                let hint = "put the filter there too, or leave `filters` out";
+                let place = self.place.key("upgrade_configs").index(number).key("filters");
+                findings.push(self.finding("unjudged_upgrade", Severity::Warning, place, message, hint));
+            }
+        }
+        findings
+    }
+
+    /// Routes by which a header of the caller's names the cluster or the host.
+    fn chosen_by_the_caller(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        visit(at(self.value, "/route_config"), &self.place.key("route_config"), &mut |value, place| {
+            for key in ["cluster_header", "host_rewrite_header"] {
+                let Some(header) = value.get(key).and_then(Value::as_str) else { continue };
+                let header: String = header.chars().take(MAX_SHOWN).collect();
+                let message = format!(
+                    "the header `{}` says where a request goes: whoever sends it chooses",
+                    header.escape_default()
+                );
+                let hint =
+                    "set the header in Envoy, behind tokenward, or name the cluster and host in the route";
+                findings.push(self.finding(
+                    "chosen_by_caller",
+                    Severity::Warning,
+                    place.key(key),
+                    message,
+                    hint,
+                ));
+            }
+        });
+        findings
+    }
+
     fn finding(
         &self,
         code: &'static str,
@@ -215,6 +276,10 @@ fn visit<'v>(value: &'v Value, place: &Place, with: &mut impl FnMut(&'v Value, &
     }
 }
 
+const BEFORE: &str =
+    "put it before tokenward, or know that it changes neither method, host, path nor identity headers";
+/// Most characters of a header's name that a message quotes.
+const MAX_SHOWN: usize = 64;
 const WASM: &str = ".wasm.v3.Wasm";
 /// Filters that may change a request's method, host, path or headers, by the end of their type's name.
 const CHANGES: [&str; 7] = [

@@ -104,12 +104,13 @@ fn capabilities() -> Map<String, Value> {
 }
 
 /// What Envoy calls in the module, and what the filter and its SDK call in Envoy; a test holds it against the module.
-const CAPABILITIES: [&str; 25] = [
+const CAPABILITIES: [&str; 26] = [
     "proxy_on_configure",
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_http_call_response",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_response_headers",
     "proxy_on_tick",
     "proxy_add_header_map_value",

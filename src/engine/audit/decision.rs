@@ -45,7 +45,8 @@ pub struct AuditEvent<'a> {
     method: Cow<'a, str>,
     /// The host, at most 255 bytes.
     host: Cow<'a, str>,
-    /// The path that was judged, without its query; where there is none, what came in. At most 1,024 bytes.
+    /// The path that was judged, without its query; where there is none, what came in up to the first of `? # & ;`,
+    /// percent-encoded or not. At most 1,024 bytes.
     path: Cow<'a, str>,
     /// The address that the request comes from, as Envoy sees it.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -127,17 +128,61 @@ impl<'a> AuditEvent<'a> {
     }
 }
 
-/// The canonical path, or what came in before any query where there is none.
+/// The canonical path, or what came in where there is none: without what may be a query to some program, or a part of
+/// one, and so have a secret in it.
 fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
     match &head.path {
         Ok(path) => text(path.as_str().as_bytes(), MAX_PATH),
         Err(_) => {
-            let end = head.target.iter().position(|byte| matches!(byte, b'?' | b'#'));
-            text(head.target.get(..end.unwrap_or(head.target.len())).unwrap_or_default(), MAX_PATH)
+            let length = head.target.len();
+            let end = (0..length).find(|at| head.target.get(*at..).is_some_and(begins_query));
+            text(head.target.get(..end.unwrap_or(length)).unwrap_or_default(), MAX_PATH)
         }
     }
 }
 
+/// Whether the bytes begin with what divides a path or query, percent-encoded or not.
+fn begins_query(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'?' | b'#' | b'&' | b';', ..] => true,
+        [b'%', high, low, ..] => {
+            DELIMITERS.iter().any(|delimiter| delimiter.eq_ignore_ascii_case(&[*high, *low]))
+        }
+        _ => false,
+    }
+}
+
+/// `#`, `&`, `;` and `?` in hex.
+const DELIMITERS: [&[u8]; 4] = [b"23", b"26", b"3B", b"3F"];
 const MAX_REQUEST_ID: usize = 128;
 const MAX_METHOD: usize = 32;
 const MAX_PATH: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::settings::Settings;
+
+    #[test]
+    fn of_a_path_that_is_refused_nothing_is_told_that_may_be_a_query() {
+        for (target, told) in [
+            ("/v1/x;token=secret", "/v1/x"),
+            ("/v1/x%3Btoken=secret", "/v1/x"),
+            ("/v1/x%3ftoken=secret", "/v1/x"),
+            ("/v1/../x?token=secret", "/v1/../x"),
+            ("/v1/../x%26token=secret", "/v1/../x"),
+            ("/v1/../x&token=secret", "/v1/../x"),
+            ("/v1/x%23token=secret", "/v1/x"),
+            ("/v1/x#token=secret", "/v1/x"),
+            ("//%2", "//%2"),
+            ("/v1/%zz%2e", "/v1/%zz%2e"),
+            ("", ""),
+            // One that has a reading is told in full.
+            ("/v1/x&y", "/v1/x&y"),
+        ] {
+            let headers = [(&b":path"[..], target.as_bytes())];
+            let head = RequestHead::read(headers.into_iter(), &Settings::default());
+            assert_eq!(path(&head), told, "{target}");
+        }
+    }
+}

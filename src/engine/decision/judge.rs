@@ -4,6 +4,7 @@
 //! permit.
 
 use crate::engine::credential::Credential;
+use crate::engine::decision::readings::Readings;
 use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace, Wait};
 use crate::engine::defense::{Key, Suspended, Suspensions};
 use crate::engine::head::RequestHead;
@@ -64,7 +65,9 @@ impl Policy {
         if self.expires_at.is_some_and(|end| end <= circumstances.now) {
             return Err(Deny::because(Reason::NoPolicy));
         }
-        if self.has_public && self.is_public(target, trace) {
+        let skeleton = target.path.skeleton();
+        let readings = Readings::of(target, skeleton.as_deref());
+        if self.has_public && self.is_public(readings, trace) {
             return Ok(Permit::without_token(Reason::Public));
         }
         if head.preflight {
@@ -93,7 +96,7 @@ impl Policy {
             trace.step(|| Step::Limited { reason, limits });
             return Err(Deny::of(reason, subject));
         }
-        self.authorize(subject, target, trace)
+        self.authorize(subject, readings, trace)
     }
 
     /// Until when the source is suspended, if it is.
@@ -108,15 +111,16 @@ impl Policy {
         tokens.until(subject.key(), now, longest)
     }
 
-    fn is_public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> bool {
-        let mut public = false;
-        self.index.visit(Case::Strict, target, |how, listing| {
+    fn is_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
+        let mut public = None;
+        self.index.visit(Case::Strict, readings.target, |how, listing| {
             if listing.by == Lister::Public {
-                public = true;
+                public = Some(listing);
                 trace.step(|| Step::Listed { how, listing, permission: None, standing: Standing::Public });
             }
         });
-        public
+        let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
+        public.is_some_and(|own| self.astray(readings, own, is_public, trace).is_none())
     }
 
     fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
@@ -150,12 +154,16 @@ impl Policy {
     fn authorize<'p>(
         &'p self,
         subject: Subject<'p>,
-        target: Target<'_>,
+        readings: Readings<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
         let Grant { denied, tried, on_trial, .. } = subject.grant;
-        let granted = self.granted(subject, target, trace);
-        let yielding = match granted {
+        let found = self.granted(subject, readings.target, trace);
+        let astray = found.and_then(|Granted { listing, .. }| {
+            self.astray(readings, listing, |listing, path| subject.may(listing, path), trace)
+        });
+        let granted = found.filter(|_| astray.is_none());
+        let yielding = match found {
             Some(Granted { how: Match::Operation, listing, .. }) => Yielding::Operation(Some(listing)),
             Some(Granted { .. }) => Yielding::All,
             // What is forwarded all the same is forwarded as if by a `/**`.
@@ -163,7 +171,7 @@ impl Policy {
             None => Yielding::Operation(None),
         };
         let mut forbids = |set: &PermissionSet, shadow| {
-            !set.is_empty() && self.forbids(set, shadow, yielding, target, trace)
+            !set.is_empty() && self.forbids(set, shadow, yielding, readings, trace)
         };
         if forbids(denied, false) {
             return Err(Deny::of(Reason::DeniedOperation, subject));
@@ -177,7 +185,10 @@ impl Policy {
                 quota: None,
             }),
             None if !would_forbid || !*on_trial => {
-                let sufficient = self.sufficient(target);
+                let sufficient = match astray {
+                    Some(target) => self.sufficient(Case::Folded, target),
+                    None => self.sufficient(Case::Strict, readings.target),
+                };
                 if sufficient.is_empty() {
                     trace.step(|| Step::Unlisted);
                 }
@@ -226,18 +237,15 @@ impl Policy {
         set: &PermissionSet,
         shadow: bool,
         yielding: Yielding<'p>,
-        target: Target<'_>,
+        readings: Readings<'_>,
         trace: &mut impl Trace<'p>,
     ) -> bool {
         let (own, all) = match yielding {
             Yielding::Operation(own) => (own, false),
             Yielding::All => (None, true),
         };
-        let skeleton = target.path.skeleton();
-        let loosest = skeleton.as_deref().map(|path| Target { path: Segments::of(path), ..target });
-        let readings = [(Case::Strict, Some(target)), (Case::Folded, Some(target)), (Case::Folded, loosest)];
         let mut forbidden = false;
-        for (case, target) in readings.into_iter().filter_map(|(case, target)| Some((case, target?))) {
+        for (case, target) in readings.all() {
             self.index.visit_all(case, target, own, |how, listing| {
                 let Lister::Permission(number) = listing.by else { return };
                 if set.contains(number) && (all || how != Match::Overruled) {
@@ -252,9 +260,9 @@ impl Policy {
 
     /// The permissions that list the request's operation.
     #[cold]
-    fn sufficient(&self, target: Target<'_>) -> Vec<&PermissionName> {
+    fn sufficient(&self, case: Case, target: Target<'_>) -> Vec<&PermissionName> {
         let mut names = Vec::new();
-        self.index.visit(Case::Strict, target, |_, listing| {
+        self.index.visit(case, target, |_, listing| {
             if let Lister::Permission(number) = listing.by
                 && names.len() < MAX_SUFFICIENT
             {
@@ -288,9 +296,25 @@ fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
     if !is_method(head.method) {
         return Err(malformed("method"));
     }
+    if let Some(rule) = head.broken_rule {
+        return Err(malformed(rule));
+    }
     let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
     let host = head.host.as_ref().map_err(|_| malformed("host"))?;
     Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
+}
+
+impl Subject<'_> {
+    /// Whether what is listed is for all, or the token's by its permissions and attributes.
+    fn may(&self, listing: &Listing, path: Segments<'_>) -> bool {
+        match listing.by {
+            Lister::Public => true,
+            Lister::Permission(number) => {
+                self.grant.permitted.contains(number)
+                    && listing.unmet(path, |name| self.token.attribute(name)).is_none()
+            }
+        }
+    }
 }
 
 impl Limits {

@@ -30,6 +30,8 @@ pub enum Step<'p> {
         permission: Option<&'p PermissionName>,
         standing: Standing<'p>,
     },
+    /// What is listed for all or held is not this listing, which the request is to some upstreams.
+    Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
     /// A role of the token denies the request by this listing, or would if it were not in shadow.
     Denied {
         how: Match,

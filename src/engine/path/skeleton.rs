@@ -1,13 +1,17 @@
-//! The skeleton of a path: what is left of it for the loosest of readers, by which a deny is judged too.
+//! The skeleton of a path: what is left of it for the loosest of readers, by which a request is judged too.
 //!
 //! Some programs trim spaces and dots from names, read `+` as a space, or take `ı` and `İ` for an `i` without case.
-//! A grant is never judged by a skeleton.
+//! A skeleton may be denied, and take a grant away; it never grants anything.
 
 use crate::engine::path::Segments;
 
 impl Segments<'_> {
     /// The path with each segment trimmed, where that makes a difference.
     pub(crate) fn skeleton(self) -> Option<String> {
+        // Without these nothing is trimmed or replaced: the common case.
+        if !self.has(|byte| b"%+.".contains(&byte)) {
+            return None;
+        }
         let has_i = |segment: &str| segment.contains(DOTLESS) || segment.contains(DOTTED);
         let changes = |segment: &str| trimmed(segment).len() < segment.len() || has_i(segment);
         let mut segments = self;
@@ -20,6 +24,15 @@ impl Segments<'_> {
             skeleton.push_str(&trimmed(segment).replace(DOTLESS, "i").replace(DOTTED, "i"));
         }
         Some(skeleton)
+    }
+
+    /// Whether there is a letter that is another one in lower case.
+    pub(crate) fn has_upper_case(self) -> bool {
+        self.has(|byte| byte.is_ascii_uppercase())
+    }
+
+    fn has(self, is_it: impl Fn(u8) -> bool) -> bool {
+        self.0.is_some_and(|path| path.bytes().any(is_it))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proxy_wasm::hostcalls;
 
 use crate::filter::host::pairs::Pairs;
-use crate::filter::host::{owned, proxy_get_header_map_pairs};
+use crate::filter::host::{owned, proxy_get_buffer_bytes, proxy_get_header_map_pairs};
 
 /// Sends a request to a cluster; none where the host does not: there is no such cluster yet, or nobody in it.
 ///
@@ -59,15 +59,3 @@ pub(in crate::filter) fn answer_body(length: usize) -> Vec<u8> {
 const CALL_RESPONSE_HEADERS: u32 = 6;
 /// `proxy_buffer_type_t`: body of the response to an HTTP call.
 const CALL_RESPONSE_BODY: u32 = 4;
-
-#[link(wasm_import_module = "env")]
-#[expect(unsafe_code, reason = "proxy-wasm ABI 0.2.1; statuses as plain numbers, for a host may send any")]
-unsafe extern "C" {
-    fn proxy_get_buffer_bytes(
-        buffer: u32,
-        start: usize,
-        length: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
-}

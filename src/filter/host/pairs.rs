@@ -6,13 +6,20 @@
 pub(in crate::filter) struct Pairs(Vec<u8>);
 
 impl Pairs {
+    /// No pairs where the bytes are not such a map: a request without a method is refused, one of which a part was
+    /// not seen might not be.
     pub(super) fn new(serialized: Vec<u8>) -> Self {
-        Self(serialized)
+        Self(if is_whole(&serialized) { serialized } else { Vec::new() })
     }
 
-    /// The names and values in their order; ends early where the bytes are not such a map.
+    /// How many there are.
+    pub(in crate::filter) fn count(&self) -> usize {
+        number(&self.0, 0).unwrap_or(0)
+    }
+
+    /// The names and values in their order.
     pub(in crate::filter) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let count = number(&self.0, 0).unwrap_or(0);
+        let count = self.count();
         let mut at = count.saturating_mul(PAIR).saturating_add(NUMBER);
         (0..count).map_while(move |pair| {
             let sizes = pair.saturating_mul(PAIR).saturating_add(NUMBER);
@@ -39,6 +46,18 @@ pub(super) fn serialize(headers: &[(&'static str, String)]) -> Vec<u8> {
         }
     }
     serialized
+}
+
+/// Whether count and sizes add up to the bytes that there are.
+fn is_whole(bytes: &[u8]) -> bool {
+    let Some(count) = number(bytes, 0) else { return false };
+    let head = count.saturating_mul(PAIR).saturating_add(NUMBER);
+    let sizes = bytes.get(NUMBER..head).unwrap_or_default().chunks_exact(NUMBER);
+    let texts = sizes.filter_map(|size| number(size, 0)).fold(0, |sum: usize, size| {
+        // A NUL follows each text.
+        sum.saturating_add(size).saturating_add(1)
+    });
+    head.checked_add(texts) == Some(bytes.len())
 }
 
 fn number(bytes: &[u8], at: usize) -> Option<usize> {

@@ -2,7 +2,7 @@
 
 use std::ptr;
 
-use crate::filter::host::{owned, proxy_get_property};
+use crate::filter::host::{owned, proxy_get_buffer_bytes, proxy_get_property};
 
 /// The plugin's name in Envoy's configuration; empty where it has none.
 pub(in crate::filter) fn plugin_name() -> Vec<u8> {
@@ -13,3 +13,19 @@ pub(in crate::filter) fn plugin_name() -> Vec<u8> {
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
     owned(status, data, size)
 }
+
+/// The plugin configuration, which has `length` bytes; none where the host does not hand it over, or not all of it.
+pub(in crate::filter) fn plugin_configuration(length: usize) -> Option<Vec<u8>> {
+    if length == 0 {
+        return Some(Vec::new());
+    }
+    let mut data = ptr::null_mut();
+    let mut size = 0;
+    #[expect(unsafe_code, reason = "ABI: the host writes a pointer and a size, or neither")]
+    let status =
+        unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, length, &raw mut data, &raw mut size) };
+    Some(owned(status, data, size)).filter(|configuration| configuration.len() == length)
+}
+
+/// `proxy_buffer_type_t`: the plugin configuration.
+const PLUGIN_CONFIGURATION: u32 = 7;

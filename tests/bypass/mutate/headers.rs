@@ -5,7 +5,7 @@ use crate::mutate::Mutator;
 use crate::random::Random;
 use crate::readings::{HOST_HEADERS, METHOD_HEADERS, PATH_HEADERS};
 
-pub(crate) const MUTATORS: [Mutator; 12] = [
+pub(crate) const MUTATORS: [Mutator; 13] = [
     Mutator { name: "method-override", apply: method_override },
     Mutator { name: "path-override", apply: path_override },
     Mutator { name: "host-override", apply: host_override },
@@ -15,6 +15,7 @@ pub(crate) const MUTATORS: [Mutator; 12] = [
     Mutator { name: "method", apply: method },
     Mutator { name: "preflight", apply: preflight },
     Mutator { name: "nominated", apply: nominated },
+    Mutator { name: "upgrade", apply: upgrade },
     Mutator { name: "query-method", apply: query_method },
     Mutator { name: "content", apply: content },
     Mutator { name: "http2", apply: http2 },
@@ -168,10 +169,27 @@ fn nominated(draft: &mut Draft, random: &mut Random) {
         b"keep-alive, host",
         b"upgrade, http2-settings",
         b"te, x-tokenward-token",
+        b"upgrade, x-tokenward-token, x-tokenward-identity",
     ]);
     draft.request.add(b"connection", value);
     if random.once_in(2) {
         draft.request.add(b"upgrade", random.one_of(&[&b"h2c"[..], b"websocket", b"TLS/1.0"]));
+    }
+    if random.once_in(2) {
+        draft.take_cover();
+    }
+}
+
+/// An upgrade, on which Envoy leaves `connection` and by which to some upstreams every method is one.
+fn upgrade(draft: &mut Draft, random: &mut Random) {
+    let value: &[u8] =
+        random.one_of(&[&b"upgrade"[..], b"Upgrade, x-tokenward-token", b"x-tokenward-identity,upgrade"]);
+    draft.request.add(b"connection", value);
+    draft.request.add(b"upgrade", b"websocket");
+    if random.once_in(3) {
+        draft.request.method = b"OPTIONS".to_vec();
+        draft.request.add(b"origin", b"https://app.acme.test");
+        draft.request.add(b"access-control-request-method", draft.goal.method.as_bytes());
     }
     if random.once_in(2) {
         draft.take_cover();

@@ -12,7 +12,8 @@ pub(crate) const EXAMPLES: &[Example] = &[
             ("GET /users/export", "insufficient_scope"),
             ("GET /users/export/", "insufficient_scope"),
             ("GET /users/%65xport", "insufficient_scope"),
-            ("GET /users/Export", "permitted"),
+            ("GET /users/Export", "insufficient_scope"),
+            ("GET /users/Exports", "permitted"),
         ],
         ..PLAIN
     },

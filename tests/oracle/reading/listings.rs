@@ -68,7 +68,7 @@ impl Listing {
         }
     }
 
-    /// Whether the variables of a path that matches are what the token's attributes are.
+    /// Whether the variables of a path that matches, be it without letter case, are what the token's attributes are.
     pub(crate) fn is_bound_to(&self, token: &Token, path: &[String]) -> bool {
         let of = |name: &str| {
             let mut attributes = token.attributes.iter();
@@ -77,7 +77,10 @@ impl Listing {
         let mut variables = self.segments.iter().zip(path).zip(&self.bindings);
         variables.all(|((segment, text), binding)| match binding {
             None => true,
-            Some(name) => of(name).is_some_and(|own| value(segment, text) == Some(own)),
+            Some(name) => {
+                let (prefix, suffix) = segment.split_once('*').unwrap();
+                of(name) == text.get(prefix.len()..text.len() - suffix.len())
+            }
         })
     }
 

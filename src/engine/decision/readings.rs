@@ -1,0 +1,67 @@
+//! The readings of a request: as it is, without letter case, and as the loosest of readers would have it.
+//!
+//! A permit takes the first and must stand in all; for a deny any will do.
+
+use crate::engine::decision::{Step, Trace};
+use crate::engine::index::{Case, Lister, Listing, Target};
+use crate::engine::name::PermissionName;
+use crate::engine::path::Segments;
+use crate::engine::policy::Policy;
+
+/// A request in all its readings.
+#[derive(Clone, Copy)]
+pub(super) struct Readings<'r> {
+    /// As it is.
+    pub(super) target: Target<'r>,
+    /// By its skeleton, where it has one.
+    loosest: Option<Target<'r>>,
+}
+
+impl<'r> Readings<'r> {
+    pub(super) fn of(target: Target<'r>, skeleton: Option<&'r str>) -> Self {
+        let loosest = skeleton.map(|path| Target { path: Segments::of(path), ..target });
+        Self { target, loosest }
+    }
+
+    /// All of them.
+    pub(super) fn all(self) -> impl Iterator<Item = (Case, Target<'r>)> {
+        let folded = [Some(self.target), self.loosest].into_iter().flatten();
+        std::iter::once((Case::Strict, self.target)).chain(folded.map(|target| (Case::Folded, target)))
+    }
+}
+
+impl Policy {
+    /// The reading without letter case in which a request is another one than what `own` lists, and none that `holds`
+    /// says yes to.
+    ///
+    /// So `/users/EXPORT` is no `/users/{id}` where `/users/export` is an operation of its own: there are upstreams
+    /// that see the same in both.
+    pub(super) fn astray<'p, 'r>(
+        &'p self,
+        readings: Readings<'r>,
+        own: &'p Listing,
+        holds: impl Fn(&Listing, Segments<'r>) -> bool,
+        trace: &mut impl Trace<'p>,
+    ) -> Option<Target<'r>> {
+        let Readings { target, loosest } = readings;
+        let differs = self.index.has_upper_case() || target.path.has_upper_case();
+        let targets = [Some(target).filter(|_| differs), loosest];
+        targets.into_iter().flatten().find(|target| {
+            let (mut other, mut held) = (None, false);
+            self.index.visit(Case::Folded, *target, |_, listing| {
+                held |= std::ptr::eq(own, listing) || holds(listing, target.path);
+                other = other.or(Some(listing));
+            });
+            let Some(listing) = other.filter(|_| !held) else { return false };
+            trace.step(|| Step::Astray { listing, permission: self.lister(listing) });
+            true
+        })
+    }
+
+    fn lister(&self, listing: &Listing) -> Option<&PermissionName> {
+        match listing.by {
+            Lister::Public => None,
+            Lister::Permission(number) => self.permission(number),
+        }
+    }
+}
