@@ -14,10 +14,11 @@ pub struct Lease {
 
 impl Lease {
     /// The lease of `owner` for a term from now on; none where another holds it. What was kept may be anything: what is
-    /// no lease, or one for longer than a term, is nobody's.
+    /// no lease, or one for longer than a term and clocks may lie apart, is nobody's.
     pub fn claim(kept: Option<&[u8]>, owner: u64, now: Time, term: Span) -> Option<Self> {
         let until = now.plus(term);
-        let held = kept.and_then(Self::from_bytes).filter(|held| now < held.until && held.until <= until);
+        let latest = until.plus(Span::SKEW);
+        let held = kept.and_then(Self::from_bytes).filter(|held| now < held.until && held.until <= latest);
         if held.is_some_and(|held| held.owner != owner) {
             return None;
         }
@@ -64,6 +65,12 @@ mod tests {
         assert_eq!(Lease::given_up(Some(&renewed), 2, Time::from_millis(10_000)), None);
         let free = Lease::given_up(Some(&renewed), 1, Time::from_millis(10_000)).unwrap().to_bytes();
         assert!(claim(Some(&free), 2, 10_000).is_some());
+    }
+
+    #[test]
+    fn whose_clock_is_a_little_behind_takes_no_lease_away() {
+        let lease = claim(None, 1, 10_000).unwrap();
+        assert_eq!(claim(Some(&lease), 2, 9_990), None);
     }
 
     #[test]

@@ -139,6 +139,10 @@ impl Span {
     /// A second.
     pub const SECOND: Self = Self(1);
 
+    /// How far the clocks of threads and their events may lie apart: what another thread wrote just now may lie in our
+    /// future.
+    pub(crate) const SKEW: Self = Self(60);
+
     /// A day.
     pub const DAY: Self = Self(86_400);
 

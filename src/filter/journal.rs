@@ -22,18 +22,22 @@ pub(super) struct Journal {
     sampler: Cell<Sampler>,
     /// None before `open`, and where lines are not chained.
     chain: Cell<Option<Chain>>,
+    /// The life that the chain is of.
+    life: Cell<u64>,
 }
 
 impl Journal {
     /// A journal as configured by these bytes.
     pub(super) fn new(audit: Audit, configuration: &[u8]) -> Self {
-        let fingerprint = if audit.sinks.is_empty() { 0 } else { fingerprint(configuration) };
+        let fingerprint =
+            if audit.sinks.is_empty() { 0 } else { fingerprint(&host::plugin_name(), configuration) };
         Self {
             audit,
             fingerprint,
             sequence: Cell::new(0),
             sampler: Cell::new(Sampler::default()),
             chain: Cell::new(None),
+            life: Cell::new(0),
         }
     }
 
@@ -46,6 +50,7 @@ impl Journal {
         let Some(links) = Links::of(&self.audit.chain) else { return false };
         let Birth { id, trial } = birth(self.fingerprint);
         self.chain.set(Some(Chain::new(id, links)));
+        self.life.set(id.life);
         trial
     }
 
@@ -80,12 +85,14 @@ impl Journal {
         }
     }
 
-    /// Writes the last notice of a chain that has others.
-    pub(super) fn close(&self, event: impl FnOnce(u64) -> String) {
+    /// Writes the last notice of a chain that has others: what `event` makes of how many chains there are, and of its
+    /// number.
+    pub(super) fn close(&self, event: impl FnOnce(Option<u64>, u64) -> String) {
         let chain = self.chain.take();
         if chain.is_some() && self.sequence.get() > 0 {
             self.chain.set(chain);
-            self.write(event);
+            let chains = chains(self.life.get());
+            self.write(|number| event(chains, number));
         }
         self.chain.set(None);
     }
@@ -102,6 +109,14 @@ impl Journal {
                 line
             }
         }
+    }
+}
+
+/// How many chains there were so far in this life.
+fn chains(life: u64) -> Option<u64> {
+    match host::shared_data(REGISTER) {
+        Stored::Value(bytes, _) => Register::from_bytes(&bytes)?.count(life),
+        Stored::Nothing | Stored::Failed => None,
     }
 }
 

@@ -74,7 +74,7 @@ impl Drop for Shared {
         if Rc::strong_count(&self.journal) == 1 {
             let policy = &self.gateway.policy;
             let now = host::now().unwrap_or(Time::EPOCH);
-            self.journal.close(|number| ClosedEvent::of(policy, now, number).to_json());
+            self.journal.close(|chains, number| ClosedEvent::of(policy, chains, now, number).to_json());
         }
     }
 }

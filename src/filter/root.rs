@@ -74,7 +74,7 @@ impl Root {
 
     fn tell_refused(&self, newer: Option<Mark>, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
-        let event = |number| RefusedEvent::of(&gateway.policy, newer, now, number);
+        let event = |number| RefusedEvent::of(&gateway.policy, newer, self.trial, now, number);
         journal.write(|number| event(number).to_json());
         host::log_error(&event(0).told());
     }

@@ -39,6 +39,7 @@ struct Vm {
 struct Envoy<'l> {
     links: &'l Links,
     register: Register,
+    life: u64,
     gateway: Gateway,
     lines: Vec<String>,
 }
@@ -47,7 +48,9 @@ impl<'l> Envoy<'l> {
     fn new(links: &'l Links) -> Self {
         let bundle = r#"{"bundle": {"version": 1, "name": "log", "revision": 7, "public": ["GET /**"]}}"#;
         let gateway = Gateway::configure(bundle.as_bytes()).unwrap();
-        Self { links, register: Register::new(1, b"test"), gateway, lines: Vec::new() }
+        let register = Register::new(1, b"test");
+        let life = register.clone().enter(0).id.life;
+        Self { links, register, life, gateway, lines: Vec::new() }
     }
 
     /// The VMs of a new configuration: the main thread's first, then four workers'. One more is gone already.
@@ -82,7 +85,8 @@ impl<'l> Envoy<'l> {
     }
 
     fn close(&mut self, vm: &mut Vm) {
-        let event = ClosedEvent::of(&self.gateway.policy, Time::EPOCH, vm.seq).to_json();
+        let chains = self.register.count(self.life);
+        let event = ClosedEvent::of(&self.gateway.policy, chains, Time::EPOCH, vm.seq).to_json();
         self.write(vm, event);
     }
 

@@ -74,6 +74,18 @@ fn whatever_is_done_to_any_line_is_found() {
 }
 
 #[test]
+fn whatever_chain_is_gone_as_a_whole_is_found() {
+    let log = written(120, &Links::Sha256);
+    let names: std::collections::BTreeSet<&str> = log.iter().filter_map(|line| chain(line)).collect();
+    assert_eq!(names.len(), 12);
+    for name in names {
+        let rest: Vec<String> = log.iter().filter(|line| chain(line) != Some(name)).cloned().collect();
+        let report = verify(&rest, WHOLE, &Links::Sha256);
+        assert_eq!(codes(&report), ["no_chain"], "{name}");
+    }
+}
+
+#[test]
 fn the_finding_names_the_line_and_what_was_done_to_it() {
     let log = written(120, &Links::Sha256);
     // A decision in the middle of a chain, and the next of its chain.

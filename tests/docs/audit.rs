@@ -85,7 +85,7 @@ fn log(links: &Links) -> Vec<String> {
     }
     let [_, main, one, two] = &mut vms[..] else { panic!("four") };
     let configured = |seq| ConfiguredEvent::of(&policy, false, Time::EPOCH, seq).to_json();
-    let closed = |seq| ClosedEvent::of(&policy, Time::EPOCH, seq).to_json();
+    let closed = |seq| ClosedEvent::of(&policy, Some(3), Time::EPOCH, seq).to_json();
     say(&mut lines, one, &configured);
     say(&mut lines, main, &closed);
     say(&mut lines, one, &configured);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
+
 use crate::engine::audit::chain::{CHAIN, ChainId, END, HASH, Link};
 
 /// What a line of a log is.
@@ -33,10 +35,11 @@ pub struct Event<'a> {
 impl<'a> Line<'a> {
     /// What a line is.
     pub fn read(line: &'a [u8]) -> Self {
-        if let Some(start) = last(line, START) {
+        // The first that begins like one: what a caller wrote stands behind the event, if it is there at all.
+        if let Some(start) = first(line, START) {
             return Self::of(line.get(start..).unwrap_or_default());
         }
-        match last(line, QUOTED_START) {
+        match first(line, QUOTED_START) {
             None => Self::Other,
             Some(start) => match unquoted(line.get(start..).unwrap_or_default()) {
                 None => Self::Damaged,
@@ -49,18 +52,16 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The event that begins here.
+    /// The event that begins here, and ends where its JSON does.
     fn of(text: &'a [u8]) -> Self {
-        let end = text.iter().rposition(|byte| *byte == b'}').map_or(0, |at| at.saturating_add(1));
-        let text = text.get(..end).unwrap_or_default();
+        let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
+        let is_whole = values.next().is_some_and(|value| value.is_ok());
+        let text = text.get(..values.byte_offset()).filter(|_| is_whole).unwrap_or_default();
         if let Some(event) = Event::read(text) {
             return Self::Event(event);
         }
         let members = last(text, CHAIN.as_bytes()).or_else(|| last(text, HASH.as_bytes()));
-        if members.is_none() && serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok() {
-            return Self::Unchained;
-        }
-        Self::Damaged
+        if is_whole && members.is_none() { Self::Unchained } else { Self::Damaged }
     }
 }
 
@@ -91,7 +92,15 @@ impl<'a> Event<'a> {
 
     /// Whether it is the only one of its chain, which Envoy tries a configuration with.
     pub fn is_trial(&self) -> bool {
-        self.kind() == Some(b"configured") && last(&self.signed, b",\"trial\":true,").is_some()
+        matches!(self.kind(), Some(b"configured" | b"rollback_refused"))
+            && last(&self.signed, b",\"trial\":true,").is_some()
+    }
+
+    /// How many chains there are by the end of this one; none where it does not say.
+    pub fn chains(&self) -> Option<u64> {
+        let at = last(&self.signed, CHAINS).filter(|_| self.is_end())?;
+        let (_, count) = self.signed.split_at_checked(at)?;
+        str::from_utf8(count.strip_prefix(CHAINS)?.split(|byte| *byte == b',').next()?).ok()?.parse().ok()
     }
 
     /// The kind of event: the third member of each.
@@ -126,6 +135,7 @@ const START: &[u8] = b"{\"v\":1,\"ts\":\"";
 const QUOTED_START: &[u8] = b"{\\\"v\\\":1,\\\"ts\\\":\\\"";
 const KIND: &[u8] = b",\"event\":\"";
 const SEQ: &[u8] = b",\"seq\":";
+const CHAINS: &[u8] = b",\"chains\":";
 
 #[cfg(test)]
 mod tests {
@@ -149,6 +159,15 @@ mod tests {
             quoted.to_string(),
         ] {
             assert_eq!(event(&line), (7, signed.clone()), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_caller_wrote_behind_an_event_is_not_read() {
+        let signed = EVENT.split_once(",\"hash\"").unwrap().0.as_bytes().to_vec();
+        for behind in [START, b"}", b"\"}", b"{\"v\":1}", br#"{"v":1,"ts":"x","seq":8,"chain":"00000000000000ab-4","hash":"0123456789abcdef0123456789abcdef"}"#] {
+            let line = [EVENT.as_bytes(), b" 200 \"", behind, b"\""].concat();
+            assert_eq!(event(str::from_utf8(&line).unwrap()), (7, signed.clone()), "{}", behind.escape_ascii());
         }
     }
 

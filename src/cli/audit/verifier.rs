@@ -54,6 +54,8 @@ pub struct Verifier {
     guide: Guide,
     heads: Heads,
     chains: BTreeMap<ChainId, Chain>,
+    /// By life, how many chains there are at least.
+    told: BTreeMap<u64, u64>,
     findings: Findings,
     events: u64,
     other_lines: u64,
@@ -95,6 +97,7 @@ impl Verifier {
             guide: Guide { links, ordered: rules.order == Order::Kept },
             heads,
             chains: BTreeMap::new(),
+            told: BTreeMap::new(),
             findings: Findings::default(),
             events: 0,
             other_lines: 0,
@@ -122,6 +125,10 @@ impl Verifier {
 
     fn event(&mut self, event: Event<'_>, place: Place) {
         let id = event.chain;
+        if let Some(count) = event.chains() {
+            let told = self.told.entry(id.life).or_default();
+            *told = count.max(*told);
+        }
         let chain = self.chains.entry(id).or_insert_with(|| Chain::of(id, self.rules.starts, &self.heads));
         let findings = &mut self.findings;
         let mut tell = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
@@ -181,6 +188,9 @@ impl Verifier {
                     self.findings.add_in(missing, Fault::NoChain(last), 0, None);
                 }
                 expected = expected.max(number.saturating_add(1));
+            }
+            if let Some(last) = self.told.get(&life).copied().filter(|last| *last >= expected) {
+                self.findings.add_in(ChainId { life, number: expected }, Fault::NoChain(last), 0, None);
             }
         }
         if self.rules.ends == Ends::All {

@@ -85,19 +85,23 @@ pub struct ClosedEvent<'a> {
     bundle: Option<&'a PolicyName>,
     /// Revision of the bundle.
     revision: u64,
+    /// How many chains this Envoy has begun so far, where it is known: a log has all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chains: Option<u64>,
     /// Number of the event: each VM counts its own from 0 on.
     seq: u64,
 }
 
 impl<'a> ClosedEvent<'a> {
-    /// The last event of a policy; `seq` is the number of the event.
-    pub fn of(policy: &'a Policy, now: Time, seq: u64) -> Self {
+    /// The last event of a policy, in an Envoy that has begun so many chains; `seq` is the number of the event.
+    pub fn of(policy: &'a Policy, chains: Option<u64>, now: Time, seq: u64) -> Self {
         Self {
             v: FORMAT_VERSION,
             ts: now,
             event: "closed",
             bundle: policy.name(),
             revision: policy.revision(),
+            chains,
             seq,
         }
     }

@@ -33,6 +33,9 @@ pub struct RefusedEvent<'a> {
     /// Highest revision that was there; none where the host does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
+    /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    trial: bool,
     /// Number of the event: each VM counts its own from 0 on.
     seq: u64,
     #[serde(skip)]
@@ -40,8 +43,9 @@ pub struct RefusedEvent<'a> {
 }
 
 impl<'a> RefusedEvent<'a> {
-    /// The event of a policy that may not follow what left `newer`; `seq` is the number of the event.
-    pub fn of(policy: &'a Policy, newer: Option<Mark>, now: Time, seq: u64) -> Self {
+    /// The event of a policy that may not follow what left `newer`; `trial` is whether the configuration was not there
+    /// before, `seq` the number of the event.
+    pub fn of(policy: &'a Policy, newer: Option<Mark>, trial: bool, now: Time, seq: u64) -> Self {
         Self {
             v: FORMAT_VERSION,
             ts: now,
@@ -50,6 +54,7 @@ impl<'a> RefusedEvent<'a> {
             revision: policy.revision(),
             supersedes: policy.seal().and_then(|seal| seal.supersedes),
             newest: newer.map(|mark| mark.newest()),
+            trial,
             seq,
             newer,
         }

@@ -3,7 +3,7 @@
 //! In: what the host's shared data has, which other modules may have written, and a configuration. Out: the name of
 //! the next chain, and the register as it is then.
 
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use sha2::{Digest, Sha256};
 
@@ -50,6 +50,11 @@ impl Register {
         [self.life, self.count].iter().chain(&self.known).flat_map(|number| number.to_be_bytes()).collect()
     }
 
+    /// How many chains there were so far in this life; none where it is another one.
+    pub fn count(&self, life: u64) -> Option<u64> {
+        (self.life == life).then_some(self.count)
+    }
+
     /// The next chain, of a VM with the configuration of this fingerprint.
     pub fn enter(&mut self, configuration: u64) -> Birth {
         self.count = self.count.saturating_add(1);
@@ -62,9 +67,11 @@ impl Register {
     }
 }
 
-/// A number by which a configuration is known again, and by which nobody can tell what is in it.
-pub fn fingerprint(configuration: &[u8]) -> u64 {
+/// A number by which a plugin's configuration is known again, and by which nobody can tell what is in it. Envoy tries it
+/// once for each plugin, and again with another module.
+pub fn fingerprint(plugin: &[u8], configuration: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
+    (plugin, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
     hasher.write(configuration);
     hasher.finish()
 }
@@ -89,6 +96,13 @@ mod tests {
             (birth.id.number, birth.trial)
         });
         assert_eq!(births, [(1, true), (2, false), (3, true), (4, false), (5, false)]);
+    }
+
+    #[test]
+    fn a_configuration_is_known_again_for_its_plugin() {
+        assert_eq!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{}"));
+        assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"b", b"{}"));
+        assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{ }"));
     }
 
     #[test]

@@ -67,7 +67,8 @@ impl Suspended {
         Added::Now
     }
 
-    /// Until when the key is suspended, if it is. What lasts longer than the policy's `longest` suspension is none:
+    /// Until when the key is suspended, if it is. What lasts longer than the policy's `longest` suspension, and than
+    /// clocks lie apart, is none:
     /// it comes from a policy that is no longer in force, or from somebody else.
     pub fn until(&self, key: Key, now: Time, longest: Span) -> Option<Time> {
         let position = self.0.binary_search_by_key(&key, |(known, _)| *known).ok()?;
@@ -86,7 +87,7 @@ impl Suspended {
 }
 
 fn lasts(until: Time, now: Time, longest: Span) -> bool {
-    now < until && until <= now.plus(longest)
+    now < until && until <= now.plus(longest).plus(Span::SKEW)
 }
 
 fn read(entry: &[u8]) -> Option<(Key, Time)> {
@@ -100,3 +101,23 @@ pub(super) const MAX: usize = 4_096;
 const ENTRY: usize = 24;
 /// First byte of a list.
 const VERSION: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_clock_is_a_little_behind_lets_nobody_go() {
+        let span: Span = "15m".parse().unwrap();
+        let (one, other) = (Key([1; SIZE]), Key([2; SIZE]));
+        let (now, behind) = (Time::from_millis(1_000_000), Time::from_millis(999_990));
+        let mut suspended = Suspended::default();
+        assert_eq!(suspended.add(one, now, span, span), Added::Now);
+        assert_eq!(suspended.until(one, behind, span), Some(now.plus(span)));
+        assert_eq!(suspended.add(other, behind, span, span), Added::Now);
+        assert_eq!(suspended.add(one, behind, span, span), Added::Before);
+        assert_eq!(suspended.count(behind, span), 2);
+        // A clock that was set back by an hour is another matter.
+        assert_eq!(suspended.until(one, now.shifted(-3_600_000), span), None);
+    }
+}
