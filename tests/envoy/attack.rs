@@ -1,6 +1,7 @@
 //! An attack by the book, on two workers, beside honest traffic: each step is told once, in the journal and to the
 //! webhook, and honest callers notice nothing.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
@@ -18,8 +19,9 @@ fn an_attack_is_told_step_by_step_and_honest_traffic_goes_on() {
     let over = AtomicBool::new(false);
     let honest = std::thread::scope(|scope| {
         let honest: Vec<_> = (0..4).map(|_| scope.spawn(|| honest(&envoy, &over))).collect();
+        let end = End(&over);
         attack(&envoy);
-        over.store(true, Ordering::Relaxed);
+        drop(end);
         honest.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
     });
     assert!(honest > 20, "{honest} honest requests");
@@ -39,8 +41,65 @@ fn an_attack_is_told_step_by_step_and_honest_traffic_goes_on() {
         .collect();
     journal.sort_by_key(|event| expected.iter().position(|known| known == event));
     assert_eq!(journal, expected);
+    counted(&envoy);
+    on_both_workers(&envoy);
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     assert_eq!(hook.received().len(), 3);
+}
+
+/// What the metrics say of the attack; of honest traffic they count nothing but permits.
+fn counted(envoy: &Envoy) {
+    let stats = envoy.admin("/stats?filter=tokenward_");
+    let sum = |part: &str, name: &str| -> u64 {
+        let lines = stats.lines().filter_map(|line| line.rsplit_once(": "));
+        let lines = lines.filter(|(stat, _)| stat.ends_with(name) && stat.contains(part));
+        lines.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    };
+    for (reason, count) in [
+        ("unknown_token", 5),
+        ("suspended_source", 4),
+        ("insufficient_scope", 4),
+        ("suspended_token", 2),
+        ("retired_secret", 6),
+        ("source_not_allowed", 12),
+        ("outside_hours", 12),
+    ] {
+        assert_eq!(sum(&format!("reason=.={reason};.;"), "tokenward_decisions_total"), count, "{reason}");
+    }
+    assert_eq!(sum("outcome=.=deny;.;", "tokenward_decisions_total"), 45, "{stats}");
+    for (name, count) in [
+        ("tokenward_source_suspensions_total", 1),
+        ("tokenward_token_suspensions_total", 1),
+        ("tokenward_alerts_total", 1),
+        ("tokenward_events_dropped_total", 0),
+    ] {
+        assert_eq!(sum("", name), count, "{name}");
+    }
+}
+
+/// What one worker has found out all of them act on: connections enough that both have some.
+fn on_both_workers(envoy: &Envoy) {
+    let before = envoy.decisions().len();
+    for _ in 0..30 {
+        let mut client = envoy.client("main");
+        assert_eq!(from(&mut client, "198.51.100.71", "/v1/items", STOLEN), 401);
+        assert_eq!(from(&mut client, "198.51.100.66", "/v1/items", READER), 429);
+    }
+    let decisions = envoy.decisions();
+    for reason in ["suspended_token", "suspended_source"] {
+        let told = decisions[before..].iter().filter(|event| event["reason"] == reason);
+        let chains: BTreeSet<&str> = told.map(|event| event["chain"].as_str().unwrap()).collect();
+        assert_eq!(chains.len(), 2, "{reason}");
+    }
+}
+
+/// Ends honest traffic, also where the attack goes otherwise than it should.
+struct End<'o>(&'o AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Guesses, probes, an old secret, a bound secret elsewhere and at the wrong hour: on several connections each.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -55,11 +55,9 @@ fn every_event_is_what_the_schema_says() {
 
 #[test]
 fn every_request_that_reaches_the_filter_has_one_event() {
-    let answer = json!({ "status": 200, "body": { "inline_string": "at once" } });
-    let filter = || envoy::filter(&json!({ "bundle": bundle() }).to_string());
-    let early = envoy::listener_with("early", &[filter()], &answer, "direct_response");
-    let listeners = [envoy::listener("main", &[filter()]), early];
-    let envoy = Envoy::start(&envoy::configuration(&listeners, echo::start()), 1).unwrap();
+    let filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
+    let listeners = [envoy::listener("main", &[filter])];
+    let envoy = Envoy::start(&envoy::configuration(&listeners, impatient()), 1).unwrap();
     let mut sent = 0;
     // One connection kept alive, permits and local replies.
     let mut client = envoy.client("main");
@@ -67,24 +65,36 @@ fn every_request_that_reaches_the_filter_has_one_event() {
         client.get("/v1/items", secret);
         sent += 1;
     }
-    // Streams of one HTTP/2 connection.
-    let mut client = http2::Client::connect(envoy.listener("main"));
+    // Streams of one HTTP/2 connection, to the end and taken back while their upstream has not answered.
+    let mut streams = http2::Client::connect(envoy.listener("main"));
     let authorization = crate::fixture::reader();
+    let stalled: Vec<_> = crate::fixture::headers(b"/v1/items/stalled", &authorization)
+        .into_iter()
+        .chain([(":scheme", &b"http"[..])])
+        .map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec()))
+        .collect();
+    let stalled = ordered(stalled);
     for _ in 0..5 {
-        client.send(&crate::fixture::headers(b"/v1/items", &authorization));
-        sent += 1;
+        streams.send(&crate::fixture::headers(b"/v1/items", &authorization));
+        streams.take_back(&stalled).unwrap();
+        sent += 2;
+        wait_until(|| envoy.decisions().len() == sent);
     }
-    // The client goes away in the middle of its body; and the answer comes before the body's end.
-    for (listener, answered) in [("main", false), ("early", true)] {
+    // The client goes away in the middle of its body; and the upstream answers before the body's end.
+    for (path, answered) in [("/v1/items/stalled", false), ("/v1/items", true)] {
         for _ in 0..3 {
-            let mut stream = TcpStream::connect(envoy.listener(listener)).unwrap();
+            let mut stream = TcpStream::connect(envoy.listener("main")).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-            let head =
-                "POST /healthz HTTP/1.1\r\nhost: gateway.test\r\ncontent-length: 100000\r\n\r\nbeginning";
+            let head = format!(
+                "GET {path} HTTP/1.1\r\nhost: gateway.test\r\nauthorization: Bearer {READER}\r\n\
+                 content-length: 100000\r\n\r\nbeginning"
+            );
             stream.write_all(head.as_bytes()).unwrap();
             sent += 1;
             if answered {
-                assert!(stream.read(&mut [0; 16]).unwrap() > 0);
+                let mut status = [0; 15];
+                stream.read_exact(&mut status).unwrap();
+                assert_eq!(status.as_slice(), b"HTTP/1.1 200 OK");
             }
             wait_until(|| envoy.decisions().len() == sent);
         }
@@ -103,9 +113,39 @@ fn every_request_that_reaches_the_filter_has_one_event() {
     wait_until(|| envoy.decisions().len() > sent);
     let events = envoy.decisions();
     assert_eq!(events.len(), sent + 1);
+    let permits = events.iter().filter(|event| event["decision"] == "permit").count();
+    assert_eq!(permits, 2 + 10 + 6, "what was taken back had been permitted");
     let ids: std::collections::BTreeSet<String> =
         events.iter().map(|event| event["request_id"].to_string()).collect();
     assert_eq!(ids.len(), events.len(), "an event for each request");
+}
+
+/// Pseudo-headers first.
+fn ordered(mut fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fields.sort_by_key(|(name, _)| !name.starts_with(b":"));
+    fields
+}
+
+/// An upstream that answers when it has a head, whatever is still to come; and never where it is to be stalled.
+fn impatient() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let (mut received, mut chunk) = (Vec::new(), [0; 16_384]);
+                while let Ok(length @ 1..) = stream.read(&mut chunk) {
+                    received.extend(&chunk[..length]);
+                    let text = String::from_utf8_lossy(&received).into_owned();
+                    if text.contains("\r\n\r\n") && !text.contains("/stalled") {
+                        received.clear();
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+                    }
+                }
+            });
+        }
+    });
+    address
 }
 
 #[test]

@@ -71,6 +71,17 @@ impl Client {
         self.receive(stream)
     }
 
+    /// Sends the head of a request and the beginning of its body, and then takes the stream back.
+    ///
+    /// # Errors
+    /// That the connection has ended.
+    pub(crate) fn take_back(&mut self, fields: &[Field]) -> std::io::Result<()> {
+        let stream = self.open();
+        self.write(HEADERS, END_HEADERS, stream, &block(fields))?;
+        self.write(DATA, 0, stream, b"beginning")?;
+        self.write(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
+    }
+
     fn open(&mut self) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -160,6 +171,8 @@ fn length(length: usize) -> Vec<u8> {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+/// RFC 9113 §7: an error code.
+const CANCEL: u32 = 8;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
