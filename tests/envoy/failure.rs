@@ -166,6 +166,7 @@ pub(crate) fn without(configuration: &Value, missing: &[&str]) -> Value {
         "proxy_get_shared_data",
         "proxy_set_shared_data",
         "proxy_remove_header_map_value",
+        "proxy_add_header_map_value",
         "proxy_replace_header_map_value",
         "proxy_send_local_response",
     ];

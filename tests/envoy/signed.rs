@@ -187,6 +187,7 @@ fn where_the_host_keeps_no_mark_a_signed_bundle_is_not_in_force() {
         "proxy_get_header_map_pairs",
         "proxy_get_property",
         "proxy_remove_header_map_value",
+        "proxy_add_header_map_value",
         "proxy_replace_header_map_value",
         "proxy_send_local_response",
     ];
