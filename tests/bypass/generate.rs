@@ -124,10 +124,12 @@ const fn goal(caller: Caller, method: &'static str, path: &'static str, cover: &
 }
 
 /// The seeds: each caller against what it may not do.
-pub(crate) const GOALS: [Goal; 16] = [
+pub(crate) const GOALS: [Goal; 18] = [
     goal(Caller::Nobody, "GET", "/v1/admin/keys", "/healthz"),
     goal(Caller::Nobody, "GET", "/v1/users/export", "/healthz"),
     goal(Caller::Stranger, "POST", "/v1/admin/keys", "/healthz"),
+    goal(Caller::Nobody, "GET", "/docs/internal", "/docs/intro"),
+    goal(Caller::Viewer, "GET", "/docs/internal", "/docs/intro"),
     goal(Caller::Viewer, "GET", "/v1/admin/keys", "/v1/metrics/cpu"),
     goal(Caller::Viewer, "DELETE", "/v1/users/7", "/v1/metrics/cpu"),
     goal(Caller::Viewer, "GET", "/v1/users/export", "/v1/metrics"),

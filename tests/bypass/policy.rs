@@ -89,6 +89,8 @@ pub(crate) enum Handler {
     Invoice,
     /// The same path at `billing.acme.test`.
     BillingInvoice,
+    /// A page beside those that everybody may read.
+    InternalPage,
 }
 
 /// What the upstream would do, in its own strict terms: the looseness is in how it comes by them.
@@ -106,6 +108,7 @@ pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler
         ["v1", "metrics", ..] if reads => Some(Handler::Metrics),
         ["v1", "invoices", ..] if reads && host == b"billing.acme.test" => Some(Handler::BillingInvoice),
         ["v1", "invoices", ..] if reads => Some(Handler::Invoice),
+        ["docs", "internal"] if reads => Some(Handler::InternalPage),
         ["files"] if reads => Some(Handler::FileIndex),
         ["files", "private", ..] if reads => Some(Handler::PrivateFile),
         ["files", "public", ..] if reads => Some(Handler::PublicFile),
@@ -124,8 +127,9 @@ pub(crate) fn bundle() -> Value {
         "version": 1,
         "name": "bypass",
         "revision": 1,
-        "public": ["GET /healthz"],
+        "public": ["GET /healthz", "GET /docs/{page}"],
         "permissions": {
+            "internal": ["GET /docs/internal"],
             "metrics": ["GET /v1/metrics/**"],
             "users": ["GET /v1/users/{id}"],
             "export": ["GET /v1/users/export"],

@@ -163,7 +163,9 @@ fn identity(caller: Caller, received: &Received) -> Option<Hit> {
         headers.retain(|(name, _)| !received.nominates(name.as_bytes()));
     }
     // A public operation and a preflight have no identity.
-    let anonymous = received.method == b"OPTIONS" || before_query(&received.target).starts_with(b"/healthz");
+    let path = before_query(&received.target);
+    let public = [&b"/healthz"[..], b"/docs/"].iter().any(|public| path.starts_with(public));
+    let anonymous = received.method == b"OPTIONS" || public;
     (tokens.is_empty() && !anonymous).then_some(Hit::Nameless)
 }
 
