@@ -1,7 +1,5 @@
 //! Credentials: what is found is what a plain reading finds, in any order of headers, and none is forwarded.
 
-use std::sync::OnceLock;
-
 use tokenward::engine::address::Source;
 use tokenward::engine::credential::{Credential, CredentialSource};
 use tokenward::engine::decision::Circumstances;
@@ -16,25 +14,31 @@ use super::{path, percent_decoded};
 /// The bytes are lines: the sources as JSON, then headers.
 pub(crate) fn holds(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
-    let Ok(credentials) = serde_json::from_slice::<Vec<CredentialSource>>(lines.next().unwrap_or_default())
-    else {
-        return;
-    };
-    let settings = Settings { credentials, ..Settings::default() };
+    let Some(gateway) = gateway(lines.next().unwrap_or_default()) else { return };
+    let settings = &gateway.settings;
     let headers = headers::parse(lines);
-    let head = headers::read(&headers, &settings);
+    let head = headers::read(&headers, settings);
     let found = shown(&head.credential);
-    assert_eq!(found, shown(&plain(&settings, &headers, &head)), "by a plain reading");
+    assert_eq!(found, shown(&plain(settings, &headers, &head)), "by a plain reading");
     let mut other = headers.clone();
     other.reverse();
-    assert_eq!(found, shown(&headers::read(&other, &settings).credential), "in another order");
-    if let Some((name, value)) = another(&settings, &headers)
+    assert_eq!(found, shown(&headers::read(&other, settings).credential), "in another order");
+    if let Some((name, value)) = another(settings, &headers)
         && !matches!(head.credential, Credential::Missing)
     {
         other.push((name, value));
-        assert_eq!("ambiguous", shown(&headers::read(&other, &settings).credential), "with one more");
+        assert_eq!("ambiguous", shown(&headers::read(&other, settings).credential), "with one more");
     }
-    is_not_forwarded(settings, &headers);
+    is_not_forwarded(&gateway, &headers);
+}
+
+/// The gateway that accepts credentials from these sources, and to which everything is public; none where they are no
+/// sources, or too many, or one twice.
+fn gateway(sources: &[u8]) -> Option<Gateway> {
+    let sources: serde_json::Value = serde_json::from_slice(sources).ok()?;
+    let bundle = serde_json::json!({ "version": 1, "name": "open", "public": ["* /**"] });
+    let configuration = serde_json::json!({ "bundle": bundle, "credentials": sources });
+    Gateway::configure(configuration.to_string().as_bytes()).ok()
 }
 
 /// What each source brings by itself, and all of it together.
@@ -135,18 +139,14 @@ fn another(settings: &Settings, headers: &Headers) -> Option<(Vec<u8>, Vec<u8>)>
 }
 
 /// A public operation is forwarded whatever the request brings; without the credential.
-fn is_not_forwarded(settings: Settings, headers: &Headers) {
-    static OPEN: OnceLock<Gateway> = OnceLock::new();
-    let open = OPEN.get_or_init(|| {
-        Gateway::configure(br#"{"bundle": {"version": 1, "name": "open", "public": ["* /**"]}}"#).unwrap()
-    });
-    let head = headers::read(headers, &settings);
+fn is_not_forwarded(Gateway { policy, settings }: &Gateway, headers: &Headers) {
+    let head = headers::read(headers, settings);
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"") };
-    let decision = open.policy.decide(&head, circumstances);
-    let Verdict::Forward(forward) = Verdict::of(&decision, &head, &open.policy, &settings) else { return };
+    let decision = policy.decide(&head, circumstances);
+    let Verdict::Forward(forward) = Verdict::of(&decision, &head, policy, settings) else { return };
     if matches!(head.credential, Credential::Presented(_)) {
         let after = headers::changed(headers, &forward);
-        let again = headers::read(&after, &settings).credential;
+        let again = headers::read(&after, settings).credential;
         assert!(matches!(again, Credential::Missing), "{} is forwarded", shown(&again));
     }
 }
