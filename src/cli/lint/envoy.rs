@@ -99,6 +99,7 @@ impl Manager<'_> {
         findings.extend(self.disabled(filters.get(position)));
         findings.extend(self.source_trust());
         findings.extend(self.host_spelling());
+        findings.extend(self.normalisation());
         findings.extend(self.upgrades());
         findings.extend(self.unfiltered_upgrades());
         findings.extend(self.chosen_by_the_caller());
@@ -174,6 +175,21 @@ impl Manager<'_> {
             "a host with a port or a trailing dot may be routed elsewhere than it is judged".to_owned();
         let hint = "set `strip_any_host_port: true` and `strip_trailing_host_dot: true`";
         (!strips).then(|| self.finding("host_spelling", severity, self.place.clone(), message, hint))
+    }
+
+    /// What Envoy puts right the filter never sees: safe, but then nobody is refused for it.
+    fn normalisation(&self) -> Option<Finding> {
+        let is_on = |key: &&str| match at(self.value, &format!("/{key}")) {
+            Value::Bool(on) => *on,
+            Value::String(action) => action.starts_with("UNESCAPE"),
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
+        };
+        let on: Vec<String> =
+            NORMALISATION.iter().filter(|key| is_on(key)).map(|key| format!("`{key}`")).collect();
+        let message = format!("Envoy puts paths right before they are judged ({})", on.join(", "));
+        let hint = "that is safe, and then `paths` of the gateway never comes to it; leave it off where such requests are to be refused and audited";
+        (!on.is_empty())
+            .then(|| self.finding("normalised_before", Severity::Note, self.place.clone(), message, hint))
     }
 
     fn upgrades(&self) -> Option<Finding> {
@@ -278,6 +294,8 @@ fn visit<'v>(value: &'v Value, place: &Place, with: &mut impl FnMut(&'v Value, &
 
 const BEFORE: &str =
     "put it before tokenward, or know that it changes neither method, host, path nor identity headers";
+/// Settings of a connection manager by which Envoy changes a path before any filter sees it.
+const NORMALISATION: [&str; 3] = ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"];
 /// Most characters of a header's name that a message quotes.
 const MAX_SHOWN: usize = 64;
 const WASM: &str = ".wasm.v3.Wasm";
