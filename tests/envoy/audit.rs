@@ -331,7 +331,7 @@ fn events(log: &str) -> Vec<Value> {
 }
 
 /// `tokenward audit verify` with this standard input.
-fn verify(folder: &Path, arguments: &[&str], input: &str) -> Output {
+pub(crate) fn verify(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut stdin = tempfile::tempfile().unwrap();
     stdin.write_all(input.as_bytes()).unwrap();
     std::io::Seek::rewind(&mut stdin).unwrap();

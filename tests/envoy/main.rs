@@ -30,6 +30,7 @@ mod alerts;
 mod attack;
 mod audit;
 mod bytes;
+mod chains;
 mod credentials;
 mod decisions;
 mod defense;

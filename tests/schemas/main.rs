@@ -11,6 +11,7 @@ mod signing;
 
 mod cases;
 mod configurations;
+mod events;
 mod files;
 mod generate;
 mod texts;
