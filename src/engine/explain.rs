@@ -64,19 +64,13 @@ impl fmt::Display for Step<'_> {
                 listing.text,
                 lister(*permission)
             ),
-            Self::Denied { how, case, listing, permission, shadow } => {
+            Self::Denied { case, listing, permission, shadow } => {
                 let case = match case {
                     Case::Strict => "",
                     Case::Folded => ", letters compared without case",
                 };
                 let denies = if *shadow { "a role in shadow would deny" } else { "a role denies" };
-                write!(
-                    f,
-                    "{denies} {}, which lists {}{}{case}",
-                    lister(*permission),
-                    listing.text,
-                    concerns(*how)
-                )
+                write!(f, "{denies} {}, which lists {}{case}", lister(*permission), listing.text)
             }
         }
     }
@@ -107,6 +101,5 @@ fn concerns(how: Match) -> &'static str {
     match how {
         Match::Operation => " (the operation that the request belongs to)",
         Match::Subtree => " (the request is below it)",
-        Match::Overruled => " (a less specific operation that matches too)",
     }
 }

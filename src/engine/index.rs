@@ -74,8 +74,6 @@ pub enum Match {
     Operation,
     /// It ends in `/**` and the request is below it.
     Subtree,
-    /// It lists an operation that matches too, but the request belongs to a more specific one.
-    Overruled,
 }
 
 /// How letters are compared.
@@ -119,26 +117,19 @@ impl Index {
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
     /// specific one that matches) and those of each `/**` above it.
     pub fn visit<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
-        self.walk(case, target, Reach::Operation, visit);
+        self.walk(case, target, Reach::MostSpecific, visit);
     }
 
-    /// Visits these, and the listings of each less specific operation that matches. Where `own` is given, all that
-    /// are not less specific than that listing's operation count as what the request belongs to.
-    pub fn visit_all<'i>(
-        &'i self,
-        case: Case,
-        target: Target<'_>,
-        own: Option<&'i Listing>,
-        visit: impl FnMut(Match, &'i Listing),
-    ) {
-        self.walk(case, target, Reach::All { own }, visit);
+    /// Visits every listing that matches a request, however specific it is.
+    pub fn visit_all<'i>(&'i self, case: Case, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
+        self.walk(case, target, Reach::All, |_, listing| visit(listing));
     }
 
     fn walk<'i>(
         &'i self,
         case: Case,
         target: Target<'_>,
-        reach: Reach<'i>,
+        reach: Reach,
         visit: impl FnMut(Match, &'i Listing),
     ) {
         let hosts = match case {
@@ -271,20 +262,21 @@ fn node(entries: &[Entry], depth: usize) -> Node {
     node
 }
 
-/// What is visited.
-#[derive(Clone, Copy)]
-enum Reach<'i> {
-    /// The operation that the request belongs to.
-    Operation,
-    /// Less specific ones too.
-    All { own: Option<&'i Listing> },
+/// Which of the operations that match are visited.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reach {
+    /// The most specific one, and each `/**`.
+    MostSpecific,
+    /// All of them.
+    All,
 }
 
 struct Walk<'i, 'r, F> {
     listings: &'i [Listing],
     method: &'r [u8],
     case: Case,
-    reach: Reach<'i>,
+    reach: Reach,
+    /// Whether the most specific operation was found.
     found: bool,
     visit: F,
 }
@@ -294,10 +286,8 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     fn descend(&mut self, node: &'i Node, mut path: Segments<'_>) {
         self.report(Match::Subtree, &node.below);
         let Some(segment) = path.next() else {
-            if !self.found {
+            if self.seeks_operation() {
                 self.found = self.report(Match::Operation, &node.here);
-            } else if self.is_thorough() {
-                self.report(Match::Overruled, &node.here);
             }
             return;
         };
@@ -315,13 +305,13 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 
     fn enter(&mut self, child: &'i Node, path: Segments<'_>) {
-        if !self.found || self.is_thorough() || child.leads_to_subtree {
+        if self.seeks_operation() || child.leads_to_subtree {
             self.descend(child, path);
         }
     }
 
-    fn is_thorough(&self) -> bool {
-        matches!(self.reach, Reach::All { .. })
+    fn seeks_operation(&self) -> bool {
+        self.reach == Reach::All || !self.found
     }
 
     fn literal(&self, node: &'i Node, segment: &str) -> Option<&'i Node> {
@@ -329,14 +319,12 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
         node.literals.get(position).map(|(_, child)| child)
     }
 
+    /// Visits the listings with the request's method; whether there are any.
     fn report(&mut self, how: Match, numbers: &[usize]) -> bool {
         let mut found = false;
         for listing in numbers.iter().filter_map(|number| self.listings.get(*number)) {
             if listing.methods.cover(self.method) {
-                found |= match self.reach {
-                    Reach::All { own: Some(own) } => std::ptr::eq(own, listing),
-                    Reach::All { own: None } | Reach::Operation => true,
-                };
+                found = true;
                 (self.visit)(how, listing);
             }
         }

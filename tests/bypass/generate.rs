@@ -124,7 +124,7 @@ const fn goal(caller: Caller, method: &'static str, path: &'static str, cover: &
 }
 
 /// The seeds: each caller against what it may not do.
-pub(crate) const GOALS: [Goal; 18] = [
+pub(crate) const GOALS: [Goal; 19] = [
     goal(Caller::Nobody, "GET", "/v1/admin/keys", "/healthz"),
     goal(Caller::Nobody, "GET", "/v1/users/export", "/healthz"),
     goal(Caller::Stranger, "POST", "/v1/admin/keys", "/healthz"),
@@ -143,6 +143,13 @@ pub(crate) const GOALS: [Goal; 18] = [
         method: "GET",
         path: "/v1/invoices/7",
         host: "billing.acme.test",
+        cover: "/v1/invoices/7",
+    },
+    Goal {
+        caller: Caller::Partner,
+        method: "GET",
+        path: "/v1/invoices/export",
+        host: "api.acme.test",
         cover: "/v1/invoices/7",
     },
     goal(Caller::Operator, "GET", "/v1/admin/keys", "/v1/other/7"),

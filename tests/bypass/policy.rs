@@ -19,7 +19,7 @@ pub(crate) enum Caller {
     Support,
     /// May `GET /files/public/**`.
     Files,
-    /// May read invoices at one host.
+    /// May read invoices at one host, is denied their export at every host.
     Partner,
     /// May do everything, is denied three things.
     Operator,
@@ -89,6 +89,8 @@ pub(crate) enum Handler {
     Invoice,
     /// The same path at `billing.acme.test`.
     BillingInvoice,
+    /// All invoices, at any host.
+    InvoiceExport,
     /// A page beside those that everybody may read.
     InternalPage,
 }
@@ -106,6 +108,7 @@ pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler
         ["v1", "users", _] if reads => Some(Handler::ReadUser),
         ["v1", "users", _] if method == b"DELETE" => Some(Handler::DeleteUser),
         ["v1", "metrics", ..] if reads => Some(Handler::Metrics),
+        ["v1", "invoices", "export"] if reads => Some(Handler::InvoiceExport),
         ["v1", "invoices", ..] if reads && host == b"billing.acme.test" => Some(Handler::BillingInvoice),
         ["v1", "invoices", ..] if reads => Some(Handler::Invoice),
         ["docs", "internal"] if reads => Some(Handler::InternalPage),
@@ -136,14 +139,15 @@ pub(crate) fn bundle() -> Value {
             "orders": ["* /v1/epic/orders/**"],
             "admin": ["* /v1/admin/**"],
             "files": ["GET /files/public/**"],
-            "invoices": ["GET api.acme.test/v1/invoices/**"],
+            "invoices": ["GET api.acme.test/v1/invoices/**", "GET api.acme.test/v1/invoices/export"],
+            "invoice-export": ["GET /v1/invoices/export"],
             "everything": ["* /**"],
         },
         "roles": {
             "viewer": { "permissions": ["metrics"] },
             "support": { "permissions": ["users"], "deny": ["export"] },
             "files": { "permissions": ["files"] },
-            "partner": { "permissions": ["invoices"] },
+            "partner": { "permissions": ["invoices"], "deny": ["invoice-export"] },
             "operator": { "permissions": ["everything"], "deny": ["admin", "export", "orders"] },
         },
         "kinds": { "service": {} },

@@ -97,7 +97,7 @@ impl<'d> Oracle<'d> {
     pub(crate) fn overlap(&self, request: &Request) -> usize {
         let Some(target) = Target::read(request) else { return 0 };
         let concerned = Concerned::by(&self.strict, &target);
-        let concrete = concerned.operation.iter().chain(&concerned.overruled);
+        let concrete = concerned.operation.iter().chain(&concerned.less_specific);
         concrete.map(|listing| listing.shape()).collect::<BTreeSet<_>>().len()
     }
 
@@ -154,21 +154,11 @@ impl<'d> Oracle<'d> {
         let above = names(strict.above.iter().copied().filter(grants));
         let strays = self.strays(target, |listing| listing.by.is_none() || grants(&listing));
 
-        // The grant of an operation gives way to a deny of any that is not less specific. One by a `/**` alone gives
-        // way to a deny of any that matches, and so does what is forwarded without a grant.
         let on_trial = self.is_on_trial(token);
-        let granted = strict.operation.first().filter(|_| !itself.is_empty()).map(|own| own.generality());
-        let by_subtree = !above.is_empty();
-        let gives_way = |listing: &&&Listing| match &granted {
-            Some(granted) => listing.generality() <= *granted,
-            None => on_trial || by_subtree,
-        };
         let denied = |shadow: bool| {
             let denied = self.denied(token, shadow);
-            [&strict, &folded].into_iter().any(|reading| {
-                let more = reading.overruled.iter().filter(gives_way).copied();
-                reading.own().chain(more).any(|listing| denied.contains(&listing.by))
-            })
+            let mut matching = strict.all().chain(folded.all());
+            matching.any(|listing| denied.contains(&listing.by))
         };
         let found = if itself.is_empty() { above } else { itself };
         let lacking = if strays && !found.is_empty() { names(folded.own()) } else { names(strict.own()) };

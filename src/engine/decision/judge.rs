@@ -163,16 +163,8 @@ impl Policy {
             self.astray(readings, listing, |listing, path| subject.may(listing, path), trace)
         });
         let granted = found.filter(|_| astray.is_none());
-        let yielding = match found {
-            Some(Granted { how: Match::Operation, listing, .. }) => Yielding::Operation(Some(listing)),
-            Some(Granted { .. }) => Yielding::All,
-            // What is forwarded all the same is forwarded as if by a `/**`.
-            None if *on_trial => Yielding::All,
-            None => Yielding::Operation(None),
-        };
-        let mut forbids = |set: &PermissionSet, shadow| {
-            !set.is_empty() && self.forbids(set, shadow, yielding, readings, trace)
-        };
+        let mut forbids =
+            |set: &PermissionSet, shadow| !set.is_empty() && self.forbids(set, shadow, readings, trace);
         if forbids(denied, false) {
             return Err(Deny::of(Reason::DeniedOperation, subject));
         }
@@ -226,32 +218,24 @@ impl Policy {
         by
     }
 
-    /// Whether one of the permissions in `set` takes the request away from what was `granted`.
+    /// Whether an operation of a permission in `set` matches the request in any reading, however specific a grant is.
     ///
-    /// A grant of an operation gives way to a deny of any that matches and is not less specific, and of a `/**`
-    /// above it; a grant of a `/**` gives way to a deny of any operation that matches. So naming a new operation
-    /// never opens what a deny of its neighbour had closed. A `${name}` in a deny stands for every value. A deny is
-    /// judged by the path as it is, without letter case, and by what the loosest reader would make of it.
+    /// A variable of any form in a deny, `${name}` too, matches every value.
     fn forbids<'p>(
         &'p self,
         set: &PermissionSet,
         shadow: bool,
-        yielding: Yielding<'p>,
         readings: Readings<'_>,
         trace: &mut impl Trace<'p>,
     ) -> bool {
-        let (own, all) = match yielding {
-            Yielding::Operation(own) => (own, false),
-            Yielding::All => (None, true),
-        };
         let mut forbidden = false;
         for (case, target) in readings.all() {
-            self.index.visit_all(case, target, own, |how, listing| {
+            self.index.visit_all(case, target, |listing| {
                 let Lister::Permission(number) = listing.by else { return };
-                if set.contains(number) && (all || how != Match::Overruled) {
+                if set.contains(number) {
                     forbidden = true;
                     let permission = self.permission(number);
-                    trace.step(|| Step::Denied { how, case, listing, permission, shadow });
+                    trace.step(|| Step::Denied { case, listing, permission, shadow });
                 }
             });
         }
@@ -279,15 +263,6 @@ struct Granted<'p> {
     how: Match,
     listing: &'p Listing,
     permission: &'p PermissionName,
-}
-
-/// What a request's grant gives way to.
-#[derive(Clone, Copy)]
-enum Yielding<'p> {
-    /// Denies of operations not less specific than this listing's, or of the most specific one, and of a `/**`.
-    Operation(Option<&'p Listing>),
-    /// Every deny that matches.
-    All,
 }
 
 fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {

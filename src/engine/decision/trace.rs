@@ -33,13 +33,7 @@ pub enum Step<'p> {
     /// What is listed for all or held is not this listing, which the request is to some upstreams.
     Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
     /// A role of the token denies the request by this listing, or would if it were not in shadow.
-    Denied {
-        how: Match,
-        case: Case,
-        listing: &'p Listing,
-        permission: Option<&'p PermissionName>,
-        shadow: bool,
-    },
+    Denied { case: Case, listing: &'p Listing, permission: Option<&'p PermissionName>, shadow: bool },
 }
 
 /// How the token stands to a listing.

@@ -82,6 +82,31 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
+        rule: "a deny without a host denies at every host, whatever host the grant names",
+        operations: &[
+            ("billing", "GET billing.acme.test/v1/invoices/export"),
+            ("below", "GET *.acme.test/v1/invoices/**"),
+            ("export", "GET /v1/invoices/export"),
+        ],
+        holds: &["billing", "below"],
+        denies: &["export"],
+        requests: &[
+            ("GET billing.acme.test/v1/invoices/export", "denied_operation"),
+            ("GET other.acme.test/v1/invoices/Export", "denied_operation"),
+            ("GET /v1/invoices/export", "denied_operation"),
+            ("GET billing.acme.test/v1/invoices/7", "permitted"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a deny of all below a domain beats a grant at one host",
+        operations: &[("one", "GET a.acme.test/x"), ("domain", "GET *.acme.test/{any}")],
+        holds: &["one"],
+        denies: &["domain"],
+        requests: &[("GET a.acme.test/x", "denied_operation")],
+        ..PLAIN
+    },
+    Example {
         rule: "a host has one reading or none",
         operations: &[("public", "GET /")],
         requests: &[

@@ -122,15 +122,36 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
-        rule: "a grant of an operation gives way to the deny of this one and not of a less specific one",
-        operations: &[("me", "GET /users/me"), ("read", "GET /users/{id}")],
+        rule: "a deny of a variable denies every value, a named operation too",
+        operations: &[("me", "DELETE /users/me"), ("read", "DELETE /users/{id}")],
         holds: &["me", "read"],
         denies: &["read"],
         requests: &[
-            ("GET /users/7", "denied_operation"),
-            ("GET /users/me", "permitted"),
-            ("GET /users/Me", "denied_operation"),
+            ("DELETE /users/7", "denied_operation"),
+            ("DELETE /users/me", "denied_operation"),
+            ("DELETE /users/Me", "denied_operation"),
         ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a deny of a variable with literal text beats a grant with other text",
+        operations: &[("pdf", "GET /orders/{id}.pdf"), ("x", "GET /orders/x{id}")],
+        holds: &["pdf"],
+        denies: &["x"],
+        requests: &[
+            ("GET /orders/x7.pdf", "denied_operation"),
+            ("GET /orders/X7.pdf", "denied_operation"),
+            ("GET /orders/7.pdf", "permitted"),
+        ],
+        ..PLAIN
+    },
+    Example {
+        rule: "a deny with `${name}` denies every value",
+        operations: &[("own", "GET /tenants/acme/x"), ("any", "GET /tenants/${tenant}/x")],
+        holds: &["own"],
+        denies: &["any"],
+        token: r#"{ "attributes": { "tenant": "other" } }"#,
+        requests: &[("GET /tenants/acme/x", "denied_operation")],
         ..PLAIN
     },
     Example {
@@ -146,7 +167,7 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
-        rule: "a grant by a `/**` gives way to a deny of any operation that matches",
+        rule: "a deny of any operation that matches beats a grant by a `/**`",
         operations: &[
             ("all", "GET /users/**"),
             ("read", "GET /users/{id}"),
@@ -165,11 +186,11 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
-        rule: "who holds an operation as well as a `/**` above it is granted the operation itself",
+        rule: "a deny of a variable beats a grant of the operation itself beside one of a `/**`",
         operations: &[("all", "GET /users/**"), ("read", "GET /users/{id}"), ("me", "GET /users/me")],
         holds: &["all", "me"],
         denies: &["read"],
-        requests: &[("GET /users/7", "denied_operation"), ("GET /users/me", "permitted")],
+        requests: &[("GET /users/7", "denied_operation"), ("GET /users/me", "denied_operation")],
         ..PLAIN
     },
     Example {

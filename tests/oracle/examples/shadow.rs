@@ -59,7 +59,7 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
-        rule: "what is forwarded on trial gives way to a deny of any operation that matches",
+        rule: "an enforced deny also holds for a token that is only reported on",
         operations: &[("read", "GET /users/{id}"), ("me", "GET /users/me")],
         denies: &["read"],
         roles: r#"{ "strict": { "inherits": ["role"], "shadow": true } }"#,

@@ -112,7 +112,7 @@ pub(crate) struct Concerned<'l> {
     /// Of each `/**` above it.
     pub(crate) above: Vec<&'l Listing>,
     /// Of less specific operations that match.
-    pub(crate) overruled: Vec<&'l Listing>,
+    pub(crate) less_specific: Vec<&'l Listing>,
 }
 
 impl<'l> Concerned<'l> {
@@ -120,14 +120,19 @@ impl<'l> Concerned<'l> {
         let matching = listings.iter().filter(|listing| listing.matches(target));
         let (above, concrete): (Vec<_>, Vec<_>) = matching.partition(|listing| listing.subtree);
         let least = concrete.iter().map(|listing| listing.generality()).min();
-        let (operation, overruled) =
+        let (operation, less_specific) =
             concrete.into_iter().partition(|listing| Some(listing.generality()) == least);
-        Self { operation, above, overruled }
+        Self { operation, above, less_specific }
     }
 
     /// The listings of the operation, and of each `/**` above it.
     pub(crate) fn own(&self) -> impl Iterator<Item = &'l Listing> {
         self.operation.iter().chain(&self.above).copied()
+    }
+
+    /// Every listing that matches.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'l Listing> {
+        self.own().chain(self.less_specific.iter().copied())
     }
 }
 
