@@ -62,7 +62,7 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
-        let failure = failure.hint(finding.code.hint()).at(source.path.display(), position, &finding.place);
+        let failure = failure.hint(finding.hint()).at(source.path.display(), position, &finding.place);
         tell(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
     }
     let mut warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();

@@ -12,6 +12,7 @@ use crate::engine::document::Document;
 use crate::engine::name::RoleName;
 use crate::engine::problem::Place;
 
+mod denies;
 mod operations;
 mod tokens;
 mod tree;
@@ -25,6 +26,19 @@ pub struct Finding {
     pub place: Place,
     /// What was found.
     pub message: String,
+    /// What to do about this one, where it says more than its code's hint.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn new(code: Code, place: Place, message: String) -> Self {
+        Self { code, place, message, hint: None }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.code.hint())
+    }
 }
 
 /// What kind of finding it is.
@@ -47,6 +61,8 @@ pub enum Code {
     UnusableToken,
     /// A token that holds a permission for an attribute that it does not have.
     UnboundToken,
+    /// A deny that covers fewer methods or hosts than a grant that it meets.
+    NarrowDeny,
 }
 
 /// How much a finding matters.
@@ -67,7 +83,8 @@ impl Code {
             | Self::UnusedPermission
             | Self::EndlessSecret
             | Self::UnusableToken
-            | Self::UnboundToken => Severity::Warning,
+            | Self::UnboundToken
+            | Self::NarrowDeny => Severity::Warning,
             Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole => Severity::Note,
         }
     }
@@ -85,6 +102,7 @@ impl Code {
             Self::UnboundToken => {
                 "give it the attribute, or another role: without it the permission grants nothing"
             }
+            Self::NarrowDeny => "list the other methods and hosts in the denied permission too",
         }
     }
 }
@@ -100,6 +118,7 @@ impl fmt::Display for Code {
             Self::ShadowRole => "shadow_role",
             Self::UnusableToken => "unusable_token",
             Self::UnboundToken => "unbound_token",
+            Self::NarrowDeny => "narrow_deny",
         })
     }
 }
@@ -107,6 +126,7 @@ impl fmt::Display for Code {
 /// Everything that is found in `document`, in a stable order.
 pub fn findings(document: &Document) -> Vec<Finding> {
     let mut findings = operations::findings(document);
+    findings.extend(denies::findings(document));
     findings.extend(unused_permissions(document));
     findings.extend(unused_roles(document));
     findings.extend(endless_secrets(document));
@@ -121,10 +141,12 @@ fn unused_permissions(document: &Document) -> Vec<Finding> {
     let used: HashSet<_> = roles.flat_map(|(_, role)| role.permissions.iter().chain(&role.deny)).collect();
     let unused = document.permissions.iter().filter(|(name, _)| !used.contains(name));
     unused
-        .map(|(name, _)| Finding {
-            code: Code::UnusedPermission,
-            place: root("permissions").key(name),
-            message: format!("no role has permission `{name}`"),
+        .map(|(name, _)| {
+            Finding::new(
+                Code::UnusedPermission,
+                root("permissions").key(name),
+                format!("no role has permission `{name}`"),
+            )
         })
         .collect()
 }
@@ -140,10 +162,8 @@ fn unused_roles(document: &Document) -> Vec<Finding> {
     }
     let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
     unused
-        .map(|(name, _)| Finding {
-            code: Code::UnusedRole,
-            place: root("roles").key(name),
-            message: format!("no token holds role `{name}`"),
+        .map(|(name, _)| {
+            Finding::new(Code::UnusedRole, root("roles").key(name), format!("no token holds role `{name}`"))
         })
         .collect()
 }
@@ -152,10 +172,12 @@ fn endless_secrets(document: &Document) -> Vec<Finding> {
     let secrets = document.tokens.iter().flat_map(|(id, token)| {
         let secrets = token.secrets.iter().enumerate();
         secrets.filter(|(_, secret)| secret.expires_at.is_none() && secret.revoked_at.is_none()).map(
-            move |(position, secret)| Finding {
-                code: Code::EndlessSecret,
-                place: root("tokens").key(id).key("secrets").index(position),
-                message: format!("secret `{}` of token `{id}` never expires", secret.id),
+            move |(position, secret)| {
+                Finding::new(
+                    Code::EndlessSecret,
+                    root("tokens").key(id).key("secrets").index(position),
+                    format!("secret `{}` of token `{id}` never expires", secret.id),
+                )
             },
         )
     });

@@ -68,7 +68,7 @@ fn crossing(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
         let more = earlier.get(MAX_SHOWN);
         let more = more.map(|(number, _)| (*number, format!("`{}` crosses more than these", two.text)));
         findings.extend(shown.chain(more).map(|(number, message)| {
-            (number, Finding { code: Code::CrossingPatterns, place: two.place.clone(), message })
+            (number, Finding::new(Code::CrossingPatterns, two.place.clone(), message))
         }));
     }
     // Stable: by the first of the two, then by the second.
@@ -99,10 +99,12 @@ fn covering(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
             _ if covered.len() == MAX_COUNTED => " and many more".to_owned(),
             count => format!(" and {count} more"),
         };
-        (!covered.is_empty()).then(|| Finding {
-            code: Code::SubtreeCovers,
-            place: subtree.place.clone(),
-            message: format!("`{}` covers {list}{more}", subtree.text),
+        (!covered.is_empty()).then(|| {
+            Finding::new(
+                Code::SubtreeCovers,
+                subtree.place.clone(),
+                format!("`{}` covers {list}{more}", subtree.text),
+            )
         })
     });
     findings.collect()

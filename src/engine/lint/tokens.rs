@@ -11,10 +11,12 @@ use crate::engine::pattern::Operation;
 pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
     let shadow = document.roles.iter().filter(|(_, role)| role.shadow);
     shadow
-        .map(|(name, _)| Finding {
-            code: Code::ShadowRole,
-            place: root("roles").key(name).key("shadow"),
-            message: format!("what role `{name}` takes away is only reported"),
+        .map(|(name, _)| {
+            Finding::new(
+                Code::ShadowRole,
+                root("roles").key(name).key("shadow"),
+                format!("what role `{name}` takes away is only reported"),
+            )
         })
         .collect()
 }
@@ -29,10 +31,12 @@ pub(super) fn unusable_tokens(document: &Document) -> Vec<Finding> {
             ("allowed_sources", token.allowed_sources.as_ref().is_some_and(Vec::is_empty)),
             ("allowed_hours", token.allowed_hours.as_ref().is_some_and(Vec::is_empty)),
         ];
-        findings.extend(empty.into_iter().filter(|(_, empty)| *empty).map(|(key, _)| Finding {
-            code: Code::UnusableToken,
-            place: root("tokens").key(id).key(key),
-            message: format!("token `{id}` can never be used: its `{key}` are empty"),
+        findings.extend(empty.into_iter().filter(|(_, empty)| *empty).map(|(key, _)| {
+            Finding::new(
+                Code::UnusableToken,
+                root("tokens").key(id).key(key),
+                format!("token `{id}` can never be used: its `{key}` are empty"),
+            )
         }));
     }
     findings
@@ -48,11 +52,11 @@ pub(super) fn unbound_tokens(document: &Document) -> Vec<Finding> {
     for (id, token) in document.tokens.iter() {
         for (permission, attribute) in wanted(document, token, &bound) {
             if token.attributes.get(attribute).is_none() {
-                findings.push(Finding {
-                    code: Code::UnboundToken,
-                    place: root("tokens").key(id),
-                    message: format!("token `{id}` holds `{permission}`, but has no attribute `{attribute}`"),
-                });
+                findings.push(Finding::new(
+                    Code::UnboundToken,
+                    root("tokens").key(id),
+                    format!("token `{id}` holds `{permission}`, but has no attribute `{attribute}`"),
+                ));
             }
         }
     }
