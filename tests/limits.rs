@@ -23,7 +23,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 22);
+    assert_eq!(rows.len(), 24);
 }
 
 #[test]
@@ -138,6 +138,11 @@ fn refused_settings(limit: &str, count: usize) -> Option<String> {
         "keys of which some must have signed a bundle" => json!({ "keys": keys(count) }),
         "signatures of a bundle" => return said(signatures(count)),
         "characters of a header that brings a token" => json!({ "credentials": [{ "header": header() }] }),
+        "headers in `remove_headers`" => {
+            let names = (0..count).map(|number| json!(format!("x-{number}")));
+            json!({ "remove_headers": names.collect::<Vec<Value>>() })
+        }
+        "characters of a header in `remove_headers`" => json!({ "remove_headers": [header()] }),
         "characters of an identity header" => json!({ "identity_headers": { "token": header() } }),
         _ => panic!("the page has a limit that no test knows: {limit}"),
     };

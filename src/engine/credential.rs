@@ -136,7 +136,7 @@ fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
 }
 
 /// The bytes with each `%XX` decoded (RFC 3986 §2.1); what is no escape stays as it is.
-fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);
     }

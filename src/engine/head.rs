@@ -9,10 +9,11 @@ use crate::engine::credential::{Credential, CredentialSource, Finder};
 use crate::engine::head::connection::Connection;
 use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
-use crate::engine::pattern::is_method;
-use crate::engine::settings::{Mode, Preflight, Settings};
+use crate::engine::settings::{Mode, Preflight, SecondPath, Settings};
 
 mod connection;
+mod preflight;
+mod second;
 
 /// What is read from a request's headers.
 pub struct RequestHead<'a> {
@@ -30,8 +31,8 @@ pub struct RequestHead<'a> {
     pub request_id: &'a [u8],
     /// Whether the caller speaks gRPC.
     pub grpc: bool,
-    /// Whether it is a CORS preflight that needs no token.
-    pub preflight: bool,
+    /// The method that it asks for, if it is a CORS preflight as a browser sends it.
+    pub preflight: Option<&'a [u8]>,
     /// The rule that its headers break, where they can be read in more than one way.
     pub broken_rule: Option<&'static str>,
     /// The credential that the request brings.
@@ -45,6 +46,24 @@ impl RequestHead<'_> {
     pub fn brings_token(&self) -> bool {
         matches!(self.credential, Credential::Presented(_))
     }
+
+    /// The head of a request that goes on so: HTTP/2 needs no header to announce content, and a preflight has none.
+    #[must_use]
+    pub fn followed_by(self, rest: Rest) -> Self {
+        match rest {
+            Rest::Nothing => self,
+            Rest::Content => Self { preflight: None, ..self },
+        }
+    }
+}
+
+/// What follows a request's head.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rest {
+    /// Nothing: the request ends with its head.
+    Nothing,
+    /// Content or trailers, though they may turn out to be empty.
+    Content,
 }
 
 /// How a request must be changed before an upstream may see it.
@@ -52,7 +71,7 @@ impl RequestHead<'_> {
 pub struct Cleaning<'a> {
     /// Headers of ours, which nobody else may set.
     pub forged: Vec<&'a [u8]>,
-    /// Headers by which a backend may see another request.
+    /// Headers by which a backend may see another request, and those that the settings remove.
     pub overrides: Vec<&'a [u8]>,
     /// Headers with the credential.
     pub credentials: Vec<&'a [u8]>,
@@ -72,7 +91,7 @@ impl std::fmt::Debug for RequestHead<'_> {
 
 impl<'a> RequestHead<'a> {
     /// Reads the headers of a request: names and values, lower-case names as Envoy has them.
-    pub fn read(headers: impl Iterator<Item = (&'a [u8], &'a [u8])>, settings: &Settings) -> Self {
+    pub fn read(headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, settings: &Settings) -> Self {
         let mut head = Self {
             method: b"",
             authority: b"",
@@ -81,32 +100,31 @@ impl<'a> RequestHead<'a> {
             path: Err(BadPath::NotAPath),
             request_id: b"",
             grpc: false,
-            preflight: false,
+            preflight: None,
             broken_rule: None,
             credential: Credential::Missing,
             cleaning: Cleaning::default(),
         };
         let mut finder = Finder::new(&settings.credentials);
-        let mut cors = Cors::default();
         let mut connection = Connection::default();
         let mut cookies = Vec::new();
+        let mut second_path = false;
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
-        for (name, value) in headers {
+        for (name, value) in headers.clone() {
             match name {
                 b":method" => head.method = value,
                 b":path" => head.target = value,
                 b":authority" => head.authority = value,
                 b"content-type" => head.grpc = is_grpc(value),
-                b"origin" => cors.origin(value),
                 b"connection" => connection.options(value),
                 b"upgrade" | b":protocol" => connection.upgrade(),
-                b"access-control-request-method" => cors.method(value),
                 b"cookie" if has_cookies => cookies.push(value),
                 _ if finder.header(name, value) => add(&mut head.cleaning.credentials, name),
                 _ if settings.identity_headers.contains(name) => head.cleaning.forged.push(name),
-                _ if is_override(name) => head.cleaning.overrides.push(name),
                 b"x-request-id" => head.request_id = value,
+                _ if settings.rejects(name, value) => second_path = true,
+                _ if is_override(name) || settings.removes(name) => head.cleaning.overrides.push(name),
                 _ => {}
             }
         }
@@ -117,10 +135,36 @@ impl<'a> RequestHead<'a> {
             head.cleaning.query = finder.query(path.query());
         }
         head.credential = finder.credential;
-        head.broken_rule = connection.broken_rule(head.method);
-        head.preflight =
-            settings.cors_preflight == Preflight::Permit && head.method == b"OPTIONS" && cors.is_real();
+        head.broken_rule = connection.broken_rule(head.method).or(second_path.then_some("second_path"));
+        if head.method == b"OPTIONS" {
+            head.preflight = head.preflight(headers, settings);
+        }
         head
+    }
+
+    /// The method that the request asks for as a preflight.
+    #[cold]
+    fn preflight(
+        &self,
+        headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+        settings: &Settings,
+    ) -> Option<&'a [u8]> {
+        let query = self.path.as_ref().ok()?.query();
+        let is_bare = matches!(self.credential, Credential::Missing) && !preflight::names_method(query);
+        let may_be = settings.cors_preflight == Preflight::Permit && is_bare;
+        may_be.then(|| preflight::asked(headers, &settings.credentials)).flatten()
+    }
+}
+
+impl Settings {
+    /// Whether a request with this header is rejected, as one that names a second path.
+    fn rejects(&self, name: &[u8], value: &[u8]) -> bool {
+        self.second_path == SecondPath::Reject && second::names_second_path(name, value)
+    }
+
+    /// Whether the header is one of those that the gateway removes, or some program may take it for one.
+    fn removes(&self, name: &[u8]) -> bool {
+        self.remove_headers.iter().any(|known| known.names(name))
     }
 }
 
@@ -130,11 +174,12 @@ pub fn misleading_trailers<'a>(
     trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     settings: &Settings,
 ) -> Vec<&'a [u8]> {
-    let misleads = |name: &[u8]| {
-        settings.identity_headers.contains(name) || settings.mode == Mode::Enforce && is_override(name)
+    let misleads = |(name, value): &(&[u8], &[u8])| {
+        let misleads = || is_override(name) || settings.rejects(name, value) || settings.removes(name);
+        settings.identity_headers.contains(name) || settings.mode == Mode::Enforce && misleads()
     };
     let mut names = Vec::new();
-    trailers.filter(|(name, _)| misleads(name)).for_each(|(name, _)| add(&mut names, name));
+    trailers.filter(misleads).for_each(|(name, _)| add(&mut names, name));
     names
 }
 
@@ -150,29 +195,6 @@ fn cookie<'a>(finder: &mut Finder<'a, '_>, values: &[&'a [u8]]) -> Option<Vec<u8
     rest.retain(|part| !part.is_empty());
     // HTTP/2 may split the header (RFC 9113 §8.2.3): it is joined again.
     found.then(|| rest.join(&b"; "[..]))
-}
-
-/// The marks of a CORS preflight (Fetch Standard, §3.3.2 HTTP requests).
-#[derive(Default)]
-struct Cors<'a> {
-    origin: Option<&'a [u8]>,
-    method: Option<&'a [u8]>,
-    repeated: bool,
-}
-
-impl<'a> Cors<'a> {
-    fn origin(&mut self, value: &'a [u8]) {
-        self.repeated |= self.origin.replace(value).is_some();
-    }
-
-    fn method(&mut self, value: &'a [u8]) {
-        self.repeated |= self.method.replace(value).is_some();
-    }
-
-    fn is_real(&self) -> bool {
-        let origin = self.origin.is_some_and(|origin| !origin.is_empty());
-        origin && !self.repeated && self.method.is_some_and(is_method)
-    }
 }
 
 /// Whether Envoy takes a request with this content type for gRPC (source/common/grpc/common.cc).
@@ -202,11 +224,14 @@ pub(crate) fn same_header(name: &[u8], known: &[u8]) -> bool {
 }
 
 /// Each begins with one of the letters that `is_override` looks for.
-const OVERRIDES: [&str; 37] = [
+const OVERRIDES: [&str; 39] = [
     // RFC 7239: it may name a host. What it says of the caller is in `x-forwarded-for`.
     "forwarded",
     "path-info",
     "script-name",
+    // CVE-2025-61780: Rack::Sendfile believes them.
+    "x-accel-mapping",
+    "x-sendfile-type",
     "x-cf-forwarded-url",
     "x-envoy-original-dst-host",
     "x-envoy-original-host",
@@ -245,29 +270,39 @@ const OVERRIDES: [&str; 37] = [
 
 #[cfg(test)]
 mod tests {
+    use crate::engine::settings::RemovedHeader;
+
     use super::*;
 
     fn read<'a>(headers: &'a [(&'a str, &'a [u8])]) -> RequestHead<'a> {
         RequestHead::read(headers.iter().map(|(name, value)| (name.as_bytes(), *value)), &Settings::default())
     }
 
+    fn removed(names: &[&str]) -> Vec<RemovedHeader> {
+        names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
+    }
+
     #[test]
-    fn a_preflight_has_an_origin_and_one_method_that_it_asks_for() {
-        let origin = ("origin", &b"https://app.test"[..]);
-        let asks = ("access-control-request-method", &b"PUT"[..]);
-        for (method, headers, preflight) in [
-            (&b"OPTIONS"[..], &[origin, asks][..], true),
-            (b"OPTIONS", &[origin], false),
-            (b"OPTIONS", &[asks], false),
-            (b"OPTIONS", &[origin, asks, asks], false),
-            (b"OPTIONS", &[origin, origin, asks], false),
-            (b"OPTIONS", &[("origin", b""), asks], false),
-            (b"OPTIONS", &[origin, ("access-control-request-method", b"")], false),
-            (b"PUT", &[origin, asks], false),
-        ] {
-            let headers = [&[(":method", method)], headers].concat();
-            assert_eq!(read(&headers).preflight, preflight, "{headers:?}");
-        }
+    fn a_preflight_ends_with_its_head() {
+        let headers = [
+            (":method", &b"OPTIONS"[..]),
+            (":path", b"/v1/items"),
+            ("origin", b"https://app.test"),
+            ("access-control-request-method", b"PUT"),
+        ];
+        let preflight = |rest| read(&headers).followed_by(rest).preflight;
+        assert_eq!(preflight(Rest::Nothing), Some(&b"PUT"[..]));
+        assert_eq!(preflight(Rest::Content), None);
+    }
+
+    #[test]
+    fn what_the_settings_remove_is_removed_however_spelled() {
+        let remove_headers = removed(&["x-scope-orgid", "cookie"]);
+        let settings = Settings { remove_headers, ..Settings::default() };
+        let headers = [&b"x_scope_orgid"[..], b"X-Scope-OrgID", b"x-scope", b"cookie", b"destination"];
+        let head = RequestHead::read(headers.iter().map(|name| (*name, &b"a"[..])), &settings);
+        assert_eq!(head.cleaning.overrides, [headers[0], headers[1], headers[3]]);
+        assert_eq!(head.broken_rule, Some("second_path"));
     }
 
     #[test]
@@ -289,15 +324,28 @@ mod tests {
 
     #[test]
     fn trailers_that_mislead_are_to_be_removed_and_in_shadow_those_that_are_forged() {
-        let trailers = ["x-tokenward-token", "grpc-status", "x_original_url", "x-tokenward-token"];
-        for (mode, removed) in [
-            (Mode::Enforce, &["x-tokenward-token", "x_original_url"][..]),
-            (Mode::Shadow, &["x-tokenward-token"]),
+        let trailers = [
+            "x-tokenward-token",
+            "grpc-status",
+            "x_original_url",
+            "x-tokenward-token",
+            "destination",
+            "x_scope_orgid",
+        ];
+        for (mode, second_path, taken) in [
+            (
+                Mode::Enforce,
+                SecondPath::Reject,
+                &["x-tokenward-token", "x_original_url", "destination", "x_scope_orgid"][..],
+            ),
+            (Mode::Enforce, SecondPath::Forward, &["x-tokenward-token", "x_original_url", "x_scope_orgid"]),
+            (Mode::Shadow, SecondPath::Reject, &["x-tokenward-token"]),
         ] {
-            let settings = Settings { mode, ..Settings::default() };
+            let remove_headers = removed(&["x-scope-orgid"]);
+            let settings = Settings { mode, second_path, remove_headers, ..Settings::default() };
             let trailers = trailers.iter().map(|name| (name.as_bytes(), &b"1"[..]));
-            let removed: Vec<&[u8]> = removed.iter().map(|name| name.as_bytes()).collect();
-            assert_eq!(misleading_trailers(trailers, &settings), removed);
+            let taken: Vec<&[u8]> = taken.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(misleading_trailers(trailers, &settings), taken);
         }
     }
 

@@ -21,10 +21,12 @@ use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::revocations::Revocations;
 pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
 use crate::engine::settings::bundle::Bundle;
+pub use crate::engine::settings::removed::RemovedHeader;
 use crate::engine::structure;
 
 mod audit;
 pub mod bundle;
+mod removed;
 
 /// A policy and the settings of the filter that enforces it.
 #[derive(Debug, Default)]
@@ -107,6 +109,15 @@ pub struct Settings {
     pub paths: PathRules,
     /// What becomes of CORS preflights.
     pub cors_preflight: Preflight,
+    /// What becomes of requests that name a second path in a header.
+    pub second_path: SecondPath,
+    /// More headers that no upstream gets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(max = removed::MAX_REMOVED), extend("uniqueItems" = true))
+    )]
+    pub remove_headers: Vec<RemovedHeader>,
     /// Where audit events go.
     pub audit: Audit,
     /// Where events go that somebody is to be told at once.
@@ -131,6 +142,8 @@ impl Default for Settings {
             identity_headers: IdentityHeaders::default(),
             paths: PathRules::default(),
             cors_preflight: Preflight::default(),
+            second_path: SecondPath::default(),
+            remove_headers: Vec::new(),
             audit: Audit::default(),
             alerts: None,
         }
@@ -263,6 +276,7 @@ impl Settings {
             problems.push(Problem { place, fault: Fault::Shape(message) });
         }
         problems.extend(self.check_credentials());
+        problems.extend(removed::check(self));
         problems.extend(self.trusted().err().into_iter().flatten());
         problems.extend(self.feed.as_ref().and_then(check_feed));
         Problems::check(problems)
@@ -319,11 +333,23 @@ pub enum Mode {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preflight {
-    /// It is forwarded.
+    /// One as a browser sends it is forwarded, for what the policy has an operation for.
     #[default]
     Permit,
     /// It is a request like any other.
     Authenticate,
+}
+
+/// What becomes of a request that names a second path in a header, such as `destination` or `x-amz-copy-source`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SecondPath {
+    /// It is rejected as malformed: nobody judges that path.
+    #[default]
+    Reject,
+    /// It is judged by its own path alone; the upstream has to judge the second.
+    Forward,
 }
 
 /// Names of the headers that tell the upstream who calls.

@@ -8,7 +8,7 @@ use proxy_wasm::types::Action;
 use crate::engine::address::Source;
 use crate::engine::audit::{AuditEvent, Scene};
 use crate::engine::decision::{Circumstances, Decision};
-use crate::engine::head::{RequestHead, misleading_trailers};
+use crate::engine::head::{RequestHead, Rest, misleading_trailers};
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::engine::verdict::{Forward, Reply, Verdict};
@@ -66,11 +66,12 @@ impl Request {
 impl Context for Request {}
 
 impl HttpContext for Request {
-    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let shared = Rc::clone(&self.shared);
         let Gateway { policy, settings } = &shared.gateway;
         let headers = host::request_headers();
-        let head = RequestHead::read(headers.iter(), settings);
+        let rest = if end_of_stream { Rest::Nothing } else { Rest::Content };
+        let head = RequestHead::read(headers.iter(), settings).followed_by(rest);
         let mut source = if policy.reads_source() { host::source_address() } else { Vec::new() };
         let now = host::now();
         let time = now.unwrap_or(Time::EPOCH);

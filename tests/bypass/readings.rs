@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::policy::{Caller, Handler, handler};
-use crate::steps::{OUTSIDE, STEPS, Step};
+use crate::steps::{OUTSIDE, STEPS, Step, decode};
 use crate::upstream::Received;
 
 /// Something that the caller had no right to.
@@ -91,6 +91,12 @@ fn paths(received: &Received) -> Vec<Reading> {
         paths.push(([path, value].concat(), vec![name]));
         paths.push(([b"/", value].concat(), vec![name]));
     }
+    // What a request names beside its own path is read, or written, too.
+    for (name, value) in named(received, &SECOND_HEADERS) {
+        let value = before_query(value);
+        paths.push((value.to_vec(), vec![name]));
+        paths.push(([b"/", value].concat(), vec![name]));
+    }
     paths
 }
 
@@ -99,6 +105,9 @@ fn methods(received: &Received, query: Query) -> Vec<Reading> {
     methods.push((received.method.to_ascii_uppercase(), vec!["ignore the method's case"]));
     for (name, value) in named(received, &METHOD_HEADERS) {
         methods.push((value.trim_ascii().to_ascii_uppercase(), vec![name]));
+    }
+    for (name, _) in named(received, &SECOND_HEADERS) {
+        methods.push((b"GET".to_vec(), vec![name, "is read"]));
     }
     if query == Query::Honoured
         && let Some(end) = received.target.iter().position(|byte| *byte == b'?')
@@ -128,7 +137,7 @@ fn hosts(received: &Received) -> Vec<Reading> {
 }
 
 /// The headers of these names, as CGI spells them: whatever is no letter or digit is `_`.
-fn named<'r>(received: &'r Received, names: &'r [&'static str]) -> Vec<(&'static str, &'r [u8])> {
+fn named<'r>(received: &'r Received, names: &[&'static str]) -> Vec<(&'static str, &'r [u8])> {
     let mut found = Vec::new();
     for name in names {
         let headers = received.headers.iter().filter(|(header, _)| same(header, name.as_bytes()));
@@ -165,8 +174,19 @@ fn identity(caller: Caller, received: &Received) -> Option<Hit> {
     // A public operation and a preflight have no identity.
     let path = before_query(&received.target);
     let public = [&b"/healthz"[..], b"/docs/"].iter().any(|public| path.starts_with(public));
-    let anonymous = received.method == b"OPTIONS" || public;
-    (tokens.is_empty() && !anonymous).then_some(Hit::Nameless)
+    (tokens.is_empty() && !public && !is_preflight(received)).then_some(Hit::Nameless)
+}
+
+/// Whether it is a preflight as browsers send them, on which no upstream does anything but answer it.
+fn is_preflight(received: &Received) -> bool {
+    let count = |names: &[&'static str]| named(received, names).len();
+    let marks = count(&["origin"]) == 1 && count(&["access-control-request-method"]) == 1;
+    let foreign = count(&["cookie", "authorization", "proxy-authorization", "transfer-encoding"]);
+    let is_empty = named(received, &["content-length"]).iter().all(|(_, length)| *length == b"0");
+    let query = received.target.get(before_query(&received.target).len()..).unwrap_or_default();
+    let query = decode(query).to_ascii_lowercase();
+    let names_method = query.windows(6).any(|part| part == b"method");
+    received.method == b"OPTIONS" && marks && foreign == 0 && is_empty && !names_method
 }
 
 fn before_query(target: &[u8]) -> &[u8] {
@@ -227,6 +247,38 @@ pub(crate) const HOST_HEADERS: [&str; 9] = [
     "x-forwarded-server",
     "x-envoy-original-host",
     "x-envoy-original-dst-host",
+];
+
+/// Headers by which a request names a second path: to copy from, or to move to.
+pub(crate) const SECOND_HEADERS: [&str; 24] = [
+    // WebDAV, CouchDB.
+    "destination",
+    // Object stores.
+    "x-amz-copy-source",
+    "x-amz-rename-source",
+    "x-goog-copy-source",
+    "x-ms-copy-source",
+    "x-ms-rename-source",
+    "x-ms-file-rename-source",
+    "x-oss-copy-source",
+    "x-oss-symlink-target",
+    "x-cos-copy-source",
+    "x-obs-copy-source",
+    "x-bce-copy-source",
+    "x-tos-copy-source",
+    "x-qs-move-source",
+    "x-qs-fetch-source",
+    "x-hcp-copysource",
+    "x-emc-path",
+    // OpenStack Swift.
+    "x-copy-from",
+    "x-object-manifest",
+    "x-symlink-target",
+    "x-versions-location",
+    // Subversion, and what lists of such headers have.
+    "x-svn-vr-base",
+    "x-move-from",
+    "copy-source",
 ];
 
 const MAX_READINGS: usize = 4_000;

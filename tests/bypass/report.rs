@@ -151,5 +151,5 @@ pub(crate) fn harmless(all: &[(&Setting, Harmless)]) -> String {
 const NOT_COUNTED: [&str; 3] = [
     "a method in the query or the body (`_method`): switch it off in the framework",
     "an `{id}` in other letter case before an upstream that ignores case: `deny` what it must not reach, as here",
-    "an `OPTIONS` with the marks of a preflight reaches the upstream without a token: `cors_preflight: authenticate`",
+    "a preflight as browsers send it reaches the upstream without a token: `cors_preflight: authenticate`",
 ];

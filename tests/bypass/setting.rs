@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
 use crate::policy::{bundle, guarded_bundle};
+use crate::readings::SECOND_HEADERS;
 use crate::upstream::Upstream;
 
 /// A listener and how it stands to paths.
@@ -16,17 +17,19 @@ pub(crate) struct Setting {
     envoy_normalizes: bool,
     filter_normalizes: bool,
     upgrades: bool,
+    removes: bool,
     audits: bool,
 }
 
 /// The settings that must let nothing through.
-pub(crate) const SETTINGS: [Setting; 4] = [
+pub(crate) const SETTINGS: [Setting; 5] = [
     Setting {
         name: "plain",
         about: "Envoy's defaults",
         envoy_normalizes: false,
         filter_normalizes: false,
         upgrades: false,
+        removes: false,
         audits: false,
     },
     Setting {
@@ -35,6 +38,7 @@ pub(crate) const SETTINGS: [Setting; 4] = [
         envoy_normalizes: true,
         filter_normalizes: false,
         upgrades: false,
+        removes: false,
         audits: false,
     },
     Setting {
@@ -43,6 +47,7 @@ pub(crate) const SETTINGS: [Setting; 4] = [
         envoy_normalizes: false,
         filter_normalizes: true,
         upgrades: false,
+        removes: false,
         audits: false,
     },
     Setting {
@@ -51,6 +56,16 @@ pub(crate) const SETTINGS: [Setting; 4] = [
         envoy_normalizes: false,
         filter_normalizes: false,
         upgrades: true,
+        removes: false,
+        audits: false,
+    },
+    Setting {
+        name: "removing",
+        about: "`second_path: forward`, and `remove_headers` with all such headers that the upstream reads",
+        envoy_normalizes: false,
+        filter_normalizes: false,
+        upgrades: false,
+        removes: true,
         audits: false,
     },
 ];
@@ -96,6 +111,10 @@ impl Setting {
             let rules = ["encoded_slash", "duplicate_slash", "dot_segments", "semicolon"];
             let rules = rules.map(|rule| (rule.to_owned(), json!("normalize")));
             configuration["paths"] = rules.into_iter().collect::<serde_json::Map<_, _>>().into();
+        }
+        if self.removes {
+            configuration["second_path"] = json!("forward");
+            configuration["remove_headers"] = json!(SECOND_HEADERS);
         }
         let mut listener = silent(envoy::listener(self.name, &[envoy::filter(&configuration.to_string())]));
         if self.envoy_normalizes {

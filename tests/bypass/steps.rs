@@ -41,7 +41,7 @@ pub(crate) const OUTSIDE: [(Step, &str); 1] = [(
 )];
 
 /// Every `%XX` once, and IIS's `%uXXXX`; what is no escape stays.
-fn decode(path: &[u8]) -> Vec<u8> {
+pub(crate) fn decode(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((byte, after)) = rest.split_first() {

@@ -55,6 +55,41 @@ fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
     assert_eq!(upstream_header(&response, "authorization").as_deref(), Some("Basic abc"));
 }
 
+#[test]
+fn the_settings_remove_more_headers_however_spelled() {
+    let envoy = start(&json!({ "bundle": bundle(), "remove_headers": ["x-scope-orgid", "cookie"] }));
+    let authorization = reader();
+    let mut request = headers(b"/v1/items/7", &authorization);
+    let removed = ["x-scope-orgid", "X_Scope_OrgID", "x.scope.orgid", "cookie", "x-scope-orgid"];
+    request.extend(removed.map(|name| (name, &b"root"[..])));
+    request.push(("x-scope-orgids", b"kept"));
+    let response = envoy.client("main").send(&request);
+    assert_eq!(response.status, 200);
+    assert_no_root(&response);
+    assert_eq!(upstream_header(&response, "x-scope-orgids").as_deref(), Some("kept"));
+}
+
+#[test]
+fn a_second_path_reaches_the_upstream_only_where_it_judges_it() {
+    for (setting, status) in [("reject", 400), ("forward", 200)] {
+        let envoy = start(&json!({ "bundle": bundle(), "second_path": setting }));
+        let mut client = envoy.client("main");
+        let authorization = reader();
+        for name in ["destination", "X-Amz-Copy-Source", "x_copy_from", "x.ms.rename.source"] {
+            let mut request = headers(b"/v1/items/7", &authorization);
+            request.extend([(name, &b"/v1/other"[..]), ("x-request-id", name.as_bytes())]);
+            let response = client.send(&request);
+            assert_eq!(response.status, status, "{name}");
+            if status == 200 {
+                assert_eq!(upstream_header(&response, &name.to_lowercase()).as_deref(), Some("/v1/other"));
+            } else {
+                assert_eq!(response.header("x-upstream"), None, "{name}");
+                assert_eq!(envoy.decision(name)["rule"], "second_path", "{name}");
+            }
+        }
+    }
+}
+
 /// Asserts that nothing the caller claimed to be reached the upstream.
 fn assert_no_root(response: &Response) {
     for header in response.json()["headers"].as_array().unwrap() {

@@ -45,6 +45,7 @@ mod limits;
 mod live;
 mod metrics;
 mod module;
+mod preflight;
 mod replies;
 mod shadow;
 mod signed;

@@ -13,17 +13,29 @@ use crate::http2;
 
 #[test]
 fn no_trailer_tells_the_upstream_who_calls_or_what_is_asked_for() {
-    let received = sent(&json!({ "bundle": bundle() }));
+    let received = sent(&json!({ "bundle": bundle(), "remove_headers": ["x-scope-orgid"] }));
     assert!(received.contains("x-harmless: root"), "{received}");
     assert_eq!(received.matches("root").count(), 1, "{received}");
     assert!(received.contains("x-tokenward-token: reader"), "{received}");
 }
 
 #[test]
+fn a_trailer_names_a_second_path_only_where_headers_may() {
+    let received = sent(&json!({ "bundle": bundle(), "second_path": "forward" }));
+    assert_eq!(received.matches("root").count(), 4, "{received}");
+    for header in ["x-harmless: root", "destination: root", "x_amz_copy_source: root", "x_scope_orgid: root"]
+    {
+        assert!(received.contains(header), "{header}: {received}");
+    }
+}
+
+#[test]
 fn in_shadow_no_trailer_tells_the_upstream_who_calls() {
     let received = sent(&json!({ "bundle": bundle(), "mode": "shadow" }));
-    assert_eq!(received.matches("root").count(), 3, "{received}");
-    for header in ["x-harmless: root", "x-original-url: root", "x_http_method_override: root"] {
+    assert_eq!(received.matches("root").count(), 6, "{received}");
+    for header in
+        ["x-harmless: root", "x-original-url: root", "x_http_method_override: root", "destination: root"]
+    {
         assert!(received.contains(header), "{header}: {received}");
     }
 }
@@ -52,6 +64,9 @@ fn sent(configuration: &Value) -> String {
         "x_tokenward_identity",
         "x-original-url",
         "x_http_method_override",
+        "destination",
+        "x_amz_copy_source",
+        "x_scope_orgid",
         "x-harmless",
     ];
     let mut client = http2::Client::connect(envoy.listener("main"));

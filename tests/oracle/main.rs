@@ -32,6 +32,7 @@ mod defense;
 mod documents;
 mod examples;
 mod limits;
+mod preflight;
 mod properties;
 mod reading;
 mod requests;

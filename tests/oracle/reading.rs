@@ -113,6 +113,15 @@ impl<'d> Oracle<'d> {
         own.any(|listing| !listing.is_bound_to(token, &target.path))
     }
 
+    /// Whether an operation is listed for the request, with letter case and without.
+    pub(crate) fn lists(&self, request: &Request) -> bool {
+        Target::read(request).is_some_and(|target| {
+            let folded = target.folded();
+            self.strict.iter().any(|listing| listing.matches(&target))
+                && self.folded.iter().any(|listing| listing.matches(&folded))
+        })
+    }
+
     /// Whether the token of a request holds the permission.
     pub(crate) fn holds(&self, request: &Request, permission: &str) -> bool {
         let token = self.present(&request.authorization);

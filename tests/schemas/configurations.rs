@@ -41,6 +41,10 @@ fn a_signed_bundle_and_its_keys_are_taken_by_schema_and_filter_alike() {
     }
 }
 
+fn removed(count: usize) -> Value {
+    json!({ "remove_headers": (0..count).map(|number| format!("x-{number}")).collect::<Vec<_>>() })
+}
+
 fn settings() -> Vec<(Value, bool)> {
     let names = |count: usize| (0..count).map(|number| json!({ "query": format!("q{number}") })).collect();
     let credentials = |sources: Vec<Value>| json!({ "credentials": sources });
@@ -54,6 +58,20 @@ fn settings() -> Vec<(Value, bool)> {
             }),
             true,
         ),
+        (json!({ "second_path": "forward", "remove_headers": ["x-scope-orgid", "cookie", "x_b"] }), true),
+        (json!({ "second_path": "allow" }), false),
+        (json!({ "second_path": null }), false),
+        (removed(32), true),
+        (removed(33), false),
+        (json!({ "remove_headers": [] }), true),
+        (json!({ "remove_headers": "x-a" }), false),
+        (json!({ "remove_headers": [""] }), false),
+        (json!({ "remove_headers": ["X-A"] }), false),
+        (json!({ "remove_headers": [":path"] }), false),
+        (json!({ "remove_headers": ["x a"] }), false),
+        (json!({ "remove_headers": ["host"] }), false),
+        (json!({ "remove_headers": ["content-length"] }), false),
+        (json!({ "remove_headers": ["x-a", "x-a"] }), false),
         (json!({ "keys": [] }), false),
         (json!({ "keys": ["ed25519:YQ=="] }), false),
         (json!({ "keys": null }), false),

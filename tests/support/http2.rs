@@ -55,6 +55,21 @@ impl Client {
         self.receive(stream)
     }
 
+    /// The same with this content, which no header announces.
+    ///
+    /// # Errors
+    /// That the connection has ended.
+    pub(crate) fn exchange_with_content(
+        &mut self,
+        fields: &[Field],
+        content: &[u8],
+    ) -> std::io::Result<Option<Vec<Field>>> {
+        let stream = self.open();
+        self.write(HEADERS, END_HEADERS, stream, &block(fields))?;
+        self.write(DATA, END_STREAM, stream, content)?;
+        self.receive(stream)
+    }
+
     /// The same with a body and trailers.
     ///
     /// # Errors

@@ -70,7 +70,7 @@ impl Policy {
         if self.has_public && self.is_public(readings, trace) {
             return Ok(Permit::without_token(Reason::Public));
         }
-        if head.preflight {
+        if head.preflight.is_some_and(|method| self.has_operation(method, readings)) {
             return Ok(Permit::without_token(Reason::Preflight));
         }
         // Before the look-up: else who guesses would still be told when a guess is right.
@@ -121,6 +121,15 @@ impl Policy {
         });
         let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
         public.is_some_and(|own| self.astray(readings, own, is_public, trace).is_none())
+    }
+
+    /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading.
+    fn has_operation(&self, method: &[u8], readings: Readings<'_>) -> bool {
+        readings.all().all(|(case, target)| {
+            let mut found = false;
+            self.index.visit(case, Target { method, ..target }, |_, _| found = true);
+            found
+        })
     }
 
     fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {

@@ -18,7 +18,7 @@ impl Pairs {
     }
 
     /// The names and values in their order.
-    pub(in crate::filter) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(in crate::filter) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let count = self.count();
         let mut at = count.saturating_mul(PAIR).saturating_add(NUMBER);
         (0..count).map_while(move |pair| {

@@ -3,11 +3,12 @@
 use crate::generate::{Draft, Place};
 use crate::mutate::Mutator;
 use crate::random::Random;
-use crate::readings::{HOST_HEADERS, METHOD_HEADERS, PATH_HEADERS};
+use crate::readings::{HOST_HEADERS, METHOD_HEADERS, PATH_HEADERS, SECOND_HEADERS};
 
-pub(crate) const MUTATORS: [Mutator; 13] = [
+pub(crate) const MUTATORS: [Mutator; 14] = [
     Mutator { name: "method-override", apply: method_override },
     Mutator { name: "path-override", apply: path_override },
+    Mutator { name: "second-path", apply: second_path },
     Mutator { name: "host-override", apply: host_override },
     Mutator { name: "host", apply: host },
     Mutator { name: "identity", apply: identity },
@@ -54,6 +55,25 @@ fn path_override(draft: &mut Draft, random: &mut Random) {
     let value = match random.below(5) {
         0 => [b"http://gateway.test", &goal[..]].concat(),
         1 => goal.strip_prefix(b"/").unwrap_or(&goal).to_vec(),
+        _ => goal,
+    };
+    draft.place = Place::Header(draft.request.headers.len());
+    draft.request.add(&name, &value);
+}
+
+/// A second path beside one that the caller may have.
+fn second_path(draft: &mut Draft, random: &mut Random) {
+    let name = spelled(random.one_of(&SECOND_HEADERS), random);
+    let goal = draft.path().clone();
+    draft.take_cover();
+    if random.once_in(2) {
+        let method: &[u8] = random.one_of(&[&b"MOVE"[..], b"COPY", b"PUT", b"POST"]);
+        draft.request.method = method.to_vec();
+    }
+    let value = match random.below(5) {
+        0 => [b"http://gateway.test", &goal[..]].concat(),
+        1 => goal.strip_prefix(b"/").unwrap_or(&goal).to_vec(),
+        2 => goal.iter().flat_map(|byte| format!("%{byte:02X}").into_bytes()).collect(),
         _ => goal,
     };
     draft.place = Place::Header(draft.request.headers.len());
@@ -159,7 +179,34 @@ fn preflight(draft: &mut Draft, random: &mut Random) {
         let name = spelled(random.one_of(&METHOD_HEADERS), random);
         draft.request.add(&name, method.as_bytes());
     }
+    // What no browser sends with it.
+    match random.below(8) {
+        0 => draft.request.add(b"cookie", b"session=1"),
+        1 => {
+            draft.request.add(random.one_of(&[&b"authorization"[..], b"proxy-authorization"]), b"Basic YTpi")
+        }
+        2 => draft.request.add(b"content-length", b"0"),
+        3 | 4 => {
+            let name = random.one_of(&METHOD_PARAMETERS);
+            draft.request.target.extend(format!("?{name}={method}").bytes());
+        }
+        _ => {}
+    }
 }
+
+/// Parameters from which some framework takes the method.
+const METHOD_PARAMETERS: [&str; 10] = [
+    "_method",
+    "%5fmethod",
+    "_METHOD",
+    "a=1&_method",
+    "a;_%6dethod",
+    "X-HTTP-Method-Override",
+    "_HttpMethod",
+    "x-tunneled-method",
+    "my_method",
+    "[method",
+];
 
 /// A `Connection` that names what the filter sets, so that the next hop drops it.
 fn nominated(draft: &mut Draft, random: &mut Random) {

@@ -9,7 +9,8 @@ use tokenward::engine::decision::{Circumstances, Decision};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::path::{CanonicalPath, PathRules};
 use tokenward::engine::rate::Bucket;
-use tokenward::engine::settings::{Gateway, Mode};
+use tokenward::engine::reason::Reason;
+use tokenward::engine::settings::{Gateway, Mode, SecondPath};
 use tokenward::engine::time::Time;
 use tokenward::engine::verdict::{Forward, Reply, Verdict};
 
@@ -50,13 +51,15 @@ fn gateway(words: &[u8]) -> &'static Gateway {
             settings.forward_credential = bits & 2 == 2;
             settings.credentials.truncate(if bits & 4 == 4 { usize::MAX } else { 1 });
             settings.paths = path::all_rules().nth(if bits & 8 == 8 { 15 } else { 0 }).unwrap();
+            settings.second_path = if bits & 16 == 16 { SecondPath::Forward } else { SecondPath::Reject };
             gateway
         };
-        (0..16).map(configure).collect()
+        (0..32).map(configure).collect()
     });
     let chosen = |word: &[u8]| words.split(|byte| *byte == b' ').any(|known| known == word);
     let bit = |word: &[u8], bit: usize| if chosen(word) { bit } else { 0 };
-    &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | bit(b"normalize", 8)]
+    let paths = bit(b"normalize", 8) | bit(b"second", 16);
+    &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | paths]
 }
 
 /// As the filter does.
@@ -119,6 +122,15 @@ fn is_what_was_judged(
         return;
     }
     assert!(again.cleaning.overrides.is_empty(), "{:?}", again.cleaning.overrides);
+    // With `second_path: reject` none of the headers names one.
+    assert_eq!(again.broken_rule, None);
+    if decision.reason() == Reason::Preflight {
+        let credentials = [&b"cookie"[..], b"authorization", b"x-api-key"];
+        assert!(
+            !after.iter().any(|(name, _)| credentials.contains(&name.as_slice())),
+            "a preflight brings one"
+        );
+    }
     let judged = head.path.as_ref().unwrap();
     let strict = CanonicalPath::parse(again.target, &PathRules::default()).unwrap();
     assert_eq!(strict.as_str(), judged.as_str());
