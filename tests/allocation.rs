@@ -26,6 +26,7 @@ fn deciding_on_a_permit_allocates_nothing() -> Result<(), Problems> {
     for (path, reason) in [
         (&b"/v1/users/7"[..], Reason::Permitted),
         (b"/v1/metrics/a/b/c?x=1", Reason::Permitted),
+        (b"/v1/users/a%20b%5B7%5D", Reason::Permitted),
         (b"/healthz", Reason::Public),
     ] {
         let headers: [(&[u8], &[u8]); 3] =

@@ -12,7 +12,9 @@ use crate::cli::secret::NewSecret;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
 use crate::engine::document::{Registry, Secret};
+use crate::engine::lint::{Finding, attributes_that_fold_together};
 use crate::engine::name::{KindName, TokenId};
+use crate::engine::problem::Step;
 use crate::engine::time::Span;
 
 /// Mint a secret, for a new token or another one for a known token
@@ -42,12 +44,25 @@ impl Mint {
         let secret = NewSecret::mint(&policy, (&self.token, &kind), others, clock::now(), self.expires_in)?;
         let mut registry = file.registry().clone();
         self.add(&mut registry, kind, secret.entry.clone())?;
+        let warnings = self.warnings(&registry);
         let effect = self.dry_run.effect();
         let path = file.edit(registry)?.check(&workspace)?.write(effect)?;
 
         secret.show(&self.token, None, effect, format);
         output::done(&effect.told(&secret.told(&self.token, &path)));
+        warnings.iter().for_each(output::warning);
         Ok(Exit::Yes)
+    }
+
+    /// Warnings about attributes that differ from another token's only by letter case.
+    fn warnings(&self, registry: &Registry) -> Vec<Failure> {
+        let own = [Step::Key("tokens".to_owned()), Step::Key(self.token.to_string())];
+        let findings = attributes_that_fold_together(&registry.tokens);
+        let findings = findings.iter().filter(|finding| finding.place.steps().starts_with(&own));
+        let warning = |finding: &Finding| {
+            Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.hint())
+        };
+        findings.map(warning).collect()
     }
 
     fn kind(&self, registry: &Registry) -> Result<KindName, Failure> {

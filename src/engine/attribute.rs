@@ -4,10 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::engine::path::{self, BadPath};
+use crate::engine::problem::shown;
 
 /// The value of a token's attribute: a text that can be a segment of a path.
+///
+/// Programs that trim or normalize names read the same value; only programs that ignore letter case may read another.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -31,6 +35,11 @@ impl AttributeValue {
     pub(crate) fn segment(&self) -> Cow<'_, str> {
         path::segment(&self.0).unwrap_or(Cow::Borrowed(""))
     }
+
+    /// The value as the loosest upstream reads it: without letter case, and with `+` as a space.
+    pub(crate) fn skeleton(&self) -> String {
+        path::folded(&self.segment()).to_ascii_lowercase().replace("%2b", "%20")
+    }
 }
 
 impl TryFrom<String> for AttributeValue {
@@ -39,9 +48,16 @@ impl TryFrom<String> for AttributeValue {
     fn try_from(value: String) -> Result<Self, BadAttribute> {
         let bad = |why| BadAttribute { value: value.chars().take(64).collect(), why };
         if value.is_empty() || value.len() > MAX_BYTES {
-            return Err(bad(None));
+            return Err(bad(Why::Length));
         }
-        path::segment(&value).map_err(|rule| bad(Some(rule)))?;
+        let segment = path::segment(&value).map_err(|rule| {
+            let composed = || value.nfc().take(64).collect();
+            bad(if rule == BadPath::NotNfc { Why::NotNfc(composed()) } else { Why::Path(rule) })
+        })?;
+        if path::trimmed(&segment).len() < segment.len() {
+            let rest = value.trim_start_matches(SPACES).trim_end_matches(ENDS);
+            return Err(bad(Why::Trimmed(rest.chars().take(64).collect())));
+        }
         Ok(Self(value.into()))
     }
 }
@@ -56,8 +72,20 @@ impl From<AttributeValue> for String {
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadAttribute {
     value: String,
-    /// The rule for paths that it breaks; none where its length is wrong.
-    why: Option<BadPath>,
+    why: Why,
+}
+
+/// Why a text is no value.
+#[derive(Debug, Eq, PartialEq)]
+enum Why {
+    /// It is empty or too long.
+    Length,
+    /// It breaks this rule for paths.
+    Path(BadPath),
+    /// It is not in Unicode NFC; this is.
+    NotNfc(String),
+    /// Programs that trim names read this.
+    Trimmed(String),
 }
 
 impl std::error::Error for BadAttribute {}
@@ -65,15 +93,25 @@ impl std::error::Error for BadAttribute {}
 impl fmt::Display for BadAttribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` is not an attribute's value: ", self.value.escape_default())?;
-        match self.why {
-            Some(BadPath::EncodedSlash) => f.write_str("it is one segment of a path, which has no `/`"),
-            Some(BadPath::EncodedPercent) => f.write_str("it is a segment of a path, which has no `%`"),
-            Some(rule) => write!(f, "it is a segment of a path, and {rule}"),
-            None => write!(f, "it has 1 to {MAX_BYTES} bytes"),
+        match &self.why {
+            Why::Path(BadPath::EncodedSlash) => f.write_str("it is one segment of a path, which has no `/`"),
+            Why::Path(BadPath::EncodedPercent) => f.write_str("it is a segment of a path, which has no `%`"),
+            Why::Path(rule) => write!(f, "it is a segment of a path, and {rule}"),
+            Why::NotNfc(composed) => {
+                write!(f, "it is not in Unicode NFC; write it as `{}`", shown(composed))
+            }
+            Why::Trimmed(rest) => {
+                f.write_str("some programs trim spaces, `+` and dots from the ends of a name ")?;
+                write!(f, "and read `{}`; use that or another value", shown(rest))
+            }
+            Why::Length => write!(f, "it has 1 to {MAX_BYTES} bytes"),
         }
     }
 }
 
+/// What some programs trim from the start and from the end of a name.
+const SPACES: [char; 2] = [' ', '+'];
+const ENDS: [char; 3] = [' ', '+', '.'];
 const MAX_BYTES: usize = 128;
 
 #[cfg(test)]
@@ -94,5 +132,44 @@ mod tests {
         for value in ["", ".", "..", "a/b", "a;b", "a%b", "a\\b", "a\u{7}", "a\u{FF0F}b", &"x".repeat(129)] {
             assert!(AttributeValue::try_from(value.to_owned()).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn a_value_that_some_program_reads_as_another_is_refused() {
+        for (value, other) in [
+            ("acme.", "`acme`"),
+            ("acme .", "`acme`"),
+            (" acme", "`acme`"),
+            ("acme ", "`acme`"),
+            ("acme+", "`acme`"),
+            ("+acme", "`acme`"),
+            ("a b+. .", "`a b`"),
+            ("cafe\u{301}", "`café`"),
+            ("\u{212B}", "`Å`"),
+        ] {
+            let told = AttributeValue::try_from(value.to_owned()).unwrap_err().to_string();
+            assert!(told.contains(other), "{told}");
+        }
+        for value in ["acme\u{200B}", "ac\u{A0}me", "\u{FF41}cme", "acme\u{85}", "...", "\u{212A}"] {
+            assert!(AttributeValue::try_from(value.to_owned()).is_err(), "{}", value.escape_unicode());
+        }
+        for value in [".well-known", "a+b", "a b", "ACME", "café", "\u{131}lgaz"] {
+            assert!(AttributeValue::try_from(value.to_owned()).is_ok(), "{value}");
+        }
+    }
+
+    #[test]
+    fn values_that_some_upstream_takes_for_one_have_one_skeleton() {
+        let skeleton = |value: &str| AttributeValue::try_from(value.to_owned()).unwrap().skeleton();
+        for (one, other) in [
+            ("ACME", "acme"),
+            ("stra\u{DF}e", "STRASSE"),
+            ("caf\u{E9}", "CAF\u{C9}"),
+            ("a+b", "A b"),
+            ("\u{130}x", "ix"),
+        ] {
+            assert_eq!(skeleton(one), skeleton(other));
+        }
+        assert_ne!(skeleton("café"), skeleton("cafe"));
     }
 }

@@ -9,7 +9,7 @@ use std::cmp::Ordering;
 
 use crate::engine::host::{HostPattern, is_below};
 use crate::engine::name::AttributeName;
-use crate::engine::path::Segments;
+use crate::engine::path::{Segments, folded};
 use crate::engine::pattern::{Methods, Operation, Segment};
 
 /// An operation as one entry of a policy lists it.
@@ -27,21 +27,27 @@ pub struct Listing {
 #[derive(Debug)]
 struct Bound {
     number: usize,
-    segment: Segment,
+    strict: Segment,
+    folded: Segment,
     attribute: AttributeName,
 }
 
 impl Listing {
-    /// The first attribute that the path does not have where this listing wants it; `of` gives the token's value,
-    /// and one without a value meets nothing.
+    /// The first attribute whose value is not in the path where this listing needs it. `path` must match the listing;
+    /// `of` gives the token's value, and an attribute without a value is never met.
     pub fn unmet<'v>(
         &self,
+        case: Case,
         path: Segments<'_>,
         of: impl Fn(&AttributeName) -> Option<&'v str>,
     ) -> Option<&AttributeName> {
         let met = |bound: &&Bound| {
-            let value = path.clone().nth(bound.number).map(|segment| bound.segment.value(segment));
-            value.is_some() && value == of(&bound.attribute)
+            let own = match case {
+                Case::Strict => &bound.strict,
+                Case::Folded => &bound.folded,
+            };
+            let value = path.clone().nth(bound.number).map(|segment| own.value(segment));
+            value.zip(of(&bound.attribute)).is_some_and(|(value, own)| case.equal(value, own))
         };
         self.bindings.iter().find(|bound| !met(bound)).map(|bound| &bound.attribute)
     }
@@ -81,7 +87,7 @@ pub enum Match {
 pub enum Case {
     /// As they are.
     Strict,
-    /// Without ASCII case.
+    /// Without case: the path is folded beyond ASCII, and ASCII letters are compared without case.
     Folded,
 }
 
@@ -91,7 +97,8 @@ pub struct Index {
     listings: Box<[Listing]>,
     strict: Hosts,
     folded: Hosts,
-    has_upper_case: bool,
+    /// Whether folding changes the path of an operation.
+    has_case: bool,
 }
 
 impl Index {
@@ -102,16 +109,17 @@ impl Index {
         for (number, (text, operation, by)) in operations.into_iter().enumerate() {
             let Operation { methods, host, pattern } = operation;
             let bindings = pattern.bindings.into_iter().filter_map(|binding| {
-                let segment = pattern.segments.get(binding.segment)?.clone();
-                Some(Bound { number: binding.segment, segment, attribute: binding.attribute })
+                let strict = pattern.segments.get(binding.segment)?.clone();
+                let folded = strict.folded();
+                Some(Bound { number: binding.segment, strict, folded, attribute: binding.attribute })
             });
             listings.push(Listing { text: text.into(), by, methods, bindings: bindings.collect() });
             entries.push(Entry { host, segments: pattern.segments, subtree: pattern.subtree, number });
         }
         let folded: Vec<Entry> = entries.iter().map(Entry::folded).collect();
-        let has_upper_case = entries.iter().zip(&folded).any(|(one, two)| one.segments != two.segments);
+        let has_case = entries.iter().zip(&folded).any(|(one, two)| one.segments != two.segments);
         let (strict, folded) = (Hosts::of(entries), Hosts::of(folded));
-        Self { listings: listings.into(), strict, folded, has_upper_case }
+        Self { listings: listings.into(), strict, folded, has_case }
     }
 
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
@@ -141,9 +149,9 @@ impl Index {
         hosts.matching(host).for_each(|tree| walk.enter(tree, path));
     }
 
-    /// Whether an operation has a letter in upper case in its path.
-    pub fn has_upper_case(&self) -> bool {
-        self.has_upper_case
+    /// Whether folding changes the path of an operation.
+    pub fn has_case(&self) -> bool {
+        self.has_case
     }
 
     /// Whether an operation names a host.
@@ -338,6 +346,14 @@ impl Case {
         match self {
             Self::Strict => literal.cmp(segment),
             Self::Folded => literal.bytes().cmp(segment.bytes().map(|byte| byte.to_ascii_lowercase())),
+        }
+    }
+
+    /// Whether a segment's value equals the token's own, both in the spelling of canonical paths.
+    fn equal(self, value: &str, own: &str) -> bool {
+        match self {
+            Self::Strict => value == own,
+            Self::Folded => value.eq_ignore_ascii_case(&folded(own)),
         }
     }
 

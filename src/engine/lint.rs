@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::engine::document::Document;
+pub use crate::engine::lint::tokens::attributes_that_fold_together;
 use crate::engine::name::RoleName;
 use crate::engine::problem::Place;
 
@@ -63,6 +64,8 @@ pub enum Code {
     UnboundToken,
     /// A deny that covers fewer methods or hosts than a grant that it meets.
     NarrowDeny,
+    /// Two tokens whose values of one attribute are the same without letter case.
+    AttributesFoldTogether,
 }
 
 /// How much a finding matters.
@@ -84,7 +87,8 @@ impl Code {
             | Self::EndlessSecret
             | Self::UnusableToken
             | Self::UnboundToken
-            | Self::NarrowDeny => Severity::Warning,
+            | Self::NarrowDeny
+            | Self::AttributesFoldTogether => Severity::Warning,
             Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole => Severity::Note,
         }
     }
@@ -103,6 +107,9 @@ impl Code {
                 "give it the attribute, or another role: without it the permission grants nothing"
             }
             Self::NarrowDeny => "list the other methods and hosts in the denied permission too",
+            Self::AttributesFoldTogether => {
+                "use values that differ by more than letter case: an upstream that ignores case mixes up the two tokens"
+            }
         }
     }
 }
@@ -119,6 +126,7 @@ impl fmt::Display for Code {
             Self::UnusableToken => "unusable_token",
             Self::UnboundToken => "unbound_token",
             Self::NarrowDeny => "narrow_deny",
+            Self::AttributesFoldTogether => "attributes_fold_together",
         })
     }
 }
@@ -133,6 +141,7 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings.extend(tokens::shadow_roles(document));
     findings.extend(tokens::unusable_tokens(document));
     findings.extend(tokens::unbound_tokens(document));
+    findings.extend(attributes_that_fold_together(&document.tokens));
     findings
 }
 

@@ -12,9 +12,12 @@ use std::fmt;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::engine::path::characters::LOOK_ALIKES;
+pub(crate) use crate::engine::path::fold::{composed, folded};
 pub use crate::engine::path::segments::{PathRules, Rule};
+pub(crate) use crate::engine::path::skeleton::trimmed;
 
 mod characters;
+mod fold;
 mod segments;
 mod skeleton;
 
@@ -101,6 +104,8 @@ pub enum BadPath {
     LookAlike,
     /// A percent-encoded character that some program does not see.
     Invisible,
+    /// Percent-encoded characters that are not in Unicode NFC.
+    NotNfc,
 }
 
 impl BadPath {
@@ -122,6 +127,7 @@ impl BadPath {
             Self::LookAlike => "look_alike",
             Self::EncodedDelimiter => "encoded_delimiter",
             Self::Invisible => "invisible",
+            Self::NotNfc => "not_nfc",
         }
     }
 }
@@ -144,6 +150,7 @@ impl fmt::Display for BadPath {
             Self::LookAlike => "a path has no characters that some programs read as ASCII",
             Self::EncodedDelimiter => "a path has no encoded `?` or `#` (`%3F`, `%23`)",
             Self::Invisible => "a path has no invisible characters",
+            Self::NotNfc => "a path must be in Unicode NFC",
         })
     }
 }
@@ -352,6 +359,10 @@ mod tests {
             (b"/%EF%BD%81dmin", BadPath::LookAlike),
             (b"/a/%EF%B8%B0/b", BadPath::LookAlike),
             (b"/..%C2%A5b", BadPath::LookAlike),
+            (b"/cafe%CC%81", BadPath::NotNfc),
+            (b"/%E2%84%AB", BadPath::NotNfc),
+            (b"/=%CC%B8", BadPath::NotNfc),
+            (b"/x%CC%81%CC%A3", BadPath::NotNfc),
             (b"/a/.%2e/b", BadPath::DotSegment),
             (b"/a/%2E/", BadPath::DotSegment),
             (b"/a\\b", BadPath::Backslash),

@@ -4,12 +4,13 @@
 //! In: one line of text. Out: an [`Operation`], its literals spelled as request paths are, or what is
 //! wrong with the text.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
 use crate::engine::host::{BadHostPattern, HostPattern};
 use crate::engine::name::AttributeName;
-use crate::engine::path::{BadPath, canonical};
+use crate::engine::path::{self, BadPath, canonical};
 use crate::engine::problem::shown;
 
 /// Methods, hosts and a path pattern: `GET,DELETE /v1/users/{id}`, `* billing.acme.test/v1/**`.
@@ -166,6 +167,15 @@ impl Segment {
         if text.contains("**") {
             return Err(BadOperation::InnerSubtree);
         }
+        Self::read(text).map_err(|error| {
+            if error != BadOperation::Path(BadPath::NotNfc) {
+                return error;
+            }
+            BadOperation::NotNfc(path::composed(text).into_owned())
+        })
+    }
+
+    fn read(text: &str) -> Result<(Self, Option<AttributeName>), BadOperation> {
         let Some(Variable { prefix, suffix, attribute }) = variable(text)? else {
             return Ok((Self::Literal(literal(text)?), None));
         };
@@ -211,10 +221,10 @@ impl Segment {
         segment.get(prefix.len()..end).unwrap_or_default()
     }
 
-    /// This segment with its literal text in lower case.
+    /// The segment with its literal text folded and its ASCII letters in lower case.
     #[must_use]
     pub fn folded(&self) -> Self {
-        let fold = |text: &str| text.to_ascii_lowercase().into_boxed_str();
+        let fold = |text: &str| path::folded(text).to_ascii_lowercase().into_boxed_str();
         match self {
             Self::Literal(text) => Self::Literal(fold(text)),
             Self::Affix { prefix, suffix } => Self::Affix { prefix: fold(prefix), suffix: fold(suffix) },
@@ -281,8 +291,8 @@ fn literal(text: &str) -> Result<Box<str>, BadOperation> {
 /// A literal part of a segment: the same spelling, but it may be empty, or dots.
 fn part(text: &str) -> Result<Box<str>, BadOperation> {
     // Beside a variable dots make no dot segment: check them behind a letter.
-    let spelled = literal(&format!("x{text}"))?;
-    Ok(spelled.strip_prefix('x').unwrap_or(&spelled).into())
+    let spelled = literal(&format!("{NO_MARK}{text}"))?;
+    Ok(spelled.strip_prefix(NO_MARK).unwrap_or(&spelled).into())
 }
 
 /// RFC 9110 §9.1: a method is a case-sensitive token; ours are written in upper case.
@@ -312,6 +322,8 @@ pub enum BadOperation {
     Unbindable,
     /// A literal that no request path can have.
     Path(BadPath),
+    /// A literal that is not in Unicode NFC; this is its NFC spelling.
+    NotNfc(String),
     /// `+` in a literal.
     Plus,
     /// `?` in a literal.
@@ -332,8 +344,9 @@ pub enum BadOperation {
 
 impl BadOperation {
     /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::NotNfc(spelling) => return Cow::Owned(format!("write it as `{}`", shown(spelling))),
             Self::Parts => "write methods, one space and a path, as in `GET,DELETE /v1/users/{id}`",
             Self::Method(_) => "write methods in upper case with commas between, or `*` for all",
             Self::Host(BadHostPattern::Name) => {
@@ -361,7 +374,7 @@ impl BadOperation {
             Self::Braces => "a variable is `{name}` or `*`, and `${name}` the token's attribute",
             Self::VariableName(_) => "a variable has a name of letters, digits and `_ - .`, as in `{id}`",
             Self::TooManySegments(_) | Self::TooLong(_) => "end the pattern in `/**` instead",
-        }
+        })
     }
 }
 
@@ -378,6 +391,7 @@ impl fmt::Display for BadOperation {
             Self::Host(BadHostPattern::OneLabel) => f.write_str("its path does not begin with `/`"),
             Self::Unbindable => f.write_str("a public operation is bound to a token's attribute"),
             Self::Path(rule) => rule.fmt(f),
+            Self::NotNfc(_) => f.write_str("it is not in Unicode NFC, so no request path matches it"),
             Self::Plus => f.write_str("a literal segment has no `+`"),
             Self::Query => f.write_str("a pattern has no query (`?`)"),
             Self::InnerSubtree => f.write_str("`**` stands elsewhere than in a `/**` at the end"),
@@ -394,6 +408,8 @@ impl fmt::Display for BadOperation {
     }
 }
 
+/// A letter that combines with no mark into another character.
+const NO_MARK: char = 'q';
 /// Longest operation, in bytes: longer than any path that is not a mistake.
 pub(crate) const MAX_LENGTH: usize = 2_048;
 /// Most segments in a pattern: bounds the depth of the index.

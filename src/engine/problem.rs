@@ -194,7 +194,7 @@ impl Fault {
         let hint = match self {
             Self::Syntax { .. } | Self::Shape(_) => return None,
             Self::Signed(refusal) => refusal.hint(),
-            Self::Operation { error, .. } => return Some(error.hint().to_owned()),
+            Self::Operation { error, .. } => return Some(error.hint().into_owned()),
             Self::UnknownPermission { permission, .. } => {
                 return Some(format!(
                     "define `{}` under `permissions`, or correct the name",

@@ -45,7 +45,8 @@ pub(crate) fn operation() -> String {
 /// The value of an attribute: what can stand in a path, but for one rule of its length in bytes.
 pub(crate) fn attribute_value() -> String {
     let look_alikes: String = LOOK_ALIKES.iter().map(|c| format!(r"\u{:04X}", u32::from(*c))).collect();
-    format!(r"^(?!\.{{1,2}}$)[^\u0000-\u001F\u007F-\u009F/%;\\{look_alikes}]+$")
+    let no = format!(r"\u0000-\u001F\u007F-\u009F/%;\\{look_alikes}");
+    format!(r"^(?![ +])[^{no}]*[^{no} +.]$")
 }
 
 /// A range of addresses.

@@ -124,7 +124,7 @@ const fn goal(caller: Caller, method: &'static str, path: &'static str, cover: &
 }
 
 /// The seeds: each caller against what it may not do.
-pub(crate) const GOALS: [Goal; 19] = [
+pub(crate) const GOALS: [Goal; 25] = [
     goal(Caller::Nobody, "GET", "/v1/admin/keys", "/healthz"),
     goal(Caller::Nobody, "GET", "/v1/users/export", "/healthz"),
     goal(Caller::Stranger, "POST", "/v1/admin/keys", "/healthz"),
@@ -156,4 +156,10 @@ pub(crate) const GOALS: [Goal; 19] = [
     goal(Caller::Operator, "POST", "/v1/admin", "/v1/metrics"),
     goal(Caller::Operator, "GET", "/v1/users/export", "/v1/users/7"),
     goal(Caller::Operator, "GET", "/v1/epic/orders", "/files"),
+    goal(Caller::Operator, "GET", "/v1/caf%C3%A9", "/v1/th%C3%A9"),
+    goal(Caller::Operator, "POST", "/v1/stra%C3%9Fe/1", "/v1/stra%C3%9F/1"),
+    goal(Caller::Operator, "GET", "/v1/users/m%C3%BCller", "/v1/users/muller"),
+    goal(Caller::Support, "GET", "/v1/users/m%C3%BCller", "/v1/users/bj%C3%B6rn"),
+    goal(Caller::Tenant, "GET", "/v1/tenants/acme/reports", "/v1/tenants/%C5%BDi%C5%BEkov/reports"),
+    goal(Caller::Tenant, "GET", "/v1/tenants/%C3%89pinal/reports", "/v1/tenants/%C5%BDi%C5%BEkov/reports"),
 ];

@@ -15,24 +15,27 @@ pub(crate) enum Caller {
     Stranger,
     /// May `GET /v1/metrics/**`.
     Viewer,
-    /// May `GET /v1/users/{id}`, is denied the export.
+    /// May `GET /v1/users/{id}`, but not Müller's; is denied the export.
     Support,
     /// May `GET /files/public/**`.
     Files,
     /// May read invoices at one host, is denied their export at every host.
     Partner,
-    /// May do everything, is denied three things.
+    /// May `GET /v1/tenants/${tenant}/**`, and is the tenant Žižkov.
+    Tenant,
+    /// May do everything, is denied some things.
     Operator,
 }
 
 impl Caller {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Nobody,
         Self::Stranger,
         Self::Viewer,
         Self::Support,
         Self::Files,
         Self::Partner,
+        Self::Tenant,
         Self::Operator,
     ];
 
@@ -44,6 +47,7 @@ impl Caller {
             Self::Support => Some("support"),
             Self::Files => Some("files"),
             Self::Partner => Some("partner"),
+            Self::Tenant => Some("tenant"),
             Self::Operator => Some("operator"),
         }
     }
@@ -53,7 +57,7 @@ impl Caller {
         match self {
             Self::Nobody => None,
             Self::Stranger => Some(secret("stranger")),
-            Self::Viewer | Self::Support | Self::Files | Self::Partner | Self::Operator => {
+            Self::Viewer | Self::Support | Self::Files | Self::Partner | Self::Tenant | Self::Operator => {
                 self.token().map(secret)
             }
         }
@@ -67,7 +71,16 @@ impl Caller {
             Self::Support => handler == Handler::ReadUser,
             Self::Files => handler == Handler::PublicFile,
             Self::Partner => handler == Handler::Invoice,
-            Self::Operator => !matches!(handler, Handler::Admin | Handler::Export | Handler::Orders),
+            Self::Tenant => handler == Handler::OwnTenant,
+            Self::Operator => !matches!(
+                handler,
+                Handler::Admin
+                    | Handler::Export
+                    | Handler::Orders
+                    | Handler::Cafe
+                    | Handler::Street
+                    | Handler::Mueller
+            ),
         }
     }
 }
@@ -79,6 +92,12 @@ pub(crate) enum Handler {
     Export,
     DeleteUser,
     ReadUser,
+    /// One user, by a name with a letter beyond ASCII.
+    Mueller,
+    Cafe,
+    Street,
+    OwnTenant,
+    OtherTenant,
     Metrics,
     Orders,
     PrivateFile,
@@ -105,6 +124,12 @@ pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler
         ["v1", "admin", ..] if method != b"OPTIONS" => Some(Handler::Admin),
         ["v1", "epic", "orders", ..] if method != b"OPTIONS" => Some(Handler::Orders),
         ["v1", "users", "export"] if reads => Some(Handler::Export),
+        ["v1", "users", "müller"] if reads => Some(Handler::Mueller),
+        ["v1", "café"] if reads => Some(Handler::Cafe),
+        // Without case it is the same street.
+        ["v1", "straße" | "strasse", ..] if method != b"OPTIONS" => Some(Handler::Street),
+        ["v1", "tenants", "Žižkov" | "žižkov", ..] if reads => Some(Handler::OwnTenant),
+        ["v1", "tenants", "acme" | "Épinal" | "épinal", ..] if reads => Some(Handler::OtherTenant),
         ["v1", "users", _] if reads => Some(Handler::ReadUser),
         ["v1", "users", _] if method == b"DELETE" => Some(Handler::DeleteUser),
         ["v1", "metrics", ..] if reads => Some(Handler::Metrics),
@@ -126,7 +151,7 @@ pub(crate) fn bundle() -> Value {
         let digest = SecretDigest::of(secret(name).as_bytes()).to_hex();
         json!({ "kind": "service", "roles": [name], "secrets": [{ "id": "1", "sha256": digest }] })
     };
-    json!({
+    let mut bundle = json!({
         "version": 1,
         "name": "bypass",
         "revision": 1,
@@ -141,6 +166,10 @@ pub(crate) fn bundle() -> Value {
             "files": ["GET /files/public/**"],
             "invoices": ["GET api.acme.test/v1/invoices/**", "GET api.acme.test/v1/invoices/export"],
             "invoice-export": ["GET /v1/invoices/export"],
+            "mueller": ["GET /v1/users/m%C3%BCller"],
+            "cafe": ["GET /v1/caf%C3%A9"],
+            "street": ["* /v1/stra%C3%9Fe/**"],
+            "tenants": ["GET /v1/tenants/${tenant}/**"],
             "everything": ["* /**"],
         },
         "roles": {
@@ -148,11 +177,17 @@ pub(crate) fn bundle() -> Value {
             "support": { "permissions": ["users"], "deny": ["export"] },
             "files": { "permissions": ["files"] },
             "partner": { "permissions": ["invoices"], "deny": ["invoice-export"] },
-            "operator": { "permissions": ["everything"], "deny": ["admin", "export", "orders"] },
+            "tenant": { "permissions": ["tenants"] },
+            "operator": {
+                "permissions": ["everything"],
+                "deny": ["admin", "export", "orders", "mueller", "cafe", "street"],
+            },
         },
         "kinds": { "service": {} },
         "tokens": tokens.map(|name| (name.to_owned(), entry(name))).collect::<serde_json::Map<_, _>>(),
-    })
+    });
+    bundle["tokens"]["tenant"]["attributes"] = json!({ "tenant": "Žižkov" });
+    bundle
 }
 
 /// The bundle with a defense, and with limits to rates; both as wide as they can be, for who is refused by them for long

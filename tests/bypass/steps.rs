@@ -5,6 +5,7 @@
 use std::sync::OnceLock;
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
 
 /// A habit.
 pub(crate) struct Step {
@@ -13,7 +14,7 @@ pub(crate) struct Step {
 }
 
 /// The habits that count: whoever gets past the filter by them has found a hole.
-pub(crate) const STEPS: [Step; 18] = [
+pub(crate) const STEPS: [Step; 20] = [
     Step { name: "percent-decode", apply: decode },
     Step { name: "cut at ? or #", apply: reparse },
     Step { name: "drop ;parameters", apply: drop_parameters },
@@ -28,6 +29,8 @@ pub(crate) const STEPS: [Step; 18] = [
     Step { name: "end at control byte", apply: truncate },
     Step { name: "drop control bytes", apply: drop_controls },
     Step { name: "overlong UTF-8", apply: overlong },
+    Step { name: "NFC", apply: nfc },
+    Step { name: "NFD", apply: nfd },
     Step { name: "NFKC", apply: nfkc },
     Step { name: "drop invisible", apply: drop_invisible },
     Step { name: "best fit", apply: best_fit },
@@ -99,10 +102,17 @@ fn ignore_ascii_case(path: &[u8]) -> Vec<u8> {
     path.to_ascii_lowercase()
 }
 
-/// As with `toUpperCase` or `toLowerCase`, for which `ſ` is an `S` and `ı` an `I`.
+/// As with `toUpperCase` or `toLowerCase`, or by full case folding: `ſ` is an `S`, `ß` two of them, `ı` an `I` and so is
+/// an `i` with one dot more.
 fn ignore_case(path: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(path) else { return path.to_ascii_lowercase() };
-    text.to_lowercase().to_uppercase().to_lowercase().replace('\u{307}', "").into_bytes()
+    let text = text.to_lowercase().to_uppercase().to_lowercase();
+    let mut after_i = false;
+    let undotted = text.chars().filter(|letter| {
+        after_i = *letter == 'i' || after_i && canonical_combining_class(*letter) > 0;
+        !(after_i && *letter == '\u{307}')
+    });
+    undotted.collect::<String>().replace('ς', "σ").into_bytes()
 }
 
 /// White space around a segment: whoever tidies names.
@@ -150,6 +160,14 @@ fn overlong(path: &[u8]) -> Vec<u8> {
         rest = &after[used..];
     }
     read
+}
+
+fn nfc(path: &[u8]) -> Vec<u8> {
+    by_character(path, |text| text.nfc().collect())
+}
+
+fn nfd(path: &[u8]) -> Vec<u8> {
+    by_character(path, |text| text.nfd().collect())
 }
 
 fn nfkc(path: &[u8]) -> Vec<u8> {

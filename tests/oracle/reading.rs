@@ -11,7 +11,7 @@ use tokenward::engine::secret::SecretDigest;
 use tokenward::engine::time::Time;
 
 use crate::reading::listings::{Concerned, Listing, names};
-use crate::reading::target::Target;
+use crate::reading::target::{Target, without_case};
 
 mod limits;
 mod listings;
@@ -110,7 +110,7 @@ impl<'d> Oracle<'d> {
         let held = self.held(token);
         let concerned = Concerned::by(&self.strict, &target);
         let mut own = concerned.own().filter(|listing| held.contains(&listing.by));
-        own.any(|listing| !listing.is_bound_to(token, &target.path))
+        own.any(|listing| !listing.is_bound_to(token, &target.path, str::to_owned))
     }
 
     /// Whether an operation is listed for the request, with letter case and without.
@@ -157,11 +157,16 @@ impl<'d> Oracle<'d> {
         let strict = Concerned::by(&self.strict, target);
         let folded = Concerned::by(&self.folded, &target.folded());
         let held = self.held(token);
-        let grants =
-            |listing: &&Listing| held.contains(&listing.by) && listing.is_bound_to(token, &target.path);
+        let grants = |listing: &&Listing| {
+            held.contains(&listing.by) && listing.is_bound_to(token, &target.path, str::to_owned)
+        };
         let itself = names(strict.operation.iter().copied().filter(grants));
         let above = names(strict.above.iter().copied().filter(grants));
-        let strays = self.strays(target, |listing| listing.by.is_none() || grants(&listing));
+        let path = target.folded().path;
+        let strays = self.strays(target, |listing| {
+            listing.by.is_none()
+                || held.contains(&listing.by) && listing.is_bound_to(token, &path, without_case)
+        });
 
         let on_trial = self.is_on_trial(token);
         let denied = |shadow: bool| {

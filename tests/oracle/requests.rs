@@ -72,7 +72,26 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
     ];
     let segments = vec(
         select(vec![
-            "a", "b", "A", "B", "ab", "aB", "AB", "axb", "aab", "a:go", "b:go", "A:GO", ":go", "ac:go", "c",
+            "a",
+            "b",
+            "A",
+            "B",
+            "ab",
+            "aB",
+            "AB",
+            "axb",
+            "aab",
+            "a:go",
+            "b:go",
+            "A:GO",
+            ":go",
+            "ac:go",
+            "c",
+            "ss",
+            "%C3%A9",
+            "%c3%89",
+            "%C3%9F",
+            "%E1%BA%9Ea",
         ]),
         0..=4,
     );
@@ -126,8 +145,9 @@ fn hosts() -> impl Strategy<Value = HostDraft> {
 }
 
 fn spellings() -> impl Strategy<Value = Spelling> {
-    let appended =
-        select(vec!["/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41"]);
+    let appended = select(vec![
+        "/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41", "e%CC%81",
+    ]);
     prop_oneof![
         24 => Just(Spelling::Plain),
         3 => Just(Spelling::Upper),
@@ -239,7 +259,7 @@ impl RequestDraft {
     fn spell(&self, path: String) -> String {
         match self.spelling {
             Spelling::Plain => path,
-            Spelling::Upper => path.to_ascii_uppercase(),
+            Spelling::Upper => path.to_ascii_uppercase().replace("%C3%A9", "%C3%89").replace("%C3%9F", "SS"),
             Spelling::Lower => path.to_ascii_lowercase(),
             Spelling::Append(text) => path + text,
             Spelling::Encoded => path.replacen('a', "%61", 1),

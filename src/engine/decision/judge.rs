@@ -65,8 +65,8 @@ impl Policy {
         if self.expires_at.is_some_and(|end| end <= circumstances.now) {
             return Err(Deny::because(Reason::NoPolicy));
         }
-        let skeleton = target.path.skeleton();
-        let readings = Readings::of(target, skeleton.as_deref());
+        let (folded, skeleton) = (target.path.folded(), target.path.skeleton());
+        let readings = Readings::of(target, folded.as_deref(), skeleton.as_deref());
         if self.has_public && self.is_public(readings, trace) {
             return Ok(Permit::without_token(Reason::Public));
         }
@@ -112,15 +112,15 @@ impl Policy {
     }
 
     fn is_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
-        let mut public = None;
+        let mut public = false;
         self.index.visit(Case::Strict, readings.target, |how, listing| {
             if listing.by == Lister::Public {
-                public = Some(listing);
+                public = true;
                 trace.step(|| Step::Listed { how, listing, permission: None, standing: Standing::Public });
             }
         });
         let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
-        public.is_some_and(|own| self.astray(readings, own, is_public, trace).is_none())
+        public && self.astray(readings, is_public, trace).is_none()
     }
 
     /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading.
@@ -168,9 +168,8 @@ impl Policy {
     ) -> Result<Permit<'p>, Deny<'p>> {
         let Grant { denied, tried, on_trial, .. } = subject.grant;
         let found = self.granted(subject, readings.target, trace);
-        let astray = found.and_then(|Granted { listing, .. }| {
-            self.astray(readings, listing, |listing, path| subject.may(listing, path), trace)
-        });
+        let may = |listing: &Listing, path: Segments<'_>| subject.may(Case::Folded, listing, path);
+        let astray = found.and_then(|_| self.astray(readings, may, trace));
         let granted = found.filter(|_| astray.is_none());
         let mut forbids =
             |set: &PermissionSet, shadow| !set.is_empty() && self.forbids(set, shadow, readings, trace);
@@ -212,16 +211,17 @@ impl Policy {
                 return;
             };
             let permission = self.permission(number);
-            let standing = match listing.unmet(target.path, |name| subject.token.attribute(name)) {
-                _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
-                Some(attribute) => Standing::Unbound(attribute),
-                None => Standing::Held,
-            };
+            let standing =
+                match listing.unmet(Case::Strict, target.path, |name| subject.token.attribute(name)) {
+                    _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
+                    Some(attribute) => Standing::Unbound(attribute),
+                    None => Standing::Held,
+                };
             trace.step(|| Step::Listed { how, listing, permission, standing });
             // The operation's own permission is the one to tell, rather than that of a `/**` above it.
             let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
             if standing == Standing::Held && better {
-                by = permission.map(|permission| Granted { how, listing, permission });
+                by = permission.map(|permission| Granted { how, permission });
             }
         });
         by
@@ -270,7 +270,6 @@ impl Policy {
 #[derive(Clone, Copy)]
 struct Granted<'p> {
     how: Match,
-    listing: &'p Listing,
     permission: &'p PermissionName,
 }
 
@@ -289,13 +288,13 @@ fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
 }
 
 impl Subject<'_> {
-    /// Whether what is listed is for all, or the token's by its permissions and attributes.
-    fn may(&self, listing: &Listing, path: Segments<'_>) -> bool {
+    /// Whether a listing is public, or held by the token with its attributes in the path as this reading has it.
+    fn may(&self, case: Case, listing: &Listing, path: Segments<'_>) -> bool {
         match listing.by {
             Lister::Public => true,
             Lister::Permission(number) => {
                 self.grant.permitted.contains(number)
-                    && listing.unmet(path, |name| self.token.attribute(name)).is_none()
+                    && listing.unmet(case, path, |name| self.token.attribute(name)).is_none()
             }
         }
     }

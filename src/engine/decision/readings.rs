@@ -13,43 +13,43 @@ use crate::engine::policy::Policy;
 pub(super) struct Readings<'r> {
     /// As it is.
     pub(super) target: Target<'r>,
+    /// By its folded path, where it has anything beyond ASCII.
+    folded: Option<Target<'r>>,
     /// By its skeleton, where it has one.
     loosest: Option<Target<'r>>,
 }
 
 impl<'r> Readings<'r> {
-    pub(super) fn of(target: Target<'r>, skeleton: Option<&'r str>) -> Self {
-        let loosest = skeleton.map(|path| Target { path: Segments::of(path), ..target });
-        Self { target, loosest }
+    pub(super) fn of(target: Target<'r>, folded: Option<&'r str>, skeleton: Option<&'r str>) -> Self {
+        let at = |path: Option<&'r str>| path.map(|path| Target { path: Segments::of(path), ..target });
+        Self { target, folded: at(folded), loosest: at(skeleton) }
     }
 
     /// All of them.
     pub(super) fn all(self) -> impl Iterator<Item = (Case, Target<'r>)> {
-        let folded = [Some(self.target), self.loosest].into_iter().flatten();
+        let folded = [self.folded.or(Some(self.target)), self.loosest].into_iter().flatten();
         std::iter::once((Case::Strict, self.target)).chain(folded.map(|target| (Case::Folded, target)))
     }
 }
 
 impl Policy {
-    /// The reading without letter case in which a request is another one than what `own` lists, and none that `holds`
-    /// says yes to.
+    /// The first reading without letter case in which nothing that lists the request is held.
     ///
     /// So `/users/EXPORT` is no `/users/{id}` where `/users/export` is an operation of its own: there are upstreams
     /// that see the same in both.
     pub(super) fn astray<'p, 'r>(
         &'p self,
         readings: Readings<'r>,
-        own: &'p Listing,
         holds: impl Fn(&Listing, Segments<'r>) -> bool,
         trace: &mut impl Trace<'p>,
     ) -> Option<Target<'r>> {
-        let Readings { target, loosest } = readings;
-        let differs = self.index.has_upper_case() || target.path.has_upper_case();
-        let targets = [Some(target).filter(|_| differs), loosest];
+        let Readings { target, folded, loosest } = readings;
+        let differs = self.index.has_case() || target.path.has_upper_case();
+        let targets = [folded.or(Some(target).filter(|_| differs)), loosest];
         targets.into_iter().flatten().find(|target| {
             let (mut other, mut held) = (None, false);
             self.index.visit(Case::Folded, *target, |_, listing| {
-                held |= std::ptr::eq(own, listing) || holds(listing, target.path);
+                held |= holds(listing, target.path);
                 other = other.or(Some(listing));
             });
             let Some(listing) = other.filter(|_| !held) else { return false };

@@ -1,11 +1,12 @@
 //! What is seldom meant in tokens, and in roles as tokens hold them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::engine::document::{Document, Token};
+use crate::engine::document::{Document, Entries, Token};
 use crate::engine::lint::{Code, Finding, root};
-use crate::engine::name::{AttributeName, PermissionName, RoleName};
+use crate::engine::name::{AttributeName, PermissionName, RoleName, TokenId};
 use crate::engine::pattern::Operation;
+use crate::engine::problem::shown;
 
 /// Roles that take nothing away yet.
 pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
@@ -58,6 +59,29 @@ pub(super) fn unbound_tokens(document: &Document) -> Vec<Finding> {
                     format!("token `{id}` holds `{permission}`, but has no attribute `{attribute}`"),
                 ));
             }
+        }
+    }
+    findings
+}
+
+/// Finds tokens whose values of one attribute are the same without letter case. Reports each spelling once, with the first
+/// one.
+pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Finding> {
+    let (mut first, mut told, mut findings) = (HashMap::new(), HashSet::new(), Vec::new());
+    let current = tokens.iter().filter(|(_, token)| token.revoked_at.is_none());
+    for (id, name, value) in
+        current.flat_map(|(id, token)| token.attributes.iter().map(move |(name, value)| (id, name, value)))
+    {
+        let (owner, known) = first.entry((name, value.skeleton())).or_insert((id, value));
+        if *known != value && told.insert((name, value)) {
+            let (value, known) = (shown(value.as_str()), shown(known.as_str()));
+            findings.push(Finding::new(
+                Code::AttributesFoldTogether,
+                root("tokens").key(id).key("attributes").key(name),
+                format!(
+                    "`{name}` of token `{id}` and of token `{owner}` differ only by letter case: `{value}`, `{known}`"
+                ),
+            ));
         }
     }
     findings

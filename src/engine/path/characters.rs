@@ -1,9 +1,16 @@
-//! Characters that some program reads as other ones, or does not see at all.
+//! Rejects characters that some programs read as others or ignore, and text that is not in Unicode NFC.
+
+use unicode_normalization::is_nfc;
 
 use crate::engine::path::BadPath;
 
-/// Checks each character of a decoded path.
+/// Checks each character of a decoded path, and that the path is in Unicode NFC.
 pub(super) fn check(text: &str) -> Result<(), BadPath> {
+    check_each(text)?;
+    if is_nfc(text) { Ok(()) } else { Err(BadPath::NotNfc) }
+}
+
+fn check_each(text: &str) -> Result<(), BadPath> {
     text.chars().filter(|character| !character.is_ascii()).try_for_each(|character| {
         if character.is_control() {
             return Err(BadPath::Control);

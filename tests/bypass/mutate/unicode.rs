@@ -1,4 +1,6 @@
-//! Characters that some programs take for others, or do not see.
+//! Characters that some programs take for others, or do not see, and texts that they take for one.
+
+use unicode_normalization::UnicodeNormalization;
 
 use crate::generate::Draft;
 use crate::mutate::Mutator;
@@ -6,8 +8,12 @@ use crate::mutate::path::escape;
 use crate::random::Random;
 use crate::steps::{INVISIBLE, look_alikes};
 
-pub(crate) const MUTATORS: [Mutator; 2] =
-    [Mutator { name: "look-alike", apply: look_alike }, Mutator { name: "invisible", apply: invisible }];
+pub(crate) const MUTATORS: [Mutator; 4] = [
+    Mutator { name: "look-alike", apply: look_alike },
+    Mutator { name: "invisible", apply: invisible },
+    Mutator { name: "letter-case", apply: letter_case },
+    Mutator { name: "composition", apply: composition },
+];
 
 /// A character that some fold to one of the path's, or to two.
 fn look_alike(draft: &mut Draft, random: &mut Random) {
@@ -33,6 +39,78 @@ fn invisible(draft: &mut Draft, random: &mut Random) {
     let at = 1 + random.below(path.len().max(1));
     let at = at.min(path.len());
     path.splice(at..at, character);
+}
+
+/// Writes some letters in another case, by Unicode's full mappings.
+fn letter_case(draft: &mut Draft, random: &mut Random) {
+    rewrite(draft, random, |letter, random| {
+        let text = letter.to_string();
+        match (letter, random.below(4)) {
+            ('s', 0) => "ſ".to_owned(),
+            ('ß', 0) => "ẞ".to_owned(),
+            ('i', 0) => random.one_of(&["ı", "İ", "i\u{307}"]).to_string(),
+            ('k', 0) => "\u{212A}".to_owned(),
+            ('ß', 1) => random.one_of(&["ss", "sS", "Ss"]).to_string(),
+            (_, 2) => text.to_lowercase(),
+            _ => text.to_uppercase(),
+        }
+    });
+    // Both ways: what the policy spells with two letters, too.
+    if random.once_in(3) {
+        let path = draft.path();
+        if let Some(at) = path.windows(2).position(|two| two.eq_ignore_ascii_case(b"ss")) {
+            path.splice(at..at + 2, encoded(random.one_of(&['ß', 'ẞ']), random));
+        }
+    }
+}
+
+/// Takes letters apart, or puts marks on them that belong to none.
+fn composition(draft: &mut Draft, random: &mut Random) {
+    rewrite(draft, random, |letter, random| match random.below(4) {
+        0 => letter.nfkd().collect(),
+        1 => format!("{letter}{}", random.one_of(&['\u{301}', '\u{307}', '\u{338}', '\u{345}'])),
+        _ => letter.nfd().collect(),
+    });
+}
+
+/// Writes some characters in another way: those beyond ASCII always, of the others some.
+fn rewrite(draft: &mut Draft, random: &mut Random, write: impl Fn(char, &mut Random) -> String) {
+    let path = draft.path();
+    let Ok(text) = String::from_utf8(decoded(path)) else { return };
+    let mut written = Vec::new();
+    for character in text.chars() {
+        if character == '/' || character.is_ascii() && !random.once_in(4) {
+            written.extend(character.to_string().bytes());
+            continue;
+        }
+        for character in write(character, random).chars() {
+            match u8::try_from(character) {
+                Ok(byte) if byte.is_ascii() => written.push(byte),
+                _ => written.extend(encoded(character, random)),
+            }
+        }
+    }
+    *path = written;
+}
+
+/// The bytes beyond ASCII that are percent-encoded, decoded.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), path);
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped.filter(|escaped| *byte == b'%' && !escaped.is_ascii()) {
+            Some(escaped) => {
+                bytes.push(escaped);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 fn encoded(character: char, random: &mut Random) -> Vec<u8> {

@@ -21,6 +21,9 @@ pub(crate) mod pattern;
 pub(crate) mod request;
 pub(crate) mod values;
 
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::canonical_combining_class;
+
 /// Checks that a message is one line, whatever text it quotes: a log that it is written to takes a line for an entry.
 fn is_one_line(message: &str) {
     let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
@@ -45,6 +48,30 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
         }
     }
     decoded
+}
+
+/// A canonical path, or a part of one, with small letters only; whoever looks for a letter by its capital finds it.
+fn without_case(path: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = if *byte == b'%' { percent_decoded(&rest[..3]) } else { Vec::new() };
+        let (byte, after) = match escaped.first() {
+            Some(high) if !high.is_ascii() => (*high, &rest[3..]),
+            Some(_) | None => (*byte, after),
+        };
+        bytes.push(byte);
+        rest = after;
+    }
+    let small: String = String::from_utf8(bytes).unwrap().nfd().flat_map(char::to_lowercase).collect();
+    let capital: String = small.chars().flat_map(char::to_uppercase).collect();
+    let mut after_i = false;
+    let undotted = capital.chars().flat_map(char::to_lowercase).filter(|letter| {
+        after_i = *letter == 'i' || after_i && canonical_combining_class(*letter) > 0;
+        !(after_i && *letter == '\u{307}')
+    });
+    let encode =
+        |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    undotted.nfc().collect::<String>().bytes().map(encode).collect()
 }
 
 /// How often `part` is in `whole`.

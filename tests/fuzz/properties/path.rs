@@ -1,6 +1,7 @@
 //! A path has one reading or none: `CanonicalPath::parse` by every set of rules.
 
 use tokenward::engine::path::{CanonicalPath, PathRules, Rule};
+use unicode_normalization::is_nfc;
 
 use super::percent_decoded;
 
@@ -69,5 +70,6 @@ fn has_one_spelling(path: &str) {
         assert!(!byte.is_ascii_control() && !b"/\\;%".contains(&byte), "{path}: %{digits}");
         assert!(!byte.is_ascii_alphanumeric() && !b"-._~!$&'()*,=:@".contains(&byte), "{path}: %{digits}");
     }
-    assert!(std::str::from_utf8(&percent_decoded(path.as_bytes())).is_ok(), "{path}");
+    let decoded = String::from_utf8(percent_decoded(path.as_bytes())).unwrap();
+    assert!(is_nfc(&decoded), "{path}");
 }

@@ -5,7 +5,7 @@ use tokenward::engine::index::{Case, Index, Lister, Match, Target};
 use tokenward::engine::path::{CanonicalPath, PathRules, Segments};
 use tokenward::engine::pattern::{Methods, Operation, Segment};
 
-use super::{crossing, is_one_line};
+use super::{crossing, is_one_line, without_case};
 
 /// The bytes are lines: a request's path, then operations.
 pub(crate) fn holds(data: &[u8]) {
@@ -22,7 +22,7 @@ pub(crate) fn holds(data: &[u8]) {
             }
             Err(error) => {
                 is_one_line(&error.to_string());
-                is_one_line(error.hint());
+                is_one_line(&error.hint());
             }
         }
     }
@@ -42,7 +42,11 @@ fn agree(operations: &[Operation], target: Target<'_>) {
     let listed = operations.iter().enumerate();
     let listed = listed.map(|(n, operation)| (n.to_string(), operation.clone(), Lister::Permission(n)));
     let index = Index::build(listed.collect());
-    for (case, fold) in [(Case::Strict, false), (Case::Folded, true)] {
+    let path: String = target.path.flat_map(|segment| ["/", segment]).collect();
+    let small = without_case(if path.is_empty() { "/" } else { &path });
+    let small = CanonicalPath::parse(small.as_bytes(), &PathRules::default()).unwrap();
+    let folded = Target { path: small.segments(), ..target };
+    for (case, target, fold) in [(Case::Strict, target, false), (Case::Folded, folded, true)] {
         let mut found = Vec::new();
         index.visit_all(case, target, |listing| {
             let Lister::Permission(number) = listing.by else { panic!("nothing is public") };
@@ -88,7 +92,7 @@ fn instance(operation: &Operation) -> (&[u8], String, String) {
     };
     let segments = operation.pattern.segments.iter().map(|segment| match segment {
         Segment::Literal(text) => text.to_string(),
-        Segment::Affix { prefix, suffix } => format!("{prefix}x{suffix}"),
+        Segment::Affix { prefix, suffix } => format!("{prefix}q{suffix}"),
         Segment::Variable => "x".to_owned(),
     });
     (method, host, format!("/{}", segments.collect::<Vec<_>>().join("/")))
@@ -133,7 +137,7 @@ fn is_one_of(segment: &Segment, given: &str, fold: bool) -> bool {
 
 /// The bytes of a segment, each as it is spelled: `a`, `%20`.
 fn characters(segment: &str, fold: bool) -> Vec<String> {
-    let text = if fold { segment.to_ascii_lowercase() } else { segment.to_owned() };
+    let text = if fold { without_case(segment) } else { segment.to_owned() };
     let (mut characters, mut rest) = (Vec::new(), text.as_str());
     while !rest.is_empty() {
         let (one, more) = rest.split_at(if rest.starts_with('%') { 3 } else { 1 });

@@ -47,6 +47,7 @@ fn hosts() -> impl Strategy<Value = &'static str> {
 fn free_segments() -> impl Strategy<Value = &'static str> {
     prop_oneof![
         5 => select(vec!["a", "b", "A", "ab", "aB", "a:go"]),
+        1 => select(vec!["%C3%A9", "%C3%89", "%C3%9F", "%c3%9f{x}", "SS{x}", "{x}%C3%A9", "ss"]),
         4 => select(vec!["{x}", "{y}", "*"]),
         5 => select(vec!["a{x}", "A{y}", "{x}b", "*B", "a{x}b", "{id}:go", "a*:go"]),
     ]

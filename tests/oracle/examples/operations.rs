@@ -110,6 +110,29 @@ pub(crate) const EXAMPLES: &[Example] = &[
         ..PLAIN
     },
     Example {
+        rule: "letters beyond ASCII fold by Unicode, in literals and around variables",
+        operations: &[
+            ("all", "GET /**"),
+            ("cafe", "GET /caf%C3%A9"),
+            ("street", "GET /stra%C3%9Fe/{x}.%C3%9F"),
+            ("read", "GET /users/{id}"),
+            ("named", "GET /users/%CF%83%CF%82"),
+        ],
+        holds: &["all"],
+        denies: &["cafe", "street", "named"],
+        requests: &[
+            ("GET /caf%C3%89", "denied_operation"),
+            ("GET /CAF%c3%89", "denied_operation"),
+            ("GET /cafe%CC%81", "malformed_request"),
+            ("GET /cafe", "permitted"),
+            ("GET /STRASSE/1.ss", "denied_operation"),
+            ("GET /stra%E1%BA%9Ee/%C3%9F.sS", "denied_operation"),
+            ("GET /strasse/ss", "permitted"),
+            ("GET /users/%CE%A3%CE%A3", "denied_operation"),
+        ],
+        ..PLAIN
+    },
+    Example {
         rule: "a deny takes away all that is below its `/**`",
         operations: &[("all", "GET /**"), ("admin", "GET /admin/**"), ("keys", "GET /admin/keys")],
         holds: &["all", "keys"],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tokenward::engine::document::Token;
 
-use crate::reading::target::{Target, split};
+use crate::reading::target::{Target, decoded, split, without_case};
 
 /// An operation as one permission, or `public`, lists it.
 pub(crate) struct Listing {
@@ -32,7 +32,7 @@ impl Listing {
             by,
             methods: methods.split(',').map(str::to_owned).collect(),
             host: (!host.is_empty()).then_some(host),
-            segments: segments().map(unnamed).collect(),
+            segments: segments().map(|text| decoded(&unnamed(text)).unwrap()).collect(),
             bindings: segments().map(attribute).collect(),
             subtree: prefix.is_some(),
         }
@@ -43,7 +43,7 @@ impl Listing {
             by: self.by.clone(),
             methods: self.methods.clone(),
             host: self.host.clone(),
-            segments: self.segments.iter().map(|text| text.to_ascii_lowercase()).collect(),
+            segments: self.segments.iter().map(|text| without_case(text)).collect(),
             bindings: self.bindings.clone(),
             subtree: self.subtree,
         }
@@ -68,18 +68,18 @@ impl Listing {
         }
     }
 
-    /// Whether the variables of a path that matches, be it without letter case, are what the token's attributes are.
-    pub(crate) fn is_bound_to(&self, token: &Token, path: &[String]) -> bool {
+    /// Whether the variables of a path that matches are what the token's attributes are, each as it is `read`.
+    pub(crate) fn is_bound_to(&self, token: &Token, path: &[String], read: fn(&str) -> String) -> bool {
         let of = |name: &str| {
             let mut attributes = token.attributes.iter();
-            attributes.find(|(known, _)| known.as_str() == name).map(|(_, value)| value.as_str())
+            attributes.find(|(known, _)| known.as_str() == name).map(|(_, value)| read(value.as_str()))
         };
         let mut variables = self.segments.iter().zip(path).zip(&self.bindings);
         variables.all(|((segment, text), binding)| match binding {
             None => true,
             Some(name) => {
                 let (prefix, suffix) = segment.split_once('*').unwrap();
-                of(name) == text.get(prefix.len()..text.len() - suffix.len())
+                of(name).as_deref() == text.get(prefix.len()..text.len() - suffix.len())
             }
         })
     }
@@ -99,7 +99,7 @@ impl Listing {
         let of = |segment: &String| match segment.split_once('*') {
             None => (0, Reverse((0, 0))),
             Some(("", "")) => (2, Reverse((0, 0))),
-            Some((prefix, _)) => (1, Reverse((segment.len(), prefix.len()))),
+            Some((prefix, suffix)) => (1, Reverse((length(prefix) + length(suffix), length(prefix)))),
         };
         std::iter::once(host).chain(self.segments.iter().map(of)).collect()
     }
@@ -150,6 +150,11 @@ fn value<'t>(segment: &str, text: &'t str) -> Option<&'t str> {
             (!value.is_empty()).then_some(value)
         }
     }
+}
+
+/// How long a text is in a path, where what is no ASCII is percent-encoded.
+fn length(text: &str) -> usize {
+    text.bytes().map(|byte| if byte.is_ascii() { 1 } else { 3 }).sum()
 }
 
 /// `{name}`, `${name}` and `*` are the same.

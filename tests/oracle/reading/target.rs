@@ -1,5 +1,7 @@
 //! What a request asks for: its method, host and path, if each has one reading.
 
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
 use crate::reading::Request;
 
 /// Method, host and segments of a request.
@@ -19,9 +21,9 @@ impl Target {
         Some(Self { method: method.clone(), host: host(&request.host)?, path: segments(&request.path)? })
     }
 
-    /// The same without the case of ASCII letters.
+    /// The same without the case of letters.
     pub(crate) fn folded(&self) -> Self {
-        let path = self.path.iter().map(|text| text.to_ascii_lowercase());
+        let path = self.path.iter().map(|text| without_case(text));
         Self { method: self.method.clone(), host: self.host.clone(), path: path.collect() }
     }
 }
@@ -52,18 +54,26 @@ fn segments(path: &str) -> Option<Vec<String>> {
     (!segments.iter().any(moves)).then_some(segments)
 }
 
-/// Only what may stand for itself is ever decoded; all else that the tests encode is refused.
-fn decoded(segment: &str) -> Option<String> {
+/// Only what may stand for itself, or is no ASCII, is ever decoded; all else that the tests encode is refused. What is
+/// no ASCII is composed as far as it can be.
+pub(crate) fn decoded(segment: &str) -> Option<String> {
     let mut parts = segment.split('%');
-    let mut text = parts.next()?.to_owned();
+    let mut text = parts.next()?.as_bytes().to_vec();
     for part in parts {
         let (digits, rest) = part.split_at_checked(2)?;
         let byte = u8::from_str_radix(digits, 16).ok()?;
-        let plain = byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
-        text.push(plain.then_some(char::from(byte))?);
-        text.push_str(rest);
+        let plain = byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) || !byte.is_ascii();
+        text.push(plain.then_some(byte)?);
+        text.extend(rest.bytes());
     }
-    Some(text)
+    String::from_utf8(text).ok().filter(|text| is_nfc(text))
+}
+
+/// A text in which all letters are small ones: whoever looks for such a letter by its capital finds that, too.
+pub(crate) fn without_case(text: &str) -> String {
+    let small: String = text.nfd().flat_map(char::to_lowercase).collect();
+    let capital: String = small.chars().flat_map(char::to_uppercase).collect();
+    capital.to_lowercase().replace("i\u{307}", "i").replace('ς', "σ").nfc().collect()
 }
 
 /// The segments of a path or pattern: none for `/`, one trailing slash ignored.
