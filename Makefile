@@ -13,7 +13,7 @@ CLI := target/release/tokenward
 CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 
-.PHONY: help build wasm envoy promtool nginx drill compose demo run test e2e lint fmt schemas bypass soak bench fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx drill compose demo run test e2e lint fmt schemas bypass soak bench pause fuzz size image dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes
 	@tools/need wrk wrk
 	@tools/wasm empty
 	@cargo bench --quiet --bench envoy -- $(if $(QUICK),--quick)
+
+pause: build envoy nginx ## How long a request waits while a gateway fetches 32 MiB, junk or honest (ONLY=words)
+	@cargo bench --quiet --bench pause -- $(ONLY)
 
 fuzz: .tools/cargo ## Run the fuzz targets, a minute each (TIME=60, TARGET=path)
 	@mkdir -p target

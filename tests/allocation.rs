@@ -3,12 +3,40 @@
 use tokenward::engine::address::Source;
 use tokenward::engine::decision::Circumstances;
 use tokenward::engine::document::from_json;
+use tokenward::engine::envelope::{Envelope, PayloadType};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::policy::Policy;
 use tokenward::engine::problem::Problems;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::settings::Settings;
 use tokenward::engine::time::Time;
+
+/// A feed's server may send anything: what it sends is refused in few allocations, and not many times its length.
+#[test]
+fn junk_from_a_feed_allocates_little() {
+    let part = |text: &str| text.repeat(JUNK / text.len() / 4 * 4);
+    let envelope = |payload: &str| {
+        let kind = PayloadType::Bundle.as_str();
+        format!("{{\"payloadType\":\"{kind}\",\"signatures\":[],\"payload\":\"{payload}\"}}")
+    };
+    for (junk, copies) in [
+        (format!("{{\"signatures\":[{}", part("{\"sig\":\"\"},")), 1),
+        (envelope(&part("A")), 1),
+        (envelope(&format!("{}_", part("A"))), 1),
+        (envelope(&part("\\u0041")), 1),
+        (format!("{{\"{}\":1}}", part("a")), 6),
+        (format!("{{\"signatures\":\"{}\"}}", part("\\n")), 6),
+        (format!("{{\"signatures\":[{{\"sig\":\"{}\"}}]}}", part("A")), 1),
+    ] {
+        let counted = allocation_counter::measure(|| {
+            let _ = Envelope::parse(junk.as_bytes(), PayloadType::Bundle);
+        });
+        let begin: String = junk.chars().take(60).collect();
+        assert!(counted.count_total < 5_000, "{begin}: {}", counted.count_total);
+        let most = u64::try_from(copies * JUNK).unwrap_or(0);
+        assert!(counted.bytes_max < most, "{begin}: {} of {most}", counted.bytes_max);
+    }
+}
 
 #[test]
 fn deciding_on_a_permit_allocates_nothing() -> Result<(), Problems> {
@@ -40,3 +68,5 @@ fn deciding_on_a_permit_allocates_nothing() -> Result<(), Problems> {
     }
     Ok(())
 }
+
+const JUNK: usize = 1 << 20;

@@ -8,11 +8,10 @@
 //! ours, and by its strict rules: no key or `R` of small order, no `S` beyond the group's order, so that nobody
 //! makes a second signature out of a first and no key fits what it never signed.
 
-use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
 use crate::engine::document;
@@ -20,12 +19,15 @@ use crate::engine::document;
 pub(crate) use crate::engine::envelope::key::MAX_KEYS;
 pub use crate::engine::envelope::key::{BadKey, KeyId, PublicKey, TrustedKeys};
 pub use crate::engine::envelope::refusal::Refusal;
-use crate::engine::mapping::Mapping;
+use crate::engine::envelope::signature::{Signature, Signers};
+use crate::engine::envelope::written::{Written, WrittenSignature};
 use crate::engine::problem::{Fault, Place, Problem, Problems};
 use crate::engine::settings::MAX_BYTES;
 
 mod key;
 mod refusal;
+mod signature;
+mod written;
 
 /// What a payload is: a signature under one type is none under another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,12 +65,6 @@ pub struct Envelope {
     signatures: Vec<Signature>,
 }
 
-#[derive(Debug)]
-struct Signature {
-    key: Option<String>,
-    bytes: [u8; SIGNATURE_BYTES],
-}
-
 /// What enough trusted keys have signed.
 #[derive(Clone, Debug)]
 pub struct Verified<'e> {
@@ -76,6 +72,7 @@ pub struct Verified<'e> {
     pub payload: &'e [u8],
     /// The keys that signed it, in the order of the trusted ones.
     pub signers: Vec<KeyId>,
+    digest: OnceCell<[u8; 32]>,
 }
 
 impl Envelope {
@@ -91,14 +88,12 @@ impl Envelope {
             let found = written.payload_type.chars().take(MAX_KEY_ID).collect();
             return Err(refused(root().key("payloadType"), Refusal::Type { found, expected: kind.as_str() }));
         }
-        at_most(written.signatures.len(), MAX_SIGNATURES, "signatures", root().key("signatures"))?;
         let mut signatures = Vec::new();
         for (number, entry) in written.signatures.iter().enumerate() {
             signatures.push(entry.read(&root().key("signatures").index(number))?);
         }
-        let payload = decoded(&written.payload)
-            .ok_or_else(|| refused(root().key("payload"), Refusal::NotBase64 { what: "payload" }))?;
-        Ok(Self { signatures, ..Self::unsigned(&payload, kind) })
+        let (signed, payload_at) = written.signed_bytes(kind.as_str())?;
+        Ok(Self { signed, payload_at, signatures })
     }
 
     /// The envelope of a payload that nobody has signed yet.
@@ -107,31 +102,21 @@ impl Envelope {
         Self { payload_at: signed.len().saturating_sub(payload.len()), signed, signatures: Vec::new() }
     }
 
-    /// Verifies the signatures.
+    /// Verifies the signatures. Each check hashes the payload, so few of those that fit nothing are checked.
     ///
     /// # Errors
     /// That fewer distinct keys than there must be have signed the payload.
     pub fn verify(&self, trusted: &TrustedKeys) -> Result<Verified<'_>, Problems> {
-        let mut signed = vec![false; trusted.keys().len()];
-        let mut tries = MAX_TRIES;
-        for signature in &self.signatures {
-            let names = |key: &PublicKey| signature.key.as_deref() == Some(key.id().as_str());
-            let named = trusted.keys().iter().any(names);
-            for (key, signed) in trusted.keys().iter().zip(&mut signed) {
-                if *signed || (named && !names(key)) {
-                    continue;
-                }
-                let Some(left) = usize::checked_sub(tries, 1) else { break };
-                tries = left;
-                *signed = key.verifies(&self.signed, &signature.bytes);
-            }
-        }
+        let fits = |key: &PublicKey, signature: &Signature| key.verifies(&self.signed, &signature.bytes);
+        let Signers { signed, exhausted } =
+            Signers::of(&self.signatures, trusted, self.payload().len(), fits);
         let signers = trusted.keys().iter().zip(&signed).filter(|(_, signed)| **signed);
         let signers: Vec<KeyId> = signers.map(|(key, _)| key.id()).collect();
         if signers.len() < trusted.threshold() {
-            return Err(refused(Place::default().key("signatures"), self.untrusted(signers, trusted)));
+            let refusal = self.untrusted(signers, trusted, exhausted);
+            return Err(refused(Place::default().key("signatures"), refusal));
         }
-        Ok(Verified { payload: self.payload(), signers })
+        Ok(Verified { payload: self.payload(), signers, digest: OnceCell::new() })
     }
 
     /// The payload, which may be anybody's: for who signs it, not for who relies on it.
@@ -158,20 +143,16 @@ impl Envelope {
 
     /// The envelope as text.
     pub fn to_json(&self, kind: PayloadType) -> String {
-        let signatures = self.signatures.iter().map(|signature| WrittenSignature {
-            keyid: signature.key.as_deref().map(Cow::Borrowed),
-            sig: STANDARD.encode(signature.bytes).into(),
-        });
         let written = Written {
             payload_type: kind.as_str().into(),
             payload: STANDARD.encode(self.payload()).into(),
-            signatures: signatures.collect(),
+            signatures: self.signatures.iter().map(WrittenSignature::of).collect(),
         };
         serde_json::to_string(&written).unwrap_or_default()
     }
 
     #[cold]
-    fn untrusted(&self, signers: Vec<KeyId>, trusted: &TrustedKeys) -> Refusal {
+    fn untrusted(&self, signers: Vec<KeyId>, trusted: &TrustedKeys, unchecked: bool) -> Refusal {
         let known = |name: &&str| trusted.keys().iter().any(|key| key.id().as_str() == *name);
         let missing = |name: &&str| signers.iter().all(|signer| signer.as_str() != *name);
         Refusal::Untrusted {
@@ -180,6 +161,7 @@ impl Envelope {
             signers,
             threshold: trusted.threshold(),
             trusted: trusted.keys().len(),
+            unchecked,
         }
     }
 }
@@ -187,88 +169,22 @@ impl Envelope {
 impl Verified<'_> {
     /// SHA-256 of the payload: whether two payloads are the same.
     pub fn digest(&self) -> [u8; 32] {
-        Sha256::digest(self.payload).into()
+        *self.digest.get_or_init(|| Sha256::digest(self.payload).into())
     }
 }
 
 /// DSSE's `PAE(type, body)` (protocol.md, "Signature Definition").
 pub fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
-    let header = format!("DSSEv1 {} {kind} {} ", kind.len(), payload.len());
+    let header = pae_header(kind, payload.len());
     let mut encoded = Vec::with_capacity(header.len().saturating_add(payload.len()));
     encoded.extend(header.as_bytes());
     encoded.extend(payload);
     encoded
 }
 
-/// The envelope as written (envelope.md, "Standard JSON envelope").
-#[derive(Deserialize, Serialize)]
-#[serde(
-    remote = "Self",
-    deny_unknown_fields,
-    expecting = "a signed envelope: a mapping with `payload`, `payloadType`, `signatures`"
-)]
-struct Written<'t> {
-    #[serde(borrow, rename = "payloadType")]
-    payload_type: Cow<'t, str>,
-    #[serde(borrow)]
-    payload: Cow<'t, str>,
-    #[serde(borrow)]
-    signatures: Vec<WrittenSignature<'t>>,
-}
-
-#[derive(Deserialize, Serialize)]
-#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `keyid` and `sig`")]
-struct WrittenSignature<'t> {
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    keyid: Option<Cow<'t, str>>,
-    #[serde(borrow)]
-    sig: Cow<'t, str>,
-}
-
-// The derived functions are the types' own and go before the traits'.
-impl<'de: 't, 't> Deserialize<'de> for Written<'t> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize(Mapping(deserializer))
-    }
-}
-
-impl<'de: 't, 't> Deserialize<'de> for WrittenSignature<'t> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::deserialize(Mapping(deserializer))
-    }
-}
-
-impl Serialize for Written<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Self::serialize(self, serializer)
-    }
-}
-
-impl Serialize for WrittenSignature<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Self::serialize(self, serializer)
-    }
-}
-
-impl WrittenSignature<'_> {
-    fn read(&self, place: &Place) -> Result<Signature, Problems> {
-        if let Some(key) = &self.keyid {
-            at_most(key.chars().count(), MAX_KEY_ID, "characters of a key id", place.key("keyid"))?;
-        }
-        let place = place.key("sig");
-        let bytes = decoded(&self.sig)
-            .ok_or_else(|| refused(place.clone(), Refusal::NotBase64 { what: "signature" }))?;
-        let count = bytes.len();
-        let bytes = <[u8; SIGNATURE_BYTES]>::try_from(bytes)
-            .map_err(|_| refused(place, Refusal::SignatureLength { count }))?;
-        Ok(Signature { key: self.keyid.as_ref().map(|key| key.clone().into_owned()), bytes })
-    }
-}
-
-/// Base64 in either alphabet (protocol.md, "Protocol": verifiers must take both), padded, with no bits left over.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let alphabet = if text.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
-    alphabet.decode(text).ok()
+/// What goes before a payload of so many bytes.
+fn pae_header(kind: &str, length: usize) -> String {
+    format!("DSSEv1 {} {kind} {length} ", kind.len())
 }
 
 fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Result<(), Problems> {
@@ -289,7 +205,4 @@ fn refused(place: Place, refusal: Refusal) -> Problems {
 
 /// Length of a signature (RFC 8032 §5.1.6).
 pub const SIGNATURE_BYTES: usize = 64;
-const MAX_SIGNATURES: usize = 16;
 const MAX_KEY_ID: usize = 128;
-/// Most signatures that are verified: each one takes a hash of the whole payload.
-const MAX_TRIES: usize = 32;

@@ -9,12 +9,14 @@ use crate::engine::document::{given, number};
 use crate::engine::envelope::MAX_KEYS;
 use crate::engine::envelope::PublicKey;
 pub use crate::engine::feed::answer::{Answer, BadAnswer, answer};
+pub use crate::engine::feed::known::{Known, Lasting};
 pub use crate::engine::feed::schedule::Schedule;
 use crate::engine::mapping::mappings;
 use crate::engine::secret::SecretDigest;
 use crate::engine::time::Span;
 
 mod answer;
+mod known;
 mod schedule;
 
 /// Where a gateway fetches its bundle from.

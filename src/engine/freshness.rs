@@ -109,6 +109,11 @@ impl Mark {
         }
     }
 
+    /// Whether it is the mark of a bundle whose payload has this digest.
+    pub fn is_of(&self, digest: [u8; DIGEST_BYTES]) -> bool {
+        self.digest == digest
+    }
+
     /// The highest revision that was there.
     pub fn newest(&self) -> u64 {
         self.newest

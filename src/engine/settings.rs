@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::alerts::Alerts;
 use crate::engine::credential::CredentialSource;
 use crate::engine::document::{self, Document, given, number};
-use crate::engine::envelope::{Envelope, PayloadType, PublicKey, Refusal, TrustedKeys};
+use crate::engine::envelope::{Envelope, PayloadType, PublicKey, Refusal, TrustedKeys, Verified};
 use crate::engine::feed::Feed;
-use crate::engine::freshness::Seal;
+use crate::engine::freshness::{Mark, Seal};
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
 use crate::engine::name::{EnvironmentName, ServiceName};
@@ -164,12 +164,16 @@ impl Settings {
         }
     }
 
-    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it.
+    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it; none where its payload is
+    /// the one that left the mark of what is in force: that is not read again.
     ///
     /// # Errors
     /// That the bundle is not trusted, or all that is wrong with it.
-    pub fn fetched(&self, text: &str) -> Result<Policy, Problems> {
-        self.signed(text, &self.trusted_of_feed()?)
+    pub fn fetched(&self, text: &str, in_force: Option<&Mark>) -> Result<Option<Policy>, Problems> {
+        let envelope = bundle_envelope(text)?;
+        let verified = envelope.verify(&self.trusted_of_feed()?)?;
+        let is_in_force = in_force.is_some_and(|mark| mark.is_of(verified.digest()));
+        if is_in_force { Ok(None) } else { self.sealed(&verified).map(Some) }
     }
 
     /// The list of revocations that was fetched, once enough keys of the feed have signed it, and its seal.
@@ -197,12 +201,12 @@ impl Settings {
     }
 
     fn signed(&self, text: &str, trusted: &TrustedKeys) -> Result<Policy, Problems> {
-        let in_bundle = |place: Place| if place.steps().is_empty() { place.key("bundle") } else { place };
-        let told = |problems: Problems| problems.map_places(in_bundle);
-        let envelope = Envelope::parse(text.as_bytes(), PayloadType::Bundle).map_err(told)?;
-        let verified = envelope.verify(trusted)?;
+        self.sealed(&bundle_envelope(text)?.verify(trusted)?)
+    }
+
+    fn sealed(&self, verified: &Verified<'_>) -> Result<Policy, Problems> {
         let document = self.place(document::from_json(verified.payload)?)?;
-        let seal = Seal::of(&verified, &document);
+        let seal = Seal::of(verified, &document);
         Ok(Policy { seal: Some(seal), ..Policy::compile(document)? })
     }
 
@@ -304,6 +308,11 @@ impl Settings {
         };
         Some(Problem { place: Place::default().key("credentials"), fault: Fault::Shape(message) })
     }
+}
+
+fn bundle_envelope(text: &str) -> Result<Envelope, Problems> {
+    let in_bundle = |place: Place| if place.steps().is_empty() { place.key("bundle") } else { place };
+    Envelope::parse(text.as_bytes(), PayloadType::Bundle).map_err(|problems| problems.map_places(in_bundle))
 }
 
 fn check_feed(feed: &Feed) -> Option<Problem> {

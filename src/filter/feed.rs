@@ -3,7 +3,7 @@
 //! What is in shared data is checked again by each, signature and all: other modules may write there.
 
 use crate::engine::envelope::PayloadType;
-use crate::engine::feed::{self, Answer, BadAnswer, MAX_FETCHED, Schedule, answer};
+use crate::engine::feed::{self, Answer, BadAnswer, Known, Lasting, MAX_FETCHED, Schedule, answer};
 use crate::engine::name::PolicyName;
 use crate::engine::settings::Settings;
 use crate::engine::time::{Span, Time};
@@ -42,8 +42,8 @@ struct Item {
     seen: Option<u32>,
     /// The call that is under way, and since when.
     call: Option<(u32, Time)>,
-    /// Entity tag of what came last and was of use.
-    etag: Option<String>,
+    /// Entity tag of what came last.
+    known: Known,
     /// Why nothing came, as it was told last.
     trouble: Option<String>,
 }
@@ -107,23 +107,31 @@ impl Feed {
     /// Takes in that what came is of use.
     pub(super) fn accepted(&mut self, kind: PayloadType, etag: Option<String>, now: Time) {
         if let Some(item) = self.item(kind) {
-            item.etag = etag;
+            item.known.accepted(etag);
             item.succeeded(now);
         }
     }
 
-    /// Hands what was fetched to all modules, this one too.
-    pub(super) fn publish(&mut self, kind: PayloadType, content: &str) {
-        if let Some(item) = self.item(kind) {
-            item.publish(content);
+    /// Hands what was fetched, and is new, to all modules; whether the host does.
+    pub(super) fn publish(&mut self, kind: PayloadType, content: &str) -> bool {
+        let Some(item) = self.item(kind) else { return false };
+        item.schedule.renewed();
+        item.publish(content)
+    }
+
+    /// Takes in that so many bytes came whole, and are in force already: a server that has them read again and again
+    /// is asked less often.
+    pub(super) fn repeated(&mut self, kind: PayloadType, length: usize, now: Time) {
+        if let Some(item) = self.item(kind).filter(|_| length > CHEAP) {
+            item.schedule.wasted(now, drawn(now));
         }
     }
 
-    /// Takes in that what came is of no use: it is asked for again as if it had not come.
-    pub(super) fn refused(&mut self, kind: PayloadType, now: Time) {
+    /// Takes in that what came, with this entity tag, is of no use.
+    pub(super) fn refused(&mut self, kind: PayloadType, etag: Option<String>, lasting: Lasting, now: Time) {
         if let Some(item) = self.item(kind) {
-            item.etag = None;
-            item.schedule.failed(now, drawn(now));
+            item.known.refused(etag, lasting, now);
+            item.schedule.wasted(now, drawn(now));
         }
     }
 
@@ -150,7 +158,7 @@ impl Item {
             mark: shared::key(&format!("{what}/mark"), gateway),
             seen: None,
             call: None,
-            etag: None,
+            known: Known::default(),
             trouble: None,
         }
     }
@@ -171,12 +179,17 @@ impl Item {
         }
     }
 
-    fn publish(&self, content: &str) {
+    fn publish(&mut self, content: &str) -> bool {
         let kept = host::replace_shared_data(&self.content, content.as_bytes(), ANY)
             && host::replace_shared_data(&self.mark, b"1", ANY);
         if !kept {
             host::log_error("tokenward: the host does not keep what was fetched: it is not in force");
         }
+        // This module has it already.
+        if let Stored::Value(_, version) = host::shared_data(&self.mark) {
+            self.seen = Some(version);
+        }
+        kept
     }
 
     fn is_due(&mut self, now: Time) -> bool {
@@ -186,7 +199,7 @@ impl Item {
     }
 
     fn ask(&mut self, settings: &feed::Feed, now: Time) -> Result<(), BadAnswer> {
-        let head = settings.request(&self.path, self.etag.as_deref());
+        let head = settings.request(&self.path, self.known.asked(now));
         let timeout = match self.kind {
             PayloadType::Bundle => BUNDLE_TIMEOUT_MILLIS,
             PayloadType::Revocations => LIST_TIMEOUT_MILLIS,
@@ -201,7 +214,7 @@ impl Item {
 
     fn answered(&mut self, length: usize, now: Time) -> Result<Option<Came>, BadAnswer> {
         self.call = None;
-        match answer(host::answer_headers().iter(), length, MAX_FETCHED, self.etag.as_deref()) {
+        match answer(host::answer_headers().iter(), length, MAX_FETCHED, &self.known) {
             Ok(Answer::Unchanged) => {
                 self.succeeded(now);
                 Ok(None)
@@ -237,6 +250,8 @@ fn drawn(now: Time) -> u32 {
     u32::try_from(now.millis().rem_euclid(i64::from(u32::MAX))).unwrap_or_default()
 }
 
+/// Bytes that are read at every interval without anybody noticing.
+const CHEAP: usize = 1 << 20;
 /// Longer than some ticks, so that nobody else asks while this one lives.
 const TERM: Span = Span::SECOND.times(15);
 /// Until the whole bundle is there.

@@ -1,9 +1,9 @@
 //! What was fetched, and whether it may be put in force at a gateway.
 
 use crate::engine::envelope::PayloadType;
+use crate::engine::feed::Lasting;
 use crate::engine::freshness::Mark;
 use crate::engine::policy::Policy;
-use crate::engine::problem::Problems;
 use crate::engine::revocations::Revocations;
 use crate::engine::settings::Gateway;
 use crate::filter::freshness;
@@ -13,10 +13,33 @@ use crate::filter::freshness;
 pub(super) enum Fetched {
     Bundle(Box<Policy>),
     Revocations(Revocations),
+    /// The bundle that is in force, in whatever envelope.
+    Same,
+}
+
+/// Why what was fetched may not be put in force.
+pub(super) struct Refused {
+    pub(super) why: String,
+    pub(super) lasting: Lasting,
+}
+
+impl Refused {
+    /// For its bytes alone, whatever comes.
+    #[cold]
+    pub(super) fn for_good(why: impl ToString) -> Self {
+        Self { why: why.to_string(), lasting: Lasting::Yes }
+    }
+
+    /// For what is in force now, or has been.
+    #[cold]
+    pub(super) fn for_now(why: impl ToString) -> Self {
+        Self { why: why.to_string(), lasting: Lasting::No }
+    }
 }
 
 impl Fetched {
-    /// Opens what was fetched for a gateway. What is refused leaves no mark.
+    /// Opens what was fetched for a gateway, where `in_force` is the mark of a bundle that was fetched too. What is
+    /// refused leaves no mark.
     ///
     /// # Errors
     /// Why it may not be put in force.
@@ -24,23 +47,25 @@ impl Fetched {
         kind: PayloadType,
         Gateway { policy, settings }: &Gateway,
         content: &str,
-    ) -> Result<Self, String> {
-        let told = |problems: Problems| problems.to_string();
+        in_force: Option<&Mark>,
+    ) -> Result<Self, Refused> {
         match kind {
             PayloadType::Bundle => {
-                let fetched = settings.fetched(content).map_err(told)?;
-                policy.admits(&fetched).map_err(told)?;
-                freshness::check(&fetched, settings).map_err(|newer| goes_back(fetched.revision(), newer))?;
+                let fetched = settings.fetched(content, in_force).map_err(Refused::for_good)?;
+                let Some(fetched) = fetched else { return Ok(Self::Same) };
+                policy.admits(&fetched).map_err(Refused::for_now)?;
+                freshness::check(&fetched, settings)
+                    .map_err(|newer| Refused::for_now(goes_back(fetched.revision(), newer)))?;
                 Ok(Self::Bundle(Box::new(fetched)))
             }
             PayloadType::Revocations => {
-                let (list, seal) = settings.fetched_revocations(content).map_err(told)?;
+                let (list, seal) = settings.fetched_revocations(content).map_err(Refused::for_good)?;
                 // Before there is a policy a list may be anybody's: the policy looks when it comes.
                 if policy.name().is_some() {
-                    policy.owns(&list).map_err(told)?;
+                    policy.owns(&list).map_err(Refused::for_now)?;
                 }
                 freshness::check_list(&list, &seal, settings)
-                    .map_err(|newer| goes_back(list.revision, newer))?;
+                    .map_err(|newer| Refused::for_now(goes_back(list.revision, newer)))?;
                 Ok(Self::Revocations(list))
             }
         }
@@ -54,6 +79,7 @@ impl Fetched {
                 policy.name() == fetched.name() && mark(policy) == mark(fetched)
             }
             Self::Revocations(list) => revocations == Some(list),
+            Self::Same => true,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::revocations::Revocations;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
 use crate::filter::feed::{Came, Feed, Missed};
-use crate::filter::fetched::Fetched;
+use crate::filter::fetched::{Fetched, Refused};
 use crate::filter::http::Request;
 use crate::filter::metrics::Gauges;
 use crate::filter::{Shared, freshness, host, metrics};
@@ -26,13 +26,15 @@ pub(super) struct Root {
     trial: bool,
     gauges: Option<Gauges>,
     feed: Option<Feed>,
+    /// Whether the bundle in force is one that was fetched.
+    is_fetched: bool,
     revocations: Option<Revocations>,
 }
 
 impl Default for Root {
     fn default() -> Self {
         let shared = Rc::new(Shared::of(Gateway::deny_all(), b""));
-        Self { shared, trial: false, gauges: None, feed: None, revocations: None }
+        Self { shared, trial: false, gauges: None, feed: None, is_fetched: false, revocations: None }
     }
 }
 
@@ -57,6 +59,7 @@ impl Root {
         let newer = freshness::check(&policy, settings).err();
         self.shared = Rc::new(Shared::of(gateway, configuration));
         self.trial = self.shared.journal.open();
+        self.is_fetched = false;
         self.replace(if newer.is_some() { policy.withdrawn() } else { policy }, now);
         if self.take_news(now) {
             return;
@@ -92,7 +95,7 @@ impl Root {
         let Some(list) = self.revocations.as_ref().filter(|_| policy.name().is_some()) else { return };
         if let Err(problems) = policy.revoke(list) {
             self.revocations = None;
-            self.refuse(PayloadType::Revocations, &problems.to_string(), now);
+            self.refuse(PayloadType::Revocations, None, Refused::for_now(problems), now);
         }
     }
 
@@ -101,48 +104,73 @@ impl Root {
         let news = self.feed.as_mut().map(Feed::news).unwrap_or_default();
         let mut brought = false;
         for (kind, content) in news {
-            match Fetched::open(kind, &self.shared.gateway, &content) {
-                Ok(Fetched::Bundle(policy)) => {
-                    self.replace(*policy, now);
-                    self.tell_configured(now);
-                    brought = true;
-                }
-                Ok(Fetched::Revocations(list)) => {
-                    self.revocations = Some(list);
-                    self.revoke(now);
-                }
-                // Whoever fetched it has told why.
-                Err(_) => {}
+            // Whoever fetched what is refused has told why.
+            if let Ok(fetched) = self.open(kind, &content) {
+                brought |= self.put_in_force(fetched, now);
             }
         }
         brought
     }
 
-    /// Hands on what this module fetched, if it may be put in force and is not already.
-    fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), String> {
-        let content = String::from_utf8(content).map_err(|_| "what came is not UTF-8".to_owned())?;
+    fn open(&self, kind: PayloadType, content: &str) -> Result<Fetched, Refused> {
+        let gateway = &self.shared.gateway;
+        let seal = gateway.policy.seal().filter(|_| self.is_fetched);
+        Fetched::open(kind, gateway, content, seal.map(|seal| &seal.mark))
+    }
+
+    /// Puts something in force; whether it is a bundle that was not.
+    fn put_in_force(&mut self, fetched: Fetched, now: Time) -> bool {
+        match fetched {
+            Fetched::Bundle(policy) => {
+                self.replace(*policy, now);
+                self.is_fetched = true;
+                self.tell_configured(now);
+                true
+            }
+            Fetched::Revocations(list) => {
+                self.revocations = Some(list);
+                self.revoke(now);
+                false
+            }
+            Fetched::Same => false,
+        }
+    }
+
+    /// Puts what this module fetched in force and hands it on, if that may be and is not so already.
+    fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), Refused> {
+        let content = String::from_utf8(content).map_err(|_| Refused::for_good("what came is not UTF-8"))?;
+        let fetched = self.open(kind, &content)?;
         let Shared { gateway, journal, .. } = &*self.shared;
-        let fetched = Fetched::open(kind, gateway, &content)?;
         let Some(feed) = &mut self.feed else { return Ok(()) };
         feed.accepted(kind, etag, now);
         if fetched.is_in_force(&gateway.policy, self.revocations.as_ref()) {
+            feed.repeated(kind, content.len(), now);
             return Ok(());
         }
-        journal.write(|number| match &fetched {
-            Fetched::Bundle(policy) => FeedEvent::bundle(policy, now, number).to_json(),
-            Fetched::Revocations(list) => FeedEvent::revocations(list, now, number).to_json(),
-        });
+        match &fetched {
+            Fetched::Bundle(policy) => {
+                journal.write(|number| FeedEvent::bundle(policy, now, number).to_json());
+            }
+            Fetched::Revocations(list) => {
+                journal.write(|number| FeedEvent::revocations(list, now, number).to_json());
+            }
+            Fetched::Same => {}
+        }
         metrics::count(Counter::FeedFetched);
-        feed.publish(kind, &content);
-        self.take_news(now);
+        if feed.publish(kind, &content) {
+            self.put_in_force(fetched, now);
+        }
         Ok(())
     }
 
     /// Takes in that what was fetched is of no use.
-    fn refuse(&mut self, kind: PayloadType, error: &str, now: Time) {
-        self.feed.iter_mut().for_each(|feed| feed.refused(kind, now));
+    fn refuse(&mut self, kind: PayloadType, etag: Option<String>, refused: Refused, now: Time) {
+        let Refused { why, lasting } = refused;
+        if let Some(feed) = &mut self.feed {
+            feed.refused(kind, etag, lasting, now);
+        }
         metrics::count(Counter::FeedFailed);
-        self.tell_trouble(kind, error, now);
+        self.tell_trouble(kind, &why, now);
     }
 
     /// Takes in that nothing came.
@@ -150,7 +178,9 @@ impl Root {
         if bad.is_failure() {
             metrics::count(Counter::FeedFailed);
         }
-        self.tell_trouble(kind, &bad.to_string(), now);
+        if bad.is_news() {
+            self.tell_trouble(kind, &bad.to_string(), now);
+        }
     }
 
     /// Tells why nothing came; the same reason once in a row, until something came.
@@ -177,9 +207,9 @@ impl Root {
         let Some(feed) = &mut self.feed else { return };
         match feed.answered(call, length, now) {
             Ok(Some(came)) => {
-                let kind = came.kind;
-                if let Err(error) = self.fetched(came, now) {
-                    self.refuse(kind, &error, now);
+                let (kind, etag) = (came.kind, came.etag.clone());
+                if let Err(refused) = self.fetched(came, now) {
+                    self.refuse(kind, etag, refused, now);
                 }
             }
             Ok(None) => {}

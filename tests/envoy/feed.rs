@@ -14,7 +14,7 @@ use crate::http::Client;
 use crate::nginx::Nginx;
 use crate::relay::{Fault, Relay};
 use crate::signing::{publics, signed, signed_as};
-use crate::{echo, trap};
+use crate::{echo, succession, trap};
 
 #[test]
 fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
@@ -66,7 +66,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
     let broken = signed(&no_kind, &[1]).to_string();
     let older = signed(&closed(4), &[1]).to_string();
     let cut = signed(&closed(100), &[1]).to_string();
-    let spoilt: [(&str, &dyn Fn()); 9] = [
+    let spoilt: [(&str, &dyn Fn()); 10] = [
         ("expected one of `payloadType`", &|| site.nginx.put("bundle.json", &unsigned)),
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
         ("`none`", &|| site.nginx.put("bundle.json", &broken)),
@@ -76,6 +76,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
         ("content type text/html", &|| {
             site.nginx.serve("location / { default_type text/html; return 200 '<html>'; }");
         }),
+        ("content encoding gzip", &|| site.nginx.serve("add_header content-encoding gzip;")),
         ("status 404", &|| site.nginx.serve("location / { return 404; }")),
         ("no answer", &|| {
             site.nginx.put("bundle.json", &cut);
@@ -103,6 +104,51 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
     // Each reason is told once in a row, however often it comes.
     let failures = site.failures();
     assert!(failures.windows(2).all(|pair| pair[0] != pair[1]), "{failures:?}");
+}
+
+#[test]
+fn what_was_refused_is_not_sent_again() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    site.nginx.put("bundle.json", &signed(&numbered(2, json!({ "tokens": {} })), &[9]).to_string());
+    until(|| site.failures().iter().any(|error| error.contains("0 of 1 trusted keys")));
+
+    let asked = || -> Vec<String> {
+        site.nginx.requests().into_iter().filter(|line| line.ends_with("/bundle.json")).collect()
+    };
+    let failed = || succession::failed(&site.envoy);
+    let (before, count, told) = (asked().len(), failed(), site.failures());
+    until(|| asked().len() >= before + 2);
+    assert!(asked()[before..].iter().all(|line| line == "304 /bundle.json"), "{:?}", asked());
+    // It is no success, and each answer counts; the log has it once.
+    until(|| failed() >= count + 2);
+    assert_eq!(site.failures(), told);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+
+    // What was in force before is no news, and what is new is taken.
+    site.nginx.put("bundle.json", &revision(3, json!({ "tokens": {} })));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn a_bundle_in_force_in_another_envelope_is_no_news() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    let bundle = revision(1, json!({}));
+    site.nginx.put("bundle.json", &bundle);
+    until(|| client.get("/v1/items", Some(READER)).status == 200);
+    let sent = || site.nginx.requests().iter().filter(|line| *line == "200 /bundle.json").count();
+    for spaces in 1..4 {
+        let before = sent();
+        site.nginx.put("bundle.json", &format!("{}{bundle}", " ".repeat(spaces)));
+        until(|| sent() > before);
+    }
+    site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
+    until(|| client.get("/v1/items", Some(READER)).status == 401);
+    let fetched = site.envoy.events("feed").into_iter().filter(|event| event["result"] == "fetched");
+    assert_eq!(fetched.map(|event| event["revision"].clone()).collect::<Vec<_>>(), [1, 2]);
 }
 
 #[test]

@@ -262,7 +262,7 @@ fn in_seconds_since_1970() -> u64 {
 }
 
 /// How often nothing came that could be used.
-fn failed(envoy: &Envoy) -> u64 {
+pub(crate) fn failed(envoy: &Envoy) -> u64 {
     statistic(envoy, "result=.=failed;.;tokenward_feed_total")
 }
 

@@ -104,6 +104,11 @@ impl Envoy {
         }
     }
 
+    /// The address of the admin interface.
+    pub(crate) fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// What the admin interface answers.
     pub(crate) fn admin(&self, path: &str) -> String {
         Client::connect(self.admin).get(path, None).body

@@ -18,13 +18,15 @@ pub enum Refusal {
     /// A signature of another length than Ed25519's.
     SignatureLength { count: usize },
     /// Too few trusted keys have signed. `broken` is a trusted key that a signature names but that it is not of;
-    /// `strangers` are names of other keys.
+    /// `strangers` are names of other keys; `unchecked` is whether signatures were left unchecked, after too many that
+    /// fit no key.
     Untrusted {
         signers: Vec<KeyId>,
         threshold: usize,
         trusted: usize,
         broken: Option<String>,
         strangers: Vec<String>,
+        unchecked: bool,
     },
     /// An unsigned bundle where keys are given.
     Unsigned,
@@ -48,6 +50,9 @@ impl Refusal {
             Self::Type { .. } => "give what `tokenward sign` wrote: a bundle where a bundle belongs",
             Self::NotBase64 { .. } | Self::SignatureLength { .. } => {
                 "the envelope was cut or changed on its way: take what `tokenward sign` wrote as it is"
+            }
+            Self::Untrusted { unchecked: true, .. } => {
+                "remove the signatures that fit no key, and name the key of each other one by `keyid`"
             }
             Self::Untrusted { broken: Some(_), .. } => {
                 "the payload or the signature was changed after it was signed: do not ship it before you know why"
@@ -76,7 +81,7 @@ impl fmt::Display for Refusal {
             Self::SignatureLength { count } => {
                 write!(f, "a signature of {count} bytes is none of Ed25519, which has 64")
             }
-            Self::Untrusted { signers, threshold, trusted, broken, strangers } => {
+            Self::Untrusted { signers, threshold, trusted, broken, strangers, unchecked } => {
                 write!(f, "signed by {} of {trusted} trusted keys", signers.len())?;
                 if !signers.is_empty() {
                     write!(f, " ({})", list(signers.iter().map(KeyId::as_str)))?;
@@ -87,6 +92,9 @@ impl fmt::Display for Refusal {
                 }
                 if !strangers.is_empty() {
                     write!(f, "; {} not trusted", list(strangers.iter().map(String::as_str)))?;
+                }
+                if *unchecked {
+                    f.write_str("; more signatures were not checked, for too many before them fit no key")?;
                 }
                 Ok(())
             }

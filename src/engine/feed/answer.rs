@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::engine::feed::Known;
+
 /// An answer that can be used.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -21,12 +23,16 @@ pub enum BadAnswer {
     NoneYet,
     /// It says that nothing changed, and nothing was there that could have.
     Unasked,
+    /// It says that what was refused is still there.
+    StillRefused,
     /// There was none: no such cluster, no connection, a time-out, a reset; one that is longer than Envoy keeps.
     None,
     /// Its status is neither 200 nor 304.
     Status(String),
     /// It is not JSON by its own account.
     ContentType(String),
+    /// It is compressed, though that was not asked for.
+    Encoding(String),
     /// Its body has another length than it says.
     Truncated {
         /// `content-length`.
@@ -38,7 +44,9 @@ pub enum BadAnswer {
     TooLong(usize),
 }
 
-/// Judges the head of an answer, and how long its body is; `asked` is the entity tag that it was asked by.
+/// Judges the head of an answer, and how long its body is; `known` has the entity tag that it was asked by.
+///
+/// The body is not looked at, so an answer that is of no use costs nothing but its head.
 ///
 /// # Errors
 /// Why the answer cannot be used; what was there before stays in force.
@@ -46,27 +54,32 @@ pub fn answer<'h>(
     head: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     length: usize,
     limit: usize,
-    asked: Option<&str>,
+    known: &Known,
 ) -> Result<Answer, BadAnswer> {
-    let (mut status, mut etag, mut kind, mut said) = (None, None, None, None);
+    let (mut status, mut etag, mut kind, mut encoding, mut said) = (None, None, None, None, None);
     for (name, value) in head {
         match name {
             b":status" => status = Some(value),
             b"etag" => etag = Some(value),
             b"content-type" => kind = Some(value),
+            b"content-encoding" => encoding = Some(value),
             b"content-length" => said = Some(value),
             _ => {}
         }
     }
     match status {
         None => return Err(BadAnswer::None),
-        Some(b"304") if asked.is_none() => return Err(BadAnswer::Unasked),
+        Some(b"304") if known.tag().is_none() => return Err(BadAnswer::Unasked),
+        Some(b"304") if known.is_refused() => return Err(BadAnswer::StillRefused),
         Some(b"304") => return Ok(Answer::Unchanged),
         Some(b"200") => {}
         Some(status) => return Err(BadAnswer::Status(shown(status))),
     }
     if !kind.is_some_and(is_json) {
         return Err(BadAnswer::ContentType(shown(kind.unwrap_or(b"none"))));
+    }
+    if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
+        return Err(BadAnswer::Encoding(shown(encoding)));
     }
     if length > limit {
         return Err(BadAnswer::TooLong(length));
@@ -98,6 +111,11 @@ impl BadAnswer {
         if is_missing { Self::NoneYet } else { self }
     }
 
+    /// Whether it says more than the answers before it.
+    pub fn is_news(&self) -> bool {
+        *self != Self::StillRefused
+    }
+
     /// Whether something failed.
     pub fn is_failure(&self) -> bool {
         *self != Self::NoneYet
@@ -109,11 +127,15 @@ impl fmt::Display for BadAnswer {
         match self {
             Self::NoneYet => f.write_str("status 404: there is none yet"),
             Self::Unasked => f.write_str("status 304, to a request for whatever is there"),
+            Self::StillRefused => f.write_str("status 304: what was refused is still there"),
             Self::None => {
                 f.write_str("no answer: no such cluster, no connection, none in time, or more than 32 MiB")
             }
             Self::Status(status) => write!(f, "status {status}"),
             Self::ContentType(kind) => write!(f, "content type {kind}, not application/json"),
+            Self::Encoding(encoding) => {
+                write!(f, "content encoding {encoding}, which was not asked for")
+            }
             Self::Truncated { said, came } => write!(f, "{came} bytes came of {said}"),
             Self::TooLong(length) => write!(f, "{length} bytes are more than are read"),
         }
@@ -126,10 +148,14 @@ const MAX_SHOWN: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::feed::Lasting;
+    use crate::engine::time::Time;
 
     fn judged(head: &[(&str, &str)], length: usize) -> Result<Answer, BadAnswer> {
         let head = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        answer(head, length, 100, Some("\"4\""))
+        let mut known = Known::default();
+        known.accepted(Some("\"4\"".to_owned()));
+        answer(head, length, 100, &known)
     }
 
     #[test]
@@ -148,6 +174,8 @@ mod tests {
             (&[ok, json, ("content-length", "9")], 9, Ok(Answer::New { etag: None })),
             (&[ok, json, ("content-length", "10")], 9, Err(BadAnswer::Truncated { said: 10, came: 9 })),
             (&[ok, json], 101, Err(BadAnswer::TooLong(101))),
+            (&[ok, json, ("content-encoding", "Identity")], 9, Ok(Answer::New { etag: None })),
+            (&[ok, json, ("content-encoding", "gzip")], 9, Err(BadAnswer::Encoding("gzip".to_owned()))),
             (&[ok, ("content-type", "text/html")], 9, Err(BadAnswer::ContentType("text/html".to_owned()))),
             (
                 &[ok, ("content-type", "text/json\n")],
@@ -163,7 +191,17 @@ mod tests {
     #[test]
     fn nothing_is_unchanged_to_whom_has_nothing() {
         let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
-        assert_eq!(answer(head.into_iter(), 0, 100, None), Err(BadAnswer::Unasked));
+        assert_eq!(answer(head.into_iter(), 0, 100, &Known::default()), Err(BadAnswer::Unasked));
+    }
+
+    #[test]
+    fn what_was_refused_and_is_still_there_is_a_failure() {
+        let mut known = Known::default();
+        known.refused(Some("\"4\"".to_owned()), Lasting::Yes, Time::EPOCH);
+        let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
+        let bad = answer(head.into_iter(), 0, 100, &known).unwrap_err();
+        assert_eq!(bad, BadAnswer::StillRefused);
+        assert!(bad.is_failure() && !bad.is_news());
     }
 
     #[test]
@@ -176,7 +214,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_text_are_refused_and_shown_escaped() {
         let head: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-type", b"\xFF\x1B[31m")];
-        let bad = answer(head.into_iter(), 1, 100, None).unwrap_err();
+        let bad = answer(head.into_iter(), 1, 100, &Known::default()).unwrap_err();
         assert_eq!(bad.to_string(), "content type \\xff\\x1b[31m, not application/json");
     }
 }

@@ -4,19 +4,24 @@ use crate::engine::time::{Span, Time};
 
 /// When a gateway asks next: after an interval, and after failures less and less often.
 ///
+/// What was read for nothing is counted apart: a server that is not to be trusted could answer in good order in between,
+/// and have the next junk read after one interval.
+///
 /// The times of many gateways spread: each interval is made up to a tenth longer or shorter, by a number that the
 /// caller draws.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     interval: Span,
     failures: u32,
+    /// How often something was read for nothing since something new was taken.
+    wasted: u32,
     due: Time,
 }
 
 impl Schedule {
     /// A schedule by which the first request is due at once.
     pub fn new(interval: Span) -> Self {
-        Self { interval, failures: 0, due: Time::BEGINNING }
+        Self { interval, failures: 0, wasted: 0, due: Time::BEGINNING }
     }
 
     /// Whether it is time to ask.
@@ -30,13 +35,29 @@ impl Schedule {
         self.due = now.shifted(spread(self.interval.millis(), drawn));
     }
 
-    /// Takes in that it was not: the interval doubles with each failure, up to a minute.
+    /// Takes in that what came is new and in force: only who signs it can make that so.
+    pub fn renewed(&mut self) {
+        self.wasted = 0;
+    }
+
+    /// Takes in that nothing of use came: the interval doubles with each failure, up to a minute.
     pub fn failed(&mut self, now: Time, drawn: u32) {
-        let factor = 1_i64.checked_shl(self.failures.min(MAX_DOUBLINGS)).unwrap_or(1);
+        self.due = self.after(self.failures, now, drawn);
         self.failures = self.failures.saturating_add(1);
+    }
+
+    /// Takes in that what came was read for nothing: it is refused, or long and in force already. The interval doubles
+    /// each time until something new is taken, up to a minute.
+    pub fn wasted(&mut self, now: Time, drawn: u32) {
+        self.due = self.after(self.wasted, now, drawn);
+        self.wasted = self.wasted.saturating_add(1);
+    }
+
+    fn after(&self, doublings: u32, now: Time, drawn: u32) -> Time {
+        let factor = 1_i64.checked_shl(doublings.min(MAX_DOUBLINGS)).unwrap_or(1);
         let interval = self.interval.millis();
         let waited = interval.saturating_mul(factor).min(LONGEST_WAIT.max(interval));
-        self.due = now.shifted(spread(waited, drawn));
+        now.shifted(spread(waited, drawn))
     }
 
     /// Waits one more interval: somebody else asks, or an answer is on its way.
@@ -75,6 +96,21 @@ mod tests {
         schedule.succeeded(Time::EPOCH, middle);
         assert_eq!(waits(&schedule, 0), 10_000);
         schedule.failed(Time::EPOCH, middle);
+        assert_eq!(waits(&schedule, 0), 10_000);
+    }
+
+    #[test]
+    fn junk_is_waited_out_whatever_comes_in_between() {
+        let mut schedule = Schedule::new(Span::SECOND.times(10));
+        let middle = 100;
+        for wait in [10_000, 20_000, 40_000, 60_000, 60_000] {
+            schedule.wasted(Time::EPOCH, middle);
+            assert_eq!(waits(&schedule, 0), wait);
+            schedule.succeeded(Time::EPOCH, middle);
+            assert_eq!(waits(&schedule, 0), 10_000, "what is in order is asked for as ever");
+        }
+        schedule.renewed();
+        schedule.wasted(Time::EPOCH, middle);
         assert_eq!(waits(&schedule, 0), 10_000);
     }
 
