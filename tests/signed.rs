@@ -337,6 +337,28 @@ fn what_junk_says_is_not_repeated_at_length() {
 }
 
 #[test]
+fn an_envelope_may_have_some_escapes_and_is_not_made_of_them() {
+    let good = signed(&bundle(), &[1]).to_string();
+    let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
+    for (from, to) in [("/", "\\/"), ("+", "\\u002b"), ("=", "\\u003d")] {
+        let escaped = good.replace(from, to);
+        let envelope = Envelope::parse(escaped.as_bytes(), PayloadType::Bundle).unwrap();
+        assert!(envelope.verify(&trusted).is_ok(), "{escaped}");
+    }
+    for (escapes, rest, good) in
+        [(1_024, 0, true), (1_028, 0, false), (4_000, 72_000, true), (4_000, 70_000, false)]
+    {
+        let payload = "\\u0041".repeat(escapes) + &"A".repeat(rest);
+        let kind = PayloadType::Bundle.as_str();
+        let text = format!("{{\"payloadType\":\"{kind}\",\"payload\":\"{payload}\",\"signatures\":[]}}");
+        let told =
+            Envelope::parse(text.as_bytes(), PayloadType::Bundle).map_err(|problems| problems.to_string());
+        assert_eq!(told.is_ok(), good, "{escapes}, {rest}");
+        assert!(good || told.unwrap_err().contains(&format!("{escapes} escapes in")));
+    }
+}
+
+#[test]
 fn a_bundle_in_force_is_not_read_again_whatever_its_envelope() {
     let feed = json!({ "cluster": "b", "authority": "b", "path": "/b", "keys": publics(&[1, 2]) });
     let Gateway { settings, .. } = configure(&json!({ "feed": feed })).unwrap();

@@ -83,6 +83,7 @@ impl Envelope {
     pub fn parse(text: &[u8], kind: PayloadType) -> Result<Self, Problems> {
         let root = Place::default;
         at_most(text.len(), MAX_BYTES, "bytes", root())?;
+        few_escapes(text)?;
         let written: Written<'_> = document::from_json(text).map_err(no_envelope)?;
         if written.payload_type != kind.as_str() {
             let found = written.payload_type.chars().take(MAX_KEY_ID).collect();
@@ -187,6 +188,17 @@ fn pae_header(kind: &str, length: usize) -> String {
     format!("DSSEv1 {} {kind} {length} ", kind.len())
 }
 
+/// An escape takes far longer to read than any other byte, and base64 needs none; some programs write one for each `+`
+/// or `/`.
+fn few_escapes(text: &[u8]) -> Result<(), Problems> {
+    let count = text.iter().filter(|byte| **byte == b'\\').count();
+    if count <= MAX_ESCAPES.max(text.len() / BYTES_PER_ESCAPE) {
+        return Ok(());
+    }
+    let message = format!("{count} escapes in {} bytes: an envelope needs none", text.len());
+    Err(Problem { place: Place::default(), fault: Fault::Shape(message) }.into())
+}
+
 fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Result<(), Problems> {
     let fault = Fault::TooMany { what, count, limit };
     if count > limit { Err(Problem { place, fault }.into()) } else { Ok(()) }
@@ -206,3 +218,6 @@ fn refused(place: Place, refusal: Refusal) -> Problems {
 /// Length of a signature (RFC 8032 §5.1.6).
 pub const SIGNATURE_BYTES: usize = 64;
 const MAX_KEY_ID: usize = 128;
+/// Escapes that any envelope may have; a longer one may have more.
+const MAX_ESCAPES: usize = 1_024;
+const BYTES_PER_ESCAPE: usize = 24;

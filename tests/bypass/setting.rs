@@ -77,6 +77,7 @@ pub(crate) const AUDITED: Setting = Setting {
     envoy_normalizes: false,
     filter_normalizes: false,
     upgrades: false,
+    removes: false,
     audits: true,
 };
 

@@ -16,7 +16,7 @@ pub(super) fn names_second_path(name: &[u8], value: &[u8]) -> bool {
     };
     let listed = || {
         let mut known = NAMES.iter().filter(|(known, _)| same_header(name, known.as_bytes()));
-        known.any(|(_, names_path)| names_path(value))
+        known.any(|(_, by)| by.is_met(value))
     };
     is_copying(name, first == b'x') || listed()
 }
@@ -46,25 +46,35 @@ fn is_direction(word: &[u8]) -> bool {
     DIRECTIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// Any value names one.
-fn always(_: &[u8]) -> bool {
-    true
+/// What says that a header names a second path.
+#[derive(Clone, Copy)]
+enum By {
+    /// Its name, whatever the value.
+    Name,
+    /// A slash in its value, as a path or a URL has one; the name is too common to say it alone.
+    Slash,
+    /// A semicolon in its value: behind it are the parts of a final upload (`final;/files/a /files/b`).
+    Parts,
+    /// A tag with a slash before a list of conditions (RFC 4918 §10.4.2); a lock's token has none.
+    Tag,
 }
 
-/// A value that names one has a slash, as a path or a URL has; the name is too common to say it alone.
-fn with_slash(value: &[u8]) -> bool {
+impl By {
+    fn is_met(self, value: &[u8]) -> bool {
+        match self {
+            Self::Name => true,
+            Self::Slash => has_slash(value),
+            Self::Parts => value.contains(&b';'),
+            Self::Tag => {
+                let mut tags = value.split(|byte| *byte == b'<').skip(1);
+                tags.any(|rest| rest.split(|byte| *byte == b'>').next().is_some_and(has_slash))
+            }
+        }
+    }
+}
+
+fn has_slash(value: &[u8]) -> bool {
     value.iter().any(|byte| b"/\\%".contains(byte))
-}
-
-/// The parts of a final upload are behind a semicolon: `final;/files/a /files/b`; a partial one names none.
-fn with_parts(value: &[u8]) -> bool {
-    value.contains(&b';')
-}
-
-/// A tag before a list of conditions is a URL or a path (RFC 4918 §10.4.2); a lock's token has no slash.
-fn with_tag(value: &[u8]) -> bool {
-    let mut tags = value.split(|byte| *byte == b'<').skip(1);
-    tags.any(|rest| rest.split(|byte| *byte == b'>').next().is_some_and(with_slash))
 }
 
 /// The letters that a name may begin with: `x`, and those of the verbs and of the names in the list.
@@ -74,34 +84,34 @@ const VERBS: [&[u8]; 7] = [b"copy", b"move", b"rename", b"symlink", b"hardlink",
 
 const DIRECTIONS: [&[u8]; 7] = [b"source", b"src", b"from", b"to", b"destination", b"dest", b"target"];
 
-/// Names of other words, and the values by which they name a second path.
-const NAMES: [(&str, fn(&[u8]) -> bool); 16] = [
+/// Names of other words, and what says that they name a second path.
+const NAMES: [(&str, By); 16] = [
     // WebDAV (RFC 4918 §10.3), CouchDB and OpenStack Swift.
-    ("destination", always),
-    ("destination-account", always),
-    ("x-destination", always),
+    ("destination", By::Name),
+    ("destination-account", By::Name),
+    ("x-destination", By::Name),
     // WebDAV: conditions on other resources.
-    ("if", with_tag),
+    ("if", By::Tag),
     // Third-party copies of WLCG, and Manta's links.
-    ("source", with_slash),
-    ("location", with_slash),
+    ("source", By::Slash),
+    ("location", By::Slash),
     // OpenStack Swift: the parts of an object, where versions go, where a container is kept too.
-    ("x-object-manifest", always),
-    ("x-versions-location", always),
-    ("x-history-location", always),
-    ("x-container-sync-to", always),
+    ("x-object-manifest", By::Name),
+    ("x-versions-location", By::Name),
+    ("x-history-location", By::Name),
+    ("x-container-sync-to", By::Name),
     // Azure Files: hard links.
-    ("x-ms-file-target-file", always),
+    ("x-ms-file-target-file", By::Name),
     // EMC Atmos: where a rename goes to.
-    ("x-emc-path", always),
+    ("x-emc-path", By::Name),
     // Akamai NetStorage: `action=rename&destination=…`.
-    ("x-akamai-acs-action", always),
+    ("x-akamai-acs-action", By::Name),
     // Tencent COS: where what is made of a picture goes to.
-    ("pic-operations", always),
+    ("pic-operations", By::Name),
     // Subversion: the base of a difference.
-    ("x-svn-vr-base", always),
+    ("x-svn-vr-base", By::Name),
     // tus: the uploads that one is made of.
-    ("upload-concat", with_parts),
+    ("upload-concat", By::Parts),
 ];
 
 #[cfg(test)]
