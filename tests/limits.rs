@@ -23,7 +23,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 24);
+    assert_eq!(rows.len(), 25);
 }
 
 #[test]
@@ -135,6 +135,7 @@ fn refused_settings(limit: &str, count: usize) -> Option<String> {
             let places = (0..count).map(|number| json!({ "cookie": format!("c{number}") }));
             json!({ "credentials": places.collect::<Vec<Value>>() })
         }
+        "`trusted_hops` of `source`" => json!({ "source": { "trusted_hops": count } }),
         "keys of which some must have signed a bundle" => json!({ "keys": keys(count) }),
         "signatures of a bundle" => return said(signatures(count)),
         "characters of a header that brings a token" => json!({ "credentials": [{ "header": header() }] }),

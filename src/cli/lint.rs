@@ -10,7 +10,7 @@ use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::lint::{Severity, findings};
+use crate::engine::lint::{Severity, findings, unsaid_proxies};
 use crate::engine::problem::Place;
 
 mod envoy;
@@ -45,7 +45,7 @@ struct Linted {
 
 fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
     let workspace = Workspace::open(path)?;
-    workspace.settings()?;
+    let settings = workspace.settings()?;
     let (document, policy) = match workspace.compile() {
         Ok(compiled) => compiled,
         Err(failures) => {
@@ -58,7 +58,8 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
             return Ok(Linted { warnings: failures.len(), reliance: Reliance::default() });
         }
     };
-    let findings = findings(&document);
+    let mut findings = findings(&document);
+    findings.extend(unsaid_proxies(&document, &settings));
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
@@ -79,7 +80,11 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
             policy.token_count(),
         ));
     }
-    let reliance = Reliance { sources: policy.reads_source(), hosts: policy.index().names_hosts() };
+    let reliance = Reliance {
+        sources: policy.reads_source(),
+        hosts: policy.index().names_hosts(),
+        hops: settings.source.map(|rule| rule.trusted_hops.number()),
+    };
     Ok(Linted { warnings, reliance })
 }
 

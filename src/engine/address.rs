@@ -1,15 +1,16 @@
 //! Source addresses: where a request comes from, and from where a token may be used.
 //!
-//! In: what Envoy gives as the source (`203.0.113.7:4711`, `[2001:db8::1]:4711`), and the ranges of a token
-//! (`203.0.113.0/24`). An IPv4 address is the same whether or not it comes mapped into IPv6 (RFC 4291 §2.5.5.2).
+//! In: what Envoy gives as the source or has in `x-forwarded-for` (`203.0.113.7:4711`, `[2001:db8::1]:4711`), and the
+//! ranges of a token (`203.0.113.0/24`). An IPv4 address is the same whether or not it comes mapped into IPv6 (RFC 4291 §2.5.5.2).
 
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::fmt;
+use std::str::FromStr;
 
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-/// The source of a request as Envoy gives it: `address:port`, IPv6 in brackets.
+/// The address that a request comes from, as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a>(&'a [u8]);
 
@@ -17,16 +18,33 @@ impl<'a> Source<'a> {
     /// A source that nothing is known of.
     pub const UNKNOWN: Self = Self(b"");
 
-    /// The source in Envoy's `source.address`.
+    /// The source in Envoy's `source.address`: `address:port`, IPv6 in brackets. The whole of what is none of these, such
+    /// as a pipe's path.
     pub fn of(property: &'a [u8]) -> Self {
-        Self(property)
+        let Some(end) = property.iter().rposition(|byte| *byte == b':') else { return Self(property) };
+        let address = property.get(..end).unwrap_or_default();
+        Self(unbracketed(address).unwrap_or(address))
     }
 
-    /// The address as text, without its port; the whole of what is no `address:port`, such as a pipe's path.
+    /// The source in an entry of `x-forwarded-for`: an address with or without a port.
+    pub(crate) fn of_entry(entry: &'a [u8]) -> Option<Self> {
+        if Self::is_plain_entry(entry) {
+            return Some(Self(entry));
+        }
+        if let Some(inner) = unbracketed(entry) {
+            return parsed::<Ipv6Addr>(inner).map(|_| Self(inner));
+        }
+        parsed::<SocketAddr>(entry).map(|_| Self::of(entry))
+    }
+
+    /// Whether an entry of `x-forwarded-for` is an address and nothing else, as Envoy reads it.
+    pub(crate) fn is_plain_entry(entry: &[u8]) -> bool {
+        parsed::<IpAddr>(entry).is_some()
+    }
+
+    /// The address as text, without a port; the whole of what is no address, such as a pipe's path.
     pub fn text(self) -> &'a [u8] {
-        let Some(end) = self.0.iter().rposition(|byte| *byte == b':') else { return self.0 };
-        let address = self.0.get(..end).unwrap_or_default();
-        address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(address)
+        self.0
     }
 
     /// The IP address, if it is one; of an IPv6 address with a zone (RFC 4007 §11) the address alone.
@@ -35,6 +53,14 @@ impl<'a> Source<'a> {
         let address = text.split_once('%').map_or(text, |(address, _)| address);
         address.parse().ok().map(unmapped)
     }
+}
+
+fn unbracketed(address: &[u8]) -> Option<&[u8]> {
+    address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]"))
+}
+
+fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as one address.

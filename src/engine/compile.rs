@@ -44,6 +44,7 @@ impl Policy {
             index: Index::build(operations),
             has_public: !document.public.is_empty(),
             kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
+            token_prefix: document.token_prefix,
             reads_source: document.defense.is_some() || tokens.have_sources(),
             defense: document.defense,
             ends: tokens.ends(),

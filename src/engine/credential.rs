@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-pub use crate::engine::credential::source::CredentialSource;
+pub use crate::engine::credential::source::{CredentialSource, Intent};
 
 mod source;
 
@@ -14,8 +14,8 @@ mod source;
 pub enum Credential<'a> {
     /// There is none.
     Missing,
-    /// There is one: these bytes, not yet checked to be a secret.
-    Presented(Cow<'a, [u8]>),
+    /// There is one: these bytes, not yet checked to be a secret, in a place that says who may have put them there.
+    Presented(Cow<'a, [u8]>, Intent),
     /// There is more than one.
     Ambiguous,
 }
@@ -25,7 +25,7 @@ impl std::fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Missing => "Missing",
-            Self::Presented(_) => "Presented(…)",
+            Self::Presented(..) => "Presented(…)",
             Self::Ambiguous => "Ambiguous",
         })
     }
@@ -49,7 +49,7 @@ impl<'a, 's> Finder<'a, 's> {
         let sources = self.sources;
         let mut ours = (0_u32..).zip(sources).filter_map(|(number, source)| match source {
             CredentialSource::Header { name: known, scheme } if known.as_bytes() == name => {
-                Some((number, scheme))
+                Some((number, (source, scheme)))
             }
             CredentialSource::Header { .. } | CredentialSource::Query(_) | CredentialSource::Cookie(_) => {
                 None
@@ -63,8 +63,10 @@ impl<'a, 's> Finder<'a, 's> {
             return true;
         }
         self.read |= bit;
-        let presented = ours.find_map(|(_, scheme)| after_scheme(value.trim_ascii(), scheme.as_deref()));
-        presented.map(|secret| self.present(Cow::Borrowed(secret))).is_some()
+        let presented = ours.find_map(|(_, (source, scheme))| {
+            Some((after_scheme(value.trim_ascii(), scheme.as_deref())?, source.intent()))
+        });
+        presented.map(|(secret, intent)| self.present(Cow::Borrowed(secret), intent)).is_some()
     }
 
     /// Reads a `cookie` header; what is left of it where it brings a credential (RFC 6265 §5.4).
@@ -81,7 +83,7 @@ impl<'a, 's> Finder<'a, 's> {
             match cut(crumb, b'=') {
                 (name, Some(secret)) if is_ours(name.trim_ascii()) => {
                     found = true;
-                    self.present(Cow::Borrowed(secret.trim_ascii()));
+                    self.present(Cow::Borrowed(secret.trim_ascii()), Intent::Browser);
                 }
                 _ => rest.push(crumb),
             }
@@ -104,7 +106,7 @@ impl<'a, 's> Finder<'a, 's> {
             let (name, secret) = cut(parameter, b'=');
             if is_ours(&decoded(name)) {
                 found = true;
-                self.present(decoded(secret.unwrap_or_default()));
+                self.present(decoded(secret.unwrap_or_default()), Intent::Page);
             } else {
                 rest.push(parameter);
             }
@@ -113,10 +115,10 @@ impl<'a, 's> Finder<'a, 's> {
         found.then(left)
     }
 
-    fn present(&mut self, secret: Cow<'a, [u8]>) {
+    fn present(&mut self, secret: Cow<'a, [u8]>, intent: Intent) {
         self.credential = match self.credential {
-            Credential::Missing => Credential::Presented(secret),
-            Credential::Presented(_) | Credential::Ambiguous => Credential::Ambiguous,
+            Credential::Missing => Credential::Presented(secret, intent),
+            Credential::Presented(..) | Credential::Ambiguous => Credential::Ambiguous,
         };
     }
 }
@@ -180,7 +182,7 @@ mod tests {
 
     fn shown(credential: &Credential<'_>) -> String {
         match credential {
-            Credential::Presented(secret) => secret.escape_ascii().to_string(),
+            Credential::Presented(secret, _) => secret.escape_ascii().to_string(),
             Credential::Missing => "missing".to_owned(),
             Credential::Ambiguous => "ambiguous".to_owned(),
         }

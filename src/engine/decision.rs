@@ -7,8 +7,10 @@
 //! [`Decision::metered`] takes that in.
 
 use crate::engine::address::Source;
+use crate::engine::credential::Intent;
 pub use crate::engine::decision::trace::{Standing, Step, Trace};
 use crate::engine::defense::Key;
+use crate::engine::index::Case;
 use crate::engine::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::policy::{Grant, Secret, Token};
 use crate::engine::rate::{Quota, RateLimit, Taken};
@@ -75,9 +77,20 @@ impl<'p> Decision<'p> {
         }
     }
 
+    /// Whether it is a deny that the request as it stands is not the reason for, only what some upstream may make of it.
+    pub fn is_loose(&self) -> bool {
+        matches!(self, Self::Deny(Deny { reading: Reading::Loose, .. }))
+    }
+
     /// Whether it is a deny that is only reported, because a role in shadow alone is the reason for it.
     pub fn is_tried(&self) -> bool {
         matches!(self, Self::Deny(Deny { tried: true, .. }))
+    }
+
+    /// Whether what the request brought, and nobody has, was a guess: it has the form of a secret, and no page made a
+    /// browser send it.
+    pub fn is_guess(&self) -> bool {
+        matches!(self, Self::Deny(Deny { guessed: true, .. }))
     }
 
     /// The limit that a request to be forwarded counts towards, if there is one.
@@ -157,14 +170,36 @@ pub struct Deny<'p> {
     pub subject: Option<Subject<'p>>,
     /// Of what was presented, where no token has it.
     pub fingerprint: Option<Fingerprint>,
+    /// Whether that was a guess: deliberately sent, in the form of a secret.
+    pub guessed: bool,
     /// The rule that a malformed request breaks.
     pub rule: Option<&'static str>,
     /// Permissions that would have sufficed.
     pub sufficient: Vec<&'p PermissionName>,
+    /// In which reading of the request there is a reason.
+    pub reading: Reading,
     /// Whether a role in shadow alone is the reason: then it is only reported.
     pub tried: bool,
     /// For how long the caller is to wait, where that is the reason.
     pub wait: Option<Wait>,
+}
+
+/// In which reading of a request there is a reason to deny it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reading {
+    /// As it stands.
+    Strict,
+    /// Only without letter case, or as the loosest upstream may read it: as it stands it would be permitted.
+    Loose,
+}
+
+impl Reading {
+    fn of(case: Case) -> Self {
+        match case {
+            Case::Strict => Self::Strict,
+            Case::Folded => Self::Loose,
+        }
+    }
 }
 
 /// For how long a caller is to wait.
@@ -183,8 +218,10 @@ impl<'p> Deny<'p> {
             reason,
             subject: None,
             fingerprint: None,
+            guessed: false,
             rule: None,
             sufficient: Vec::new(),
+            reading: Reading::Strict,
             tried: false,
             wait: None,
         }
@@ -202,6 +239,7 @@ pub struct Subject<'p> {
     secret: &'p Secret,
     kind: &'p KindName,
     grant: &'p Grant,
+    intent: Intent,
 }
 
 impl<'p> Subject<'p> {
@@ -233,6 +271,11 @@ impl<'p> Subject<'p> {
     /// Roles of the token, inherited ones included.
     pub fn roles(&self) -> &'p [RoleName] {
         &self.grant.roles
+    }
+
+    /// Whether the secret was presented deliberately.
+    pub fn intent(&self) -> Intent {
+        self.intent
     }
 
     /// Whether the secret has been rotated away and works only for its overlap.

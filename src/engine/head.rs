@@ -5,13 +5,16 @@
 
 use std::borrow::Cow;
 
+use crate::engine::address::Source;
 use crate::engine::credential::{Credential, CredentialSource, Finder};
 use crate::engine::head::connection::Connection;
+pub use crate::engine::head::forwarded::Forwarded;
 use crate::engine::host::{BadHost, Host};
 use crate::engine::path::{BadPath, CanonicalPath};
 use crate::engine::settings::{Mode, Preflight, SecondPath, Settings};
 
 mod connection;
+mod forwarded;
 mod preflight;
 mod second;
 
@@ -29,6 +32,8 @@ pub struct RequestHead<'a> {
     pub path: Result<CanonicalPath<'a>, BadPath>,
     /// `x-request-id`.
     pub request_id: &'a [u8],
+    /// `x-forwarded-for`.
+    pub forwarded: Forwarded<'a>,
     /// Whether the caller speaks gRPC.
     pub grpc: bool,
     /// The method that it asks for, if it is a CORS preflight as a browser sends it.
@@ -44,7 +49,12 @@ pub struct RequestHead<'a> {
 impl RequestHead<'_> {
     /// Whether the request brings something to look up.
     pub fn brings_token(&self) -> bool {
-        matches!(self.credential, Credential::Presented(_))
+        matches!(self.credential, Credential::Presented(..))
+    }
+
+    /// Where the request comes from, by these settings; `envoy` is what Envoy takes for it.
+    pub fn source<'s>(&'s self, envoy: Source<'s>, settings: &Settings) -> Source<'s> {
+        self.forwarded.source(envoy, settings.source.map(|rule| rule.trusted_hops))
     }
 
     /// The head of a request that goes on so: HTTP/2 needs no header to announce content, and a preflight has none.
@@ -99,6 +109,7 @@ impl<'a> RequestHead<'a> {
             target: b"",
             path: Err(BadPath::NotAPath),
             request_id: b"",
+            forwarded: Forwarded::default(),
             grpc: false,
             preflight: None,
             broken_rule: None,
@@ -112,6 +123,10 @@ impl<'a> RequestHead<'a> {
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
         for (name, value) in headers.clone() {
+            // It is read also where it is to be removed.
+            if name == b"x-forwarded-for" {
+                head.forwarded.read(value);
+            }
             match name {
                 b":method" => head.method = value,
                 b":path" => head.target = value,

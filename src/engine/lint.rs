@@ -15,8 +15,11 @@ use crate::engine::problem::Place;
 
 mod denies;
 mod operations;
+mod sources;
 mod tokens;
 mod tree;
+
+pub use crate::engine::lint::sources::unsaid_proxies;
 
 /// One finding.
 #[derive(Debug, Eq, PartialEq)]
@@ -66,6 +69,8 @@ pub enum Code {
     NarrowDeny,
     /// Two tokens whose values of one attribute are the same without letter case.
     AttributesFoldTogether,
+    /// Addresses matter, and no setting says how many proxies stand before the gateway.
+    UnsaidProxies,
 }
 
 /// How much a finding matters.
@@ -89,7 +94,7 @@ impl Code {
             | Self::UnboundToken
             | Self::NarrowDeny
             | Self::AttributesFoldTogether => Severity::Warning,
-            Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole => Severity::Note,
+            Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole | Self::UnsaidProxies => Severity::Note,
         }
     }
 
@@ -110,6 +115,9 @@ impl Code {
             Self::AttributesFoldTogether => {
                 "use values that differ by more than letter case: an upstream that ignores case mixes up the two tokens"
             }
+            Self::UnsaidProxies => {
+                "set `source: { trusted_hops: N }` in gateway.yaml: without it a caller can hide its address by junk in `x-forwarded-for`"
+            }
         }
     }
 }
@@ -127,6 +135,7 @@ impl fmt::Display for Code {
             Self::UnboundToken => "unbound_token",
             Self::NarrowDeny => "narrow_deny",
             Self::AttributesFoldTogether => "attributes_fold_together",
+            Self::UnsaidProxies => "unsaid_proxies",
         })
     }
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::address::AddressRange;
 use crate::engine::defense::Defense;
+use crate::engine::document::TokenPrefix;
 use crate::engine::freshness::Seal;
 use crate::engine::hours::Hours;
 use crate::engine::index::Index;
@@ -18,6 +19,7 @@ use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, R
 use crate::engine::rate::RateLimit;
 use crate::engine::reason::Reason;
 use crate::engine::secret::SecretDigest;
+use crate::engine::secret::minted::DEFAULT_PREFIX;
 use crate::engine::time::Time;
 
 /// A compiled bundle.
@@ -39,6 +41,8 @@ pub struct Policy {
     pub(crate) secrets: HashMap<SecretDigest, Secret>,
     /// When secrets end that were neither revoked nor rotated away, in order.
     pub(crate) ends: Box<[Time]>,
+    /// First part of minted secrets.
+    pub(crate) token_prefix: Option<TokenPrefix>,
     /// Whether a decision can depend on where a request comes from.
     pub(crate) reads_source: bool,
     /// What is done about tokens and sources that misbehave.
@@ -101,6 +105,11 @@ impl Policy {
     /// What is done about tokens and sources that misbehave, if anything is.
     pub fn defense(&self) -> Option<&Defense> {
         self.defense.as_ref()
+    }
+
+    /// First part of minted secrets.
+    pub(crate) fn token_prefix(&self) -> &str {
+        self.token_prefix.as_ref().map_or(DEFAULT_PREFIX, TokenPrefix::as_str)
     }
 
     /// A salt that only who knows this policy's digests could tell: what hashes to one place is not to be chosen.

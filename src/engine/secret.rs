@@ -9,14 +9,13 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+pub mod minted;
+
 /// Longest secret that is looked up; a longer credential belongs to no token.
 pub const MAX_SECRET_BYTES: usize = 1_024;
 
 /// Shortest secret that is looked up.
 pub const MIN_SECRET_BYTES: usize = 16;
-
-/// Number of random characters in a minted secret: 32 of base62 are 190 bits.
-pub const RANDOM_CHARACTERS: usize = 32;
 
 /// A secret in the clear, borrowed from where it was presented.
 ///

@@ -22,11 +22,13 @@ use crate::engine::revocations::Revocations;
 pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
 use crate::engine::settings::bundle::Bundle;
 pub use crate::engine::settings::removed::RemovedHeader;
+pub use crate::engine::settings::source::{Hops, SourceRule};
 use crate::engine::structure;
 
 mod audit;
 pub mod bundle;
 mod removed;
+mod source;
 
 /// A policy and the settings of the filter that enforces it.
 #[derive(Debug, Default)]
@@ -105,6 +107,9 @@ pub struct Settings {
     pub forward_credential: bool,
     /// Headers that tell the upstream who calls.
     pub identity_headers: IdentityHeaders,
+    /// How the gateway finds out where a request comes from; without it by what Envoy takes for that.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceRule>,
     /// What becomes of paths that have more than one reading.
     pub paths: PathRules,
     /// What becomes of CORS preflights.
@@ -140,6 +145,7 @@ impl Default for Settings {
             credentials: vec![CredentialSource::bearer()],
             forward_credential: false,
             identity_headers: IdentityHeaders::default(),
+            source: None,
             paths: PathRules::default(),
             cors_preflight: Preflight::default(),
             second_path: SecondPath::default(),

@@ -72,22 +72,22 @@ impl HttpContext for Request {
         let headers = host::request_headers();
         let rest = if end_of_stream { Rest::Nothing } else { Rest::Content };
         let head = RequestHead::read(headers.iter(), settings).followed_by(rest);
-        let mut source = if policy.reads_source() { host::source_address() } else { Vec::new() };
+        let reads_source = policy.reads_source();
+        let address = if reads_source { host::source_address() } else { Vec::new() };
+        let source = if reads_source { head.source(Source::of(&address), settings) } else { Source::UNKNOWN };
         let now = host::now();
-        let time = now.unwrap_or(Time::EPOCH);
-        let circumstances = Circumstances { now: time, source: Source::of(&source) };
+        let circumstances = Circumstances { now: now.unwrap_or(Time::EPOCH), source };
         let decision = match now {
             Some(_) => self.decide(&head, circumstances),
             None => Decision::without_clock(),
         };
         shared.decisions.count(&decision, policy, settings.mode);
         if shared.journal.tells(&decision) {
-            if !policy.reads_source() {
-                source = host::source_address();
-            }
-            self.audit(&decision, &head, Circumstances { now: time, source: Source::of(&source) });
+            let late = if reads_source { Vec::new() } else { host::source_address() };
+            let source = if reads_source { source } else { head.source(Source::of(&late), settings) };
+            self.audit(&decision, &head, Circumstances { source, ..circumstances });
         }
-        self.defend(&decision, Circumstances { now: time, source: Source::of(&source) });
+        self.defend(&decision, circumstances);
         match Verdict::of(&decision, &head, policy, settings) {
             Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
                 let action = continue_with(&forward);

@@ -87,10 +87,11 @@ fn run(
         let mut client = envoy.client(&group.name());
         for (case, prepared) in &group.cases {
             let id = format!("case-{}", sent.len());
+            let forwarded_for = prepared.forwarded_for();
             for earlier in 0..prepared.earlier {
-                client.send(&headers(prepared, &format!("{id}-{earlier}")));
+                client.send(&headers(prepared, &forwarded_for, &format!("{id}-{earlier}")));
             }
-            let response = client.send(&headers(prepared, &id));
+            let response = client.send(&headers(prepared, &forwarded_for, &id));
             sent.push((id, format!("{}: {}", group.topic.folder.display(), case.name), prepared, response));
         }
     }
@@ -213,10 +214,10 @@ fn shifted_hours(hours: Vec<Hours>, shift: i64) -> Vec<String> {
     shifted
 }
 
-fn headers<'p>(prepared: &'p Prepared<'_>, id: &'p str) -> Vec<(&'p str, &'p [u8])> {
+fn headers<'p>(prepared: &'p Prepared<'_>, forwarded_for: &'p str, id: &'p str) -> Vec<(&'p str, &'p [u8])> {
     let headers = prepared.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     // By Envoy's defaults the last address of this header is where the request comes from.
-    let source = ("x-forwarded-for", prepared.source.as_bytes());
+    let source = ("x-forwarded-for", forwarded_for.as_bytes());
     headers.chain([("x-request-id", id.as_bytes()), source]).collect()
 }
 

@@ -49,6 +49,7 @@ mod preflight;
 mod replies;
 mod shadow;
 mod signed;
+mod sources;
 mod succession;
 mod trailers;
 mod trap;

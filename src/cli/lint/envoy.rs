@@ -27,6 +27,8 @@ pub(super) struct Reliance {
     pub(super) sources: bool,
     /// An operation names a host.
     pub(super) hosts: bool,
+    /// The gateway reads `x-forwarded-for` itself, and trusts so many proxies.
+    pub(super) hops: Option<usize>,
 }
 
 /// Everything that is found in an Envoy configuration.
@@ -98,6 +100,8 @@ impl Manager<'_> {
         }
         findings.extend(self.disabled(filters.get(position)));
         findings.extend(self.source_trust());
+        findings.extend(self.source_port());
+        findings.extend(self.source_hops());
         findings.extend(self.host_spelling());
         findings.extend(self.normalisation());
         findings.extend(self.upgrades());
@@ -164,6 +168,39 @@ impl Manager<'_> {
         let message = "a caller can claim any address: Envoy takes it from `x-forwarded-for`".to_owned();
         let hint = "set `use_remote_address: true`, and `xff_num_trusted_hops` to the number of proxies before Envoy";
         trusts.then(|| self.finding("source_trust", severity, self.place.clone(), message, hint))
+    }
+
+    /// Where Envoy takes the source from `x-forwarded-for`, it cannot read one with a port.
+    fn source_port(&self) -> Option<Finding> {
+        let direct = at(self.value, "/use_remote_address") == &Value::Bool(true) && self.envoys_hops() == 0;
+        let detects = !at(self.value, "/original_ip_detection_extensions").is_null();
+        let reads = (!direct || detects) && self.reliance.hops.is_none();
+        let severity = if self.reliance.sources { Severity::Warning } else { Severity::Note };
+        let message =
+            "a proxy that writes ports into `x-forwarded-for` leaves requests without a source".to_owned();
+        let hint = "set `source: { trusted_hops: N }` in gateway.yaml, with N as in `xff_num_trusted_hops`: then the gateway reads ports";
+        reads.then(|| self.finding("source_port", severity, self.place.clone(), message, hint))
+    }
+
+    /// Whether the gateway counts proxies in the header that it gets as Envoy does in the one that came in.
+    fn source_hops(&self) -> Option<Finding> {
+        let (ours, envoys) = (self.reliance.hops?, self.envoys_hops());
+        if at(self.value, "/skip_xff_append") == &Value::Bool(true) {
+            let message = "Envoy does not append the caller to `x-forwarded-for`: the gateway's `source` reads one entry too far to the left".to_owned();
+            let hint = "remove `skip_xff_append`, or `source` from gateway.yaml";
+            let place = self.place.key("skip_xff_append");
+            return Some(self.finding("source_hops", Severity::Warning, place, message, hint));
+        }
+        let message = format!(
+            "the gateway's `source` trusts {ours} proxies, Envoy trusts {envoys}: its access log and other filters see another source"
+        );
+        let hint = "give `xff_num_trusted_hops` and `source.trusted_hops` the same number";
+        let differ = u64::try_from(ours) != Ok(envoys);
+        differ.then(|| self.finding("source_hops", Severity::Note, self.place.clone(), message, hint))
+    }
+
+    fn envoys_hops(&self) -> u64 {
+        at(self.value, "/xff_num_trusted_hops").as_u64().unwrap_or(0)
     }
 
     /// Envoy chooses a virtual host by the authority as it came; the filter reads it without port and dot.

@@ -48,7 +48,7 @@ pub struct AuditEvent<'a> {
     /// The path that was judged, without its query; where there is none, what came in up to the first of `? # & ;`,
     /// percent-encoded or not. At most 1,024 bytes.
     path: Cow<'a, str>,
-    /// The address that the request comes from, as Envoy sees it.
+    /// The address that the request comes from; none where it is unknown.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
     /// Id of the token, where it is known.

@@ -37,10 +37,15 @@ impl<'g> Prepared<'g> {
     pub fn judge(&self, trace: &mut impl Trace<'g>) -> Judged {
         let Gateway { policy, settings } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-        let head = RequestHead::read(headers, settings);
+        let forwarded_for = self.forwarded_for();
+        let head = RequestHead::read(
+            headers.chain([(FORWARDED_FOR.as_bytes(), forwarded_for.as_bytes())]),
+            settings,
+        );
         let bracketed = self.source.contains(':');
-        let source = if bracketed { format!("[{}]:0", self.source) } else { format!("{}:0", self.source) };
-        let circumstances = Circumstances { now: self.at, source: Source::of(source.as_bytes()) };
+        let envoy = if bracketed { format!("[{}]:0", self.source) } else { format!("{}:0", self.source) };
+        let source = head.source(Source::of(envoy.as_bytes()), settings);
+        let circumstances = Circumstances { now: self.at, source };
         let ledger = self.ledger(&head, circumstances);
         let decision = policy.decide_among(&head, circumstances, &ledger.suspensions, trace);
         let decision = self.metered(decision);
@@ -59,6 +64,17 @@ impl<'g> Prepared<'g> {
 }
 
 impl Prepared<'_> {
+    /// What stands last in `x-forwarded-for` when the filter sees the request.
+    ///
+    /// A case that has the header itself says what came in, and from whom: Envoy adds that address. Any other says who
+    /// calls, through as many proxies as the gateway trusts.
+    pub fn forwarded_for(&self) -> String {
+        let says = self.headers.iter().any(|(name, _)| name == FORWARDED_FOR);
+        let rule = self.gateway.settings.source.filter(|_| !says);
+        let proxies = rule.map_or(0, |rule| rule.trusted_hops.number());
+        self.source.clone() + &format!(", {PROXY}").repeat(proxies)
+    }
+
     /// What a defense remembers of the requests before.
     fn ledger(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Ledger {
         let mut ledger = Ledger::default();
@@ -132,5 +148,8 @@ impl Judged {
     }
 }
 
+const FORWARDED_FOR: &str = "x-forwarded-for";
+/// The address of a proxy that nothing else is known of.
+const PROXY: &str = "127.0.0.1";
 /// The status of a request that was forwarded, by a well-meaning upstream.
 const FORWARDED: u32 = 200;

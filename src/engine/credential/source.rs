@@ -23,10 +23,44 @@ pub enum CredentialSource {
     Cookie(Box<str>),
 }
 
+/// Whether whoever presents a credential means to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// The caller chose to send it: no page can make another site's visitors send it without a CORS preflight.
+    Deliberate,
+    /// A page of any site may have made a visitor's browser send it: it must know what it sends.
+    Page,
+    /// A page of any site may have made a visitor's browser send what that keeps for this site.
+    Browser,
+}
+
 impl CredentialSource {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
     pub fn bearer() -> Self {
         Self::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }
+    }
+
+    /// Whether a credential that is found here was sent deliberately.
+    ///
+    /// An image's address has a query, and some headers a browser sends without a preflight: those that it sets itself,
+    /// and those that the Fetch Standard lets a page set (§2.2.2, CORS-safelisted request-header). By itself it adds its
+    /// cookies, and answers a challenge with what was typed in before, or what a link had before its `@`.
+    pub(crate) fn intent(&self) -> Intent {
+        let is_prompted = |scheme: &str| PROMPTED.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        match self {
+            Self::Query(_) => Intent::Page,
+            Self::Cookie(_) => Intent::Browser,
+            Self::Header { name, scheme: Some(scheme) }
+                if **name == *"authorization" && is_prompted(scheme) =>
+            {
+                Intent::Browser
+            }
+            Self::Header { name, .. } => {
+                let is_browsers =
+                    BROWSERS.contains(&&**name) || BROWSERS_OWN.iter().any(|prefix| name.starts_with(prefix));
+                if is_browsers { Intent::Page } else { Intent::Deliberate }
+            }
+        }
     }
 
     /// The header that it reads.
@@ -137,7 +171,7 @@ fn is_token(name: &str) -> bool {
 }
 
 /// Headers that a proxy or the request itself needs: taking them away would change the request.
-const TAKEN: [&str; 12] = [
+const TAKEN: [&str; 13] = [
     "host",
     "cookie",
     "connection",
@@ -149,8 +183,63 @@ const TAKEN: [&str; 12] = [
     "upgrade",
     "expect",
     "origin",
+    "x-forwarded-for",
     "x-request-id",
 ];
+/// Headers that a browser sends without a CORS preflight, whoever made it: some the page may fill (Fetch Standard,
+/// §2.2.2), some a server did before (`last-event-id`, `if-none-match`), most the browser alone does.
+const BROWSERS: [&str; 46] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "available-dictionary",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "cookie",
+    "cookie2",
+    "date",
+    "device-memory",
+    "dictionary-id",
+    "dnt",
+    "downlink",
+    "dpr",
+    "ect",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "ping-from",
+    "ping-to",
+    "pragma",
+    "priority",
+    "purpose",
+    "range",
+    "referer",
+    "rtt",
+    "save-data",
+    "service-worker",
+    "service-worker-navigation-preload",
+    "te",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "viewport-width",
+    "width",
+    "x-requested-with",
+];
+/// What else a browser sets itself, by how it begins; `sec-websocket-protocol` is the page's to fill.
+const BROWSERS_OWN: [&str; 4] = ["access-control-", "attribution-reporting-", "proxy-", "sec-"];
+/// Schemes that a browser answers a challenge by.
+const PROMPTED: [&str; 4] = ["basic", "digest", "negotiate", "ntlm"];
 const MAX_NAME: usize = 64;
 
 /// What [`is_header_name`] takes, as a regular expression.
@@ -159,3 +248,49 @@ const HEADER: &str = "^[a-z0-9_-]{1,64}$";
 /// What [`is_token`] takes, as a regular expression.
 #[cfg(not(target_arch = "wasm32"))]
 const TOKEN: &str = "^[A-Za-z0-9._-]{1,64}$";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_header_that_needs_a_preflight_is_deliberate() {
+        let header = |name: &str| CredentialSource::Header { name: name.into(), scheme: None };
+        let scheme = |name: &str, scheme: &str| CredentialSource::Header {
+            name: name.into(),
+            scheme: Some(scheme.into()),
+        };
+        for deliberate in [
+            CredentialSource::bearer(),
+            scheme("authorization", "Token"),
+            header("authorization"),
+            header("x-api-key"),
+            scheme("x-api-key", "Basic"),
+            header("private-token"),
+            header("section"),
+        ] {
+            assert_eq!(deliberate.intent(), Intent::Deliberate, "{deliberate:?}");
+        }
+        for browser in [
+            CredentialSource::Cookie("token".into()),
+            scheme("authorization", "BASIC"),
+            scheme("authorization", "digest"),
+        ] {
+            assert_eq!(browser.intent(), Intent::Browser, "{browser:?}");
+        }
+        for page in [
+            CredentialSource::Query("access_token".into()),
+            header("accept-language"),
+            header("content-language"),
+            header("range"),
+            header("last-event-id"),
+            header("sec-websocket-protocol"),
+            header("access-control-request-headers"),
+            header("user-agent"),
+            header("referer"),
+            header("proxy-authorization"),
+        ] {
+            assert_eq!(page.intent(), Intent::Page, "{page:?}");
+        }
+    }
+}

@@ -3,9 +3,11 @@
 //! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. It is total, and does not allocate on a
 //! permit.
 
-use crate::engine::credential::Credential;
+use crate::engine::credential::{Credential, Intent};
 use crate::engine::decision::readings::Readings;
-use crate::engine::decision::{Circumstances, Decision, Deny, Permit, Standing, Step, Subject, Trace, Wait};
+use crate::engine::decision::{
+    Circumstances, Decision, Deny, Permit, Reading, Standing, Step, Subject, Trace, Wait,
+};
 use crate::engine::defense::{Key, Suspended, Suspensions};
 use crate::engine::head::RequestHead;
 use crate::engine::index::{Case, Lister, Listing, Match, Target};
@@ -14,6 +16,7 @@ use crate::engine::path::Segments;
 use crate::engine::pattern::is_method;
 use crate::engine::policy::{Grant, Limits, PermissionSet, Policy, Secret, Token};
 use crate::engine::reason::Reason;
+use crate::engine::secret::minted::is_miscopied;
 use crate::engine::secret::{self, SecretDigest};
 use crate::engine::time::Time;
 
@@ -67,7 +70,8 @@ impl Policy {
         }
         let (folded, skeleton) = (target.path.folded(), target.path.skeleton());
         let readings = Readings::of(target, folded.as_deref(), skeleton.as_deref());
-        if self.has_public && self.is_public(readings, trace) {
+        let public = self.public(readings.target, trace);
+        if public.is_some() && self.stays_public(readings, trace) {
             return Ok(Permit::without_token(Reason::Public));
         }
         if head.preflight.is_some_and(|method| self.has_operation(method, readings)) {
@@ -96,7 +100,7 @@ impl Policy {
             trace.step(|| Step::Limited { reason, limits });
             return Err(Deny::of(reason, subject));
         }
-        self.authorize(subject, readings, trace)
+        self.authorize(subject, readings, public, trace)
     }
 
     /// Until when the source is suspended, if it is.
@@ -111,16 +115,25 @@ impl Policy {
         tokens.until(subject.key(), now, longest)
     }
 
-    fn is_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
-        let mut public = false;
-        self.index.visit(Case::Strict, readings.target, |how, listing| {
-            if listing.by == Lister::Public {
-                public = true;
-                trace.step(|| Step::Listed { how, listing, permission: None, standing: Standing::Public });
-            }
-        });
+    /// The public operation that the request is as it stands, if it is one.
+    fn public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> Option<&'p Listing> {
+        let mut public = None;
+        if self.has_public {
+            self.index.visit(Case::Strict, target, |how, listing| {
+                if listing.by == Lister::Public {
+                    public = Some(listing);
+                    let standing = Standing::Public;
+                    trace.step(|| Step::Listed { how, listing, permission: None, standing });
+                }
+            });
+        }
+        public
+    }
+
+    /// Whether what is public as it stands is public in every reading.
+    fn stays_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
         let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
-        public && self.astray(readings, is_public, trace).is_none()
+        self.astray(readings, is_public, trace).is_none()
     }
 
     /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading.
@@ -133,30 +146,33 @@ impl Policy {
     }
 
     fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
-        let presented = match credential {
+        let (presented, intent) = match credential {
             Credential::Missing => return Err(Deny::because(Reason::MissingToken)),
             Credential::Ambiguous => return Err(Deny::because(Reason::AmbiguousToken)),
-            Credential::Presented(presented) => presented,
+            Credential::Presented(presented, intent) => (presented, *intent),
         };
-        let unknown = |digest: SecretDigest| Deny {
+        let unknown = |digest: SecretDigest, guessed| Deny {
             fingerprint: Some(digest.fingerprint()),
+            guessed,
             ..Deny::because(Reason::UnknownToken)
         };
         let Some(secret) = secret::Secret::parse(presented) else {
-            return Err(unknown(SecretDigest::of(presented)));
+            return Err(unknown(SecretDigest::of(presented), false));
         };
         let digest = secret.digest();
+        let guessed = || intent == Intent::Deliberate && !is_miscopied(presented, self.token_prefix());
         self.find(digest)
-            .and_then(|(token, secret)| self.subject(token, secret))
-            .ok_or_else(|| unknown(digest))
+            .and_then(|(token, secret)| self.subject(token, secret, intent))
+            .ok_or_else(|| unknown(digest, guessed()))
     }
 
-    fn subject<'p>(&'p self, token: &'p Token, secret: &'p Secret) -> Option<Subject<'p>> {
+    fn subject<'p>(&'p self, token: &'p Token, secret: &'p Secret, intent: Intent) -> Option<Subject<'p>> {
         Some(Subject {
             token,
             secret,
             kind: self.kinds.get(token.kind)?,
             grant: self.grants.get(token.grant)?,
+            intent,
         })
     }
 
@@ -164,6 +180,7 @@ impl Policy {
         &'p self,
         subject: Subject<'p>,
         readings: Readings<'_>,
+        public: Option<&'p Listing>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
         let Grant { denied, tried, on_trial, .. } = subject.grant;
@@ -171,12 +188,20 @@ impl Policy {
         let may = |listing: &Listing, path: Segments<'_>| subject.may(Case::Folded, listing, path);
         let astray = found.and_then(|_| self.astray(readings, may, trace));
         let granted = found.filter(|_| astray.is_none());
-        let mut forbids =
-            |set: &PermissionSet, shadow| !set.is_empty() && self.forbids(set, shadow, readings, trace);
-        if forbids(denied, false) {
-            return Err(Deny::of(Reason::DeniedOperation, subject));
+        let mut forbids = |set: &PermissionSet, shadow| {
+            if set.is_empty() { None } else { self.forbids(set, shadow, readings, trace) }
+        };
+        // What the request would be as it stands, were there no other reading.
+        let reading = |denied| match (public, found) {
+            (Some(_), _) => Reading::Loose,
+            (None, Some(_)) => denied,
+            (None, None) => Reading::Strict,
+        };
+        if let Some(denied) = forbids(denied, false) {
+            let reading = reading(denied);
+            return Err(Deny { reading, ..Deny::of(Reason::DeniedOperation, subject) });
         }
-        let would_forbid = forbids(tried, true);
+        let would_forbid = forbids(tried, true).is_some();
         match granted {
             Some(Granted { permission, .. }) if !would_forbid => Ok(Permit {
                 reason: Reason::Permitted,
@@ -192,7 +217,9 @@ impl Policy {
                 if sufficient.is_empty() {
                     trace.step(|| Step::Unlisted);
                 }
-                Err(Deny { sufficient, tried: *on_trial, ..Deny::of(Reason::InsufficientScope, subject) })
+                let reading = reading(Reading::Loose);
+                let deny = Deny::of(Reason::InsufficientScope, subject);
+                Err(Deny { sufficient, reading, tried: *on_trial, ..deny })
             }
             Some(_) | None => Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) }),
         }
@@ -227,7 +254,8 @@ impl Policy {
         by
     }
 
-    /// Whether an operation of a permission in `set` matches the request in any reading, however specific a grant is.
+    /// Whether an operation of a permission in `set` matches the request, however specific a grant is: in the strict
+    /// reading, or only in another.
     ///
     /// A variable of any form in a deny, `${name}` too, matches every value.
     fn forbids<'p>(
@@ -236,13 +264,13 @@ impl Policy {
         shadow: bool,
         readings: Readings<'_>,
         trace: &mut impl Trace<'p>,
-    ) -> bool {
-        let mut forbidden = false;
+    ) -> Option<Reading> {
+        let mut forbidden = None;
         for (case, target) in readings.all() {
             self.index.visit_all(case, target, |listing| {
                 let Lister::Permission(number) = listing.by else { return };
                 if set.contains(number) {
-                    forbidden = true;
+                    forbidden = forbidden.or(Some(Reading::of(case)));
                     let permission = self.permission(number);
                     trace.step(|| Step::Denied { case, listing, permission, shadow });
                 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::engine::address::Source;
+use crate::engine::credential::Intent;
 use crate::engine::decision::{Decision, Subject};
 use crate::engine::defense::{Key, Retired, Threshold};
 use crate::engine::policy::Policy;
@@ -50,27 +51,34 @@ impl Policy {
     /// What the policy has against a request that was decided so.
     ///
     /// A deny that is only reported, because a role is in shadow, is none. Nor is a request from the wrong place, at
-    /// the wrong time or over the rate limit: a thief must not be able to lock the owner out by these.
+    /// the wrong time or over the rate limit: a thief must not be able to lock the owner out by these. Nor is what others
+    /// can make an honest caller send: a path that only a loose reader takes for another one, what a page put into the
+    /// address of an image, or what a browser adds to that by itself.
     pub fn offence<'p>(&self, decision: &Decision<'p>, source: Source<'_>) -> Option<Offence<'p>> {
         let defense = self.defense.as_ref()?;
         if decision.is_permit() || decision.is_tried() {
             return None;
         }
+        // A browser adds such a credential to whatever some page makes it send.
+        let by_browser = decision.subject().is_some_and(|subject| subject.intent() == Intent::Browser);
         let token = |cause, response| {
             let subject = *decision.subject()?;
             Some(Offence { key: subject.key(), subject: Some(subject), cause, response })
         };
         match decision.reason() {
+            Reason::DeniedOperation | Reason::InsufficientScope if decision.is_loose() || by_browser => None,
             Reason::DeniedOperation | Reason::InsufficientScope => {
                 token(Cause::Denials, Response::Count(defense.denials?))
             }
             Reason::RetiredSecret => token(
                 Cause::RetiredSecret,
                 match defense.retired_secret? {
+                    Retired::Suspend if by_browser => Response::Alert,
                     Retired::Alert => Response::Alert,
                     Retired::Suspend => Response::Suspend(Retired::SUSPENSION),
                 },
             ),
+            Reason::UnknownToken if !decision.is_guess() => None,
             Reason::UnknownToken => {
                 let response = Response::Count(defense.unknown_tokens?);
                 let key = Key::of_source(source)?;

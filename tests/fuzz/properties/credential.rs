@@ -1,7 +1,7 @@
 //! Credentials: what is found is what a plain reading finds, in any order of headers, and none is forwarded.
 
 use tokenward::engine::address::Source;
-use tokenward::engine::credential::{Credential, CredentialSource};
+use tokenward::engine::credential::{Credential, CredentialSource, Intent};
 use tokenward::engine::decision::Circumstances;
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::settings::{Gateway, Settings};
@@ -65,7 +65,7 @@ fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Cred
     }
     match brought.len() {
         0 => Credential::Missing,
-        1 => Credential::Presented(brought.remove(0).into()),
+        1 => Credential::Presented(brought.remove(0).into(), Intent::Page),
         _ => Credential::Ambiguous,
     }
 }
@@ -144,7 +144,7 @@ fn is_not_forwarded(Gateway { policy, settings }: &Gateway, headers: &Headers) {
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"") };
     let decision = policy.decide(&head, circumstances);
     let Verdict::Forward(forward) = Verdict::of(&decision, &head, policy, settings) else { return };
-    if matches!(head.credential, Credential::Presented(_)) {
+    if matches!(head.credential, Credential::Presented(..)) {
         let after = headers::changed(headers, &forward);
         let again = headers::read(&after, settings).credential;
         assert!(matches!(again, Credential::Missing), "{} is forwarded", shown(&again));
@@ -154,7 +154,7 @@ fn is_not_forwarded(Gateway { policy, settings }: &Gateway, headers: &Headers) {
 fn shown(credential: &Credential<'_>) -> String {
     match credential {
         Credential::Missing => "missing".to_owned(),
-        Credential::Presented(secret) => format!("`{}`", secret.escape_ascii()),
+        Credential::Presented(secret, _) => format!("`{}`", secret.escape_ascii()),
         Credential::Ambiguous => "ambiguous".to_owned(),
     }
 }

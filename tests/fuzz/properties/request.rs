@@ -25,7 +25,9 @@ pub(crate) fn holds(data: &[u8]) {
     let head = headers::read(&headers, &gateway.settings);
     let source = headers.iter().find(|(name, _)| name == b"x-source");
     let source = source.map(|(_, value)| value.as_slice()).unwrap_or_default();
-    let circumstances = Circumstances { now: NOW, source: Source::of(source) };
+    let envoy = Source::of(source);
+    let circumstances = Circumstances { now: NOW, source: head.source(envoy, &gateway.settings) };
+    is_read_for_certain(gateway, &headers, envoy, circumstances.source);
     let decision = decide(gateway, &head, circumstances);
     is_audited(gateway, &headers, &head, &decision, circumstances);
     match Verdict::of(&decision, &head, &gateway.policy, &gateway.settings) {
@@ -52,14 +54,37 @@ fn gateway(words: &[u8]) -> &'static Gateway {
             settings.credentials.truncate(if bits & 4 == 4 { usize::MAX } else { 1 });
             settings.paths = path::all_rules().nth(if bits & 8 == 8 { 15 } else { 0 }).unwrap();
             settings.second_path = if bits & 16 == 16 { SecondPath::Forward } else { SecondPath::Reject };
+            let rule = serde_json::json!({ "trusted_hops": 1 });
+            settings.source = (bits & 32 == 32).then(|| serde_json::from_value(rule).unwrap());
             gateway
         };
-        (0..32).map(configure).collect()
+        (0..64).map(configure).collect()
     });
     let chosen = |word: &[u8]| words.split(|byte| *byte == b' ').any(|known| known == word);
     let bit = |word: &[u8], bit: usize| if chosen(word) { bit } else { 0 };
-    let paths = bit(b"normalize", 8) | bit(b"second", 16);
+    let paths = bit(b"normalize", 8) | bit(b"second", 16) | bit(b"proxy", 32);
     &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | paths]
+}
+
+/// The source is unknown, or what stands before one proxy, or what Envoy says where it could read every hop.
+fn is_read_for_certain(gateway: &Gateway, headers: &Headers, envoy: Source<'_>, source: Source<'_>) {
+    let values = headers.iter().filter(|(name, _)| name == b"x-forwarded-for").map(|(_, value)| &**value);
+    let values: Vec<&[u8]> = values.collect();
+    let joined = values.join(&b","[..]);
+    let entries: Vec<&[u8]> = joined.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+    let is_bare = |entry: &&[u8]| {
+        std::str::from_utf8(entry).is_ok_and(|entry| entry.parse::<std::net::IpAddr>().is_ok())
+    };
+    if source.text().is_empty() {
+        return;
+    }
+    if gateway.settings.source.is_some() {
+        let entry = entries.iter().rev().nth(1).copied().unwrap_or_default();
+        assert!(source.ip().is_some() && count(entry, source.text()) > 0, "{}", joined.escape_ascii());
+    } else {
+        assert_eq!(source.text(), envoy.text());
+        assert!(values.is_empty() || entries.iter().all(is_bare), "{}", joined.escape_ascii());
+    }
 }
 
 /// As the filter does.
@@ -88,7 +113,7 @@ fn is_audited(
     assert!(event.len() < 16_384, "{event}");
     let read: serde_json::Value = serde_json::from_str(&event).unwrap();
     assert!(!read["path"].as_str().unwrap().contains(['?', '#']), "{event}");
-    if let Credential::Presented(secret) = &head.credential {
+    if let Credential::Presented(secret, _) = &head.credential {
         let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
@@ -139,7 +164,7 @@ fn is_what_was_judged(
         return;
     }
     assert!(matches!(again.credential, Credential::Missing), "a credential is forwarded");
-    if let Credential::Presented(secret) = &head.credential
+    if let Credential::Presented(secret, _) = &head.credential
         && is_there_once(headers, secret)
     {
         let places = after.iter().map(|(_, value)| occurrences(value, secret));
