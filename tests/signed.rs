@@ -15,7 +15,7 @@ use tokenward::engine::document::from_json;
 use tokenward::engine::envelope::{
     BadKey, Envelope, PayloadType, PublicKey, TrustedKeys, pre_authentication_encoding,
 };
-use tokenward::engine::freshness::Order;
+use tokenward::engine::freshness::{Marks, Order, Seal, Setback, highest_revision, is_stale};
 use tokenward::engine::head::RequestHead;
 use tokenward::engine::reason::Reason;
 use tokenward::engine::revocations::Revocations;
@@ -364,14 +364,19 @@ fn a_bundle_in_force_is_not_read_again_whatever_its_envelope() {
     let Gateway { settings, .. } = configure(&json!({ "feed": feed })).unwrap();
     let first = signed(&bundle(), &[1]).to_string();
     let policy = settings.fetched(&first, None).unwrap().unwrap();
-    let mark = policy.seal().unwrap().mark;
-    for envelope in [first.clone(), format!("  {first}"), signed(&bundle(), &[2, 1]).to_string()] {
-        assert!(settings.fetched(&envelope, Some(&mark)).unwrap().is_none(), "{envelope}");
+    let seal = policy.seal().unwrap();
+    for (envelope, signers) in [
+        (first.clone(), vec![public(1).id()]),
+        (format!("  {first}"), vec![public(1).id()]),
+        (signed(&bundle(), &[2, 1]).to_string(), vec![public(1).id(), public(2).id()]),
+    ] {
+        let same = settings.fetched(&envelope, Some(seal)).unwrap().unwrap_err();
+        assert_eq!((same.mark, same.signers), (seal.mark, signers), "{envelope}");
     }
-    assert!(settings.fetched(&signed(&bundle(), &[3]).to_string(), Some(&mark)).is_err(), "a stranger's");
+    assert!(settings.fetched(&signed(&bundle(), &[3]).to_string(), Some(seal)).is_err(), "a stranger's");
     let mut next = bundle();
     next["revision"] = json!(8);
-    let next = settings.fetched(&signed(&next, &[1]).to_string(), Some(&mark)).unwrap().unwrap();
+    let next = settings.fetched(&signed(&next, &[1]).to_string(), Some(seal)).unwrap().unwrap();
     assert_eq!(next.revision(), 8);
 }
 
@@ -450,6 +455,177 @@ fn lists_follow_one_another_and_do_not_go_back() {
 }
 
 #[test]
+fn a_list_that_supersedes_is_taken_though_its_revision_is_lower() {
+    let nine = seal_of_list(json!({ "revision": 9 }), &[1]);
+    let back = seal_of_list(json!({ "revision": 7, "supersedes": 9 }), &[1]);
+    assert_eq!(nine.mark.order(&back.mark), Order::Newer);
+    assert_eq!(back.mark.order(&nine.mark), Order::Older);
+    let no_more = seal_of_list(json!({ "revision": 7, "supersedes": 8 }), &[1]);
+    assert_eq!(nine.mark.order(&no_more.mark), Order::Older);
+}
+
+#[test]
+fn a_revision_lies_at_most_a_day_ahead() {
+    let now = Time::from_millis(1_800_000_000_000);
+    let keys = [public(1).id()];
+    let day = highest_revision(now);
+    assert_eq!(day, 1_800_086_400_000);
+    for (fields, ahead) in [
+        (json!({ "revision": 1 }), None),
+        (json!({ "revision": day }), None),
+        (json!({ "revision": day + 1 }), Some(day + 1)),
+        (json!({ "revision": u64::MAX }), Some(u64::MAX)),
+        // What is superseded leaves a mark as high.
+        (json!({ "revision": 1, "supersedes": u64::MAX }), Some(u64::MAX)),
+    ] {
+        let admitted = Marks::default().admit(&seal_of_list(fields.clone(), &[1]), &keys, now);
+        let expected = ahead.map_or(Ok(()), |revision| Err(Setback::Ahead { revision }));
+        assert_eq!(admitted, expected, "{fields}");
+    }
+}
+
+#[test]
+fn a_removed_key_leaves_no_mark_that_binds_the_others() {
+    let now = Time::from_millis(1_800_000_000_000);
+    let (leaked, kept) = (public(1).id(), public(2).id());
+    let both = [leaked, kept.clone()];
+    let list = |revision: u64, signers: &[u8]| seal_of_list(json!({ "revision": revision }), signers);
+    let mut marks = Marks::default();
+    assert_eq!(marks.admit(&list(9, &[2]), &both, now), Ok(()));
+    assert_eq!(marks.admit(&list(highest_revision(now), &[1]), &both, now), Ok(()));
+    assert!(matches!(marks.admit(&list(10, &[2]), &both, now), Err(Setback::Older(_))));
+    let without = [kept];
+    assert!(matches!(marks.admit(&list(8, &[2]), &without, now), Err(Setback::Older(_))));
+    assert_eq!(marks.admit(&list(10, &[2]), &without, now), Ok(()));
+}
+
+#[test]
+fn a_bundle_that_was_good_until_now_is_stale_and_works() {
+    let mut good = bundle();
+    good["good_until"] = json!("2026-03-01T00:00:00Z");
+    let gateway = configure(&configuration(&signed(&good, &[1]), &[1], 1)).unwrap();
+    let end: Time = "2026-03-01T00:00:00Z".parse().unwrap();
+    assert_eq!(gateway.policy.good_until(), Some(end));
+    assert!(
+        is_stale(gateway.policy.good_until(), end) && !is_stale(gateway.policy.good_until(), end.shifted(-1))
+    );
+    assert_eq!(decide_at(&gateway, "nobody's", end.shifted(1)), Reason::UnknownToken);
+}
+
+#[test]
+fn build_goes_above_the_file_that_it_replaces() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["policy.yaml", "tokens.yaml"] {
+        std::fs::copy(Path::new("policies/acme").join(file), folder.path().join(file)).unwrap();
+    }
+    let tokenward = |arguments: &[&str]| run(folder.path(), arguments);
+    let revision = |file: &str| {
+        let read: Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.path().join(file)).unwrap()).unwrap();
+        let payload = read["payload"].as_str().map(|payload| STANDARD.decode(payload).unwrap());
+        let payload = payload.map(|payload| serde_json::from_slice::<Value>(&payload).unwrap());
+        payload.unwrap_or(read)["revision"].as_u64().unwrap()
+    };
+    assert_eq!(tokenward(&["keygen", "-o", "key"]).status.code(), Some(0));
+    for list in [&[][..], &["--revocations"]] {
+        // Within one second, one millisecond even, each has a number of its own.
+        let mut last = 0;
+        for _ in 0..3 {
+            let built = tokenward(&[&["build", ".", "-o", "out.json"], list].concat());
+            assert_eq!(built.status.code(), Some(0), "{}", text(&built.stderr));
+            assert!(revision("out.json") > last);
+            last = revision("out.json");
+        }
+        assert!(last > 1_600_000_000_000, "{last} is in milliseconds");
+        // Above one that is ahead of the clock by less than a day, signed or not, and above what it supersedes.
+        let ahead = (last + 3_600_000).to_string();
+        let build = |more: &[&str]| tokenward(&[&["build", ".", "-o", "out.json"], list, more].concat());
+        assert_eq!(build(&["--revision", &ahead]).status.code(), Some(0));
+        assert_eq!(tokenward(&["sign", "out.json", "--key", "key", "-o", "out.json"]).status.code(), Some(0));
+        assert_eq!(build(&[]).status.code(), Some(0));
+        assert_eq!(revision("out.json"), last + 3_600_001);
+        let newest = (last + 7_200_000).to_string();
+        assert_eq!(build(&["--revision", "7", "--allow-rollback", &newest]).status.code(), Some(0));
+        assert_eq!(revision("out.json"), 7);
+        assert_eq!(build(&[]).status.code(), Some(0));
+        assert_eq!(revision("out.json"), last + 7_200_001);
+        // A lower one, or another one of the same number, is only built where that was said.
+        for (more, told) in [
+            (&["--revision", "8"][..], "and 8 is lower"),
+            (&["--revision", &u64::MAX.to_string()], "more than a day ahead"),
+            (&["--allow-rollback", &u64::MAX.to_string()], "more than a day ahead"),
+            (&["--revision", &(last + 7_200_001).to_string(), "--good-for", "1h"], "with other content"),
+        ] {
+            let refused = build(more);
+            assert_eq!(refused.status.code(), Some(2), "{more:?}");
+            assert!(text(&refused.stderr).contains(told), "{more:?}: {}", text(&refused.stderr));
+        }
+        std::fs::remove_file(folder.path().join("out.json")).unwrap();
+    }
+}
+
+#[test]
+fn what_no_gateway_would_take_is_neither_signed_nor_verified() {
+    let folder = tempfile::tempdir().unwrap();
+    let write =
+        |name: &str, content: &Value| std::fs::write(folder.path().join(name), content.to_string()).unwrap();
+    assert_eq!(run(folder.path(), &["keygen", "-o", "key"]).status.code(), Some(0));
+    let list = json!({ "version": 1, "name": "small", "revision": 8, "tokens": [], "secrets": [] });
+    for (payload, kind) in [(bundle(), PayloadType::Bundle), (list, PayloadType::Revocations)] {
+        for (field, value) in [("revision", u64::MAX), ("supersedes", u64::MAX)] {
+            let mut ahead = payload.clone();
+            ahead[field] = json!(value);
+            write("ahead.json", &ahead);
+            let output = run(folder.path(), &["sign", "ahead.json", "--key", "key"]);
+            assert_eq!(output.status.code(), Some(2), "{field}");
+            assert!(text(&output.stderr).contains("more than a day ahead"), "{}", text(&output.stderr));
+            write("ahead.json", &signing::signed_as(&ahead, kind, &[1]));
+            let output = run(folder.path(), &["verify", "ahead.json", "--key", &public(1).to_string()]);
+            assert_eq!(output.status.code(), Some(1), "{field}");
+            assert!(text(&output.stderr).contains("more than a day ahead"), "{}", text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn what_never_ends_gets_a_note() {
+    let folder = tempfile::tempdir().unwrap();
+    let note = |command: &[&str], payload: &Value, kind| {
+        let signed = signing::signed_as(payload, kind, &[1]).to_string();
+        std::fs::write(folder.path().join("signed.json"), signed).unwrap();
+        let output = run(folder.path(), command);
+        assert_eq!(output.status.code(), Some(0), "{command:?}: {}", text(&output.stderr));
+        let notes =
+            text(&output.stderr).lines().filter(|line| line.starts_with("note: ")).collect::<Vec<_>>();
+        notes.join("\n")
+    };
+    let key = public(1).to_string();
+    let verify = ["verify", "signed.json", "--key", &key];
+    let with = |field: &str, value: &str| {
+        let mut bundle = bundle();
+        bundle[field] = json!(value);
+        bundle
+    };
+    let later = "2999-01-01T00:00:00Z";
+    for command in [&verify[..], &["lint", "signed.json"]] {
+        assert!(note(command, &bundle(), PayloadType::Bundle).contains("never ends [endless_bundle]"));
+        for field in ["expires_at", "good_until"] {
+            assert_eq!(note(command, &with(field, later), PayloadType::Bundle), "", "{field}");
+        }
+    }
+    let earlier = with("good_until", "2026-01-01T00:00:00Z");
+    assert!(note(&verify, &earlier, PayloadType::Bundle).contains("is stale"));
+    let mut list = json!({ "version": 1, "name": "small", "revision": 8, "tokens": [], "secrets": [] });
+    assert!(note(&verify, &list, PayloadType::Revocations).contains("does not say by when"));
+    list["good_until"] = json!(later);
+    assert_eq!(note(&verify, &list, PayloadType::Revocations), "");
+    // A bundle that nobody signed goes where its author puts it.
+    std::fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
+    let output = run(folder.path(), &["lint", "bundle.json"]);
+    assert!(!text(&output.stderr).contains("endless_bundle"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_list_of_a_registry_says_the_same_as_its_bundle() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["policy.yaml", "tokens.yaml"] {
@@ -473,12 +649,25 @@ fn the_list_of_a_registry_says_the_same_as_its_bundle() {
     assert!(revoked(&old) > 0);
 }
 
+/// The seal of a signed list with these fields.
+fn seal_of_list(fields: Value, signers: &[u8]) -> Seal {
+    let trusted = TrustedKeys::new(signers.iter().map(|number| public(*number)).collect(), 1).unwrap();
+    let mut list = json!({ "version": 1, "name": "a", "tokens": [], "secrets": [] });
+    list.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let text = signing::signed_as(&list, PayloadType::Revocations, signers).to_string();
+    Revocations::open(text.as_bytes(), &trusted).unwrap().1
+}
+
 fn decide(gateway: &Gateway, secret: &str) -> Reason {
+    decide_at(gateway, secret, Time::EPOCH)
+}
+
+fn decide_at(gateway: &Gateway, secret: &str, now: Time) -> Reason {
     let authorization = format!("Bearer {secret}");
     let headers = [(":method", "GET"), (":path", "/v1/items"), ("authorization", &authorization)];
     let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let head = RequestHead::read(headers, &gateway.settings);
-    let circumstances = Circumstances { now: Time::EPOCH, source: Source::UNKNOWN };
+    let circumstances = Circumstances { now, source: Source::UNKNOWN };
     gateway.policy.decide(&head, circumstances).reason()
 }
 

@@ -7,11 +7,13 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
+use crate::cli::numbering::Former;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, files, output, sign};
+use crate::engine::document::Document;
 use crate::engine::name::{EnvironmentName, ServiceName};
 use crate::engine::revocations::Revocations;
-use crate::engine::time::{Span, Time};
+use crate::engine::time::Span;
 
 /// Build the bundle that ships
 #[derive(Args, Debug)]
@@ -21,7 +23,7 @@ pub(super) struct Build {
     /// File to write; standard output without it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Number of this bundle, higher than the last one's; seconds since 1970 without it
+    /// Number of this bundle, higher than the last one's; without it milliseconds since 1970, and above the file's
     #[arg(long)]
     revision: Option<u64>,
     /// Environment that the bundle is for; a gateway in another one refuses it
@@ -30,14 +32,17 @@ pub(super) struct Build {
     /// Service that the bundle is for; a gateway of another one refuses it
     #[arg(long)]
     service: Option<ServiceName>,
-    /// How long the bundle may be used, as in 30d; for ever without it
+    /// How long the bundle may be used, as in 30d; for ever without it. Then a gateway denies everything
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
-    /// Newest revision that this bundle may follow though its own is lower; for a signed bundle
+    /// By when a newer one must be there, as in 24h; a gateway without one continues, and reports that this one is stale
+    #[arg(long, value_name = "SPAN")]
+    good_for: Option<Span>,
+    /// Newest revision that this one may follow though its own is lower; for what is signed
     #[arg(long, value_name = "REVISION")]
     allow_rollback: Option<u64>,
     /// Build the list of all that is revoked instead: small, and shipped beside the bundle
-    #[arg(long, conflicts_with_all = ["environment", "service", "expires_in", "allow_rollback"])]
+    #[arg(long, conflicts_with_all = ["environment", "service", "expires_in"])]
     revocations: bool,
 }
 
@@ -52,13 +57,22 @@ impl Build {
             return Err(missing.into());
         }
         let now = clock::now();
-        document.revision = self.revision(now);
+        let former = Former::read(self.output.as_deref());
+        document.revision = former.number(self.revision, self.allow_rollback, clock::precise())?;
         (document.environment, document.service) = (self.environment, self.service);
-        document.built_at = Some(now);
         document.expires_at = self.expires_in.map(|span| now.plus(span));
-        if let Some(revision) = self.allow_rollback {
-            sign::allow_rollback(&mut document, revision)?;
+        document.good_until = self.good_for.map(|span| now.plus(span));
+        if document.expires_at.is_some() && document.expires_at < document.good_until {
+            let failure = Failure::new("`--good-for` is longer than `--expires-in`");
+            return Err(failure
+                .hint("when the bundle has expired everything is denied: report it before that")
+                .into());
         }
+        if let Some(revision) = self.allow_rollback {
+            document.supersedes = Some(sign::superseded(document.revision, revision)?);
+        }
+        let built = |built_at| Document { built_at, ..document.clone() };
+        document.built_at = former.same(document.revision, document.supersedes, built)?.or(Some(now));
         let mut bundle = serde_json::to_string(&document)
             .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
         bundle.push('\n');
@@ -78,6 +92,7 @@ impl Build {
         }
         Ok(Exit::Yes)
     }
+
     /// The list of revocations needs a registry and the policy's name, and nothing else that might be wrong just now.
     fn build_revocations(&self, workspace: &Workspace, format: Format) -> Result<Exit, Vec<Failure>> {
         if let Some(missing) = workspace.missing_registry() {
@@ -85,7 +100,13 @@ impl Build {
         }
         let now = clock::now();
         let list = Revocations::of(workspace.policy()?.name, &workspace.registry()?);
-        let list = Revocations { revision: self.revision(now), built_at: Some(now), ..list };
+        let former = Former::read(self.output.as_deref());
+        let revision = former.number(self.revision, self.allow_rollback, clock::precise())?;
+        let supersedes = self.allow_rollback.map(|newest| sign::superseded(revision, newest)).transpose()?;
+        let good_until = self.good_for.map(|span| now.plus(span));
+        let list = Revocations { revision, good_until, supersedes, ..list };
+        let built = |built_at| Revocations { built_at, ..list.clone() };
+        let list = built(former.same(revision, supersedes, built)?.or(Some(now)));
         let mut text = serde_json::to_string(&list)
             .map_err(|error| Failure::new(format!("cannot write the revocations: {error}")))?;
         text.push('\n');
@@ -106,9 +127,5 @@ impl Build {
             "built {file}: {name}, revision {revision}, revokes {tokens} tokens and {secrets} secrets"
         ));
         Ok(Exit::Yes)
-    }
-
-    fn revision(&self, now: Time) -> u64 {
-        self.revision.unwrap_or_else(|| u64::try_from(now.seconds()).unwrap_or(0))
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::lint::{Severity, findings, unsaid_proxies};
+use crate::engine::lint::{Severity, findings, findings_of_signed, unsaid_proxies};
 use crate::engine::problem::Place;
 
 mod envoy;
@@ -60,6 +60,9 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
     };
     let mut findings = findings(&document);
     findings.extend(unsaid_proxies(&document, &settings));
+    if workspace.is_signed() {
+        findings.extend(findings_of_signed(&document));
+    }
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));

@@ -26,6 +26,7 @@ mod list;
 mod lock;
 mod mint;
 mod nearest;
+mod numbering;
 mod output;
 mod payload;
 mod prune;

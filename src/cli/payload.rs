@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::cli::failure::Failure;
 use crate::engine::document::{Document, from_json};
 use crate::engine::envelope::{Envelope, PayloadType};
 use crate::engine::name::PolicyName;
@@ -95,10 +96,32 @@ impl Payload {
         }
     }
 
+    pub(super) fn good_until(&self) -> Option<Time> {
+        match self {
+            Self::Bundle(document) => document.good_until,
+            Self::Revocations(list) => list.good_until,
+        }
+    }
+
     pub(super) fn supersedes(&self) -> Option<u64> {
         match self {
             Self::Bundle(document) => document.supersedes,
-            Self::Revocations(_) => None,
+            Self::Revocations(list) => list.supersedes,
         }
+    }
+
+    /// Lets it follow those up to a revision; what is then to be signed.
+    pub(super) fn supersede(&mut self, newest: u64) -> Result<Vec<u8>, Failure> {
+        let written = match self {
+            Self::Bundle(document) => {
+                document.supersedes = Some(newest);
+                serde_json::to_vec(document)
+            }
+            Self::Revocations(list) => {
+                list.supersedes = Some(newest);
+                serde_json::to_vec(list)
+            }
+        };
+        written.map_err(|error| Failure::new(format!("cannot write what is to be signed: {error}")))
     }
 }

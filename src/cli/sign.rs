@@ -10,8 +10,7 @@ use crate::cli::files::Readers;
 use crate::cli::key::PrivateKey;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
-use crate::cli::{Exit, Format, files, output};
-use crate::engine::document::Document;
+use crate::cli::{Exit, Format, clock, files, numbering, output};
 use crate::engine::envelope::{Envelope, KeyId, PayloadType};
 use crate::engine::problem::Problems;
 
@@ -26,7 +25,7 @@ pub(super) struct Sign {
     /// Private key that `tokenward keygen` wrote; may be there several times
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
-    /// Newest revision that the bundle may follow though its own is lower; earlier signatures no longer fit
+    /// Newest revision that it may follow though its own is lower; earlier signatures no longer fit
     #[arg(long, value_name = "REVISION")]
     allow_rollback: Option<u64>,
     /// File to write; standard output without it
@@ -70,27 +69,31 @@ impl Sign {
         };
         let envelope = kind.envelope(source.text()).map_err(unusable)?;
         let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
-        let Some(revision) = self.allow_rollback else { return Ok((envelope, kind.payload(), payload)) };
-        let Payload::Bundle(document) = &mut payload else {
-            return Err(Failure::new("a list of revocations does not go back: build it anew").into());
+        let bytes = match self.allow_rollback {
+            Some(newest) => Some(payload.supersede(superseded(payload.revision(), newest)?)?),
+            None => None,
         };
-        allow_rollback(document, revision)?;
-        let bytes = serde_json::to_vec(&document)
-            .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
-        Ok((Envelope::unsigned(&bytes, PayloadType::Bundle), PayloadType::Bundle, payload))
+        let newest = payload.revision().max(payload.supersedes().unwrap_or(0));
+        if let Some(ahead) = numbering::ahead(newest, clock::precise()) {
+            return Err(ahead.into());
+        }
+        let kind = kind.payload();
+        let envelope = bytes.map_or(envelope, |bytes| Envelope::unsigned(&bytes, kind));
+        Ok((envelope, kind, payload))
     }
 }
 
-/// Lets the bundle follow those up to a revision.
+/// The revision that a bundle or a list of another one may say it supersedes.
 ///
 /// # Errors
-/// That it may anyway.
-pub(super) fn allow_rollback(document: &mut Document, revision: u64) -> Result<(), Failure> {
-    if revision < document.revision {
-        let own = document.revision;
-        return Err(Failure::new(format!("the bundle's own revision, {own}, is above {revision}"))
+/// That it may follow that one anyway.
+pub(super) fn superseded(own: u64, newest: u64) -> Result<u64, Failure> {
+    if newest < own {
+        return Err(Failure::new(format!("the bundle's own revision, {own}, is above {newest}"))
             .hint("`--allow-rollback` names the revision that is in force, which this bundle is to take the place of"));
     }
-    document.supersedes = Some(revision);
-    Ok(())
+    match numbering::ahead(newest, clock::precise()) {
+        Some(ahead) => Err(ahead),
+        None => Ok(newest),
+    }
 }

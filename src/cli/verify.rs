@@ -8,9 +8,11 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
-use crate::cli::{Exit, Format, clock, output, workspace};
+use crate::cli::{Exit, Format, clock, numbering, output, workspace};
 use crate::engine::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
-use crate::engine::problem::Problems;
+use crate::engine::freshness::is_stale;
+use crate::engine::lint::{Code, is_endless};
+use crate::engine::problem::{Place, Problems};
 use crate::engine::settings::Settings;
 
 /// Check who signed a bundle
@@ -58,6 +60,10 @@ impl Verify {
             let hint = "a gateway answers everything by 503: build and sign it anew";
             return Ok(no(&[expired.hint(hint)], format));
         }
+        let newest = payload.revision().max(payload.supersedes().unwrap_or(0));
+        if let Some(ahead) = numbering::ahead(newest, clock::precise()) {
+            return Ok(no(&[ahead.at(&path, None, &Place::default())], format));
+        }
         if let Payload::Bundle(document) = &payload
             && let Err(problems) = settings.place(document.as_ref().clone())
         {
@@ -65,6 +71,9 @@ impl Verify {
             return Ok(no(&failures.collect::<Vec<_>>(), format));
         }
         tell(&payload, &verified.signers, format);
+        if let Some(note) = note(&payload, &self.bundle) {
+            output::note(&note);
+        }
         Ok(Exit::Yes)
     }
 
@@ -105,6 +114,26 @@ fn no(failures: &[Failure], format: Format) -> Exit {
     Exit::No
 }
 
+/// What to know of it beside that a gateway takes it: that it is stale, or can never be seen to be.
+fn note(payload: &Payload, path: &Path) -> Option<Failure> {
+    let path = path.display();
+    if is_stale(payload.good_until(), clock::now()) {
+        let stale = Failure::new(format!("{path} is stale: a newer one should be there by now"));
+        return Some(stale.hint("a gateway takes it, and reports that it is stale: build and sign it anew"));
+    }
+    match payload {
+        Payload::Bundle(document) if is_endless(document) => Some(
+            Failure::new(format!("{path} never ends [{}]", Code::EndlessBundle))
+                .hint(Code::EndlessBundle.hint()),
+        ),
+        Payload::Revocations(list) if list.good_until.is_none() => Some(
+            Failure::new(format!("{path} does not say by when a newer list must be there"))
+                .hint("build it with `--good-for 24h`: else nobody sees that a server repeats it for ever"),
+        ),
+        Payload::Bundle(_) | Payload::Revocations(_) => None,
+    }
+}
+
 fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
     let (name, revision) = (payload.name(), payload.revision());
     if format == Format::Json {
@@ -114,6 +143,7 @@ fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
             "revision": revision,
             "built_at": payload.built_at(),
             "expires_at": payload.expires_at(),
+            "good_until": payload.good_until(),
             "supersedes": payload.supersedes(),
             "signers": signers,
         }));
@@ -125,6 +155,9 @@ fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
     }
     if let Some(built_at) = payload.built_at() {
         text += &format!(", built at {}", String::from(built_at));
+    }
+    if let Some(good_until) = payload.good_until() {
+        text += &format!(", good until {}", String::from(good_until));
     }
     text += &match payload {
         Payload::Revocations(list) => {

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
+use crate::cli::payload::Kind;
 use crate::cli::source::{Position, Source};
 use crate::engine::case::Case;
 use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
@@ -18,6 +19,8 @@ pub struct Workspace {
     policy: Source,
     registry: Option<Source>,
     gateway: Option<Source>,
+    /// Whether it is a signed bundle.
+    signed: bool,
 }
 
 impl Workspace {
@@ -31,14 +34,15 @@ impl Workspace {
             if !policy.is_json() {
                 return Err(not_a_folder(path));
             }
+            let signed = matches!(Kind::of(policy.text()), Kind::Signed(_));
             let policy = policy.opened();
-            return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None });
+            return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None, signed });
         }
         let policy = existing(folder(path)?, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
         let gateway = existing(path, "gateway").map(|path| Source::read(&path)).transpose()?;
         let policy = Source::read(&policy)?;
-        Ok(Self { folder: path.to_owned(), policy, registry: registry(path)?, gateway })
+        Ok(Self { folder: path.to_owned(), policy, registry: registry(path)?, gateway, signed: false })
     }
 
     /// Reads a policy's folder.
@@ -53,6 +57,11 @@ impl Workspace {
     pub(crate) fn missing_registry(&self) -> Option<Failure> {
         let missing = self.registry.is_none() && !self.folder.as_os_str().is_empty();
         missing.then(|| no_registry(&self.folder))
+    }
+
+    /// Whether it is a signed bundle.
+    pub(crate) fn is_signed(&self) -> bool {
+        self.signed
     }
 
     /// The document that the files are.

@@ -14,6 +14,7 @@ pub use crate::engine::audit::notices::{ClosedEvent, ConfiguredEvent};
 pub use crate::engine::audit::refused::RefusedEvent;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::engine::audit::schema::Event;
+pub use crate::engine::audit::stale::StaleEvent;
 use crate::engine::time::Time;
 
 pub mod chain;
@@ -26,6 +27,7 @@ pub mod register;
 pub mod sample;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
+mod stale;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).

@@ -39,6 +39,7 @@ impl Policy {
             revision: document.revision,
             built_at: document.built_at,
             expires_at: document.expires_at,
+            good_until: document.good_until,
             seal: None,
             permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),

@@ -89,7 +89,7 @@ pub struct Document {
     pub version: Version,
     /// Name of the policy.
     pub name: PolicyName,
-    /// Number of this bundle; a later bundle has a higher one.
+    /// Number of this bundle, in milliseconds since 1970; a later bundle has a higher one.
     #[serde(default, deserialize_with = "number")]
     pub revision: u64,
     /// When the bundle was built.
@@ -104,6 +104,9 @@ pub struct Document {
     /// From when on the bundle is no longer to be used.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// By when a newer bundle must be there; a gateway without one continues, and reports that this one is stale.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub good_until: Option<Time>,
     /// Signed bundles up to this revision may be followed by this one, though its own is lower.
     #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<u64>,
@@ -149,6 +152,7 @@ impl Document {
             environment: None,
             service: None,
             expires_at: None,
+            good_until: None,
             supersedes: None,
             token_prefix,
             public,
@@ -370,7 +374,7 @@ pub(crate) fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, 
     deserializer.deserialize_u64(NumberVisitor)
 }
 
-fn given_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+pub(crate) fn given_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     number(deserializer).map(Some)
 }
 

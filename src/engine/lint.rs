@@ -59,6 +59,8 @@ pub enum Code {
     UnusedRole,
     /// A secret that never expires.
     EndlessSecret,
+    /// A signed bundle that is good for ever.
+    EndlessBundle,
     /// A role that takes nothing away yet.
     ShadowRole,
     /// A token that can be used nowhere or never.
@@ -94,7 +96,11 @@ impl Code {
             | Self::UnboundToken
             | Self::NarrowDeny
             | Self::AttributesFoldTogether => Severity::Warning,
-            Self::SubtreeCovers | Self::UnusedRole | Self::ShadowRole | Self::UnsaidProxies => Severity::Note,
+            Self::SubtreeCovers
+            | Self::UnusedRole
+            | Self::EndlessBundle
+            | Self::ShadowRole
+            | Self::UnsaidProxies => Severity::Note,
         }
     }
 
@@ -106,6 +112,9 @@ impl Code {
             Self::UnusedPermission => "give it to a role, or remove it",
             Self::UnusedRole => "assign it to a token, or remove it",
             Self::EndlessSecret => "give it `expires_at`, or its kind a `max_lifetime`",
+            Self::EndlessBundle => {
+                "build it with `--good-for 24h` and `--expires-in 30d`: else nobody sees that updates are withheld"
+            }
             Self::ShadowRole => "once its events show no surprise, take `shadow` away",
             Self::UnusableToken => "name what it may be used from or in, or leave the key out for no limit",
             Self::UnboundToken => {
@@ -130,6 +139,7 @@ impl fmt::Display for Code {
             Self::UnusedPermission => "unused_permission",
             Self::UnusedRole => "unused_role",
             Self::EndlessSecret => "endless_secret",
+            Self::EndlessBundle => "endless_bundle",
             Self::ShadowRole => "shadow_role",
             Self::UnusableToken => "unusable_token",
             Self::UnboundToken => "unbound_token",
@@ -152,6 +162,22 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings.extend(tokens::unbound_tokens(document));
     findings.extend(attributes_that_fold_together(&document.tokens));
     findings
+}
+
+/// What is found of a bundle because it is signed, and goes where nobody may be able to replace it.
+pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
+    let endless = is_endless(document).then(|| Finding {
+        code: Code::EndlessBundle,
+        place: Place::default(),
+        message: "the signed bundle never ends".to_owned(),
+        hint: None,
+    });
+    endless.into_iter().collect()
+}
+
+/// Whether a bundle says neither when it ends nor by when a newer one must be there.
+pub fn is_endless(document: &Document) -> bool {
+    document.expires_at.is_none() && document.good_until.is_none()
 }
 
 fn unused_permissions(document: &Document) -> Vec<Finding> {

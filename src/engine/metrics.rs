@@ -204,7 +204,20 @@ fn suspended(metric: &str, bundle: &PolicyName, mode: Mode) -> String {
     name(metric, &[("bundle", &value(bundle.as_str())), ("mode", label_of(mode))])
 }
 
-/// Name of the gauge of when a feed last brought what the server has, or heard that nothing changed.
+/// Name of the gauge of when a bundle of this name, or its list of revocations, must have been replaced by a newer one.
+pub fn good_until(kind: PayloadType, bundle: &PolicyName) -> String {
+    let labels = [("bundle", value(bundle.as_str())), ("what", kind.noun().to_owned())];
+    let labels = labels.each_ref().map(|(label, value)| (*label, value.as_str()));
+    name("tokenward_good_until_timestamp_seconds", &labels)
+}
+
+/// The value of that gauge: in seconds since 1970; 0 where it does not say.
+pub fn good_until_seconds(good_until: Option<Time>) -> u64 {
+    good_until.map_or(0, |end| u64::try_from(end.seconds()).unwrap_or(0))
+}
+
+/// Name of the gauge of when a feed last brought what the server has, or heard that nothing changed; what is stale does
+/// not count.
 pub fn last_success(kind: PayloadType) -> String {
     name("tokenward_feed_last_success_timestamp_seconds", &[("what", kind.noun())])
 }

@@ -30,6 +30,8 @@ pub struct Policy {
     pub(crate) built_at: Option<Time>,
     /// From when on all is denied; `None` for never.
     pub(crate) expires_at: Option<Time>,
+    /// By when a newer bundle must be there; `None` where it does not say.
+    pub(crate) good_until: Option<Time>,
     /// Who signed the bundle, where it is signed.
     pub(crate) seal: Option<Seal>,
     pub(crate) permissions: Box<[PermissionName]>,
@@ -57,8 +59,9 @@ impl Policy {
 
     /// The policy without all that it permits: it denies every request, under its own name.
     #[must_use]
-    pub fn withdrawn(self) -> Self {
-        Self { name: self.name, revision: self.revision, seal: self.seal, ..Self::deny_all() }
+    pub fn withdrawn(&self) -> Self {
+        let (name, seal) = (self.name.clone(), self.seal.clone());
+        Self { name, revision: self.revision, seal, ..Self::deny_all() }
     }
 
     /// Who signed the bundle, and what it may follow; none where it is not signed.
@@ -74,6 +77,16 @@ impl Policy {
     /// Revision of the bundle.
     pub fn revision(&self) -> u64 {
         self.revision
+    }
+
+    /// Whether a bundle is in force, and not only its name known.
+    pub fn is_usable(&self) -> bool {
+        self.expires_at != Some(Time::BEGINNING)
+    }
+
+    /// By when a newer bundle must be there; none where the bundle does not say.
+    pub fn good_until(&self) -> Option<Time> {
+        self.good_until
     }
 
     /// Number of tokens.

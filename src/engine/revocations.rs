@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::document::{Registry, Version, from_json, given, number};
+use crate::engine::document::{Registry, Version, from_json, given, given_number, number};
 use crate::engine::envelope::{Envelope, PayloadType, TrustedKeys};
 use crate::engine::freshness::Seal;
 use crate::engine::mapping::mappings;
@@ -30,12 +30,19 @@ pub struct Revocations {
     pub version: Version,
     /// Name of the policy.
     pub name: PolicyName,
-    /// Number of this list; a later list has a higher one.
+    /// Number of this list, in milliseconds since 1970; a later list has a higher one.
     #[serde(deserialize_with = "number")]
     pub revision: u64,
     /// When the list was built.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub built_at: Option<Time>,
+    /// By when a newer list must be there; a gateway without one continues, and reports that this one is stale. A list has
+    /// no end: what is revoked stays revoked.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub good_until: Option<Time>,
+    /// Lists up to this revision may be followed by this one, though its own is lower.
+    #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<u64>,
     /// Tokens that are revoked with all their secrets.
     pub tokens: Vec<TokenId>,
     /// Digests of secrets that are revoked.
@@ -55,6 +62,8 @@ impl Revocations {
             name,
             revision: 0,
             built_at: None,
+            good_until: None,
+            supersedes: None,
             tokens: revoked.map(|(id, _)| id.clone()).collect(),
             secrets: secrets
                 .filter(|secret| secret.revoked_at.is_some())

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::engine::alerts::Alerts;
 use crate::engine::credential::CredentialSource;
 use crate::engine::document::{self, Document, given, number};
-use crate::engine::envelope::{Envelope, PayloadType, PublicKey, Refusal, TrustedKeys, Verified};
+use crate::engine::envelope::{Envelope, KeyId, PayloadType, PublicKey, Refusal, TrustedKeys, Verified};
 use crate::engine::feed::Feed;
-use crate::engine::freshness::{Mark, Seal};
+use crate::engine::freshness::Seal;
 use crate::engine::head::same_header;
 use crate::engine::mapping::mappings;
 use crate::engine::name::{EnvironmentName, ServiceName};
@@ -40,7 +40,7 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Reads a plugin configuration.
+    /// Reads a plugin configuration. A signed bundle stays in the settings, for who keeps it.
     ///
     /// # Errors
     /// All that is wrong with it; places in the bundle are told as in the bundle itself.
@@ -56,8 +56,16 @@ impl Gateway {
             return Err(missing("bundle"));
         }
         settings.check()?;
-        // Until something is fetched, there is no usable policy.
-        let policy = bundle.map_or_else(|| Ok(Policy::deny_all()), |bundle| settings.policy(bundle))?;
+        let policy = match bundle {
+            // Until something is fetched, there is no usable policy.
+            None => Policy::deny_all(),
+            Some(Bundle::Signed(text)) => {
+                let policy = settings.policy_of_signed(&text)?;
+                settings.bundle = Some(Bundle::Signed(text));
+                policy
+            }
+            Some(plain) => settings.policy(plain)?,
+        };
         Ok(Self { policy, settings })
     }
 
@@ -164,22 +172,32 @@ impl Settings {
     pub fn policy(&self, bundle: Bundle) -> Result<Policy, Problems> {
         match (bundle, self.trusted()?) {
             (Bundle::Plain(document), None) => Policy::compile(self.place(*document)?),
-            (Bundle::Signed(text), Some(trusted)) => self.signed(&text, &trusted),
+            (Bundle::Signed(text), _) => self.policy_of_signed(&text),
             (Bundle::Plain(_), Some(_)) => Err(refused("bundle", Refusal::Unsigned)),
-            (Bundle::Signed(_), None) => Err(refused("bundle", Refusal::NoKeys)),
         }
     }
 
-    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it; none where its payload is
-    /// the one that left the mark of what is in force: that is not read again.
+    /// The policy of a signed bundle at this gateway, once enough trusted keys have signed it.
     ///
     /// # Errors
     /// That the bundle is not trusted, or all that is wrong with it.
-    pub fn fetched(&self, text: &str, in_force: Option<&Mark>) -> Result<Option<Policy>, Problems> {
+    pub fn policy_of_signed(&self, text: &str) -> Result<Policy, Problems> {
+        let trusted = self.trusted()?.ok_or_else(|| refused("bundle", Refusal::NoKeys))?;
+        self.signed(text, &trusted)
+    }
+
+    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it. Where its payload is the one
+    /// of the seal in force, that is not read again: then it is a seal of the same mark, by these signers.
+    ///
+    /// # Errors
+    /// That the bundle is not trusted, or all that is wrong with it.
+    pub fn fetched(&self, text: &str, in_force: Option<&Seal>) -> Result<Result<Policy, Seal>, Problems> {
         let envelope = bundle_envelope(text)?;
         let verified = envelope.verify(&self.trusted_of_feed()?)?;
-        let is_in_force = in_force.is_some_and(|mark| mark.is_of(verified.digest()));
-        if is_in_force { Ok(None) } else { self.sealed(&verified).map(Some) }
+        match in_force.filter(|seal| seal.mark.is_of(verified.digest())) {
+            Some(seal) => Ok(Err(Seal { signers: verified.signers, ..seal.clone() })),
+            None => self.sealed(&verified).map(Ok),
+        }
     }
 
     /// The list of revocations that was fetched, once enough keys of the feed have signed it, and its seal.
@@ -188,6 +206,17 @@ impl Settings {
     /// That the list is not trusted, or all that is wrong with it.
     pub fn fetched_revocations(&self, text: &str) -> Result<(Revocations, Seal), Problems> {
         Revocations::open(text.as_bytes(), &self.trusted_of_feed()?)
+    }
+
+    /// The keys that may sign a bundle of this gateway, in its configuration or in its feed.
+    pub fn bundle_signers(&self) -> Vec<KeyId> {
+        let own = self.keys.iter().flatten();
+        own.chain(self.feed.iter().flat_map(|feed| &feed.keys)).map(PublicKey::id).collect()
+    }
+
+    /// The keys that may sign a list of revocations.
+    pub fn list_signers(&self) -> Vec<KeyId> {
+        self.feed.iter().flat_map(|feed| &feed.keys).map(PublicKey::id).collect()
     }
 
     /// The place of this gateway, as the settings name it.

@@ -4,10 +4,12 @@
 
 use crate::engine::envelope::PayloadType;
 use crate::engine::feed::{self, Answer, BadAnswer, Known, Lasting, MAX_FETCHED, Schedule, answer};
+use crate::engine::freshness::is_stale;
 use crate::engine::name::PolicyName;
 use crate::engine::settings::Settings;
 use crate::engine::time::{Span, Time};
-use crate::filter::host::{self, ANY, Stored};
+use crate::filter::host;
+use crate::filter::kept::Kept;
 use crate::filter::leader::Leader;
 use crate::filter::{metrics, shared};
 
@@ -35,15 +37,14 @@ struct Item {
     kind: PayloadType,
     path: String,
     schedule: Schedule,
-    /// Keys in shared data: what was fetched, and a mark that is written after it.
-    content: Vec<u8>,
-    mark: Vec<u8>,
-    /// Version of the mark when the content was last looked at.
-    seen: Option<u32>,
+    /// What was fetched last, by whichever module.
+    kept: Kept,
     /// The call that is under way, and since when.
     call: Option<(u32, Time)>,
     /// Entity tag of what came last.
     known: Known,
+    /// By when what was accepted last must be replaced.
+    good_until: Option<Time>,
     /// Why nothing came, as it was told last.
     trouble: Option<String>,
 }
@@ -67,7 +68,7 @@ impl Feed {
 
     /// What was fetched since this was last asked, by whichever module; the bundle last.
     pub(super) fn news(&mut self) -> Vec<(PayloadType, String)> {
-        self.items.iter_mut().filter_map(|item| Some((item.kind, item.news()?))).collect()
+        self.items.iter_mut().filter_map(|item| Some((item.kind, item.kept.news()?))).collect()
     }
 
     /// Asks the server, where it is time and this module's to do.
@@ -79,7 +80,7 @@ impl Feed {
         if !self.leader.leads(now, TERM) {
             return Ok(());
         }
-        let is_first = self.items.last().is_some_and(|bundle| bundle.seen.is_none());
+        let is_first = self.items.last().is_some_and(|bundle| !bundle.kept.was_seen());
         for item in &mut self.items {
             if item.is_due(now) {
                 item.ask(&self.settings, now).map_err(|bad| (item.kind, bad))?;
@@ -104,10 +105,17 @@ impl Feed {
         item.answered(length, now).map_err(|bad| (item.kind, bad))
     }
 
-    /// Takes in that what came is of use.
-    pub(super) fn accepted(&mut self, kind: PayloadType, etag: Option<String>, now: Time) {
+    /// Takes in that what came is of use, and by when it must be replaced.
+    pub(super) fn accepted(
+        &mut self,
+        kind: PayloadType,
+        etag: Option<String>,
+        good_until: Option<Time>,
+        now: Time,
+    ) {
         if let Some(item) = self.item(kind) {
             item.known.accepted(etag);
+            item.good_until = good_until;
             item.succeeded(now);
         }
     }
@@ -154,41 +162,21 @@ impl Item {
             kind,
             path: path.to_owned(),
             schedule: Schedule::new(settings.interval),
-            content: shared::key(&what, gateway),
-            mark: shared::key(&format!("{what}/mark"), gateway),
-            seen: None,
+            kept: Kept::new(&what, gateway),
             call: None,
             known: Known::default(),
+            good_until: None,
             trouble: None,
         }
     }
 
-    fn news(&mut self) -> Option<String> {
-        let Stored::Value(_, version) = host::shared_data(&self.mark) else { return None };
-        if self.seen.replace(version) == Some(version) {
-            return None;
-        }
-        String::from_utf8(self.kept()?).ok()
-    }
-
-    /// What was fetched last, by whichever module.
-    fn kept(&self) -> Option<Vec<u8>> {
-        match host::shared_data(&self.content) {
-            Stored::Value(bytes, _) => Some(bytes),
-            Stored::Nothing | Stored::Failed => None,
-        }
-    }
-
     fn publish(&mut self, content: &str) -> bool {
-        let kept = host::replace_shared_data(&self.content, content.as_bytes(), ANY)
-            && host::replace_shared_data(&self.mark, b"1", ANY);
+        let kept = self.kept.put(content, b"1");
         if !kept {
             host::log_error("tokenward: the host does not keep what was fetched: it is not in force");
         }
         // This module has it already.
-        if let Stored::Value(_, version) = host::shared_data(&self.mark) {
-            self.seen = Some(version);
-        }
+        self.kept.look_past();
         kept
     }
 
@@ -228,7 +216,7 @@ impl Item {
 
     /// A list need not be there from the start; a bundle, and a list that was there, must.
     fn missed(&mut self, bad: BadAnswer, now: Time) -> BadAnswer {
-        let optional = self.kind == PayloadType::Revocations && self.kept().is_none();
+        let optional = self.kind == PayloadType::Revocations && self.kept.content().is_none();
         let bad = if optional { bad.of_the_first() } else { bad };
         if bad.is_failure() {
             self.schedule.failed(now, drawn(now));
@@ -241,7 +229,10 @@ impl Item {
     fn succeeded(&mut self, now: Time) {
         self.trouble = None;
         self.schedule.succeeded(now, drawn(now));
-        metrics::fed(self.kind, now);
+        // A server that repeats what should have been replaced is no success: somebody may withhold the new one.
+        if !is_stale(self.good_until, now) {
+            metrics::fed(self.kind, now);
+        }
     }
 }
 

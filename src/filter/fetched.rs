@@ -2,10 +2,11 @@
 
 use crate::engine::envelope::PayloadType;
 use crate::engine::feed::Lasting;
-use crate::engine::freshness::Mark;
+use crate::engine::freshness::Seal;
 use crate::engine::policy::Policy;
 use crate::engine::revocations::Revocations;
 use crate::engine::settings::Gateway;
+use crate::engine::time::Time;
 use crate::filter::freshness;
 
 /// What was fetched, and may be put in force: it is signed, good, of the policy that is there, and not older than
@@ -38,36 +39,47 @@ impl Refused {
 }
 
 impl Fetched {
-    /// Opens what was fetched for a gateway, where `in_force` is the mark of a bundle that was fetched too. What is
+    /// Opens what was fetched for a gateway, where `in_force` is the seal of a bundle that was fetched too. What is
     /// refused leaves no mark.
     ///
     /// # Errors
     /// Why it may not be put in force.
     pub(super) fn open(
         kind: PayloadType,
-        Gateway { policy, settings }: &Gateway,
+        gateway @ Gateway { policy, settings }: &Gateway,
         content: &str,
-        in_force: Option<&Mark>,
+        in_force: Option<&Seal>,
+        now: Time,
     ) -> Result<Self, Refused> {
         match kind {
-            PayloadType::Bundle => {
-                let fetched = settings.fetched(content, in_force).map_err(Refused::for_good)?;
-                let Some(fetched) = fetched else { return Ok(Self::Same) };
-                policy.admits(&fetched).map_err(Refused::for_now)?;
-                freshness::check(&fetched, settings)
-                    .map_err(|newer| Refused::for_now(goes_back(fetched.revision(), newer)))?;
-                Ok(Self::Bundle(Box::new(fetched)))
-            }
+            PayloadType::Bundle => match settings.fetched(content, in_force).map_err(Refused::for_good)? {
+                Ok(fetched) => admitted(fetched, gateway, now).map(Box::new).map(Self::Bundle),
+                Err(seal) => {
+                    // Another key may have signed it since.
+                    let checked = freshness::check_seal(&seal, settings, now);
+                    checked.map_err(|setback| Refused::for_now(setback.told(policy.revision())))?;
+                    Ok(Self::Same)
+                }
+            },
             PayloadType::Revocations => {
                 let (list, seal) = settings.fetched_revocations(content).map_err(Refused::for_good)?;
                 // Before there is a policy a list may be anybody's: the policy looks when it comes.
                 if policy.name().is_some() {
                     policy.owns(&list).map_err(Refused::for_now)?;
                 }
-                freshness::check_list(&list, &seal, settings)
-                    .map_err(|newer| Refused::for_now(goes_back(list.revision, newer)))?;
+                let checked = freshness::check_list(&list, &seal, settings, now);
+                checked.map_err(|setback| Refused::for_now(setback.told(list.revision)))?;
                 Ok(Self::Revocations(list))
             }
+        }
+    }
+
+    /// By when it must be replaced by a newer one, where `policy` is in force.
+    pub(super) fn good_until(&self, policy: &Policy) -> Option<Time> {
+        match self {
+            Self::Bundle(fetched) => fetched.good_until(),
+            Self::Revocations(list) => list.good_until,
+            Self::Same => policy.good_until(),
         }
     }
 
@@ -84,15 +96,17 @@ impl Fetched {
     }
 }
 
-#[cold]
-fn goes_back(revision: u64, newer: Option<Mark>) -> String {
-    match newer {
-        Some(newer) if newer.newest() == revision => {
-            format!("another one of revision {revision} was here before: one of the two has to be built anew")
-        }
-        Some(newer) => {
-            format!("revision {revision} is older than revision {}, which was here before", newer.newest())
-        }
-        None => "the host does not say which revision was here before".to_owned(),
-    }
+/// Opens the signed bundle of an earlier configuration, for a gateway whose own is not taken.
+///
+/// # Errors
+/// Why it may not be put in force either.
+pub(super) fn open_kept(gateway: &Gateway, content: &str, now: Time) -> Result<Policy, Refused> {
+    admitted(gateway.settings.policy_of_signed(content).map_err(Refused::for_good)?, gateway, now)
+}
+
+fn admitted(fetched: Policy, Gateway { policy, settings }: &Gateway, now: Time) -> Result<Policy, Refused> {
+    policy.admits(&fetched).map_err(Refused::for_now)?;
+    let checked = freshness::check(&fetched, settings, now);
+    checked.map_err(|setback| Refused::for_now(setback.told(fetched.revision())))?;
+    Ok(fetched)
 }

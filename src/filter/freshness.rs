@@ -1,12 +1,14 @@
 //! How far a gateway's signed bundles and lists have come, in the host's shared data.
 //!
 //! Every thread's configuration is judged here, the canary's too, and the first one leaves its mark for the others. The
-//! mark lives as long as Envoy does: it outlives a VM, a new configuration and a trap, but not a restart.
+//! marks live as long as Envoy does: they outlive a VM, a new configuration and a trap, but not a restart.
 
-use crate::engine::freshness::{Mark, Order, Seal};
+use crate::engine::envelope::KeyId;
+use crate::engine::freshness::{Marks, Seal, Setback};
 use crate::engine::policy::Policy;
 use crate::engine::revocations::Revocations;
 use crate::engine::settings::Settings;
+use crate::engine::time::Time;
 use crate::filter::host::{self, Stored};
 use crate::filter::shared;
 
@@ -14,39 +16,48 @@ use crate::filter::shared;
 /// may follow it.
 ///
 /// # Errors
-/// The mark of a newer one, or nothing where the host does not say what was there.
-pub(super) fn check(policy: &Policy, settings: &Settings) -> Result<(), Option<Mark>> {
-    policy.seal().map_or(Ok(()), |seal| follow(&shared::key("revision/bundle", settings), seal))
+/// Why it may not; then it leaves no mark.
+pub(super) fn check(policy: &Policy, settings: &Settings, now: Time) -> Result<(), Setback> {
+    policy.seal().map_or(Ok(()), |seal| check_seal(seal, settings, now))
+}
+
+/// The same of a bundle of which only the seal is known.
+///
+/// # Errors
+/// As of [`check`].
+pub(super) fn check_seal(seal: &Seal, settings: &Settings, now: Time) -> Result<(), Setback> {
+    follow(&shared::key("marks/bundle", settings), seal, &settings.bundle_signers(), now)
 }
 
 /// The same of a list of revocations among those of its policy.
 ///
 /// # Errors
 /// As of [`check`].
-pub(super) fn check_list(list: &Revocations, seal: &Seal, settings: &Settings) -> Result<(), Option<Mark>> {
-    follow(&shared::key(&format!("revision/revocations/{}", list.name), settings), seal)
+pub(super) fn check_list(
+    list: &Revocations,
+    seal: &Seal,
+    settings: &Settings,
+    now: Time,
+) -> Result<(), Setback> {
+    let key = shared::key(&format!("marks/revocations/{}", list.name), settings);
+    follow(&key, seal, &settings.list_signers(), now)
 }
 
-fn follow(key: &[u8], seal: &Seal) -> Result<(), Option<Mark>> {
+fn follow(key: &[u8], seal: &Seal, trusted: &[KeyId], now: Time) -> Result<(), Setback> {
     for _ in 0..MAX_TRIES {
-        let version = match host::shared_data(key) {
-            Stored::Value(bytes, version) => {
-                let last = Mark::from_bytes(&bytes).ok_or(None)?;
-                match last.order(&seal.mark) {
-                    Order::Newer => version,
-                    Order::Same => return Ok(()),
-                    Order::Older => return Err(Some(last)),
-                }
-            }
-            Stored::Nothing => host::ABSENT,
-            Stored::Failed => return Err(None),
+        let (before, version) = match host::shared_data(key) {
+            Stored::Value(bytes, version) => (Marks::from_bytes(&bytes).ok_or(Setback::Unknown)?, version),
+            Stored::Nothing => (Marks::default(), host::ABSENT),
+            Stored::Failed => return Err(Setback::Unknown),
         };
+        let mut marks = before.clone();
+        marks.admit(seal, trusted, now)?;
         // Another thread may have left its mark at the same moment: then that one is looked at.
-        if host::replace_shared_data(key, &seal.mark.to_bytes(), version) {
+        if marks == before || host::replace_shared_data(key, &marks.to_bytes(), version) {
             return Ok(());
         }
     }
-    Err(None)
+    Err(Setback::Unknown)
 }
 
 const MAX_TRIES: usize = 100;

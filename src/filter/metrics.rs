@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 use crate::engine::decision::Decision;
 use crate::engine::envelope::PayloadType;
 use crate::engine::metrics::{
-    Counter, Gauge, Tally, is_use_of_retiring_secret, last_success, suspended_sources, suspended_tokens,
+    Counter, Gauge, Tally, good_until, good_until_seconds, is_use_of_retiring_secret, last_success,
+    suspended_sources, suspended_tokens,
 };
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
+use crate::engine::revocations::Revocations;
 use crate::engine::settings::Mode;
 use crate::engine::time::Time;
 use crate::filter::host::{self, Metric, MetricType};
@@ -81,6 +83,7 @@ pub(super) struct Gauges {
     bundle: PolicyName,
     number: u64,
     told: Cell<bool>,
+    told_list: Cell<bool>,
 }
 
 impl Gauges {
@@ -92,17 +95,31 @@ impl Gauges {
             live.push((number, bundle.clone()));
             number
         });
-        Some(Self { bundle, number, told: Cell::new(false) })
+        Some(Self { bundle, number, told: Cell::new(false), told_list: Cell::new(false) })
     }
 
-    /// Sets the gauges to what the policy comes to now.
-    pub(super) fn tell(&self, policy: &Policy, now: Time) {
+    /// Whether this root context is the newest with a bundle of its name.
+    pub(super) fn are_newest(&self) -> bool {
         let newest = LIVE.with_borrow(|live| {
             live.iter().rev().find(|(_, bundle)| *bundle == self.bundle).map(|(number, _)| *number)
         });
-        if newest == Some(self.number) {
-            self.told.set(true);
-            self.set(|gauge| gauge.of(policy, now));
+        newest == Some(self.number)
+    }
+
+    /// Sets the gauges to what the policy comes to now, and the list of revocations on top of it.
+    pub(super) fn tell(&self, policy: &Policy, list: Option<&Revocations>, now: Time) {
+        self.told.set(true);
+        self.set(|gauge| gauge.of(policy, now));
+        self.set_good_until(PayloadType::Bundle, good_until_seconds(policy.good_until()));
+        if let Some(list) = list {
+            self.told_list.set(true);
+            self.set_good_until(PayloadType::Revocations, good_until_seconds(list.good_until));
+        }
+    }
+
+    fn set_good_until(&self, kind: PayloadType, value: u64) {
+        if let Some(metric) = metric(MetricType::Gauge, good_until(kind, &self.bundle)) {
+            host::record(metric, value);
         }
     }
 
@@ -122,8 +139,15 @@ impl Drop for Gauges {
             live.retain(|(number, _)| *number != self.number);
             live.iter().any(|(_, bundle)| *bundle == self.bundle)
         });
-        if self.told.get() && !succeeded {
+        if succeeded {
+            return;
+        }
+        if self.told.get() {
             self.set(|_| 0);
+            self.set_good_until(PayloadType::Bundle, 0);
+        }
+        if self.told_list.get() {
+            self.set_good_until(PayloadType::Revocations, 0);
         }
     }
 }

@@ -13,10 +13,12 @@ mod freshness;
 mod host;
 mod http;
 mod journal;
+mod kept;
 mod leader;
 mod metrics;
 mod root;
 mod shared;
+mod stale;
 
 use std::rc::Rc;
 

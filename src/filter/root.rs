@@ -5,18 +5,22 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::ContextType;
 
-use crate::engine::audit::{ConfiguredEvent, FeedEvent, RefusedEvent};
+use crate::engine::audit::{ConfiguredEvent, FeedEvent, RefusedEvent, StaleEvent};
 use crate::engine::envelope::PayloadType;
-use crate::engine::freshness::Mark;
+use crate::engine::freshness::{Setback, is_stale};
 use crate::engine::metrics::Counter;
 use crate::engine::policy::Policy;
 use crate::engine::revocations::Revocations;
+use crate::engine::secret::SecretDigest;
 use crate::engine::settings::Gateway;
+use crate::engine::settings::bundle::Bundle;
 use crate::engine::time::Time;
 use crate::filter::feed::{Came, Feed, Missed};
-use crate::filter::fetched::{Fetched, Refused};
+use crate::filter::fetched::{Fetched, Refused, open_kept};
 use crate::filter::http::Request;
+use crate::filter::kept::Kept;
 use crate::filter::metrics::Gauges;
+use crate::filter::stale::Told;
 use crate::filter::{Shared, freshness, host, metrics};
 
 /// The root context: it denies all until it is configured.
@@ -29,12 +33,25 @@ pub(super) struct Root {
     /// Whether the bundle in force is one that was fetched.
     is_fetched: bool,
     revocations: Option<Revocations>,
+    /// The signed bundle of an earlier configuration, where the own one is not taken.
+    kept: Option<Kept>,
+    /// Whether it was told that the bundle is stale, or the list.
+    told: Option<[Told; 2]>,
 }
 
 impl Default for Root {
     fn default() -> Self {
         let shared = Rc::new(Shared::of(Gateway::deny_all(), b""));
-        Self { shared, trial: false, gauges: None, feed: None, is_fetched: false, revocations: None }
+        Self {
+            shared,
+            trial: false,
+            gauges: None,
+            feed: None,
+            is_fetched: false,
+            revocations: None,
+            kept: None,
+            told: None,
+        }
     }
 }
 
@@ -47,27 +64,49 @@ impl Drop for Root {
 
 impl Root {
     /// Takes a configuration, as it was read from these bytes: of the bundle in it and the one that was fetched, the
-    /// newer one is put in force.
+    /// newer one is put in force. A signed bundle that is not taken changes nothing: the one before it stays in force.
     ///
     /// Envoy is told the same whatever the host keeps of others, for its threads are not asked at the same time, and
     /// one that says "no" is skipped.
     fn configure(&mut self, mut gateway: Gateway, configuration: &[u8]) {
         let now = host::now().unwrap_or(Time::EPOCH);
         let policy = std::mem::replace(&mut gateway.policy, Policy::deny_all());
+        let signed = gateway.settings.bundle.take();
         let settings = &gateway.settings;
         self.feed = settings.feed.as_ref().map(|feed| Feed::new(feed, settings, policy.name()));
-        let newer = freshness::check(&policy, settings).err();
+        self.told =
+            Some([PayloadType::Bundle, PayloadType::Revocations].map(|kind| Told::of(kind, settings)));
+        let kept = Kept::new("bundle", settings);
+        let setback = freshness::check(&policy, settings, now).err();
         self.shared = Rc::new(Shared::of(gateway, configuration));
         self.trial = self.shared.journal.open();
         self.is_fetched = false;
-        self.replace(if newer.is_some() { policy.withdrawn() } else { policy }, now);
-        if self.take_news(now) {
-            return;
+        let refused = policy.withdrawn();
+        if setback.is_none() {
+            keep(&kept, signed.as_ref());
+            self.replace(policy, now);
+        } else {
+            self.kept = Some(kept);
+            self.replace(refused.withdrawn(), now);
+            self.stay(now);
         }
-        match newer {
+        let brought = self.take_news(now);
+        match setback {
+            // Beside a feed that is ahead of it, a bundle in the configuration may grow old.
+            Some(Setback::Older(_)) if brought => self.tell_configured(now),
+            Some(setback) => self.tell_refused(&refused, setback, now),
             None => self.tell_configured(now),
-            Some(newer) => self.tell_refused(newer, now),
         }
+    }
+
+    /// Puts the signed bundle of an earlier configuration in force, where it is another one than before; whether it is.
+    fn stay(&mut self, now: Time) -> bool {
+        let Some(content) = self.kept.as_mut().and_then(Kept::news) else { return false };
+        // Why it is not taken, whoever brought it has told.
+        let Ok(policy) = open_kept(&self.shared.gateway, &content, now) else { return false };
+        self.replace(policy, now);
+        self.is_fetched = false;
+        true
     }
 
     fn tell_configured(&self, now: Time) {
@@ -75,11 +114,13 @@ impl Root {
         journal.write(|number| ConfiguredEvent::of(&gateway.policy, self.trial, now, number).to_json());
     }
 
-    fn tell_refused(&self, newer: Option<Mark>, now: Time) {
+    fn tell_refused(&self, refused: &Policy, setback: Setback, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
-        let event = |number| RefusedEvent::of(&gateway.policy, newer, self.trial, now, number);
+        let active = gateway.policy.is_usable().then(|| gateway.policy.revision());
+        let event = |number| RefusedEvent::of(refused, setback, active, self.trial, now, number);
         journal.write(|number| event(number).to_json());
         host::log_error(&event(0).told());
+        metrics::count(Counter::ConfigurationRefused);
     }
 
     fn replace(&mut self, policy: Policy, now: Time) {
@@ -105,17 +146,17 @@ impl Root {
         let mut brought = false;
         for (kind, content) in news {
             // Whoever fetched what is refused has told why.
-            if let Ok(fetched) = self.open(kind, &content) {
+            if let Ok(fetched) = self.open(kind, &content, now) {
                 brought |= self.put_in_force(fetched, now);
             }
         }
         brought
     }
 
-    fn open(&self, kind: PayloadType, content: &str) -> Result<Fetched, Refused> {
+    fn open(&self, kind: PayloadType, content: &str, now: Time) -> Result<Fetched, Refused> {
         let gateway = &self.shared.gateway;
         let seal = gateway.policy.seal().filter(|_| self.is_fetched);
-        Fetched::open(kind, gateway, content, seal.map(|seal| &seal.mark))
+        Fetched::open(kind, gateway, content, seal, now)
     }
 
     /// Puts something in force; whether it is a bundle that was not.
@@ -124,7 +165,6 @@ impl Root {
             Fetched::Bundle(policy) => {
                 self.replace(*policy, now);
                 self.is_fetched = true;
-                self.tell_configured(now);
                 true
             }
             Fetched::Revocations(list) => {
@@ -136,13 +176,45 @@ impl Root {
         }
     }
 
+    /// Puts in force what other modules have taken by now.
+    fn renew(&mut self, now: Time) {
+        let stayed = self.stay(now);
+        if self.take_news(now) || stayed {
+            self.tell_configured(now);
+        }
+    }
+
+    /// Tells how old it is what is in force: one root context for all that serve bundles of one name.
+    fn tell_age(&self, now: Time) {
+        let policy = &self.shared.gateway.policy;
+        let list = self.revocations.as_ref();
+        let (Some(gauges), Some([of_bundle, of_list])) = (&self.gauges, &self.told) else { return };
+        if !gauges.are_newest() {
+            return;
+        }
+        gauges.tell(policy, list, now);
+        if of_bundle.is_news(is_stale(policy.good_until(), now)) {
+            self.tell_stale(|number| StaleEvent::bundle(policy, now, number));
+        }
+        if let Some(list) = list.filter(|list| of_list.is_news(is_stale(list.good_until, now))) {
+            self.tell_stale(|number| StaleEvent::revocations(list, now, number));
+        }
+    }
+
+    fn tell_stale<'a>(&self, event: impl Fn(u64) -> StaleEvent<'a>) {
+        self.shared.journal.write(|number| event(number).to_json());
+        if let Some(told) = event(0).told() {
+            host::log_error(&told);
+        }
+    }
+
     /// Puts what this module fetched in force and hands it on, if that may be and is not so already.
     fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), Refused> {
         let content = String::from_utf8(content).map_err(|_| Refused::for_good("what came is not UTF-8"))?;
-        let fetched = self.open(kind, &content)?;
+        let fetched = self.open(kind, &content, now)?;
         let Shared { gateway, journal, .. } = &*self.shared;
         let Some(feed) = &mut self.feed else { return Ok(()) };
-        feed.accepted(kind, etag, now);
+        feed.accepted(kind, etag, fetched.good_until(&gateway.policy), now);
         if fetched.is_in_force(&gateway.policy, self.revocations.as_ref()) {
             feed.repeated(kind, content.len(), now);
             return Ok(());
@@ -157,8 +229,8 @@ impl Root {
             Fetched::Same => {}
         }
         metrics::count(Counter::FeedFetched);
-        if feed.publish(kind, &content) {
-            self.put_in_force(fetched, now);
+        if feed.publish(kind, &content) && self.put_in_force(fetched, now) {
+            self.tell_configured(now);
         }
         Ok(())
     }
@@ -258,16 +330,14 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         let Some(now) = host::now() else { return };
         self.ask(now);
-        self.take_news(now);
+        self.renew(now);
         if let Some(courier) = &self.shared.courier {
             courier.tick(now);
         }
         if let Some(guard) = &self.shared.guard {
             guard.tell(&self.shared.gateway.policy, now);
         }
-        if let Some(gauges) = &self.gauges {
-            gauges.tell(&self.shared.gateway.policy, now);
-        }
+        self.tell_age(now);
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -276,6 +346,17 @@ impl RootContext for Root {
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+/// Keeps the signed bundle of a configuration that is in force, for one whose own is not taken.
+fn keep(kept: &Kept, bundle: Option<&Bundle>) {
+    let Some(Bundle::Signed(text)) = bundle else { return };
+    let digest = SecretDigest::of(text.as_bytes()).to_hex();
+    if !kept.has(digest.as_bytes()) && !kept.put(text, digest.as_bytes()) {
+        host::log_error(
+            "tokenward: the host does not keep the bundle: one that is refused will leave nothing in force",
+        );
     }
 }
 

@@ -1,9 +1,10 @@
 //! Signed bundles in Envoy: who is trusted, and that nothing goes back.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tokenward::engine::time::Time;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, start, start_with};
@@ -93,36 +94,188 @@ fn nothing_goes_back_but_by_a_statement_that_somebody_signed() {
     ship(&numbered(7, None));
     let envoy = discovering(&resource);
     let mut client = envoy.client("main");
-    let mut answers = |bundle: &Value, status: u16| {
+    let refused = || envoy.events("rollback_refused").len();
+    let mut answers = |bundle: &Value, revision: u64| {
+        let (before, is_taken) = (refused(), bundle["revision"] == revision);
         ship(bundle);
-        let revision = &bundle["revision"];
         wait_until(|| {
-            let answered = client.get("/v1/items", Some(READER)).status;
+            assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
             let last = envoy.decisions();
-            last.last().is_some_and(|event| event["revision"] == *revision) && answered == status
+            let is_seen = is_taken || refused() >= before + 2;
+            is_seen && last.last().is_some_and(|event| event["revision"] == revision)
         });
     };
-    answers(&numbered(7, None), 200);
-    answers(&numbered(9, None), 200);
-    // The one before: everything is answered by 503, public operations too.
-    answers(&numbered(7, None), 503);
-    assert_eq!(envoy.client("main").get("/healthz", None).status, 503);
-    let event = "\"event\":\"rollback_refused\",\"bundle\":\"fixture\",\"revision\":7,\"newest\":9";
+    answers(&numbered(7, None), 7);
+    answers(&numbered(9, None), 9);
+    // The one before is not taken, and what is in force stays.
+    answers(&numbered(7, None), 9);
+    let event = "\"event\":\"rollback_refused\",\"bundle\":\"fixture\",\"revision\":7,\"newest\":9,\"cause\":\"older\",\"active\":9";
     envoy.wait_for_log(event);
     envoy.wait_for_log("sign it with `--allow-rollback 9`");
 
-    answers(&numbered(9, None), 200);
+    answers(&numbered(9, None), 9);
     // A statement about an earlier revision is none about this one.
-    answers(&numbered(6, Some(8)), 503);
-    answers(&numbered(7, Some(9)), 200);
+    answers(&numbered(6, Some(8)), 9);
+    answers(&numbered(7, Some(9)), 7);
     // What it took the place of does not come back, nor does another one under the same statement.
-    answers(&numbered(9, None), 503);
-    answers(&numbered(6, Some(9)), 503);
-    answers(&numbered(10, None), 200);
-    let mut other = numbered(10, None);
-    other["public"] = json!([]);
-    ship(&other);
-    envoy.wait_for_log("another bundle `fixture` of revision 10 was here before");
+    answers(&numbered(9, None), 7);
+    answers(&numbered(6, Some(9)), 7);
+    answers(&numbered(10, None), 10);
+}
+
+#[test]
+fn equal_revision_with_other_content_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let first = configuration(&revision(10, &[1]), &[1], 1);
+    let mut closed = bundle();
+    (closed["revision"], closed["tokens"]) = (json!(10), json!({}));
+    let other = configuration(&signed(&closed, &[1]), &[1], 1);
+    write(&resource, &first);
+    let envoy = discovering_with(&resource, &[], 4);
+    let statuses = || -> Vec<u16> {
+        (0..16).map(|_| envoy.client("main").get("/v1/items", Some(READER)).status).collect()
+    };
+    assert_eq!(statuses(), [200; 16]);
+    write(&resource, &other);
+    // On trial, by the main thread and by each worker.
+    wait_until(|| envoy.events("rollback_refused").len() == 6);
+    for event in envoy.events("rollback_refused") {
+        assert_eq!(event["cause"], "other_content");
+        assert_eq!(
+            (&event["revision"], &event["newest"], &event["active"]),
+            (&json!(10), &json!(10), &json!(10))
+        );
+    }
+    envoy.wait_for_log("another bundle `fixture` of revision 10 was here before; revision 10 stays in force");
+    assert_eq!(statuses(), [200; 16]);
+    // Built once more it is taken.
+    closed["revision"] = json!(11);
+    write(&resource, &configuration(&signed(&closed, &[1]), &[1], 1));
+    wait_until(|| statuses() == [401; 16]);
+}
+
+#[test]
+fn what_stays_in_force_is_back_after_a_trap() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let module = trap::module_with_tripwire(folder.path(), trap::Wire::Trap);
+    let ship = |bundle: &Value| {
+        let configuration = configuration(&signed(bundle, &[1]), &[1], 1).to_string();
+        let text =
+            json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration });
+        write_filter(&resource, &envoy::wasm_filter(&module, &text), &configuration);
+    };
+    let mut bundle = bundle();
+    bundle["revision"] = json!(10);
+    ship(&bundle);
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    bundle["tokens"] = json!({});
+    ship(&bundle);
+    wait_until(|| envoy.events("rollback_refused").len() == 3);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    assert_eq!(trap::trap(&mut client).status, 503);
+    trap::until_back(&mut client);
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    assert_eq!(envoy.events("rollback_refused").len(), 4);
+}
+
+#[test]
+fn a_revision_ahead_of_the_clock_is_refused_and_leaves_no_mark() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let closed = |fields: Value| {
+        let mut bundle = bundle();
+        bundle["tokens"] = json!({});
+        bundle.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        configuration(&signed(&bundle, &[1]), &[1], 1)
+    };
+    let two_days = milliseconds() + 2 * 86_400_000;
+    write(&resource, &closed(json!({ "revision": u64::MAX })));
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    // Nothing was there before, so nothing stays.
+    assert_eq!(client.get("/healthz", None).status, 503);
+    envoy.wait_for_log("\"cause\":\"ahead_of_clock\"");
+    write(&resource, &configuration(&revision(9, &[1]), &[1], 1));
+    wait_until(|| client.get("/v1/items", Some(READER)).status == 200);
+    for (number, fields) in [
+        json!({ "revision": u64::MAX }),
+        json!({ "revision": two_days }),
+        json!({ "revision": 1, "supersedes": u64::MAX }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let refused = envoy.events("rollback_refused").len();
+        write(&resource, &closed(fields));
+        // By the main thread and by the worker; on trial too, where the configuration is new.
+        wait_until(|| envoy.events("rollback_refused").len() >= refused + 2);
+        assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{number}");
+    }
+    assert_eq!(envoy.events("rollback_refused").last().unwrap()["active"], 9);
+    // None of them has left a mark, and a few hours are no matter.
+    write(&resource, &closed(json!({ "revision": milliseconds() + 3_600_000 })));
+    wait_until(|| client.get("/v1/items", Some(READER)).status == 401);
+}
+
+#[test]
+fn a_leaked_key_is_recovered_from_by_removing_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let ship = |number: u64, signer: u8, keys: &[u8]| {
+        write(&resource, &configuration(&revision(number, &[signer]), keys, 1));
+    };
+    ship(8, 2, &[1, 2]);
+    let envoy = discovering(&resource);
+    let mut client = envoy.client("main");
+    let mut serves = |number: u64| {
+        wait_until(|| {
+            let status = client.get("/v1/items", Some(READER)).status;
+            status == 200 && envoy.decisions().last().is_some_and(|event| event["revision"] == number)
+        });
+    };
+    serves(8);
+    // Whoever has key 1 goes as far ahead as it gets.
+    let ahead = milliseconds() + 80_000_000;
+    ship(ahead, 1, &[1, 2]);
+    serves(ahead);
+    ship(9, 2, &[1, 2]);
+    envoy.wait_for_log(&format!("\"revision\":9,\"newest\":{ahead},\"cause\":\"older\",\"active\":{ahead}"));
+    serves(ahead);
+    // Without it the other key goes on from its own mark, and not back from there.
+    ship(9, 2, &[2]);
+    serves(9);
+    ship(8, 2, &[2]);
+    envoy.wait_for_log("\"revision\":8,\"newest\":9,\"cause\":\"older\",\"active\":9");
+    serves(9);
+}
+
+#[test]
+fn a_stale_bundle_works_and_is_reported_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let resource = folder.path().join("ecds.json");
+    let ship = |number: u64, good_for: i64| {
+        let mut bundle = bundle();
+        (bundle["revision"], bundle["good_until"]) = (json!(number), json!(in_seconds(good_for)));
+        write(&resource, &configuration(&signed(&bundle, &[1]), &[1], 1));
+    };
+    ship(1, 8);
+    let envoy = discovering_with(&resource, &[], 2);
+    let mut client = envoy.client("main");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    wait_until(|| !envoy.events("stale").is_empty());
+    std::thread::sleep(Duration::from_secs(3));
+    let stale = envoy.events("stale");
+    assert_eq!(stale.len(), 1, "{}", envoy.log());
+    assert_eq!((&stale[0]["what"], &stale[0]["revision"]), (&json!("bundle"), &json!(1)));
+    let time = |key: &str| stale[0][key].as_str().unwrap().parse::<Time>().unwrap();
+    assert!(time("ts") >= time("good_until"), "{stale:?}");
+    assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
+    ship(2, 3_600);
+    envoy.wait_for_log("\"event\":\"fresh\",\"what\":\"bundle\",\"bundle\":\"fixture\",\"revision\":2,");
 }
 
 #[test]
@@ -224,12 +377,21 @@ fn revision(number: u64, signers: &[u8]) -> Value {
     signed(&bundle, signers)
 }
 
+fn milliseconds() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
+}
+
 fn discovering(resource: &Path) -> Envoy {
     discovering_beside(resource, &[])
 }
 
 /// Envoy with one listener, whose filter is the resource's, and more clusters.
 pub(crate) fn discovering_beside(resource: &Path, clusters: &[Value]) -> Envoy {
+    discovering_with(resource, clusters, 1)
+}
+
+fn discovering_with(resource: &Path, clusters: &[Value], workers: u32) -> Envoy {
     let filter = json!({
         "name": "tokenward",
         "config_discovery": {
@@ -242,13 +404,17 @@ pub(crate) fn discovering_beside(resource: &Path, clusters: &[Value]) -> Envoy {
     let listener = envoy::listener("main", &[filter]);
     let mut configuration = envoy::configuration(&[listener], echo::start());
     configuration["static_resources"]["clusters"].as_array_mut().unwrap().extend_from_slice(clusters);
-    Envoy::start(&configuration, 1).unwrap()
+    Envoy::start(&configuration, workers).unwrap()
 }
 
 /// Puts another configuration into the resource, in one step.
 pub(crate) fn write(path: &Path, configuration: &Value) {
-    let filter = envoy::filter(&configuration.to_string());
-    let resource = json!({ "version_info": configuration.to_string(), "resources": [{
+    let configuration = configuration.to_string();
+    write_filter(path, &envoy::filter(&configuration), &configuration);
+}
+
+fn write_filter(path: &Path, filter: &Value, version: &str) {
+    let resource = json!({ "version_info": version, "resources": [{
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": "tokenward",
         "typed_config": filter["typed_config"],

@@ -8,8 +8,8 @@ use tempfile::TempDir;
 use tokenward::engine::envelope::PayloadType;
 
 use crate::envoy::{self, Envoy};
-use crate::feed::{Site, cluster, configuration, failures, numbered, revision, revocations, until};
-use crate::fixture::{READER, bundle, upstream_header};
+use crate::feed::{Site, cluster, configuration, failures, numbered, revision, revocations, statuses, until};
+use crate::fixture::{READER, bundle, in_seconds, upstream_header};
 use crate::http::Client;
 use crate::nginx::Nginx;
 use crate::relay::{Fault, Relay};
@@ -111,6 +111,147 @@ fn the_newer_of_a_bundle_in_the_configuration_and_one_that_was_fetched_is_in_for
         until(|| failures(&gateway.envoy, "bundle").iter().any(|error| error.contains("older")));
         assert_eq!(status(&mut client), 401);
     }
+}
+
+#[test]
+fn another_one_of_the_same_revision_takes_nobodys_place() {
+    let site = Site::start(Fault::None);
+    let mut clients: Vec<Client> = (0..4).map(|_| site.envoy.client("main")).collect();
+    site.nginx.put("revocations.json", &revocations(1, &["nobody"], &[]));
+    site.nginx.put("bundle.json", &revision(5, json!({})));
+    until(|| statuses(&mut clients, READER) == [200; 4]);
+    site.nginx.put("bundle.json", &revision(5, json!({ "tokens": {} })));
+    until(|| site.failures().iter().any(|error| error.contains("another one of revision 5 was here before")));
+    site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
+    let of_list = || failures(&site.envoy, "revocations");
+    until(|| of_list().iter().any(|error| error.contains("another one of revision 1 was here before")));
+    assert_eq!(statuses(&mut clients, READER), [200; 4]);
+}
+
+#[test]
+fn what_is_ahead_of_the_clock_takes_nobodys_place() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("revocations.json", &revocations(1, &[], &[]));
+    site.nginx.put("bundle.json", &revision(5, json!({})));
+    until(|| status(&mut client) == 200);
+    let two_days = (in_seconds_since_1970() + 2 * 86_400) * 1_000;
+    for fields in [json!({ "revision": u64::MAX }), json!({ "revision": two_days, "tokens": {} })] {
+        let told = format!("revision {} is more than a day ahead", fields["revision"]);
+        site.nginx.put("bundle.json", &revision(6, fields));
+        until(|| site.failures().iter().any(|error| error.contains(&told)));
+    }
+    for fields in [json!({ "revision": two_days }), json!({ "revision": 1, "supersedes": u64::MAX })] {
+        let ahead = fields.get("supersedes").unwrap_or(&fields["revision"]).to_string();
+        site.nginx.put("revocations.json", &list(fields, &[1]));
+        let told = format!("revision {ahead} is more than a day ahead");
+        until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains(&told)));
+    }
+    // They have left no mark.
+    assert_eq!(status(&mut client), 200);
+    site.nginx.put("revocations.json", &revocations(2, &["reader"], &[]));
+    until(|| status(&mut client) == 401);
+    site.nginx.put("bundle.json", &revision(6, json!({ "public": ["GET /v1/items"] })));
+    until(|| status(&mut client) == 200);
+}
+
+#[test]
+fn a_list_goes_back_by_a_statement_that_somebody_signed() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    site.nginx.put("bundle.json", &revision(1, json!({})));
+    site.nginx.put("revocations.json", &list(json!({ "revision": 9, "tokens": ["reader"] }), &[1]));
+    until(|| status(&mut client) == 401);
+    site.nginx.put("revocations.json", &list(json!({ "revision": 7, "supersedes": 8 }), &[1]));
+    until(|| {
+        failures(&site.envoy, "revocations").iter().any(|error| error.contains("older than revision 9"))
+    });
+    site.nginx.put("revocations.json", &list(json!({ "revision": 7, "supersedes": 9 }), &[1]));
+    let taken = "\"result\":\"fetched\",\"what\":\"revocations\",\"bundle\":\"fixture\",\"revision\":7";
+    until(|| site.envoy.log().contains(taken));
+    // What was revoked stays so until there is another bundle.
+    site.nginx.put("bundle.json", &revision(2, json!({})));
+    until(|| status(&mut client) == 200);
+    site.nginx.put("revocations.json", &list(json!({ "revision": 10, "tokens": ["reader"] }), &[1]));
+    until(|| status(&mut client) == 401);
+}
+
+#[test]
+fn a_leaked_key_of_a_feed_is_recovered_from_by_removing_it() {
+    let keys = |numbers: &[u8]| {
+        let mut configuration = configuration();
+        configuration["feed"]["keys"] = publics(numbers);
+        configuration
+    };
+    let bundle =
+        |number: u64, fields: Value, signer: u8| signed(&numbered(number, fields), &[signer]).to_string();
+    let gateway = Gateway::start(&keys(&[1, 2]));
+    let mut client = gateway.envoy.client("main");
+    gateway.nginx.put("revocations.json", &list(json!({ "revision": 3 }), &[2]));
+    gateway.nginx.put("bundle.json", &bundle(3, json!({}), 2));
+    until(|| status(&mut client) == 200);
+    // Whoever has key 1 locks everybody out, as far ahead as it gets.
+    let ahead = (in_seconds_since_1970() + 80_000) * 1_000;
+    gateway.nginx.put("revocations.json", &list(json!({ "revision": ahead }), &[1]));
+    gateway.nginx.put("bundle.json", &bundle(ahead, json!({ "tokens": {} }), 1));
+    until(|| status(&mut client) == 401);
+    let fetched = format!("\"what\":\"revocations\",\"bundle\":\"fixture\",\"revision\":{ahead}");
+    until(|| gateway.envoy.log().contains(&fetched));
+    gateway.nginx.put("bundle.json", &bundle(4, json!({}), 2));
+    until(|| failures(&gateway.envoy, "bundle").iter().any(|error| error.contains("older")));
+    // Without the key what is good is taken again: 3 and 4 in the order that the other key has made.
+    gateway.write(&keys(&[2]));
+    until(|| status(&mut client) == 200);
+    gateway.nginx.put("revocations.json", &list(json!({ "revision": 4, "tokens": ["reader"] }), &[2]));
+    until(|| status(&mut client) == 401);
+    gateway.nginx.put("bundle.json", &bundle(3, json!({}), 2));
+    until(|| {
+        failures(&gateway.envoy, "bundle").iter().any(|error| error.contains("3 is older than revision 4"))
+    });
+    gateway.nginx.put("revocations.json", &list(json!({ "revision": 3 }), &[2]));
+    let of_list = || failures(&gateway.envoy, "revocations");
+    until(|| of_list().iter().any(|error| error.contains("3 is older than revision 4")));
+}
+
+#[test]
+fn a_server_that_repeats_one_list_for_ever_is_seen() {
+    let site = Site::start(Fault::None);
+    let mut client = site.envoy.client("main");
+    let good_for = |seconds: i64| in_seconds(seconds);
+    let first = list(json!({ "revision": 1, "good_until": good_for(20) }), &[1]);
+    site.nginx.put("revocations.json", &first);
+    site.nginx.put("bundle.json", &revision(1, json!({ "good_until": good_for(3_600) })));
+    until(|| status(&mut client) == 200);
+    let end = in_seconds_since_1970() + 20;
+    let gauge = |what: &str| {
+        let name = format!("bundle=.=fixture;.;what=.={what};.;tokenward_good_until_timestamp_seconds");
+        statistic(&site.envoy, &name)
+    };
+    until(|| gauge("revocations").abs_diff(end) <= 20 && gauge("bundle") > end + 3_000);
+    assert!(site.envoy.events("stale").is_empty(), "{}", site.envoy.log());
+
+    until(|| !site.envoy.events("stale").is_empty());
+    let asked = || site.nginx.requests().iter().filter(|line| *line == "304 /revocations.json").count();
+    let (before, last) = (asked(), last_success(&site.envoy, "revocations"));
+    until(|| asked() >= before + 3);
+    // A repetition is no success, and is told once; what is in force stays.
+    assert_eq!(last_success(&site.envoy, "revocations"), last);
+    assert!(last <= gauge("revocations"), "{last}");
+    assert!(last_success(&site.envoy, "bundle") > last);
+    let stale = site.envoy.events("stale");
+    assert_eq!(stale.len(), 1, "{stale:?}");
+    assert_eq!((&stale[0]["what"], &stale[0]["revision"]), (&json!("revocations"), &json!(1)));
+    site.envoy.wait_for_log("somebody withholds it");
+    assert_eq!(status(&mut client), 200);
+
+    // The same again, though fetched anew, changes nothing; the next one does.
+    site.nginx.put("revocations.json", &first);
+    site.nginx.put("revocations.json", &list(json!({ "revision": 2, "good_until": good_for(3_600) }), &[1]));
+    until(|| !site.envoy.events("fresh").is_empty());
+    let fresh = site.envoy.events("fresh");
+    assert_eq!((&fresh[0]["what"], &fresh[0]["revision"]), (&json!("revocations"), &json!(2)));
+    until(|| last_success(&site.envoy, "revocations") > last);
+    assert_eq!((site.envoy.events("stale").len(), site.envoy.events("fresh").len()), (1, 1));
 }
 
 #[test]
@@ -247,6 +388,13 @@ impl Gateway {
             statistic(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations
         });
     }
+}
+
+/// A signed list with these fields.
+fn list(fields: Value, signers: &[u8]) -> String {
+    let mut list = json!({ "version": 1, "name": "fixture", "tokens": [], "secrets": [] });
+    list.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    signed_as(&list, PayloadType::Revocations, signers).to_string()
 }
 
 fn status(client: &mut Client) -> u16 {

@@ -1,14 +1,14 @@
-//! That a signed bundle is not in force, for it may not follow those before it.
+//! That a signed bundle of a configuration is not in force: it may not follow those before it, or is ahead of the clock.
 
 use serde::Serialize;
 
 use crate::engine::audit::{FORMAT_VERSION, line, milliseconds};
-use crate::engine::freshness::Mark;
+use crate::engine::freshness::Setback;
 use crate::engine::name::PolicyName;
 use crate::engine::policy::Policy;
 use crate::engine::time::Time;
 
-/// That a configuration brought a bundle that goes back: everything is denied until one comes that does not.
+/// That a configuration brought a bundle that is not taken: what was in force stays, or everything is denied.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct RefusedEvent<'a> {
@@ -30,33 +30,51 @@ pub struct RefusedEvent<'a> {
     /// The revision that it may go back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
-    /// Highest revision that was there; none where the host does not say.
+    /// Highest revision that was taken before, where that is the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
+    /// Why it is not in force.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(extend("enum" = ["older", "other_content", "ahead_of_clock", "unknown_marks"]))
+    )]
+    cause: &'static str,
+    /// Revision of the bundle that stays in force; without one everything is denied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    active: Option<u64>,
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     trial: bool,
     /// Number of the event: each VM counts its own from 0 on.
     seq: u64,
     #[serde(skip)]
-    newer: Option<Mark>,
+    setback: Setback,
 }
 
 impl<'a> RefusedEvent<'a> {
-    /// The event of a policy that may not follow what left `newer`; `trial` is whether the configuration was not there
-    /// before, `seq` the number of the event.
-    pub fn of(policy: &'a Policy, newer: Option<Mark>, trial: bool, now: Time, seq: u64) -> Self {
+    /// The event of a bundle that is not taken, where the bundle of revision `active` stays in force or nothing does;
+    /// `trial` is whether the configuration was not there before, `seq` the number of the event.
+    pub fn of(
+        refused: &'a Policy,
+        setback: Setback,
+        active: Option<u64>,
+        trial: bool,
+        now: Time,
+        seq: u64,
+    ) -> Self {
         Self {
             v: FORMAT_VERSION,
             ts: now,
             event: "rollback_refused",
-            bundle: policy.name(),
-            revision: policy.revision(),
-            supersedes: policy.seal().and_then(|seal| seal.supersedes),
-            newest: newer.map(|mark| mark.newest()),
+            bundle: refused.name(),
+            revision: refused.revision(),
+            supersedes: refused.seal().and_then(|seal| seal.supersedes),
+            newest: setback.newest(),
+            cause: setback.code(),
+            active,
             trial,
             seq,
-            newer,
+            setback,
         }
     }
 
@@ -69,20 +87,29 @@ impl<'a> RefusedEvent<'a> {
     pub fn told(&self) -> String {
         let name = self.bundle.map_or("", PolicyName::as_str);
         let revision = self.revision;
-        match self.newer {
-            Some(newer) if newer.newest() == revision => format!(
-                "tokenward: another bundle `{name}` of revision {revision} was here before; everything is answered by \
-                 503. Build it with a higher revision"
+        let active = match self.active {
+            Some(active) => format!("revision {active} stays in force"),
+            None => "everything is answered by 503".to_owned(),
+        };
+        match self.setback {
+            Setback::OtherContent(mark) => format!(
+                "tokenward: another bundle `{name}` of revision {} was here before; {active}. Build it with a higher \
+                 revision",
+                mark.newest()
             ),
-            Some(newer) => format!(
+            Setback::Older(mark) => format!(
                 "tokenward: bundle `{name}` of revision {revision} is older than revision {}, which was here before; \
-                 everything is answered by 503. Build it anew, or sign it with `--allow-rollback {}`",
-                newer.newest(),
-                newer.to_supersede()
+                 {active}. Build it anew, or sign it with `--allow-rollback {}`",
+                mark.newest(),
+                mark.to_supersede()
             ),
-            None => format!(
-                "tokenward: the host does not say which revision of `{name}` was here before; everything is answered \
-                 by 503. The module needs proxy_get_shared_data and proxy_set_shared_data"
+            Setback::Ahead { .. } => format!(
+                "tokenward: bundle `{name}`: {}; {active}. Build it anew, or set the clock",
+                self.setback.told(revision)
+            ),
+            Setback::Unknown => format!(
+                "tokenward: the host does not say which revision of `{name}` was here before; {active}. The module \
+                 needs proxy_get_shared_data and proxy_set_shared_data"
             ),
         }
     }

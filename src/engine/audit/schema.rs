@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 
-use crate::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent, FeedEvent, RefusedEvent};
+use crate::engine::audit::{
+    AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent, FeedEvent, RefusedEvent, StaleEvent,
+};
 
 /// One line of the audit: an event of a kind. A new kind of event is a variant here, and nothing else.
 #[derive(Debug, JsonSchema)]
@@ -16,8 +18,10 @@ pub enum Event<'a> {
     Defense(DefenseEvent<'a>),
     /// Something was fetched, or could not be.
     Feed(FeedEvent<'a>),
-    /// A bundle was refused, for it goes back.
+    /// A bundle was refused: it goes back, or is ahead of the clock.
     Refused(RefusedEvent<'a>),
+    /// What is in force is stale, or no longer is.
+    Stale(StaleEvent<'a>),
     /// A VM has ended.
     Closed(ClosedEvent<'a>),
 }

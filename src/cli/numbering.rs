@@ -1,0 +1,112 @@
+//! The number of a bundle or a list: by the clock, and above that of the file that it replaces.
+//!
+//! A gateway refuses a second one of the same number, and one that is more than a day ahead of its clock.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::failure::Failure;
+use crate::cli::payload::Kind;
+use crate::cli::source::Source;
+use crate::engine::freshness::highest_revision;
+use crate::engine::time::Time;
+
+/// What is in the file that is to be replaced, if there is a bundle or a list in it, signed or not.
+pub(super) struct Former {
+    path: PathBuf,
+    payload: Value,
+}
+
+impl Former {
+    /// Reads the file; one that does not exist, or is something else, has no number.
+    pub(super) fn read(path: Option<&Path>) -> Self {
+        let source = path.filter(|path| path.is_file()).and_then(|path| Source::read(path).ok());
+        let payload = source.and_then(|source| {
+            let envelope = Kind::of(source.text()).envelope(source.text()).ok()?;
+            serde_json::from_slice(envelope.payload()).ok()
+        });
+        Self { path: path.unwrap_or(Path::new("")).to_owned(), payload: payload.unwrap_or_default() }
+    }
+
+    /// The number of what replaces it: the one that was chosen, or the clock's in milliseconds.
+    ///
+    /// # Errors
+    /// That no gateway would take it, or that it goes back without saying so.
+    pub(super) fn number(
+        &self,
+        chosen: Option<u64>,
+        allow_rollback: Option<u64>,
+        now: Time,
+    ) -> Result<u64, Failure> {
+        let (highest, newest, path) = (highest_revision(now), self.newest(), self.path.display());
+        let Some(chosen) = chosen else {
+            let clock = u64::try_from(now.millis()).unwrap_or(0);
+            let number = clock.max(newest.map_or(0, |newest| newest.saturating_add(1)));
+            if number > highest {
+                let newest = newest.unwrap_or_default();
+                let failure = Failure::new(format!(
+                    "{path} has revision {newest}, more than a day ahead of the clock: no gateway takes it, or a later one"
+                ));
+                return Err(failure.hint("if this machine's clock is right, remove the file"));
+            }
+            return Ok(number);
+        };
+        ahead(chosen, now).map_or(Ok(()), Err)?;
+        match newest {
+            Some(newest) if chosen < newest && allow_rollback.is_none() => {
+                let failure = Failure::new(format!("{path} has revision {newest}, and {chosen} is lower"));
+                Err(failure.hint(format!(
+                    "leave `--revision` out, or go back on purpose: `--allow-rollback {newest}`"
+                )))
+            }
+            Some(_) | None => Ok(chosen),
+        }
+    }
+
+    /// When the file was built that says the same under the same number, so that it is built again as it was.
+    ///
+    /// # Errors
+    /// That the file says something else under this number.
+    pub(super) fn same<T: Serialize>(
+        &self,
+        revision: u64,
+        supersedes: Option<u64>,
+        rebuilt: impl Fn(Option<Time>) -> T,
+    ) -> Result<Option<Time>, Failure> {
+        if self.field("revision") != Some(revision) || self.field("supersedes") != supersedes {
+            return Ok(None);
+        }
+        let built_at = self.payload.get("built_at").and_then(Value::as_str);
+        let built_at = built_at.and_then(|text| text.parse().ok());
+        if serde_json::to_value(rebuilt(built_at)).is_ok_and(|value| value == self.payload) {
+            return Ok(built_at);
+        }
+        let failure = Failure::new(format!(
+            "{} has revision {revision} with other content: a gateway takes only one of the two",
+            self.path.display()
+        ));
+        Err(failure.hint("leave `--revision` out, or choose a higher one"))
+    }
+
+    /// The highest number that a gateway knows which took it.
+    fn newest(&self) -> Option<u64> {
+        self.field("revision").max(self.field("supersedes"))
+    }
+
+    fn field(&self, name: &str) -> Option<u64> {
+        self.payload.get(name).and_then(Value::as_u64)
+    }
+}
+
+/// That no gateway would take a revision, for it lies too far ahead of the clock.
+pub(super) fn ahead(revision: u64, now: Time) -> Option<Failure> {
+    let failure = || {
+        Failure::new(format!(
+            "revision {revision} is more than a day ahead of the clock: no gateway takes it before its time"
+        ))
+        .hint("a revision is milliseconds since 1970; `tokenward build` without `--revision` chooses one")
+    };
+    (revision > highest_revision(now)).then(failure)
+}

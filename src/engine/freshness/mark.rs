@@ -1,0 +1,117 @@
+//! The mark that a signed bundle or list leaves, and the order of marks.
+
+/// How far a succession of bundles has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Mark {
+    /// The highest revision that was there.
+    pub(super) newest: u64,
+    /// Whether the last bundle said that it takes that one's place.
+    pub(super) goes_back: bool,
+    /// SHA-256 of the last bundle's payload.
+    pub(super) digest: [u8; DIGEST_BYTES],
+}
+
+/// Whether a bundle may follow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Order {
+    /// It is newer.
+    Newer,
+    /// It is the last one.
+    Same,
+    /// It is older, or another one of the same revision.
+    Older,
+}
+
+impl Mark {
+    /// Whether the bundle that leaves `next` may follow the one that left this mark.
+    pub fn order(&self, next: &Self) -> Order {
+        match next.rank().cmp(&self.rank()) {
+            std::cmp::Ordering::Greater => Order::Newer,
+            std::cmp::Ordering::Equal if next.digest == self.digest => Order::Same,
+            std::cmp::Ordering::Equal | std::cmp::Ordering::Less => Order::Older,
+        }
+    }
+
+    /// What marks are compared by.
+    pub(super) fn rank(&self) -> (u64, bool) {
+        (self.newest, self.goes_back)
+    }
+
+    /// Whether it is the mark of a bundle whose payload has this digest.
+    pub fn is_of(&self, digest: [u8; DIGEST_BYTES]) -> bool {
+        self.digest == digest
+    }
+
+    /// The highest revision that was there.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// The least revision that a bundle has to say it supersedes, to follow though its own is lower.
+    pub fn to_supersede(&self) -> u64 {
+        self.newest.saturating_add(u64::from(self.goes_back))
+    }
+
+    /// The mark as the host keeps it.
+    pub fn to_bytes(self) -> [u8; MARK_BYTES] {
+        let mut bytes = [0; MARK_BYTES];
+        let parts =
+            self.newest.to_le_bytes().into_iter().chain([u8::from(self.goes_back)]).chain(self.digest);
+        bytes.iter_mut().zip(parts).for_each(|(byte, part)| *byte = part);
+        bytes
+    }
+
+    /// The mark that the host kept; `None` where it is none.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (newest, rest) = bytes.split_first_chunk::<8>()?;
+        let (goes_back, digest) = rest.split_first()?;
+        let goes_back = match goes_back {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
+        let digest = <[u8; DIGEST_BYTES]>::try_from(digest).ok()?;
+        Some(Self { newest: u64::from_le_bytes(*newest), goes_back, digest })
+    }
+}
+
+const DIGEST_BYTES: usize = 32;
+/// Bytes of a mark as the host keeps it.
+pub(super) const MARK_BYTES: usize = 41;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(newest: u64, goes_back: bool, content: u8) -> Mark {
+        Mark { newest, goes_back, digest: [content; DIGEST_BYTES] }
+    }
+
+    #[test]
+    fn of_two_bundles_one_may_follow_the_other() {
+        let marks = [mark(7, false, 1), mark(9, false, 2), mark(9, true, 3), mark(10, false, 4)];
+        for (number, earlier) in marks.iter().enumerate() {
+            for (other, later) in marks.iter().enumerate() {
+                let expected = match number.cmp(&other) {
+                    std::cmp::Ordering::Less => Order::Newer,
+                    std::cmp::Ordering::Equal => Order::Same,
+                    std::cmp::Ordering::Greater => Order::Older,
+                };
+                assert_eq!(earlier.order(later), expected, "{earlier:?} {later:?}");
+            }
+        }
+        assert_eq!(mark(7, false, 1).order(&mark(7, false, 2)), Order::Older, "other content, same revision");
+    }
+
+    #[test]
+    fn what_the_host_keeps_is_read_as_it_was_written() {
+        for mark in [mark(0, false, 0), mark(u64::MAX, true, 255)] {
+            assert_eq!(Mark::from_bytes(&mark.to_bytes()), Some(mark));
+        }
+        let mut flag = mark(1, true, 1).to_bytes();
+        flag[8] = 2;
+        for bad in [&b""[..], &[0; 40], &[0; 42], &flag] {
+            assert_eq!(Mark::from_bytes(bad), None);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Whether it was told that a gateway's bundle or list is stale: once for all workers, and once that it no longer is.
+
+use std::cell::Cell;
+
+use crate::engine::envelope::PayloadType;
+use crate::engine::settings::Settings;
+use crate::filter::shared;
+
+/// What one module knows of one of the two.
+pub(super) struct Told {
+    key: Vec<u8>,
+    /// What this module saw last.
+    seen: Cell<Option<bool>>,
+}
+
+impl Told {
+    /// Of a gateway's bundle or list.
+    pub(super) fn of(kind: PayloadType, gateway: &Settings) -> Self {
+        Self { key: shared::key(&format!("stale/{}", kind.noun()), gateway), seen: Cell::new(None) }
+    }
+
+    /// Takes in whether it is stale now; whether that is news, which nobody else has told.
+    pub(super) fn is_news(&self, stale: bool) -> bool {
+        if self.seen.replace(Some(stale)) == Some(stale) {
+            return false;
+        }
+        let flag: &[u8] = if stale { STALE } else { FRESH };
+        let told = shared::change(&self.key, |kept| {
+            let is_news = kept.unwrap_or(FRESH) != flag;
+            (is_news.then(|| flag.to_vec()), is_news)
+        });
+        told.unwrap_or(stale)
+    }
+}
+
+const STALE: &[u8] = b"1";
+const FRESH: &[u8] = b"";
