@@ -5,7 +5,7 @@
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
 use tokenward::engine::address::Source;
-use tokenward::engine::audit::AuditEvent;
+use tokenward::engine::audit::{AuditEvent, MAX_STRANGERS_LINE};
 use tokenward::engine::decision::{Circumstances, Decision};
 use tokenward::engine::envelope::{PayloadType, PublicKey};
 use tokenward::engine::head::RequestHead;
@@ -36,7 +36,18 @@ fn requests_have_the_limits_of_the_page() {
             }
         }
     }
-    assert_eq!(rows.len(), 7);
+    assert_eq!(rows.len(), 8);
+}
+
+#[test]
+fn a_line_about_an_unknown_token_has_the_limit_of_the_page() {
+    let most = most("Requests", "bytes of an audit event without a known token");
+    assert_eq!(most, MAX_STRANGERS_LINE);
+    for field in ["request_id", "method", "host", "path"] {
+        let event = event(field, 100_000, "x");
+        // Beside the chain, of which `tests/audit` has the longest.
+        assert!(event.len() <= most - 50 && event.contains("<+"), "{event}");
+    }
 }
 
 #[test]
@@ -201,25 +212,35 @@ fn keyed(count: usize, value: &Value) -> Value {
     Value::Object((0..count).map(|number| (format!("k{number}"), value.clone())).collect())
 }
 
-/// The field of the audit event of a request that has so many bytes of it.
+/// The field of the audit event of a request with a known token that has so many bytes of it.
 fn told(field: &str, count: usize) -> String {
+    let event = event(field, count, SECRET);
+    serde_json::from_str::<Value>(&event).unwrap()[field].as_str().unwrap().to_owned()
+}
+
+/// The audit event of a request that has so many bytes of a field, and this secret.
+fn event(field: &str, count: usize, secret: &str) -> String {
     let (long, path) = ("A".repeat(count), format!("/{}", "a".repeat(count - 1)));
-    let pick = |name| if field == name { long.as_str() } else { "" };
+    let pick = |name, or| if field == name { long.as_str() } else { or };
+    let authorization = format!("Bearer {secret}");
     let headers = [
-        (":method", pick("method")),
-        (":authority", pick("host")),
-        (":path", path.as_str()),
-        ("x-request-id", pick("request_id")),
+        (":method", pick("method", "GET")),
+        (":authority", pick("host", "a")),
+        (":path", if field == "path" { path.as_str() } else { "/" }),
+        ("x-request-id", pick("request_id", "")),
+        ("authorization", &authorization),
     ];
     let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
     let head = RequestHead::read(headers, &Settings::default());
-    let gateway = configured(json!({})).unwrap();
-    let source = Source::of(pick("source").as_bytes());
+    let gateway = configured(json!({ "tokens": { "t": token(json!({ "secrets": [
+        { "id": "1", "sha256": SecretDigest::of(SECRET.as_bytes()) },
+    ]}))}}));
+    let gateway = gateway.unwrap();
+    let source = Source::of(pick("source", "").as_bytes());
     let circumstances = Circumstances { now: Time::EPOCH, source };
     let decision = gateway.policy.decide(&head, circumstances);
-    let event = AuditEvent::of(&decision, &head, circumstances, &gateway.policy, Mode::Enforce, 0).to_json();
-    assert!(event.len() < 4_096);
-    serde_json::from_str::<Value>(&event).unwrap()[field].as_str().unwrap().to_owned()
+    assert_eq!(decision.subject().is_some(), secret == SECRET, "{:?}", decision.reason());
+    AuditEvent::of(&decision, &head, circumstances, &gateway.policy, Mode::Enforce, 0).to_json()
 }
 
 fn decide<T>(
@@ -254,3 +275,5 @@ fn rows(section: &str) -> Vec<Row> {
 fn most(section: &str, limit: &str) -> usize {
     rows(section).iter().find(|row| row.limit == limit).unwrap().most
 }
+
+const SECRET: &str = "long-enough-to-be-a-secret";

@@ -115,6 +115,7 @@ impl Verify {
             Format::Json => output::json(&json!({
                 "intact": report.is_intact(),
                 "events": report.events,
+                "counted": report.counted,
                 "chains": report.chains,
                 "open": report.open,
                 "other_lines": report.other_lines,

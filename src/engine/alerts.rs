@@ -41,7 +41,7 @@ impl Queue {
     /// Puts an event of a gateway with these settings, in the Envoy of this node id, behind the others.
     pub fn push_event(&mut self, event: &DefenseEvent<'_>, node: &[u8], settings: &Settings) {
         let Settings { environment, service, .. } = settings;
-        let node = audit::text(node, MAX_NODE);
+        let node = String::from_utf8_lossy(node.get(..MAX_NODE).unwrap_or(node));
         let gateway = Gateway { node, environment: environment.as_ref(), service: service.as_ref() };
         self.push(|ticket, dropped| {
             audit::line(&Body { v: 1, id: ticket.to_string(), gateway, dropped, event }).into_bytes()

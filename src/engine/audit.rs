@@ -2,7 +2,6 @@
 //!
 //! No event holds a secret, a whole digest or a query, and the length of a line is bounded whatever the request was.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
@@ -15,6 +14,9 @@ pub use crate::engine::audit::refused::RefusedEvent;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::engine::audit::schema::Event;
 pub use crate::engine::audit::stale::StaleEvent;
+pub use crate::engine::audit::strangers::{Counted, Strangers};
+pub use crate::engine::audit::summary::{CountedEvent, SummaryEvent};
+use crate::engine::audit::text::text;
 use crate::engine::time::Time;
 
 pub mod chain;
@@ -28,6 +30,9 @@ pub mod sample;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
 mod stale;
+mod strangers;
+mod summary;
+mod text;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).
@@ -58,15 +63,11 @@ fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::O
     serializer.collect_str(time)
 }
 
-/// At most `limit` bytes as text, what is not UTF-8 replaced.
-pub(crate) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
-    let bytes = bytes.get(..limit).unwrap_or(bytes);
-    // What is UTF-8 is found to be so in strides, not byte by byte.
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
 const DELETE: u8 = 0x7F;
 const FORMAT_VERSION: u8 = 1;
+/// Most bytes of a line about a request without a known token, with its chain and without what the host puts before it.
+pub const MAX_STRANGERS_LINE: usize = 512;
 const MAX_HOST: usize = 255;
+const MAX_SOURCE: usize = 255;
 /// Bytes of most lines with their chain.
 const USUAL: usize = 640;

@@ -105,6 +105,51 @@ impl Reason {
     }
 }
 
+/// Whose request has a reason.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Caller {
+    /// The request brings no token that the policy has, or was answered before the look-up.
+    Unknown,
+    /// The policy has the token, but it does not work here and now: its holder may have found it.
+    Barred,
+    /// The token works.
+    Known,
+}
+
+impl Reason {
+    /// Whose request has this reason.
+    pub fn caller(self) -> Caller {
+        match self {
+            Self::MalformedRequest
+            | Self::NoPolicy
+            | Self::Public
+            | Self::Preflight
+            | Self::MissingToken
+            | Self::AmbiguousToken
+            | Self::SuspendedSource
+            | Self::UnknownToken => Caller::Unknown,
+            Self::RevokedToken
+            | Self::RetiredSecret
+            | Self::ExpiredToken
+            | Self::NotYetValid
+            | Self::SuspendedToken
+            | Self::WrongEnvironment
+            | Self::WrongService
+            | Self::SourceNotAllowed
+            | Self::OutsideHours
+            | Self::RateLimited => Caller::Barred,
+            Self::DeniedOperation | Self::InsufficientScope | Self::Permitted => Caller::Known,
+        }
+    }
+
+    /// The codes of the reasons of requests that may have no line of their own.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn counted_codes() -> Vec<&'static str> {
+        let counted = Self::ALL.into_iter().filter(|reason| reason.caller() != Caller::Known);
+        counted.map(Self::code).collect()
+    }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.code())

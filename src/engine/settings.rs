@@ -19,7 +19,9 @@ use crate::engine::path::PathRules;
 use crate::engine::policy::Policy;
 use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::revocations::Revocations;
-pub use crate::engine::settings::audit::{Audit, ChainKey, Chaining, Level, Permits, SampleSize, Sink};
+pub use crate::engine::settings::audit::{
+    Audit, ChainKey, Chaining, Level, LinesPerSecond, Permits, SampleSize, Sink,
+};
 use crate::engine::settings::bundle::Bundle;
 pub use crate::engine::settings::removed::RemovedHeader;
 pub use crate::engine::settings::source::{Hops, SourceRule};

@@ -43,6 +43,12 @@ impl Request {
         }
     }
 
+    /// Whether a decision that is told has a line of its own; a second that is over is summed up before it.
+    fn has_line(&self, decision: &Decision<'_>, now: Time) -> bool {
+        self.shared.sum_up(now);
+        self.shared.journal.admits(decision.reason(), now)
+    }
+
     fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, circumstances: Circumstances<'_>) {
         let Gateway { policy, settings } = &self.shared.gateway;
         self.shared.journal.write_decision(|number| {
@@ -82,7 +88,7 @@ impl HttpContext for Request {
             None => Decision::without_clock(),
         };
         shared.decisions.count(&decision, policy, settings.mode);
-        if shared.journal.tells(&decision) {
+        if shared.journal.tells(&decision) && self.has_line(&decision, circumstances.now) {
             let late = if reads_source { Vec::new() } else { host::source_address() };
             let source = if reads_source { source } else { head.source(Source::of(&late), settings) };
             self.audit(&decision, &head, Circumstances { source, ..circumstances });

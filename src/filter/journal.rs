@@ -1,15 +1,18 @@
 //! The journal: the one place through which events leave. It numbers them, chains them and hands them to the sinks.
 //!
-//! Decisions go to the sinks that the configuration names. Notices, which belong to no request, go to the log, even
+//! Requests of strangers have so many lines a second; a summary counts the others. Decisions go to the sinks that the configuration names. Notices, which belong to no request, go to the log, even
 //! where only filter state is named: there is no request whose state could take them, and none must be lost.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use crate::engine::audit::chain::{Chain, Links};
 use crate::engine::audit::register::{Birth, Register, fingerprint};
 use crate::engine::audit::sample::Sampler;
+use crate::engine::audit::{Counted, CountedEvent, Strangers};
 use crate::engine::decision::Decision;
+use crate::engine::reason::Reason;
 use crate::engine::settings::{Audit, Sink};
+use crate::engine::time::Time;
 use crate::filter::host::{self, Stored};
 
 /// Where the events of one configuration go.
@@ -20,6 +23,7 @@ pub(super) struct Journal {
     /// Number of the next event.
     sequence: Cell<u64>,
     sampler: Cell<Sampler>,
+    strangers: RefCell<Strangers>,
     /// None before `open`, and where lines are not chained.
     chain: Cell<Option<Chain>>,
     /// The life that the chain is of.
@@ -31,11 +35,13 @@ impl Journal {
     pub(super) fn new(audit: Audit, configuration: &[u8]) -> Self {
         let fingerprint =
             if audit.sinks.is_empty() { 0 } else { fingerprint(&host::plugin_name(), configuration) };
+        let strangers = RefCell::new(Strangers::new(audit.strangers.into()));
         Self {
             audit,
             fingerprint,
             sequence: Cell::new(0),
             sampler: Cell::new(Sampler::default()),
+            strangers,
             chain: Cell::new(None),
             life: Cell::new(0),
         }
@@ -65,6 +71,26 @@ impl Journal {
         let told = self.is_read() && sampler.picks(self.audit.permits.told_of(decision));
         self.sampler.set(sampler);
         told
+    }
+
+    /// Whether a decision that is told has a line of its own; if not, a summary counts it.
+    pub(super) fn admits(&self, reason: Reason, now: Time) -> bool {
+        let admitted = self.strangers.borrow_mut().admits(reason, now);
+        if !admitted && self.audit.sinks.contains(&Sink::FilterState) {
+            // The summary has it, whatever the host says.
+            let _ = host::set_filter_state(&CountedEvent::of(reason).to_json());
+        }
+        admitted
+    }
+
+    /// Takes what was counted in a second that is over.
+    pub(super) fn over(&self, now: Time) -> Option<Counted> {
+        self.strangers.borrow_mut().over(now)
+    }
+
+    /// Takes what was counted so far.
+    pub(super) fn take_counted(&self) -> Option<Counted> {
+        self.strangers.borrow_mut().take()
     }
 
     /// Writes the decision that `event` makes of its number.

@@ -22,7 +22,7 @@ mod stale;
 
 use std::rc::Rc;
 
-use crate::engine::audit::ClosedEvent;
+use crate::engine::audit::{ClosedEvent, Counted, SummaryEvent};
 use crate::engine::policy::Policy;
 use crate::engine::settings::Gateway;
 use crate::engine::time::Time;
@@ -70,12 +70,33 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Writes how many requests had no line of their own in a second that is over.
+    fn sum_up(&self, now: Time) {
+        self.write_summary(self.journal.over(now), now);
+    }
+
+    /// The same for all that were counted so far, where nothing may come after them.
+    fn sum_up_all(&self, now: Time) {
+        self.write_summary(self.journal.take_counted(), now);
+    }
+
+    fn write_summary(&self, counted: Option<Counted>, now: Time) {
+        if let Some(counted) = counted {
+            let Gateway { policy, settings } = &self.gateway;
+            let event = |number| SummaryEvent::of(&counted, policy, settings.mode, now, number).to_json();
+            self.journal.write(event);
+        }
+    }
+}
+
 /// The last request of a configuration has ended, and its root context too: Envoy took another one, or shuts down.
 impl Drop for Shared {
     fn drop(&mut self) {
         if Rc::strong_count(&self.journal) == 1 {
             let policy = &self.gateway.policy;
             let now = host::now().unwrap_or(Time::EPOCH);
+            self.sum_up_all(now);
             self.journal.close(|chains, number| ClosedEvent::of(policy, chains, now, number).to_json());
         }
     }

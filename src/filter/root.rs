@@ -56,8 +56,10 @@ impl Default for Root {
 }
 
 impl Drop for Root {
-    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives.
+    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives. And requests that
+    /// are still under way may last for hours: what was counted does not wait for them.
     fn drop(&mut self) {
+        self.shared.sum_up_all(host::now().unwrap_or(Time::EPOCH));
         host::set_tick_period(NO_TICK);
     }
 }
@@ -124,6 +126,7 @@ impl Root {
     }
 
     fn replace(&mut self, policy: Policy, now: Time) {
+        self.shared.sum_up_all(now);
         self.shared = Rc::new(self.shared.with(policy));
         self.gauges = Gauges::of(&self.shared.gateway.policy);
         self.revoke(now);
@@ -294,6 +297,7 @@ impl Root {
 impl Context for Root {
     fn on_http_call_response(&mut self, call: u32, headers: usize, length: usize, _trailers: usize) {
         let Some(now) = host::now() else { return };
+        self.shared.sum_up(now);
         if let Some(courier) = &self.shared.courier {
             // Without headers there is no answer: the request was reset.
             let status = (headers > 0).then(host::call_status).flatten();
@@ -329,6 +333,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         let Some(now) = host::now() else { return };
+        self.shared.sum_up(now);
         self.ask(now);
         self.renew(now);
         if let Some(courier) = &self.shared.courier {

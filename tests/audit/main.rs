@@ -1,9 +1,11 @@
 //! The chain of audit events: whatever is done to one line of a log is found, and a log as it was written passes.
+//! And the lines themselves: how long they are, whatever a caller sends.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-#![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
+#![expect(clippy::arithmetic_side_effects, clippy::panic, reason = "a test fails by panicking")]
 
 mod log;
 mod parts;
+mod strangers;
 mod tampering;
 
 use tokenward::cli::audit::finding::Place;

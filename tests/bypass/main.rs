@@ -23,16 +23,18 @@ use std::time::Instant;
 use clap::Parser;
 
 use crate::envoy::Envoy;
+use crate::flood::Flood;
 use crate::generate::Attack;
 use crate::harmless::Harmless;
 use crate::run::{Round, Vacuity};
-use crate::setting::{AUDITED, OPEN, SETTINGS, SOAKED, Setting};
+use crate::setting::{AUDITED, FLOODED, OPEN, SETTINGS, SOAKED, Setting};
 use crate::upstream::Upstream;
 
 mod cves;
 #[path = "../support/envoy.rs"]
 #[expect(dead_code, reason = "the harness of the tests; the bench needs less of it")]
 mod envoy;
+mod flood;
 mod generate;
 mod harmless;
 #[path = "../support/http.rs"]
@@ -69,6 +71,9 @@ struct Arguments {
     /// Send so many requests to one listener instead, and look at Envoy before and after
     #[arg(long)]
     soak: Option<usize>,
+    /// Flood one listener instead with so many requests of each kind, and look at how much Envoy logs
+    #[arg(long)]
+    flood: Option<usize>,
     /// Of the generator
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -80,6 +85,11 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let start = Instant::now();
+    if let Some(count) = arguments.flood {
+        let floods = flood(count);
+        floods.iter().for_each(|flood| println!("{flood}"));
+        return ended(&failures_of(&floods));
+    }
     let attacks = attacks(&arguments);
     if let Some(wanted) = arguments.soak {
         return soak(&attacks, wanted);
@@ -95,7 +105,11 @@ fn main() -> ExitCode {
     // A hole shows in hundreds of requests: then a few of each kind say it all.
     let most = if bypasses <= 100 { bypasses } else { 3 };
     print!("{}", report::bypasses(&attacks, &results.rounds, most));
-    let failures = results.failures();
+    let floods = flood(FLOOD);
+    if arguments.report {
+        floods.iter().for_each(|flood| println!("{flood}"));
+    }
+    let failures = [results.failures(), failures_of(&floods)].concat();
     failures.iter().for_each(|failure| println!("{failure}"));
     println!(
         "bypass: {bypasses} bypasses of {} distinct requests under each of {} settings, {} failures among {} cases of \
@@ -109,6 +123,23 @@ fn main() -> ExitCode {
     if bypasses == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
+/// What comes of so many requests of each kind that a caller without a token sends.
+fn flood(count: usize) -> Vec<Flood> {
+    let upstream = Upstream::start();
+    let envoy = setting::start_flooded(&upstream);
+    drop(envoy.client(FLOODED));
+    flood::run(&envoy, count)
+}
+
+fn failures_of(floods: &[Flood]) -> Vec<String> {
+    floods.iter().flat_map(Flood::failures).cloned().collect()
+}
+
+fn ended(failures: &[String]) -> ExitCode {
+    failures.iter().for_each(|failure| println!("{failure}"));
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 fn soak(attacks: &[Attack], wanted: usize) -> ExitCode {
     let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
     let envoy = setting::start_soaked(folder.path(), &upstream);
@@ -116,8 +147,7 @@ fn soak(attacks: &[Attack], wanted: usize) -> ExitCode {
     let soak = soak::soak(&envoy, SOAKED, attacks, wanted, &upstream);
     let failures = soak.failures();
     println!("{soak}");
-    failures.iter().for_each(|failure| println!("{failure}"));
-    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    ended(&failures)
 }
 
 /// What is generated, what is known, and what the file of payloads has; each request once.
@@ -198,3 +228,6 @@ impl Results {
         failures
     }
 }
+
+/// Requests of each kind of flood, where nobody says how many.
+const FLOOD: usize = 4_000;

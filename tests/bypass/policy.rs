@@ -201,6 +201,17 @@ pub(crate) fn guarded_bundle() -> Value {
     bundle
 }
 
-fn secret(name: &str) -> String {
+/// The bundle with a token that was revoked.
+pub(crate) fn flooded_bundle() -> Value {
+    let mut bundle = bundle();
+    let digest = SecretDigest::of(secret("revoked").as_bytes()).to_hex();
+    let mut revoked = bundle["tokens"]["viewer"].clone();
+    revoked["revoked_at"] = json!("2026-01-01T00:00:00Z");
+    revoked["secrets"] = json!([{ "id": "1", "sha256": digest }]);
+    bundle["tokens"]["revoked"] = revoked;
+    bundle
+}
+
+pub(crate) fn secret(name: &str) -> String {
     format!("test_svc_{name}_0123456789")
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
-use crate::policy::{bundle, guarded_bundle};
+use crate::policy::{bundle, flooded_bundle, guarded_bundle};
 use crate::readings::SECOND_HEADERS;
 use crate::upstream::Upstream;
 
@@ -104,10 +104,23 @@ pub(crate) fn start_soaked(folder: &Path, upstream: &Upstream) -> Envoy {
     Envoy::start_in(folder, &configuration, 2).unwrap_or_else(|_| panic!("Envoy does not start"))
 }
 
+/// The listener that is flooded: the filter's defaults.
+pub(crate) const FLOODED: &str = "flooded";
+
+/// Envoy with the one listener for floods, and one worker.
+pub(crate) fn start_flooded(upstream: &Upstream) -> Envoy {
+    let configuration = json!({ "bundle": flooded_bundle() }).to_string();
+    let listener = silent(envoy::listener(FLOODED, &[envoy::filter(&configuration)]));
+    Envoy::start(&envoy::configuration(&[listener], upstream.address), 1)
+        .unwrap_or_else(|log| panic!("{log}"))
+}
+
 impl Setting {
     fn listener(&self) -> Value {
         let sinks: &[&str] = if self.audits { &["log"] } else { &[] };
-        let mut configuration = json!({ "bundle": bundle(), "audit": { "sinks": sinks } });
+        // Each event is looked at.
+        let audit = json!({ "sinks": sinks, "strangers": 1_000_000 });
+        let mut configuration = json!({ "bundle": bundle(), "audit": audit });
         if self.filter_normalizes {
             let rules = ["encoded_slash", "duplicate_slash", "dot_segments", "semicolon"];
             let rules = rules.map(|rule| (rule.to_owned(), json!("normalize")));

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use tokenward::cli::audit::event::Line;
 use tokenward::engine::audit::chain::{Chain, Links};
 use tokenward::engine::audit::register::Register;
 use tokenward::engine::audit::{ClosedEvent, ConfiguredEvent};
@@ -29,9 +30,20 @@ fn the_settings_of_the_page_are_taken() {
     assert!(blocks.len() > 1);
     let defaults: Settings = serde_json::from_str(blocks[0]).unwrap();
     assert_eq!(defaults.audit, Settings::default().audit);
-    for block in blocks {
+    // An event is checked against its schema.
+    for block in blocks.into_iter().filter(|block| !block.starts_with("{\"v\":1,")) {
         serde_json::from_str::<Settings>(block).unwrap_or_else(|error| panic!("{error}: {block}"));
     }
+}
+
+#[test]
+fn the_summary_of_the_page_adds_up() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let line =
+        text.lines().find(|line| line.contains("\"event\":\"summary\"") && line.starts_with('{')).unwrap();
+    let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
+    let shown: Value = serde_json::from_str(line).unwrap();
+    assert_eq!(event.counted().ok(), shown["count"].as_u64());
 }
 
 #[test]

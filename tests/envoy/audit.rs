@@ -41,8 +41,7 @@ fn every_event_is_what_the_schema_says() {
     // The trial, the main thread and a worker; the trial has no end.
     assert_eq!((kinds("configured"), kinds("decision"), kinds("closed")), (3, 6, 2));
     assert_eq!(kinds("suspended"), 2);
-    let schema: Value = serde_json::from_str(&fs::read_to_string("schemas/event.json").unwrap()).unwrap();
-    let schema = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let schema = read_schema();
     for event in &events {
         if let Err(error) = schema.validate(event) {
             panic!("{error}: {event}");
@@ -325,7 +324,14 @@ fn requests(envoy: &Envoy, connections: usize) {
     }
 }
 
-fn events(log: &str) -> Vec<Value> {
+/// The schema of events.
+pub(crate) fn read_schema() -> jsonschema::Validator {
+    let schema: Value = serde_json::from_str(&fs::read_to_string("schemas/event.json").unwrap()).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+/// The events in a log.
+pub(crate) fn events(log: &str) -> Vec<Value> {
     let events = log.lines().filter_map(|line| Some(&line[line.find("{\"v\":1,")?..]));
     events.map(|event| serde_json::from_str(event).unwrap()).collect()
 }

@@ -8,7 +8,7 @@ use crate::{echo, http2};
 
 #[test]
 fn bytes_from_0x80_on_are_refused_in_path_and_credential_and_change_nothing_elsewhere() {
-    let envoy = start(&json!({ "bundle": bundle() }));
+    let envoy = start(&json!({ "bundle": bundle(), "audit": { "strangers": 1_000_000 } }));
     // HTTP/2: over HTTP/1.1 Envoy itself refuses such a path, and closes the connection after any 400.
     let mut client = http2::Client::connect(envoy.listener("main"));
     let authorization = reader();
@@ -145,7 +145,8 @@ fn an_event_is_one_line_of_ascii_whatever_a_header_holds() {
     let id = "a\u{2028}{\"v\":1}\u{85}\u{9b}31m\u{1f512}";
     request.push(("x-request-id", id.as_bytes()));
     assert_eq!(envoy.client("main").send(&request).status, 200);
-    assert_eq!(envoy.decision(id)["reason"], "permitted");
+    let told = "a<e280a8>{<22>v<22>:1}<c285c29b>31m<f09f9492>";
+    assert_eq!(envoy.decision(told)["reason"], "permitted");
     let log = envoy.log();
     let line = log.lines().find(|line| line.contains("\"event\":\"decision\"")).unwrap();
     assert!(line.is_ascii(), "{line}");

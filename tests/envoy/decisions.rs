@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use tokenward::engine::case::{Case, Judged, Prepared, Site};
 use tokenward::engine::hours::Hours;
-use tokenward::engine::settings::Settings;
+use tokenward::engine::settings::{LinesPerSecond, Settings};
 use tokenward::engine::time::Time;
 
 use crate::corpus::{Topic, topics};
@@ -98,9 +98,12 @@ fn run(
     let events = events(&envoy, sent.iter().map(|(id, ..)| id.as_str()));
     let mut wrong = Vec::new();
     for (id, name, prepared, response) in &sent {
+        // Where what was sent is cut depends on all that was sent.
+        let mut prepared = (*prepared).clone();
+        prepared.headers.push(("x-request-id".to_owned(), id.clone()));
         let differences = match events.get(id).map_or(&[][..], Vec::as_slice) {
-            [] => check(prepared, response, None),
-            [event] => check(prepared, response, Some(event)),
+            [] => check(&prepared, response, None),
+            [event] => check(&prepared, response, Some(event)),
             events => vec![format!("{} events", events.len())],
         };
         wrong.extend(differences.iter().map(|difference| format!("{name}: {difference}")));
@@ -163,7 +166,10 @@ impl Group<'_> {
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
         let document = self.site.document(self.topic.rehearsal.document());
         let (_, prepared) = self.cases.first().unwrap();
-        let configuration = Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
+        let mut configuration =
+            Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
+        // Each case is looked for in the log.
+        configuration.audit.strangers = LinesPerSecond::try_from(1_000_000).unwrap();
         let mut configuration = serde_json::to_value(&configuration).unwrap();
         shift_times(&mut configuration["bundle"], shift);
         envoy::upgrading(envoy::listener(&self.name(), &[envoy::filter(&configuration.to_string())]))

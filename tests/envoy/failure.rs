@@ -192,8 +192,13 @@ pub(crate) fn discovered(folder: &Path) -> Value {
 
 /// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
 pub(crate) fn write_resource(path: &Path, bundle: &Value) {
-    let filter = envoy::filter(&json!({ "bundle": bundle }).to_string());
-    let resource = json!({ "version_info": bundle.to_string(), "resources": [{
+    write_configuration(path, &json!({ "bundle": bundle }));
+}
+
+/// The same for a whole configuration.
+pub(crate) fn write_configuration(path: &Path, configuration: &Value) {
+    let filter = envoy::filter(&configuration.to_string());
+    let resource = json!({ "version_info": configuration.to_string(), "resources": [{
         "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
         "name": "tokenward",
         "typed_config": filter["typed_config"],

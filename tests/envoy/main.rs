@@ -50,6 +50,7 @@ mod replies;
 mod shadow;
 mod signed;
 mod sources;
+mod strangers;
 mod succession;
 mod trailers;
 mod trap;

@@ -1,7 +1,9 @@
 //! An audit event in a line of a log: before it stands what the logger puts there, behind it perhaps a little more.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::engine::audit::chain::{CHAIN, ChainId, END, HASH, Link};
@@ -103,12 +105,35 @@ impl<'a> Event<'a> {
         str::from_utf8(count.strip_prefix(CHAINS)?.split(|byte| *byte == b',').next()?).ok()?.parse().ok()
     }
 
+    /// How many requests it says have no line of their own: none of another event than a summary, an error where its
+    /// numbers contradict each other.
+    pub fn counted(&self) -> Result<u64, BadSummary> {
+        if self.kind() != Some(b"summary") {
+            return Ok(0);
+        }
+        let whole = [&self.signed, &b"}"[..]].concat();
+        let Summary { count, reasons } = serde_json::from_slice(&whole).map_err(|_| BadSummary)?;
+        let sum = reasons.values().try_fold(0_u64, |sum, count| sum.checked_add(*count));
+        if sum == Some(count) && count > 0 { Ok(count) } else { Err(BadSummary) }
+    }
+
     /// The kind of event: the third member of each.
     fn kind(&self) -> Option<&[u8]> {
         let (_, rest) = self.signed.split_at_checked(first(&self.signed, KIND)?)?;
         rest.strip_prefix(KIND)?.split(|byte| *byte == b'"').next()
     }
 }
+
+/// What a summary says.
+#[derive(Deserialize)]
+struct Summary {
+    count: u64,
+    reasons: BTreeMap<String, u64>,
+}
+
+/// A summary whose numbers are none, or do not add up.
+#[derive(Debug, Eq, PartialEq)]
+pub struct BadSummary;
 
 /// The text in JSON's quotes whose inside begins here (RFC 8259 §7); loggers that write JSON quote an event.
 fn unquoted(text: &[u8]) -> Option<String> {
@@ -180,5 +205,22 @@ mod tests {
             assert_eq!(Line::read(EVENT.replacen(from, to, 1).as_bytes()), Line::Damaged, "{to}");
         }
         assert_eq!(Line::read(&EVENT.as_bytes()[..60]), Line::Damaged);
+    }
+
+    #[test]
+    fn a_summary_says_how_many_requests_it_counts() {
+        let counted = |members: &str| {
+            let line = EVENT.replace("\"event\":\"decision\"", &format!("\"event\":\"summary\",{members}"));
+            let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
+            event.counted()
+        };
+        let reasons = r#""reasons":{"public":3,"missing_token":4}"#;
+        assert_eq!(counted(&format!(r#""count":7,{reasons}"#)), Ok(7));
+        for bad in [r#""count":8"#, r#""count":-7"#, r#""count":"7""#, "\"a\":1"] {
+            assert_eq!(counted(&format!("{bad},{reasons}")), Err(BadSummary), "{bad}");
+        }
+        assert_eq!(counted(r#""count":0,"reasons":{}"#), Err(BadSummary));
+        let Line::Event(decision) = Line::read(EVENT.as_bytes()) else { panic!("no event") };
+        assert_eq!(decision.counted(), Ok(0));
     }
 }

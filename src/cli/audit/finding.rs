@@ -43,6 +43,8 @@ pub enum Fault {
     Repeated,
     /// An event stands behind a later one.
     Reordered,
+    /// The numbers of a summary do not add up.
+    Miscounted,
     /// A chain goes on behind its end.
     AfterEnd,
     /// An event is not the one that was verified before.
@@ -66,6 +68,7 @@ impl Fault {
             Self::Missing(_) => "missing",
             Self::Repeated => "repeated",
             Self::Reordered => "reordered",
+            Self::Miscounted => "miscounted",
             Self::AfterEnd => "after_end",
             Self::Replaced => "replaced",
             Self::Cut(_) => "cut",
@@ -91,7 +94,12 @@ impl Fault {
                 Some("an access log has its lines in the order in which requests end: say `--unordered`")
             }
             Self::Open => Some("while Envoy runs, or after it was killed, leave out `--closed`"),
-            Self::Damaged | Self::Repeated | Self::AfterEnd | Self::Replaced | Self::Cut(_) => None,
+            Self::Damaged
+            | Self::Repeated
+            | Self::Miscounted
+            | Self::AfterEnd
+            | Self::Replaced
+            | Self::Cut(_) => None,
         }
     }
 }
@@ -113,6 +121,9 @@ impl fmt::Display for Finding {
             }
             Fault::Repeated => write!(f, "event {seq} of chain {chain} is there a second time"),
             Fault::Reordered => write!(f, "event {seq} of chain {chain} stands behind a later one"),
+            Fault::Miscounted => {
+                write!(f, "the numbers of summary {seq} of chain {chain} do not add up to its `count`")
+            }
             Fault::AfterEnd => write!(f, "chain {chain} goes on behind its end"),
             Fault::Replaced => {
                 write!(f, "event {seq} of chain {chain} is not the one that was verified before")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::cli::audit::event::{Event, Line};
+use crate::cli::audit::event::{BadSummary, Event, Line};
 use crate::cli::audit::finding::{Fault, Finding, Place};
 use crate::cli::audit::heads::{Head, Heads};
 use crate::cli::audit::track::{Guide, Start, Track};
@@ -58,6 +58,7 @@ pub struct Verifier {
     told: BTreeMap<u64, u64>,
     findings: Findings,
     events: u64,
+    counted: u64,
     other_lines: u64,
 }
 
@@ -70,6 +71,8 @@ pub struct Report {
     pub count: u64,
     /// Number of events.
     pub events: u64,
+    /// Number of requests that have no event of their own: what the summaries add up to.
+    pub counted: u64,
     /// Number of chains.
     pub chains: usize,
     /// Number of chains without an end.
@@ -100,6 +103,7 @@ impl Verifier {
             told: BTreeMap::new(),
             findings: Findings::default(),
             events: 0,
+            counted: 0,
             other_lines: 0,
         }
     }
@@ -128,6 +132,10 @@ impl Verifier {
         if let Some(count) = event.chains() {
             let told = self.told.entry(id.life).or_default();
             *told = count.max(*told);
+        }
+        match event.counted() {
+            Ok(count) => self.counted = self.counted.saturating_add(count),
+            Err(BadSummary) => self.findings.add_in(id, Fault::Miscounted, event.seq, Some(place)),
         }
         let chain = self.chains.entry(id).or_insert_with(|| Chain::of(id, self.rules.starts, &self.heads));
         let findings = &mut self.findings;
@@ -164,8 +172,8 @@ impl Verifier {
         let Findings { mut list, count } = self.findings;
         list.sort_by_key(|finding| (finding.place.is_none(), finding.place));
         let chains = self.chains.len();
-        let Self { events, other_lines, heads, .. } = self;
-        Report { findings: list, count, events, chains, open, other_lines, heads }
+        let Self { events, counted, other_lines, heads, .. } = self;
+        Report { findings: list, count, events, counted, chains, open, other_lines, heads }
     }
 
     /// Chains that are not in the log: some that should have ended, and some that must have been.
@@ -253,12 +261,13 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { events, chains, open, other_lines, count, .. } = self;
+        let Self { events, counted, chains, open, other_lines, count, .. } = self;
         let found = if self.is_intact() { "intact".to_owned() } else { format!("{count} findings") };
         write!(
             f,
             "{events} events in {chains} chains: {found}; {open} chains open, {other_lines} other lines"
-        )
+        )?;
+        if *counted > 0 { write!(f, ", {counted} more requests in summaries") } else { Ok(()) }
     }
 }
 

@@ -163,6 +163,9 @@ pub const HASH: &str = ",\"hash\":\"";
 pub const END: &str = "\"}";
 /// Bytes of a hash.
 const LINK: usize = 16;
+/// Most bytes that [`Chain::seal`] adds to a line: its `}` becomes the `chain`, with a number of up to 20 digits, and the
+/// `hash`.
+pub(super) const MAX_SEAL: usize = CHAIN.len() + 16 + 1 + 20 + 1 + HASH.len() + 2 * LINK + END.len() - 1;
 
 #[cfg(test)]
 mod tests {
@@ -179,6 +182,13 @@ mod tests {
         let inner = Sha256::digest([&pad(0x36)[..], &[0; 16], line].concat());
         let outer: [u8; 32] = Sha256::digest([&pad(0x5c)[..], &inner].concat()).into();
         assert_eq!(keyed.link(Link::START, line).0, outer[..16]);
+    }
+
+    #[test]
+    fn a_line_grows_by_no_more_than_the_longest_seal() {
+        let id = ChainId { life: u64::MAX, number: u64::MAX };
+        let sealed = Chain::new(id, Links::Sha256).seal("{\"seq\":0}".to_owned());
+        assert_eq!(sealed.len(), "{\"seq\":0}".len() + MAX_SEAL);
     }
 
     #[test]

@@ -4,7 +4,12 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::engine::audit::{FORMAT_VERSION, MAX_HOST, line, milliseconds, text};
+use crate::engine::address::Source;
+use crate::engine::audit::chain::MAX_SEAL;
+use crate::engine::audit::text::{json_width, share, width};
+use crate::engine::audit::{
+    FORMAT_VERSION, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, line, milliseconds, text,
+};
 use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
 use crate::engine::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
@@ -14,7 +19,8 @@ use crate::engine::secret::Fingerprint;
 use crate::engine::settings::Mode;
 use crate::engine::time::Time;
 
-/// What is told of one request.
+/// What is told of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
+/// than its fields say. `<c3a9>` is bytes in hex, and `<+7>` at the end says that 7 more bytes were sent.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AuditEvent<'a> {
@@ -96,7 +102,7 @@ impl<'a> AuditEvent<'a> {
             Decision::Permit(_) => ("permit", None, None),
             Decision::Deny(deny) => ("deny", deny.rule, deny.fingerprint),
         };
-        Self {
+        let bare = Self {
             v: FORMAT_VERSION,
             ts: circumstances.now,
             event: "decision",
@@ -104,11 +110,11 @@ impl<'a> AuditEvent<'a> {
             reason: decision.reason(),
             rule,
             mode: if decision.is_tried() { Mode::Shadow } else { mode },
-            request_id: text(head.request_id, MAX_REQUEST_ID),
-            method: text(head.method, MAX_METHOD),
-            host: text(head.authority, MAX_HOST),
-            path: path(head),
-            source: text(circumstances.source.text(), MAX_HOST),
+            request_id: Cow::Borrowed(""),
+            method: Cow::Borrowed(""),
+            host: Cow::Borrowed(""),
+            path: Cow::Borrowed(""),
+            source: Cow::Borrowed(""),
             token: subject.map(|subject| subject.token()),
             secret: subject.map(|subject| subject.secret()),
             kind: subject.map(|subject| subject.kind()),
@@ -118,7 +124,19 @@ impl<'a> AuditEvent<'a> {
             fingerprint,
             bundle: policy.name(),
             revision: policy.revision(),
+            // The longest: where a text is cut does not depend on how many events there were.
+            seq: u64::MAX,
+        };
+        let sent = Sent::of(head, circumstances.source);
+        let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare) };
+        Self {
+            request_id: text(sent.request_id, limits.request_id),
+            method: text(sent.method, limits.method),
+            host: text(sent.host, limits.host),
+            path: text(sent.path, limits.path),
+            source: text(sent.source, limits.source),
             seq,
+            ..bare
         }
     }
 
@@ -128,15 +146,75 @@ impl<'a> AuditEvent<'a> {
     }
 }
 
+/// What a caller sent, as far as an event tells of it.
+struct Sent<'a> {
+    request_id: &'a [u8],
+    method: &'a [u8],
+    host: &'a [u8],
+    path: &'a [u8],
+    source: &'a [u8],
+}
+
+impl<'a> Sent<'a> {
+    fn of(head: &'a RequestHead<'_>, source: Source<'a>) -> Self {
+        Self {
+            request_id: head.request_id,
+            method: head.method,
+            host: head.authority,
+            path: path(head),
+            source: source.text(),
+        }
+    }
+
+    /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
+    /// strangers: the caller's address is whole, and the other texts share what it leaves.
+    fn limits(&self, bare: &AuditEvent<'_>) -> Limits {
+        let members = [(self.request_id, REQUEST_ID), (self.source, SOURCE)];
+        let present = members.iter().filter(|(bytes, _)| !bytes.is_empty());
+        let frame = present.fold(json_width(bare), |sum, (_, member)| sum.saturating_add(member.len()));
+        let source = MAX_ADDRESS;
+        let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(self.source, source));
+        let most = Limits::MOST;
+        let widths = [
+            width(self.request_id, most.request_id),
+            width(self.method, most.method),
+            width(self.host, most.host),
+            width(self.path, most.path),
+        ];
+        let share = share(widths, MAX_STRANGERS_LINE.saturating_sub(taken));
+        Limits {
+            request_id: share.min(most.request_id),
+            method: share.min(most.method),
+            host: share.min(most.host),
+            path: share.min(most.path),
+            source,
+        }
+    }
+}
+
+/// How many bytes the texts of an event may take.
+struct Limits {
+    request_id: usize,
+    method: usize,
+    host: usize,
+    path: usize,
+    source: usize,
+}
+
+impl Limits {
+    /// Where the token is known.
+    const MOST: Self = Self { request_id: 128, method: 32, host: MAX_HOST, path: 1_024, source: MAX_SOURCE };
+}
+
 /// The canonical path, or what came in where there is none: without what may be a query to some program, or a part of
 /// one, and so have a secret in it.
-fn path<'a>(head: &'a RequestHead<'_>) -> Cow<'a, str> {
+fn path<'a>(head: &'a RequestHead<'_>) -> &'a [u8] {
     match &head.path {
-        Ok(path) => text(path.as_str().as_bytes(), MAX_PATH),
+        Ok(path) => path.as_str().as_bytes(),
         Err(_) => {
             let length = head.target.len();
             let end = (0..length).find(|at| head.target.get(*at..).is_some_and(begins_query));
-            text(head.target.get(..end.unwrap_or(length)).unwrap_or_default(), MAX_PATH)
+            head.target.get(..end.unwrap_or(length)).unwrap_or_default()
         }
     }
 }
@@ -154,9 +232,11 @@ fn begins_query(bytes: &[u8]) -> bool {
 
 /// `#`, `&`, `;` and `?` in hex.
 const DELIMITERS: [&[u8]; 4] = [b"23", b"26", b"3B", b"3F"];
-const MAX_REQUEST_ID: usize = 128;
-const MAX_METHOD: usize = 32;
-const MAX_PATH: usize = 1_024;
+/// What a line has around a request id, and around an address; it has neither where it is empty.
+const REQUEST_ID: &str = "\"request_id\":\"\",";
+const SOURCE: &str = "\"source\":\"\",";
+/// Bytes of the longest IPv6 address (RFC 4291 §2.2).
+const MAX_ADDRESS: usize = 45;
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +262,7 @@ mod tests {
         ] {
             let headers = [(&b":path"[..], target.as_bytes())];
             let head = RequestHead::read(headers.into_iter(), &Settings::default());
-            assert_eq!(path(&head), told, "{target}");
+            assert_eq!(path(&head), told.as_bytes(), "{target}");
         }
     }
 }

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 
 use crate::engine::audit::{
-    AuditEvent, ClosedEvent, ConfiguredEvent, DefenseEvent, FeedEvent, RefusedEvent, StaleEvent,
+    AuditEvent, ClosedEvent, ConfiguredEvent, CountedEvent, DefenseEvent, FeedEvent, RefusedEvent,
+    StaleEvent, SummaryEvent,
 };
 
 /// One line of the audit: an event of a kind. A new kind of event is a variant here, and nothing else.
@@ -12,6 +13,10 @@ use crate::engine::audit::{
 pub enum Event<'a> {
     /// A request was judged.
     Decision(AuditEvent<'a>),
+    /// Requests of a second that have no line of their own.
+    Summary(SummaryEvent<'a>),
+    /// One of them, in its filter state.
+    Counted(CountedEvent),
     /// A configuration is in force.
     Configured(ConfiguredEvent<'a>),
     /// Somebody is suspended, or an alert.

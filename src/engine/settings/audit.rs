@@ -15,13 +15,16 @@ use crate::engine::mapping::mappings;
     remote = "Self",
     deny_unknown_fields,
     default,
-    expecting = "a mapping with `sinks`, `permits`, `level`, `chain`"
+    expecting = "a mapping with `sinks`, `permits`, `strangers`, `level`, `chain`"
 )]
 pub struct Audit {
     /// The sinks; none turns auditing off.
     pub sinks: Vec<Sink>,
-    /// Which permits are told; denies always are.
+    /// Which permits are told; denies always are, beyond `strangers` as numbers.
     pub permits: Permits,
+    /// How many lines a second each worker writes at most about requests without a known token, and again about tokens
+    /// that do not work. It counts the others, and writes one `summary` a second; 0 counts all of them.
+    pub strangers: LinesPerSecond,
     /// Level of the lines in the host's log.
     pub level: Level,
     /// How the lines are chained.
@@ -35,6 +38,7 @@ impl Default for Audit {
         Self {
             sinks: vec![Sink::Log],
             permits: Permits::default(),
+            strangers: LinesPerSecond::default(),
             level: Level::Info,
             chain: Chaining::default(),
         }
@@ -52,7 +56,8 @@ pub enum Sink {
     FilterState,
 }
 
-/// Which permits are told. Denies are, reported ones of shadow too, and uses of a retiring secret.
+/// Which permits are told, before `strangers` counts them. Denies are, reported ones of shadow too, and uses of a
+/// retiring secret.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -101,6 +106,37 @@ impl TryFrom<u64> for SampleSize {
 impl From<SampleSize> for u32 {
     fn from(SampleSize(size): SampleSize) -> Self {
         size
+    }
+}
+
+/// A number of lines a second: 0 to 1,000,000.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(with = "u32", extend("maximum" = MAX_LINES))
+)]
+#[serde(try_from = "u64", into = "u32")]
+pub struct LinesPerSecond(u32);
+
+impl Default for LinesPerSecond {
+    fn default() -> Self {
+        Self(200)
+    }
+}
+
+impl TryFrom<u64> for LinesPerSecond {
+    type Error = String;
+
+    fn try_from(lines: u64) -> Result<Self, String> {
+        let fits = u32::try_from(lines).ok().filter(|lines| *lines <= MAX_LINES);
+        fits.map(Self).ok_or_else(|| format!("`{lines}` is not a number from 0 to {MAX_LINES}"))
+    }
+}
+
+impl From<LinesPerSecond> for u32 {
+    fn from(LinesPerSecond(lines): LinesPerSecond) -> Self {
+        lines
     }
 }
 
@@ -245,3 +281,4 @@ impl Visitor<'_> for KeyVisitor {
 
 const CHAININGS: &str = "`sha256`, `off` and `{\"hmac_sha256\": \"<64 hex digits>\"}`";
 const MAX_SAMPLE: u32 = 1_000_000;
+const MAX_LINES: u32 = 1_000_000;
