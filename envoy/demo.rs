@@ -134,7 +134,11 @@ impl Gateway {
         let secrets = mint(&path("acme"));
         tokenward(&["build", &path("acme"), "-o", &path("bundle.json")]);
         let module = envoy::wasm().display().to_string();
-        let settings = ["--settings", "policies/acme/gateway.yaml"];
+        // The demo plays the load balancer that callers come through: one hop more than acme has.
+        let settings = fs::read_to_string("policies/acme/gateway.yaml").unwrap();
+        let settings = settings.replace("trusted_hops: 0", "trusted_hops: 1");
+        fs::write(path("gateway.yaml"), settings).unwrap();
+        let settings = ["--settings", &path("gateway.yaml")];
         let render = ["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")];
         tokenward(&[&render[..], &settings].concat());
 

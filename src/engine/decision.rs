@@ -175,7 +175,7 @@ pub struct Deny<'p> {
     /// The rule that a malformed request breaks.
     pub rule: Option<&'static str>,
     /// Permissions that would have sufficed.
-    pub sufficient: Vec<&'p PermissionName>,
+    pub sufficient: Box<[&'p PermissionName]>,
     /// In which reading of the request there is a reason.
     pub reading: Reading,
     /// Whether a role in shadow alone is the reason: then it is only reported.
@@ -220,7 +220,7 @@ impl<'p> Deny<'p> {
             fingerprint: None,
             guessed: false,
             rule: None,
-            sufficient: Vec::new(),
+            sufficient: Box::default(),
             reading: Reading::Strict,
             tried: false,
             wait: None,

@@ -63,7 +63,7 @@ struct Arguments {
     #[arg(long)]
     report: bool,
     /// Distinct requests for each setting
-    #[arg(long, default_value_t = 2_000)]
+    #[arg(long, default_value_t = 4_000)]
     requests: usize,
     /// More payloads: one path or raw request a line
     #[arg(long)]

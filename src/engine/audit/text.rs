@@ -7,7 +7,6 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
-use std::io;
 
 use serde::Serialize;
 
@@ -44,25 +43,7 @@ pub(super) fn share(mut widths: [usize; 4], room: usize) -> usize {
 
 /// How many bytes a value takes as JSON.
 pub(super) fn json_width(value: &impl Serialize) -> usize {
-    let mut width = Width(0);
-    match serde_json::to_writer(&mut width, value) {
-        Ok(()) => width.0,
-        Err(_) => usize::MAX,
-    }
-}
-
-/// Counts what is written.
-struct Width(usize);
-
-impl io::Write for Width {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self.0.saturating_add(bytes.len());
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }
 
 fn written(bytes: &[u8], limit: usize) -> String {

@@ -281,7 +281,7 @@ impl Policy {
 
     /// The permissions that list the request's operation.
     #[cold]
-    fn sufficient(&self, case: Case, target: Target<'_>) -> Vec<&PermissionName> {
+    fn sufficient(&self, case: Case, target: Target<'_>) -> Box<[&PermissionName]> {
         let mut names = Vec::new();
         self.index.visit(case, target, |_, listing| {
             if let Lister::Permission(number) = listing.by
@@ -290,7 +290,7 @@ impl Policy {
                 names.extend(self.permission(number).filter(|name| !names.contains(name)));
             }
         });
-        names
+        names.into()
     }
 }
 

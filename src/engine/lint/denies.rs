@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::engine::document::{Document, Token};
+use crate::engine::document::{Document, Role, Token};
 use crate::engine::host::HostPattern;
 use crate::engine::lint::{Code, Finding, root};
 use crate::engine::name::{PermissionName, RoleName};
@@ -13,17 +13,21 @@ use crate::engine::pattern::{Methods, Operation, Segment};
 
 /// Denies that are narrower than a grant that they meet in one role or token.
 pub(super) fn findings(document: &Document) -> Vec<Finding> {
+    let roles: Roles<'_> = document.roles.iter().map(|(name, role)| (name, role)).collect();
+    if roles.values().all(|role| role.deny.is_empty()) {
+        return Vec::new();
+    }
     let permissions = Permissions::of(document);
     let mut reported = HashSet::new();
     let mut findings = Vec::new();
-    for holder in holders(document) {
-        let denied = holder.denied(document, &permissions);
+    for holder in holders(document, &roles) {
+        let denied = holder.denied(&roles, &permissions);
         if denied.is_empty() {
             continue;
         }
-        let granted = holder.granted(document, &permissions);
+        let granted = holder.granted(&roles, &permissions);
         for deny in &denied {
-            let Some(entry) = holder.entry(document, deny) else { continue };
+            let Some(entry) = holder.entry(&roles, deny) else { continue };
             let gap = || granted.iter().find_map(|grant| Some((grant, gap(deny, grant, &granted, &denied)?)));
             if reported.contains(&(entry, deny.id)) {
                 continue;
@@ -43,6 +47,9 @@ enum Gap {
     Methods,
     Hosts,
 }
+
+/// The roles by name.
+type Roles<'d> = HashMap<&'d RoleName, &'d Role>;
 
 /// An operation of a permission.
 struct Listed<'d> {
@@ -90,11 +97,11 @@ struct Holder<'d> {
 }
 
 /// Each role, and each token with roles that no token before it has.
-fn holders(document: &Document) -> Vec<Holder<'_>> {
+fn holders<'d>(document: &'d Document, by_name: &Roles<'d>) -> Vec<Holder<'d>> {
     let mut seen = HashSet::new();
     let roles = document.roles.iter().map(|(name, _)| Holder {
         name: format!("role `{name}`"),
-        roles: with_inherited(document, [name]),
+        roles: with_inherited(by_name, [name]),
         scope: None,
     });
     let several = |token: &&Token| token.roles.len() > 1;
@@ -103,7 +110,7 @@ fn holders(document: &Document) -> Vec<Holder<'_>> {
         let roles: BTreeSet<_> = token.roles.iter().collect();
         let holder = || Holder {
             name: format!("token `{id}`"),
-            roles: with_inherited(document, token.roles.iter()),
+            roles: with_inherited(by_name, token.roles.iter()),
             scope,
         };
         seen.insert((roles, scope)).then(holder)
@@ -112,13 +119,13 @@ fn holders(document: &Document) -> Vec<Holder<'_>> {
 }
 
 fn with_inherited<'d>(
-    document: &'d Document,
+    roles: &Roles<'d>,
     names: impl IntoIterator<Item = &'d RoleName>,
 ) -> BTreeSet<&'d RoleName> {
     let mut all = BTreeSet::new();
     let mut queue: Vec<&RoleName> = names.into_iter().collect();
     while let Some(name) = queue.pop() {
-        if let Some(role) = document.roles.get(name).filter(|_| all.insert(name)) {
+        if let Some(role) = roles.get(name).filter(|_| all.insert(name)) {
             queue.extend(&role.inherits);
         }
     }
@@ -126,21 +133,21 @@ fn with_inherited<'d>(
 }
 
 impl<'d> Holder<'d> {
-    fn denied<'s>(&self, document: &'d Document, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
-        let roles = self.roles.iter().filter_map(|name| document.roles.get(name));
+    fn denied<'s>(&self, roles: &Roles<'d>, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
+        let roles = self.roles.iter().filter_map(|name| roles.get(name));
         permissions.all(roles.flat_map(|role| &role.deny))
     }
 
-    fn granted<'s>(&self, document: &'d Document, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
-        let roles = self.roles.iter().filter_map(|name| document.roles.get(name));
+    fn granted<'s>(&self, roles: &Roles<'d>, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
+        let roles = self.roles.iter().filter_map(|name| roles.get(name));
         let in_scope = |name: &&PermissionName| self.scope.is_none_or(|scope| scope.contains(name));
         permissions.all(roles.flat_map(|role| &role.permissions).filter(in_scope))
     }
 
     /// The first role that denies the permission, and where in its list.
-    fn entry(&self, document: &'d Document, deny: &Listed<'_>) -> Option<(&'d RoleName, usize)> {
+    fn entry(&self, roles: &Roles<'d>, deny: &Listed<'_>) -> Option<(&'d RoleName, usize)> {
         self.roles.iter().find_map(|name| {
-            let mut denied = document.roles.get(name)?.deny.iter();
+            let mut denied = roles.get(name)?.deny.iter();
             Some((*name, denied.position(|denied| denied == deny.permission)?))
         })
     }
