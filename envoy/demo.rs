@@ -30,6 +30,9 @@ mod echo;
 mod envoy;
 #[path = "../tests/support/http.rs"]
 mod http;
+#[path = "../tests/support/wait.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod wait;
 
 fn main() -> ExitCode {
     let serve = std::env::args().any(|argument| argument == "--serve");

@@ -28,6 +28,9 @@ mod http;
 mod nginx;
 #[path = "support/publisher.rs"]
 mod publisher;
+#[path = "support/wait.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod wait;
 
 fn main() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());

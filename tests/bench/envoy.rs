@@ -32,6 +32,9 @@ mod envoy;
 mod http;
 mod load;
 mod report;
+#[path = "../support/wait.rs"]
+#[expect(dead_code, reason = "the harness of the tests; a benchmark needs less of it")]
+mod wait;
 
 fn main() {
     let extent = if std::env::args().any(|argument| argument == "--quick") { QUICK } else { FULL };

@@ -38,6 +38,9 @@ mod nginx;
 #[path = "../support/signing.rs"]
 #[expect(dead_code, reason = "the harness of the tests; a benchmark needs less of it")]
 mod signing;
+#[path = "../support/wait.rs"]
+#[expect(dead_code, reason = "the harness of the tests; a benchmark needs less of it")]
+mod wait;
 
 fn main() {
     let only: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();

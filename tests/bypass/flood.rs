@@ -276,7 +276,7 @@ const MOST_LINES: usize = 200;
 const SECOND: usize = 19;
 /// Fewer than the streams that Envoy takes at once.
 const BATCH: usize = 50;
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;

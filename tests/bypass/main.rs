@@ -56,6 +56,9 @@ mod setting;
 mod soak;
 mod steps;
 mod upstream;
+#[path = "../support/wait.rs"]
+#[expect(dead_code, reason = "the harness of the tests; the bench needs less of it")]
+mod wait;
 
 #[derive(Parser)]
 struct Arguments {

@@ -176,5 +176,5 @@ fn outcome(status: &str, upstream: Option<String>, details: Option<String>) -> O
 
 const LAST: &[u8] = b"\r\n\r\nGET /healthz HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n";
 const SENDERS: usize = 12;
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 const IMPATIENCE: Duration = Duration::from_millis(300);

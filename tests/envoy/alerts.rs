@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, secret, token};
 use crate::hook::{Hook, Received};
-use crate::{echo, trap};
+use crate::{echo, trap, wait};
 
 #[test]
 fn each_suspension_arrives_once_in_order_and_says_what_the_event_says() {
@@ -105,18 +105,15 @@ fn a_cluster_that_is_not_there_harms_nothing() {
 #[test]
 fn a_slow_receiver_delays_no_request() {
     let hook = Hook::start();
-    hook.answer(204, Duration::from_secs(3));
+    hook.answer(204, Duration::from_secs(15));
     let envoy = start(&configuration("alerts"), hook.address, 1);
     let mut client = envoy.client("main");
     probe(&mut client, 0);
-    while hook.received().is_empty() {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait::until(|| !hook.received().is_empty());
+    hook.answer(204, Duration::ZERO);
     // The receiver has the alert and sleeps; the one worker does not.
-    let begin = Instant::now();
     (0..50).for_each(|_| assert_eq!(client.get("/v1/items", Some(READER)).status, 200));
     probe(&mut client, 1);
-    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     assert_eq!(hook.received().len(), 1);
     assert_eq!(tokens(&hook.wait_for(2)), ["prober-0", "prober-1"]);
 }

@@ -5,15 +5,14 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
-use crate::failure::{discovered, wait_until, write_resource};
+use crate::failure::{discovered, write_resource};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, secret, start, token};
 use crate::http::Client;
-use crate::{echo, http2};
+use crate::{echo, http2, wait};
 
 #[test]
 fn every_event_is_what_the_schema_says() {
@@ -77,13 +76,13 @@ fn every_request_that_reaches_the_filter_has_one_event() {
         streams.send(&crate::fixture::headers(b"/v1/items", &authorization));
         streams.take_back(&stalled).unwrap();
         sent += 2;
-        wait_until(|| envoy.decisions().len() == sent);
+        wait::until(|| envoy.decisions().len() == sent);
     }
     // The client goes away in the middle of its body; and the upstream answers before the body's end.
     for (path, answered) in [("/v1/items/stalled", false), ("/v1/items", true)] {
         for _ in 0..3 {
             let mut stream = TcpStream::connect(envoy.listener("main")).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
             let head = format!(
                 "GET {path} HTTP/1.1\r\nhost: gateway.test\r\nauthorization: Bearer {READER}\r\n\
                  content-length: 100000\r\n\r\nbeginning"
@@ -95,7 +94,7 @@ fn every_request_that_reaches_the_filter_has_one_event() {
                 stream.read_exact(&mut status).unwrap();
                 assert_eq!(status.as_slice(), b"HTTP/1.1 200 OK");
             }
-            wait_until(|| envoy.decisions().len() == sent);
+            wait::until(|| envoy.decisions().len() == sent);
         }
     }
     // These do not reach it: what Envoy itself refuses.
@@ -109,7 +108,7 @@ fn every_request_that_reaches_the_filter_has_one_event() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     }
     envoy.client("main").get("/v1/items", None);
-    wait_until(|| envoy.decisions().len() > sent);
+    wait::until(|| envoy.decisions().len() > sent);
     let events = envoy.decisions();
     assert_eq!(events.len(), sent + 1);
     let permits = events.iter().filter(|event| event["decision"] == "permit").count();
@@ -215,7 +214,7 @@ fn the_file_logger_writes_the_filter_state_of_every_request() {
     let example = crate::examples::on_free_ports(&example, echo::start());
     let mut envoy = Envoy::start_in(folder.path(), &example, 2).unwrap();
     let address = envoy.listener("gateway");
-    wait_until(|| Client::try_connect(address).is_ok());
+    wait::until(|| Client::try_connect(address).is_ok());
     let mut clients: Vec<Client> = (0..4).map(|_| Client::connect(address)).collect();
     for request in 0..40 {
         clients[request % 4].get("/v1/items", [Some(READER), None][request % 2]);

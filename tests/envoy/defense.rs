@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, secret, start_with, token};
 use crate::http::{Client, Response};
-use crate::{echo, failure, fixture, trap};
+use crate::{echo, failure, fixture, trap, wait};
 
 #[test]
 fn a_token_that_probes_is_suspended_on_all_workers_by_exactly_the_last_denial_of_the_limit() {
@@ -86,10 +86,7 @@ fn a_suspension_ends_in_time() {
         let denied = [0; 2].map(|_| client.get("/v1/other", Some(PROBER)).status);
         assert_eq!(denied, [403; 2], "round {round}");
         assert_eq!(client.get("/v1/items", Some(PROBER)).status, 401);
-        while client.get("/v1/items", Some(PROBER)).status != 200 {
-            assert!(begin.elapsed() < Duration::from_secs(10), "it does not end");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait::until(|| client.get("/v1/items", Some(PROBER)).status == 200);
         assert!(begin.elapsed() >= Duration::from_secs(2), "it ended after {:?}", begin.elapsed());
     }
     assert_eq!(notices(&envoy, "suspended", 2).len(), 2);
@@ -263,9 +260,9 @@ fn ship(resource: &Path, envoy: &Envoy, bundle: &mut Value) {
     bundle["revision"] = json!(revision);
     failure::write_resource(resource, bundle);
     // In a canary, in the main thread and in two workers.
-    wait_for(|| {
+    wait::until(|| {
         let configured = envoy.events("configured");
-        (configured.iter().filter(|event| event["revision"] == revision).count() == 4).then_some(())
+        configured.iter().filter(|event| event["revision"] == revision).count() == 4
     });
 }
 
@@ -278,23 +275,12 @@ fn workers(envoy: &Envoy) -> usize {
 
 /// Waits for so many events of decisions.
 fn decisions(envoy: &Envoy, count: usize) -> Vec<Value> {
-    wait_for(|| Some(envoy.decisions()).filter(|events| events.len() >= count))
+    wait::found(|| Some(envoy.decisions()).filter(|events| events.len() >= count), || envoy.log())
 }
 
 /// Waits for so many events of this kind.
 fn notices(envoy: &Envoy, kind: &str, count: usize) -> Vec<Value> {
-    wait_for(|| Some(envoy.events(kind)).filter(|events| events.len() >= count))
-}
-
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(10), "it does not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait::found(|| Some(envoy.events(kind)).filter(|events| events.len() >= count), || envoy.log())
 }
 
 const PROBER: &str = "test_svc_prober_0123456789";

@@ -1,14 +1,14 @@
 //! Whatever goes wrong, nothing is let through unjudged.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokenward::engine::settings::Gateway;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, start};
-use crate::{documents, echo, http};
+use crate::{documents, echo, http, wait};
 
 #[test]
 fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
@@ -118,7 +118,7 @@ fn until_the_first_good_policy_everything_is_denied() {
         assert_eq!(client.get(path, secret).status, 503);
     }
     write_resource(&resource, &bundle());
-    wait_until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 200);
+    wait::until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 200);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_
     revoked["tokens"]["reader"]["revoked_at"] = json!("2026-01-01T00:00:00Z");
     revoked["revision"] = json!(1_800_000_002);
     write_resource(&resource, &revoked);
-    wait_until(|| status().status == 401);
+    wait::until(|| status().status == 401);
     for _ in 0..20 {
         assert_eq!(status().status, 401, "every worker has the new policy");
     }
@@ -206,12 +206,4 @@ pub(crate) fn write_configuration(path: &Path, configuration: &Value) {
     let new = path.with_extension("new");
     std::fs::write(&new, resource.to_string()).unwrap();
     std::fs::rename(new, path).unwrap();
-}
-
-pub(crate) fn wait_until(mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(10), "not within 10 s");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

@@ -103,10 +103,10 @@ fn an_envoy_filter_with_a_feed_and_alerts_lives_through_the_answers() {
     clusters.push(feed::cluster(nginx.address()));
     let envoy = Envoy::start(&configuration, 1).unwrap();
     let mut client = envoy.client("main");
-    crate::failure::wait_until(|| client.get("/v1/items", Some(READER)).status == 200);
+    crate::wait::until(|| client.get("/v1/items", Some(READER)).status == 200);
     // Not the first answer alone.
     nginx.put("bundle.json", &feed::revision(2, json!({ "tokens": {} })));
-    crate::failure::wait_until(|| client.get("/v1/items", Some(READER)).status == 401);
+    crate::wait::until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn an_envoy_that_watches_a_config_map_takes_the_next_one() {
     let mut revoked = bundle();
     revoked["tokens"]["reader"]["revoked_at"] = json!("2026-01-01T00:00:00Z");
     publish("..2", &revoked);
-    crate::failure::wait_until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 401);
+    crate::wait::until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 401);
 }
 
 /// The manifest that `tokenward render` makes of a bundle.

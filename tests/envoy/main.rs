@@ -25,6 +25,8 @@ mod nginx;
 mod relay;
 #[path = "../support/signing.rs"]
 mod signing;
+#[path = "../support/wait.rs"]
+mod wait;
 
 mod alerts;
 mod attack;

@@ -1,7 +1,7 @@
 //! Signed bundles in Envoy: who is trusted, and that nothing goes back.
 
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tokenward::engine::time::Time;
@@ -9,7 +9,7 @@ use tokenward::engine::time::Time;
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, start, start_with};
 use crate::signing::{configuration, public, signed};
-use crate::{echo, trap};
+use crate::{echo, trap, wait};
 
 #[test]
 fn a_signed_bundle_is_in_force_and_who_signed_it_is_told() {
@@ -67,7 +67,7 @@ fn keys_are_rotated_without_a_gap() {
     let mut client = envoy.client("main");
     for (configuration, number) in &steps {
         write(&resource, configuration);
-        wait_until(|| {
+        wait::until(|| {
             assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
             envoy.decisions().last().is_some_and(|event| event["revision"] == *number)
         });
@@ -98,7 +98,7 @@ fn nothing_goes_back_but_by_a_statement_that_somebody_signed() {
     let mut answers = |bundle: &Value, revision: u64| {
         let (before, is_taken) = (refused(), bundle["revision"] == revision);
         ship(bundle);
-        wait_until(|| {
+        wait::until(|| {
             assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
             let last = envoy.decisions();
             let is_seen = is_taken || refused() >= before + 2;
@@ -139,7 +139,7 @@ fn equal_revision_with_other_content_changes_nothing() {
     assert_eq!(statuses(), [200; 16]);
     write(&resource, &other);
     // On trial, by the main thread and by each worker.
-    wait_until(|| envoy.events("rollback_refused").len() == 6);
+    wait::until(|| envoy.events("rollback_refused").len() == 6);
     for event in envoy.events("rollback_refused") {
         assert_eq!(event["cause"], "other_content");
         assert_eq!(
@@ -152,7 +152,7 @@ fn equal_revision_with_other_content_changes_nothing() {
     // Built once more it is taken.
     closed["revision"] = json!(11);
     write(&resource, &configuration(&signed(&closed, &[1]), &[1], 1));
-    wait_until(|| statuses() == [401; 16]);
+    wait::until(|| statuses() == [401; 16]);
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn what_stays_in_force_is_back_after_a_trap() {
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     bundle["tokens"] = json!({});
     ship(&bundle);
-    wait_until(|| envoy.events("rollback_refused").len() == 3);
+    wait::until(|| envoy.events("rollback_refused").len() == 3);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(trap::trap(&mut client).status, 503);
     trap::until_back(&mut client);
@@ -200,7 +200,7 @@ fn a_revision_ahead_of_the_clock_is_refused_and_leaves_no_mark() {
     assert_eq!(client.get("/healthz", None).status, 503);
     envoy.wait_for_log("\"cause\":\"ahead_of_clock\"");
     write(&resource, &configuration(&revision(9, &[1]), &[1], 1));
-    wait_until(|| client.get("/v1/items", Some(READER)).status == 200);
+    wait::until(|| client.get("/v1/items", Some(READER)).status == 200);
     for (number, fields) in [
         json!({ "revision": u64::MAX }),
         json!({ "revision": two_days }),
@@ -212,13 +212,13 @@ fn a_revision_ahead_of_the_clock_is_refused_and_leaves_no_mark() {
         let refused = envoy.events("rollback_refused").len();
         write(&resource, &closed(fields));
         // By the main thread and by the worker; on trial too, where the configuration is new.
-        wait_until(|| envoy.events("rollback_refused").len() >= refused + 2);
+        wait::until(|| envoy.events("rollback_refused").len() >= refused + 2);
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{number}");
     }
     assert_eq!(envoy.events("rollback_refused").last().unwrap()["active"], 9);
     // None of them has left a mark, and a few hours are no matter.
     write(&resource, &closed(json!({ "revision": milliseconds() + 3_600_000 })));
-    wait_until(|| client.get("/v1/items", Some(READER)).status == 401);
+    wait::until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_leaked_key_is_recovered_from_by_removing_it() {
     let envoy = discovering(&resource);
     let mut client = envoy.client("main");
     let mut serves = |number: u64| {
-        wait_until(|| {
+        wait::until(|| {
             let status = client.get("/v1/items", Some(READER)).status;
             status == 200 && envoy.decisions().last().is_some_and(|event| event["revision"] == number)
         });
@@ -266,7 +266,7 @@ fn a_stale_bundle_works_and_is_reported_once() {
     let envoy = discovering_with(&resource, &[], 2);
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
-    wait_until(|| !envoy.events("stale").is_empty());
+    wait::until(|| !envoy.events("stale").is_empty());
     std::thread::sleep(Duration::from_secs(3));
     let stale = envoy.events("stale");
     assert_eq!(stale.len(), 1, "{}", envoy.log());
@@ -294,10 +294,10 @@ fn a_bundle_of_another_name_goes_no_way_around() {
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     write(&resource, &named("other", 7));
     envoy.wait_for_log("\"event\":\"rollback_refused\",\"bundle\":\"other\",\"revision\":7,\"newest\":9");
-    wait_until(|| client.get("/v1/items", Some(READER)).status == 503);
+    wait::until(|| client.get("/v1/items", Some(READER)).status == 503);
     // A configuration may rename the policy, going forward.
     write(&resource, &named("other", 10));
-    wait_until(|| client.get("/v1/items", Some(READER)).status == 200);
+    wait::until(|| client.get("/v1/items", Some(READER)).status == 200);
 }
 
 #[test]
@@ -422,12 +422,4 @@ fn write_filter(path: &Path, filter: &Value, version: &str) {
     let new = path.with_extension("new");
     std::fs::write(&new, resource.to_string()).unwrap();
     std::fs::rename(new, path).unwrap();
-}
-
-fn wait_until(mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }

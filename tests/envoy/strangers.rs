@@ -8,10 +8,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::audit::{events, read_schema, verify};
-use crate::echo;
 use crate::envoy::{self, Envoy};
-use crate::failure::{discovered, wait_until, write_configuration};
+use crate::failure::{discovered, write_configuration};
 use crate::fixture::{EXPIRED, READER, REVOKED, bundle, start};
+use crate::{echo, wait};
 
 #[test]
 fn beyond_the_budget_strangers_are_counted_by_reason() {
@@ -33,7 +33,7 @@ fn beyond_the_budget_strangers_are_counted_by_reason() {
         *expected.entry(reason.to_owned()).or_default() += 1;
     }
     // A tick sums up what nobody else does; who has a token that works has a line.
-    wait_until(|| counted(&envoy.log()) == expected);
+    wait::until(|| counted(&envoy.log()) == expected);
     for (path, status) in [("/v1/items", 200), ("/v1/other", 403)] {
         assert_eq!(client.get(path, Some(READER)).status, status);
     }

@@ -3,13 +3,12 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{bundle, headers, reader};
-use crate::http2;
+use crate::{http2, wait};
 
 #[test]
 fn no_trailer_tells_the_upstream_who_calls_or_what_is_asked_for() {
@@ -72,7 +71,7 @@ fn sent(configuration: &Value) -> String {
     let mut client = http2::Client::connect(envoy.listener("main"));
     let response = client.exchange_with_trailers(&request, &trailers.map(|name| field(name, b"root")));
     assert!(response.unwrap().unwrap().contains(&field(":status", b"204")));
-    received.recv_timeout(Duration::from_secs(10)).unwrap()
+    received.recv_timeout(wait::PATIENCE).unwrap()
 }
 
 /// An upstream that tells what reached it of one request with a chunked body.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::Client;
+use crate::wait;
 
 /// A running Envoy.
 pub(crate) struct Envoy {
@@ -66,7 +67,7 @@ impl Envoy {
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
         let start = Instant::now();
-        while start.elapsed() < START_TIMEOUT {
+        while start.elapsed() < wait::PATIENCE {
             if self.process.try_wait().unwrap().is_some() {
                 return Err(self.log());
             }
@@ -79,7 +80,7 @@ impl Envoy {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Err(format!("Envoy is not ready after {START_TIMEOUT:?}\n{}", self.log()))
+        Err(format!("Envoy is not ready after {:?}\n{}", wait::PATIENCE, self.log()))
     }
 
     /// The address of a listener.
@@ -93,15 +94,9 @@ impl Envoy {
 
     /// A connection to a listener.
     pub(crate) fn client(&self, listener: &str) -> Client {
-        let (address, start) = (self.listener(listener), Instant::now());
-        loop {
-            match Client::try_connect(address) {
-                Ok(client) => return client,
-                // The server is live a moment before its workers listen.
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(5), "{listener}: {error}"),
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let address = self.listener(listener);
+        // The server is live a moment before its workers listen.
+        wait::found(|| Client::try_connect(address).ok(), || format!("listener `{listener}` at {address}"))
     }
 
     /// The address of the admin interface.
@@ -138,16 +133,14 @@ impl Envoy {
 
     /// The audit event of the request with this id; waits for the log to be written.
     pub(crate) fn decision(&self, request_id: &str) -> Value {
-        let start = Instant::now();
-        loop {
-            let mut events = self.decisions().into_iter().filter(|event| event["request_id"] == request_id);
-            if let Some(event) = events.next() {
-                assert!(events.next().is_none(), "two events of request {request_id}");
-                return event;
-            }
-            assert!(start.elapsed() < Duration::from_secs(5), "no event of {request_id}\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let events = || {
+            let mut events = self.decisions();
+            events.retain(|event| event["request_id"] == request_id);
+            Some(events).filter(|events| !events.is_empty())
+        };
+        let events = wait::found(events, || format!("no event of {request_id}\n{}", self.log()));
+        assert_eq!(events.len(), 1, "events of request {request_id}");
+        events.into_iter().next().unwrap()
     }
 
     /// Lets it shut down as an operator would, and waits for that; its log stays.
@@ -159,11 +152,7 @@ impl Envoy {
 
     /// Waits until the log has `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        let start = Instant::now();
-        while !self.log().contains(text) {
-            assert!(start.elapsed() < Duration::from_secs(10), "no `{text}` in\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait::found(|| self.log().contains(text).then_some(()), || format!("no `{text}` in\n{}", self.log()));
     }
 
     /// The process's id: its CPU time and memory are under it in /proc.
@@ -337,5 +326,3 @@ pub(crate) fn built(variable: &str, default: &str, target: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
     std::fs::canonicalize(&path).unwrap_or_else(|_| panic!("{} is missing: run `{target}`", path.display()))
 }
-
-const START_TIMEOUT: Duration = Duration::from_secs(60);

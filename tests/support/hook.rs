@@ -3,9 +3,11 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
+
+use crate::wait;
 
 /// A receiver.
 #[derive(Clone)]
@@ -64,16 +66,13 @@ impl Hook {
 
     /// What was received and answered with success, once that is so many.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Received> {
-        let start = Instant::now();
-        loop {
+        let received = || {
             let mut received = self.received();
             received.retain(|received| received.status == 204);
-            if received.len() >= count {
-                return received;
-            }
-            assert!(start.elapsed() < Duration::from_secs(40), "{} of {count}: {received:?}", received.len());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            received
+        };
+        let enough = || Some(received()).filter(|received| received.len() >= count);
+        wait::found(enough, || format!("{} of {count}: {:?}", received().len(), received()))
     }
 
     fn serve(&self, mut stream: TcpStream) -> Option<()> {

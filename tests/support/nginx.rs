@@ -3,9 +3,10 @@
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::wait;
 
 /// A running nginx, and the folder that it serves.
 pub(crate) struct Nginx {
@@ -32,11 +33,7 @@ impl Nginx {
             .spawn()
             .unwrap();
         let nginx = Self { process, address, folder };
-        let start = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "{}", nginx.read("error.log"));
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait::found(|| TcpStream::connect(address).ok(), || nginx.read("error.log"));
         nginx
     }
 

@@ -1,7 +1,6 @@
 //! Metrics: what a running Envoy shows of them, with the tag rules of the example and with Istio's own.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -10,7 +9,7 @@ use crate::failure::{discovered, write_resource};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, secret, start, start_with, token};
 use crate::http::Client;
 use crate::metrics::scrape::{Series, scrape, value};
-use crate::{echo, fixture};
+use crate::{echo, fixture, wait};
 
 mod monitoring;
 mod scrape;
@@ -320,15 +319,7 @@ fn reloadable() -> (tempfile::TempDir, Envoy) {
 }
 
 fn wait_until(envoy: &Envoy, condition: impl Fn(&[Series]) -> bool) -> Vec<Series> {
-    let start = Instant::now();
-    loop {
-        let series = scrape(envoy);
-        if condition(&series) {
-            return series;
-        }
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {series:#?}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    wait::found(|| Some(scrape(envoy)).filter(|series| condition(series)), || format!("{:#?}", scrape(envoy)))
 }
 
 /// The rules of the example.
