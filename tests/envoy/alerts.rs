@@ -114,8 +114,9 @@ fn a_slow_receiver_delays_no_request() {
     // The receiver has the alert and sleeps; the one worker does not.
     (0..50).for_each(|_| assert_eq!(client.get("/v1/items", Some(READER)).status, 200));
     probe(&mut client, 1);
-    assert_eq!(hook.received().len(), 1);
-    assert_eq!(tokens(&hook.wait_for(2)), ["prober-0", "prober-1"]);
+    assert_eq!(hook.answered(), 0);
+    // The filter may give up waiting and send the first one again.
+    wait::until(|| tokens(&hook.wait_for(2)).ends_with(&["prober-1"]));
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub(crate) struct Hook {
 
 struct State {
     received: Vec<Received>,
+    answered: usize,
     status: u16,
     delay: Duration,
 }
@@ -41,7 +42,7 @@ impl Hook {
     /// Starts a receiver here.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap();
-        let state = State { received: Vec::new(), status: 204, delay: Duration::ZERO };
+        let state = State { received: Vec::new(), answered: 0, status: 204, delay: Duration::ZERO };
         let hook = Self { address: listener.local_addr().unwrap(), state: Arc::new(Mutex::new(state)) };
         let serving = hook.clone();
         std::thread::spawn(move || {
@@ -62,6 +63,11 @@ impl Hook {
     /// What was received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
+    }
+
+    /// How many requests were answered so far.
+    pub(crate) fn answered(&self) -> usize {
+        self.state.lock().unwrap().answered
     }
 
     /// What was received and answered with success, once that is so many.
@@ -92,6 +98,7 @@ impl Hook {
                 (status, state.delay)
             };
             std::thread::sleep(delay);
+            self.state.lock().unwrap().answered += 1;
             let answer = format!("HTTP/1.1 {status} Answer\r\ncontent-length: 0\r\n\r\n");
             stream.write_all(answer.as_bytes()).ok()?;
         }
