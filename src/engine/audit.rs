@@ -1,6 +1,6 @@
 //! The audit: what is told of each request, and of what the filter itself does; a line of JSON for each event.
 //!
-//! No event holds a secret, a whole digest or a query, and the length of a line is bounded whatever the request was.
+//! No event holds a secret of the policy, a whole digest or a query, whatever the secret was sent as, and the length of a line is bounded whatever the request was.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,11 @@ pub use crate::engine::audit::notices::{ClosedEvent, ConfiguredEvent};
 pub use crate::engine::audit::refused::RefusedEvent;
 #[cfg(not(target_arch = "wasm32"))]
 pub use crate::engine::audit::schema::Event;
+pub(crate) use crate::engine::audit::sent::Sent;
 pub use crate::engine::audit::stale::StaleEvent;
 pub use crate::engine::audit::strangers::{Counted, Strangers};
 pub use crate::engine::audit::summary::{CountedEvent, SummaryEvent};
-use crate::engine::audit::text::text;
+pub(crate) use crate::engine::audit::text::text;
 use crate::engine::time::Time;
 
 pub mod chain;
@@ -24,15 +25,18 @@ mod decision;
 mod defense;
 mod feed;
 mod notices;
+mod parts;
 mod refused;
 pub mod register;
 pub mod sample;
 #[cfg(not(target_arch = "wasm32"))]
 mod schema;
+mod sent;
 mod stale;
 mod strangers;
 mod summary;
 mod text;
+mod user;
 
 /// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
 /// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).

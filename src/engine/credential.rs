@@ -161,7 +161,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The byte that two hex digits are; `+1` is none, though `from_str_radix` takes it for one.
-fn byte_of(digits: &[u8]) -> Option<u8> {
+pub(crate) fn byte_of(digits: &[u8]) -> Option<u8> {
     digits.iter().try_fold(0_u8, |byte, digit| {
         let digit = char::from(*digit).to_digit(16)?;
         u8::try_from(u32::from(byte).checked_shl(4)? | digit).ok()

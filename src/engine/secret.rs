@@ -170,7 +170,8 @@ fn is_suspicious(word: &str) -> bool {
     word.len() >= SUSPICIOUS && has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic)
 }
 
-fn is_secret_byte(byte: u8) -> bool {
+/// Whether a secret may have this byte.
+pub(crate) fn is_secret_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 

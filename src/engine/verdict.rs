@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::engine::audit::{self, Sent};
 use crate::engine::decision::{Decision, Deny, Permit, Subject, Wait};
 use crate::engine::head::RequestHead;
 use crate::engine::name::PermissionName;
@@ -173,7 +174,7 @@ struct ProblemDetails<'a> {
     title: &'static str,
     status: u32,
     #[serde(skip_serializing_if = "str::is_empty")]
-    request_id: &'a str,
+    request_id: Cow<'a, str>,
 }
 
 impl Reply {
@@ -210,7 +211,7 @@ impl Reply {
             outside.title.to_owned()
         } else {
             headers.push(("content-type", "application/problem+json".to_owned()));
-            problem(&outside, head)
+            problem(&outside, head, policy)
         };
         Self {
             status: outside.status,
@@ -222,8 +223,12 @@ impl Reply {
     }
 }
 
-fn problem(outside: &Outside, head: &RequestHead<'_>) -> String {
+fn problem(outside: &Outside, head: &RequestHead<'_>, policy: &Policy) -> String {
     let request_id = std::str::from_utf8(head.request_id).ok().filter(|id| id.len() <= MAX_REQUEST_ID);
+    let request_id = request_id.map(|id| match Sent::new(id.as_bytes(), MAX_REQUEST_ID, policy) {
+        sent if sent.is_open() => Cow::Borrowed(id),
+        sent => audit::text(&sent, MAX_REQUEST_ID),
+    });
     let problem = ProblemDetails {
         r#type: format!("urn:tokenward:{}", outside.code),
         title: outside.title,

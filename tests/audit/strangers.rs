@@ -73,29 +73,44 @@ fn read(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// The bytes that a text stands for, and how many more are missing.
-fn unescaped(text: &str) -> (Vec<u8>, usize) {
-    let (mut bytes, mut rest) = (Vec::new(), text);
+/// The bytes that a text stands for between what it hides, and how many more are missing.
+fn unescaped(text: &str) -> (Vec<Vec<u8>>, usize) {
+    let (mut parts, mut rest) = (vec![Vec::new()], text);
     while let Some((before, behind)) = rest.split_once('<') {
-        bytes.extend(before.as_bytes());
         let (inner, after) = behind.split_once('>').unwrap_or_else(|| panic!("an escape is cut: {text}"));
+        parts.last_mut().unwrap().extend(before.as_bytes());
         if let Some(missing) = inner.strip_prefix('+') {
             assert!(after.is_empty(), "{text}");
-            return (bytes, missing.parse().unwrap());
+            return (parts, missing.parse().unwrap());
         }
-        bytes.extend(hex::decode(inner).unwrap_or_else(|error| panic!("{error}: {text}")));
+        if inner == "hidden" {
+            parts.push(Vec::new());
+        } else {
+            let bytes = hex::decode(inner).unwrap_or_else(|error| panic!("{error}: {text}"));
+            parts.last_mut().unwrap().extend(bytes);
+        }
         rest = after;
     }
-    bytes.extend(rest.as_bytes());
-    (bytes, 0)
+    parts.last_mut().unwrap().extend(rest.as_bytes());
+    (parts, 0)
 }
 
-/// Whether a text is what was sent, or the beginning of it.
+/// Whether a text is what was sent, or the beginning of it; where it hides something, what is around that.
 fn is_told(text: &Value, sent: &[u8]) {
     let text = text.as_str().unwrap_or_default();
-    let (shown, missing) = unescaped(text);
-    assert_eq!(shown.len() + missing, sent.len(), "{text}");
-    assert_eq!(shown, sent[..shown.len()], "{text}");
+    let (parts, missing) = unescaped(text);
+    let (first, others) = parts.split_first().unwrap();
+    let mut rest = sent[..sent.len() - missing].strip_prefix(&first[..]).unwrap_or_else(|| panic!("{text}"));
+    let Some((last, between)) = others.split_last() else {
+        assert!(rest.is_empty(), "{text}");
+        return;
+    };
+    for part in between {
+        let at =
+            (0..=rest.len()).find(|at| rest[*at..].starts_with(part)).unwrap_or_else(|| panic!("{text}"));
+        rest = &rest[at + part.len()..];
+    }
+    assert!(rest.ends_with(last), "{text}");
 }
 
 const SECRET: &str = "test_svc_audit_0123456789";

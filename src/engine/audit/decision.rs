@@ -8,7 +8,7 @@ use crate::engine::address::Source;
 use crate::engine::audit::chain::MAX_SEAL;
 use crate::engine::audit::text::{json_width, share, width};
 use crate::engine::audit::{
-    FORMAT_VERSION, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, line, milliseconds, text,
+    FORMAT_VERSION, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, Sent, line, milliseconds, text,
 };
 use crate::engine::decision::{Circumstances, Decision};
 use crate::engine::head::RequestHead;
@@ -20,7 +20,8 @@ use crate::engine::settings::Mode;
 use crate::engine::time::Time;
 
 /// What is told of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
-/// than its fields say. `<c3a9>` is bytes in hex, and `<+7>` at the end says that 7 more bytes were sent.
+/// than its fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at the end says that
+/// 7 more bytes were sent.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct AuditEvent<'a> {
@@ -127,14 +128,14 @@ impl<'a> AuditEvent<'a> {
             // The longest: where a text is cut does not depend on how many events there were.
             seq: u64::MAX,
         };
-        let sent = Sent::of(head, circumstances.source);
+        let sent = Texts::of(head, circumstances.source, policy);
         let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare) };
         Self {
-            request_id: text(sent.request_id, limits.request_id),
-            method: text(sent.method, limits.method),
-            host: text(sent.host, limits.host),
-            path: text(sent.path, limits.path),
-            source: text(sent.source, limits.source),
+            request_id: text(&sent.request_id, limits.request_id),
+            method: text(&sent.method, limits.method),
+            host: text(&sent.host, limits.host),
+            path: text(&sent.path, limits.path),
+            source: text(&sent.source, limits.source),
             seq,
             ..bare
         }
@@ -147,39 +148,40 @@ impl<'a> AuditEvent<'a> {
 }
 
 /// What a caller sent, as far as an event tells of it.
-struct Sent<'a> {
-    request_id: &'a [u8],
-    method: &'a [u8],
-    host: &'a [u8],
-    path: &'a [u8],
-    source: &'a [u8],
+struct Texts<'a> {
+    request_id: Sent<'a>,
+    method: Sent<'a>,
+    host: Sent<'a>,
+    path: Sent<'a>,
+    source: Sent<'a>,
 }
 
-impl<'a> Sent<'a> {
-    fn of(head: &'a RequestHead<'_>, source: Source<'a>) -> Self {
+impl<'a> Texts<'a> {
+    fn of(head: &'a RequestHead<'_>, source: Source<'a>, policy: &Policy) -> Self {
+        let most = Limits::MOST;
         Self {
-            request_id: head.request_id,
-            method: head.method,
-            host: head.authority,
-            path: path(head),
-            source: source.text(),
+            request_id: Sent::new(head.request_id, most.request_id, policy),
+            method: Sent::new(head.method, most.method, policy),
+            host: Sent::new(head.authority, most.host, policy),
+            path: Sent::path(path(head), head.target, most.path, policy),
+            source: Sent::new(source.text(), most.source, policy),
         }
     }
 
     /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
     /// strangers: the caller's address is whole, and the other texts share what it leaves.
     fn limits(&self, bare: &AuditEvent<'_>) -> Limits {
-        let members = [(self.request_id, REQUEST_ID), (self.source, SOURCE)];
-        let present = members.iter().filter(|(bytes, _)| !bytes.is_empty());
+        let members = [(&self.request_id, REQUEST_ID), (&self.source, SOURCE)];
+        let present = members.iter().filter(|(sent, _)| !sent.is_empty());
         let frame = present.fold(json_width(bare), |sum, (_, member)| sum.saturating_add(member.len()));
         let source = MAX_ADDRESS;
-        let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(self.source, source));
+        let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(&self.source, source));
         let most = Limits::MOST;
         let widths = [
-            width(self.request_id, most.request_id),
-            width(self.method, most.method),
-            width(self.host, most.host),
-            width(self.path, most.path),
+            width(&self.request_id, most.request_id),
+            width(&self.method, most.method),
+            width(&self.host, most.host),
+            width(&self.path, most.path),
         ];
         let share = share(widths, MAX_STRANGERS_LINE.saturating_sub(taken));
         Limits {

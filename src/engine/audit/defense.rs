@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use crate::engine::address::Source;
-use crate::engine::audit::{FORMAT_VERSION, MAX_SOURCE, line, milliseconds, text};
+use crate::engine::audit::{FORMAT_VERSION, MAX_SOURCE, Sent, line, milliseconds, text};
 use crate::engine::defense::{Cause, Offence};
 use crate::engine::name::{KindName, PolicyName, SecretId, TokenId};
 use crate::engine::policy::Policy;
@@ -100,7 +100,7 @@ impl<'a> DefenseEvent<'a> {
             secret: subject.map(|subject| subject.secret()),
             kind: subject.map(|subject| subject.kind()),
             source: match subject {
-                Some(_) => text(source.text(), MAX_SOURCE),
+                Some(_) => text(&Sent::new(source.text(), MAX_SOURCE, policy), MAX_SOURCE),
                 // Of an IPv6 address the whole network is suspended.
                 None => offence.key.to_string().into(),
             },

@@ -2,28 +2,31 @@
 //!
 //! In: any bytes. Out: text in which JSON escapes nothing, so it takes as many bytes in the line as it has. Bytes that
 //! are not printable ASCII, and `"`, `\` and `<`, are written in hex between `<` and `>`: `caf<c3a9>`. A text
-//! that is cut ends in how many bytes are missing: `/v1/aaa<+1021>`. `<` itself is always in hex, so nothing that a
-//! caller sends looks like either.
+//! that is cut ends in how many bytes are missing: `/v1/aaa<+1021>`. A hidden stretch is `<hidden>`. `<` itself is always in
+//! hex, so nothing that a caller sends looks like one of these.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// The bytes as text of at most `limit` bytes.
-pub(super) fn text(bytes: &[u8], limit: usize) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) if bytes.len() <= limit && bytes.iter().all(|byte| is_plain(*byte)) => Cow::Borrowed(text),
-        Ok(_) | Err(_) => Cow::Owned(written(bytes, limit)),
+use crate::engine::audit::sent::Sent;
+
+/// What was sent as text of at most `limit` bytes.
+pub(crate) fn text<'a>(sent: &Sent<'a>, limit: usize) -> Cow<'a, str> {
+    match std::str::from_utf8(sent.bytes) {
+        Ok(text) if is_whole(sent, limit) => Cow::Borrowed(text),
+        Ok(_) | Err(_) => Cow::Owned(written(sent, limit)),
     }
 }
 
-/// How many bytes the text of these bytes takes, where it may take at most `limit`.
-pub(super) fn width(bytes: &[u8], limit: usize) -> usize {
-    if bytes.len() <= limit && bytes.iter().all(|byte| is_plain(*byte)) {
-        return bytes.len();
-    }
-    written(bytes, limit).len()
+/// How many bytes the text of what was sent takes, where it may take at most `limit`.
+pub(super) fn width(sent: &Sent<'_>, limit: usize) -> usize {
+    if is_whole(sent, limit) { sent.bytes.len() } else { written(sent, limit).len() }
+}
+
+fn is_whole(sent: &Sent<'_>, limit: usize) -> bool {
+    sent.is_open() && sent.bytes.len() <= limit && sent.bytes.iter().all(|byte| is_plain(*byte))
 }
 
 /// How many bytes each of four texts of these widths may take, so that together they take at most `room`. Only the longest
@@ -46,55 +49,82 @@ pub(super) fn json_width(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }
 
-fn written(bytes: &[u8], limit: usize) -> String {
-    let Some(shown) = shown(bytes, limit) else { return String::new() };
-    let mut text = String::with_capacity(limit.min(bytes.len().saturating_mul(2)));
+fn written(sent: &Sent<'_>, limit: usize) -> String {
+    let Some(shown) = shown(sent, limit) else { return String::new() };
+    let mut text = String::with_capacity(limit.min(sent.bytes.len().saturating_mul(2)));
     let mut in_hex = false;
-    for byte in bytes.get(..shown).unwrap_or_default() {
-        match (is_plain(*byte), in_hex) {
-            (true, true) => text.push('>'),
-            (false, false) => text.push('<'),
-            (true, false) | (false, true) => {}
+    for unit in units(sent).take_while(|unit| unit.end <= shown) {
+        let hex = unit.byte.filter(|byte| !is_plain(*byte));
+        match (hex.is_some(), in_hex) {
+            (false, true) => text.push('>'),
+            (true, false) => text.push('<'),
+            (true, true) | (false, false) => {}
         }
-        in_hex = !is_plain(*byte);
-        if in_hex {
-            let _ = write!(text, "{byte:02x}");
-        } else {
-            text.push(char::from(*byte));
+        in_hex = hex.is_some();
+        match (hex, unit.byte) {
+            (Some(byte), _) => {
+                let _ = write!(text, "{byte:02x}");
+            }
+            (None, Some(byte)) => text.push(char::from(byte)),
+            (None, None) => text.push_str(HIDDEN),
         }
     }
     if in_hex {
         text.push('>');
     }
-    let missing = bytes.len().saturating_sub(shown);
+    let missing = sent.bytes.len().saturating_sub(shown);
     if missing > 0 {
         let _ = write!(text, "<+{missing}>");
     }
     text
 }
 
-/// How many of the bytes a text of at most `limit` bytes shows; `None` if even the mark of a cut is too long.
-fn shown(bytes: &[u8], limit: usize) -> Option<usize> {
+/// How many of the bytes a text of at most `limit` bytes shows or hides; `None` if even the mark of a cut is too long.
+fn shown(sent: &Sent<'_>, limit: usize) -> Option<usize> {
+    let bytes = sent.bytes;
     let mut shown = (mark(bytes.len()) <= limit).then_some(0);
     let (mut width, mut in_hex) = (0_usize, false);
-    for (number, byte) in (1..).zip(bytes) {
+    for Unit { byte, end } in units(sent) {
+        let hex = byte.is_some_and(|byte| !is_plain(byte));
         // `<` and `>` around the hex are counted when it begins.
-        let more = match (is_plain(*byte), in_hex) {
-            (true, _) => 1,
-            (false, true) => 2,
-            (false, false) => 4,
+        let more = match (byte, hex, in_hex) {
+            (None, ..) => HIDDEN.len(),
+            (Some(_), false, _) => 1,
+            (Some(_), true, true) => 2,
+            (Some(_), true, false) => 4,
         };
-        in_hex = !is_plain(*byte);
+        in_hex = hex;
         width = width.saturating_add(more);
         if width > limit {
             break;
         }
-        if width.saturating_add(mark(bytes.len().saturating_sub(number))) <= limit && !divides(bytes, number)
-        {
-            shown = Some(number);
+        if width.saturating_add(mark(bytes.len().saturating_sub(end))) <= limit && !divides(bytes, end) {
+            shown = Some(end);
         }
     }
     shown
+}
+
+/// One byte of a text, or a stretch that is hidden.
+struct Unit {
+    /// `None` for a stretch.
+    byte: Option<u8>,
+    /// Where it ends in the text.
+    end: usize,
+}
+
+fn units(sent: &Sent<'_>) -> impl Iterator<Item = Unit> {
+    let mut hidden = sent.hidden.iter().peekable();
+    let mut at = 0_usize;
+    std::iter::from_fn(move || {
+        if let Some(stretch) = hidden.next_if(|stretch| stretch.start <= at) {
+            at = stretch.end;
+            return Some(Unit { byte: None, end: at });
+        }
+        let byte = sent.bytes.get(at).copied()?;
+        at = at.saturating_add(1);
+        Some(Unit { byte: Some(byte), end: at })
+    })
 }
 
 /// How many bytes the mark of a cut takes when so many bytes are missing.
@@ -120,6 +150,9 @@ fn is_character(bytes: &[u8]) -> bool {
         && std::str::from_utf8(bytes).is_ok_and(|text| text.chars().nth(1).is_none())
 }
 
+/// What stands for a stretch that is never written.
+const HIDDEN: &str = "<hidden>";
+
 /// Whether a byte stands for itself.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<')
@@ -128,6 +161,23 @@ fn is_plain(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn open(bytes: &[u8]) -> Sent<'_> {
+        Sent { bytes, hidden: Vec::new() }
+    }
+
+    #[test]
+    fn a_hidden_stretch_has_a_mark() {
+        let sent = Sent { bytes: b"/v1/secret/\xffsecret<", hidden: vec![4..10, 12..18] };
+        assert_eq!(text(&sent, 99), "/v1/<hidden>/<ff><hidden><3c>");
+        // It is hidden as a whole or not reached.
+        for limit in 0..40 {
+            let told = text(&sent, limit);
+            assert!(told.len() <= limit && !told.contains("secret"), "{limit}: {told}");
+            assert_eq!(width(&sent, limit), told.len());
+        }
+        assert_eq!(text(&sent, 17), "/v1/<hidden>/<+8>");
+    }
 
     #[test]
     fn text_has_one_reading() {
@@ -140,7 +190,7 @@ mod tests {
             (b"a\"\\b\x7f", "a<225c>b<7f>"),
             (b"<+7>", "<3c>+7>"),
         ] {
-            assert_eq!(text(bytes, 99), told);
+            assert_eq!(text(&open(bytes), 99), told);
         }
     }
 
@@ -163,7 +213,7 @@ mod tests {
             (b"\xff\xff\xff", 4, "<+3>"),
             (b"\xff\xff\xff", 3, ""),
         ] {
-            assert_eq!(text(bytes, limit), told, "{limit}");
+            assert_eq!(text(&open(bytes), limit), told, "{limit}");
         }
     }
 
@@ -172,9 +222,9 @@ mod tests {
         for length in 0..200 {
             for bytes in [vec![b'a'; length], vec![0xff; length], b"\xffa".repeat(length)] {
                 for limit in 0..120 {
-                    let told = text(&bytes, limit);
+                    let told = text(&open(&bytes), limit);
                     assert!(told.len() <= limit, "{limit}: {told}");
-                    assert_eq!(width(&bytes, limit), told.len());
+                    assert_eq!(width(&open(&bytes), limit), told.len());
                 }
             }
         }

@@ -4,6 +4,8 @@
 //! In: bytes. Out: a checksum, or whether bytes have the form but not the checksum. The checksum keeps nobody out:
 //! anybody can compute it. It tells a secret that was copied wrongly from one that somebody made up.
 
+use std::ops::Range;
+
 /// Number of random characters in a minted secret: 32 of base62 are 190 bits.
 pub const RANDOM_CHARACTERS: usize = 32;
 
@@ -28,6 +30,27 @@ pub fn is_miscopied(presented: &[u8], prefix: &str) -> bool {
     let Some(body) = presented.len().checked_sub(CHECKSUM_DIGITS) else { return false };
     let Some((body, digits)) = presented.split_at_checked(body) else { return false };
     has_form(presented, prefix) && checksum(body) != *digits
+}
+
+/// The first stretch of `text` behind `from` with the form of a minted secret: any prefix, and a checksum that need not be
+/// right, for a secret with a typing error is nearly a secret. Letters and digits that follow it belong to the stretch.
+pub(crate) fn minted_stretch(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let part = |byte: &u8| byte.is_ascii_alphanumeric();
+    let mut starts = (from..text.len()).filter(|at| text.get(*at) == Some(&b'_'));
+    starts.find_map(|dash| {
+        let (before, after) = text.split_at_checked(dash)?;
+        let after = after.get(1..)?;
+        let digits = after.iter().take_while(|byte| part(byte)).count();
+        if digits < RANDOM_CHARACTERS + CHECKSUM_DIGITS {
+            return None;
+        }
+        let letters = before.iter().rev().take_while(|byte| part(byte)).count();
+        let prefix = before.len().checked_sub(letters)?.checked_sub(1)?;
+        let prefixed = before.get(..prefix)?.iter().rev().take_while(|byte| part(byte)).count();
+        let has_form =
+            (1..=KIND_LETTERS).contains(&letters) && before.get(prefix) == Some(&b'_') && prefixed > 0;
+        has_form.then(|| prefix.saturating_sub(prefixed)..dash.saturating_add(1).saturating_add(digits))
+    })
 }
 
 fn has_form(presented: &[u8], prefix: &str) -> bool {
