@@ -49,6 +49,7 @@ mod metrics;
 mod module;
 mod preflight;
 mod replies;
+mod secrets;
 mod shadow;
 mod signed;
 mod sources;
