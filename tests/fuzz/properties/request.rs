@@ -38,6 +38,7 @@ pub(crate) fn holds(data: &[u8]) {
         Verdict::Reply(reply) => {
             assert!(!decision.is_permit());
             is_an_answer(&reply);
+            tells_no_secret(&reply.body);
         }
     }
 }
@@ -112,6 +113,7 @@ fn is_audited(
     assert!(event.bytes().all(|byte| (b' '..0x7F).contains(&byte)), "{event}");
     assert!(event.len() < 16_384, "{event}");
     let read: serde_json::Value = serde_json::from_str(&event).unwrap();
+    tells_no_secret(&event);
     assert!(!read["path"].as_str().unwrap().contains(['?', '#']), "{event}");
     if let Credential::Presented(secret, _) = &head.credential {
         let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
@@ -121,6 +123,18 @@ fn is_audited(
             let told = ["request_id", "method", "host", "path", "source"].map(|field| read[field].as_str());
             assert!(told.iter().flatten().all(|text| count(text.as_bytes(), secret) == 0), "{event}");
         }
+    }
+}
+
+/// Asserts that the reader's secret is nowhere in the text, unless letters around it make it another text.
+fn tells_no_secret(text: &str) {
+    let letters =
+        |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    for (at, _) in text.match_indices(READER) {
+        let (before, after) = (at.checked_sub(1), at + READER.len());
+        let glued =
+            letters(before.and_then(|at| text.as_bytes().get(at))) || letters(text.as_bytes().get(after));
+        assert!(glued, "{text}");
     }
 }
 
@@ -198,6 +212,8 @@ fn is_an_answer(reply: &Reply) {
     assert_eq!(json.is_ok(), reply.grpc_status.is_none(), "{}", reply.body);
 }
 
+/// A secret of the configuration's policy.
+const READER: &str = "fuzz_svc_reader_0123456789";
 /// 2026-03-02T08:00:00Z, a Monday.
 const NOW: Time = Time::from_millis(1_772_438_400_000);
 
