@@ -102,6 +102,9 @@ pub struct Expect {
     /// The status that the caller gets; 200 where the request is forwarded.
     #[serde(default, deserialize_with = "given")]
     pub status: Option<u32>,
+    /// The host that the upstream gets, with its port.
+    #[serde(default, deserialize_with = "given")]
+    pub host: Option<String>,
 }
 
 /// Permit or deny.

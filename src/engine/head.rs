@@ -26,6 +26,8 @@ pub struct RequestHead<'a> {
     pub authority: &'a [u8],
     /// The host in `:authority`, in its one reading.
     pub host: Result<Host<'a>, BadHost>,
+    /// Whether a `host` header stands beside `:authority`, and names the same host.
+    pub repeats_host: bool,
     /// `:path` as it came in; for the audit of a path that has no reading.
     pub target: &'a [u8],
     /// `:path` in its one reading.
@@ -106,6 +108,7 @@ impl<'a> RequestHead<'a> {
             method: b"",
             authority: b"",
             host: Err(BadHost),
+            repeats_host: false,
             target: b"",
             path: Err(BadPath::NotAPath),
             request_id: b"",
@@ -119,7 +122,7 @@ impl<'a> RequestHead<'a> {
         let mut finder = Finder::new(&settings.credentials);
         let mut connection = Connection::default();
         let mut cookies = Vec::new();
-        let mut second_path = false;
+        let (mut second_path, mut authorities) = (false, 0_usize);
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
         for (name, value) in headers.clone() {
@@ -130,7 +133,11 @@ impl<'a> RequestHead<'a> {
             match name {
                 b":method" => head.method = value,
                 b":path" => head.target = value,
-                b":authority" => head.authority = value,
+                b":authority" => {
+                    head.authority = value;
+                    authorities = authorities.saturating_add(1);
+                }
+                b"host" => head.repeats_host = true,
                 b"content-type" => head.grpc = is_grpc(value),
                 b"connection" => connection.options(value),
                 b"upgrade" | b":protocol" => connection.upgrade(),
@@ -144,6 +151,10 @@ impl<'a> RequestHead<'a> {
             }
         }
         head.host = Host::parse(head.authority);
+        // RFC 9113 §8.3: a second `:authority` makes a request malformed.
+        if authorities > 1 || head.repeats_host && !host_headers_agree(&head.host, headers.clone()) {
+            head.host = Err(BadHost);
+        }
         head.path = CanonicalPath::parse(head.target, &settings.paths);
         head.cleaning.cookie = cookie(&mut finder, &cookies);
         if let Ok(path) = &head.path {
@@ -181,6 +192,18 @@ impl Settings {
     fn removes(&self, name: &[u8]) -> bool {
         self.remove_headers.iter().any(|known| known.names(name))
     }
+}
+
+/// Whether each `host` header names the host of `:authority`, at the same port.
+///
+/// Envoy takes `host` for `:authority` itself or drops it; where a program hands both over, its upstream may believe
+/// either (RFC 9113 §8.3.1).
+#[cold]
+fn host_headers_agree<'a>(
+    host: &Result<Host<'a>, BadHost>,
+    headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> bool {
+    headers.filter(|(name, _)| *name == b"host").all(|(_, value)| Host::parse(value) == *host)
 }
 
 /// The trailers that no upstream may see: those that it may merge into a request's headers (RFC 9110 §6.5.1) and that
@@ -295,6 +318,33 @@ mod tests {
 
     fn removed(names: &[&str]) -> Vec<RemovedHeader> {
         names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_host_header_names_the_same_host_as_the_authority() {
+        for (authority, hosts, agree) in [
+            ("api.acme.test", &["api.acme.test"][..], true),
+            ("api.acme.test", &["API.acme.test."], true),
+            ("api.acme.test:80", &["api.acme.test:80", "Api.acme.test:80"], true),
+            ("api.acme.test:80", &["api.acme.test"], false),
+            ("api.acme.test", &["api.acme.test:"], false),
+            ("api.acme.test", &["billing.acme.test"], false),
+            ("api.acme.test", &["api.acme.test", "billing.acme.test"], false),
+            ("api.acme.test", &[""], false),
+            ("", &["api.acme.test"], false),
+            ("api.acme.test:", &["api.acme.test:"], false),
+        ] {
+            let hosts = hosts.iter().map(|host| ("host", host.as_bytes()));
+            let headers: Vec<(&str, &[u8])> =
+                [(":authority", authority.as_bytes())].into_iter().chain(hosts).collect();
+            assert_eq!(read(&headers).host.is_ok(), agree, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_second_authority_is_malformed() {
+        let headers = [(":authority", &b"api.acme.test"[..]), (":authority", b"api.acme.test")];
+        assert_eq!(read(&headers).host, Err(BadHost));
     }
 
     #[test]

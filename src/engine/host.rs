@@ -1,42 +1,79 @@
 //! Hosts: the one reading of `:authority`, and the hosts that an operation names.
 //!
-//! Letters are compared without case, a port and one trailing dot are left out (RFC 9110 §4.2.3, RFC 3986 §3.2.2).
+//! In: an authority as it came. Out: its host in one spelling, and what the upstream gets in its place. Letter case, a
+//! port and one trailing dot are no part of the host (RFC 9110 §4.2.3, RFC 3986 §3.2.2). Envoy chooses a virtual
+//! host by comparing text, so an authority in another spelling must never be forwarded.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-/// The host of a request: lower case, without port and trailing dot; empty where the request names none.
+/// The host of a request and its port; both are empty where the request names no host.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Host<'a>(Cow<'a, str>);
+pub struct Host<'a> {
+    /// Lower case, without trailing dot.
+    name: Cow<'a, str>,
+    /// With its colon: `:8443`.
+    port: &'a str,
+}
+
+/// What becomes of the port of a forwarded authority.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ports {
+    /// It is forwarded: no operation names a host, so the host decides nothing.
+    Kept,
+    /// It is removed: an operation at a host is at every port, and a virtual host is at one.
+    Removed,
+}
 
 impl<'a> Host<'a> {
     /// Reads `:authority`.
     ///
     /// # Errors
-    /// That it has no reading, or more than one: user information, an escape, an empty label, an address in
-    /// a spelling of its own (`127.1`, `0x7f.0.0.1`).
+    /// That it has no reading, or more than one: user information, an escape, an empty label, an empty port or one
+    /// that is no number from 1 to 65535, an address in a spelling of its own (`127.1`, `0x7f.0.0.1`, `127.0.0.1.`).
     pub fn parse(authority: &'a [u8]) -> Result<Self, BadHost> {
         let text = std::str::from_utf8(authority).map_err(|_| BadHost)?;
         if text.is_empty() {
-            return Ok(Self(Cow::Borrowed("")));
+            return Ok(Self { name: Cow::Borrowed(""), port: "" });
         }
-        let name = without_port(text).ok_or(BadHost)?;
-        let name = name.strip_suffix('.').unwrap_or(name);
-        if let Some(address) = address(name) {
-            return Ok(Self(address));
+        let (host, port) = split_port(text).ok_or(BadHost)?;
+        if !(port.is_empty() || is_port(port)) {
+            return Err(BadHost);
         }
+        if let Some(name) = address(host) {
+            return Ok(Self { name, port });
+        }
+        let name = host.strip_suffix('.').unwrap_or(host);
         if !is_name(name) || is_number(name) {
             return Err(BadHost);
         }
         let lower = !name.bytes().any(|byte| byte.is_ascii_uppercase());
-        Ok(Self(if lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) }))
+        Ok(Self {
+            name: if lower { Cow::Borrowed(name) } else { Cow::Owned(name.to_ascii_lowercase()) },
+            port,
+        })
     }
 
-    /// The host as text.
+    /// The host as text: lower case, without port and trailing dot.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.name
+    }
+
+    /// The authority that is forwarded in the place of this one, which the host was read from; `None` where it is
+    /// forwarded as it came.
+    pub fn rewritten(&self, authority: &[u8], ports: Ports) -> Option<Cow<'_, [u8]>> {
+        let port = match ports {
+            Ports::Kept => self.port,
+            Ports::Removed => "",
+        };
+        let name = self.name.as_bytes();
+        if authority.strip_prefix(name) == Some(port.as_bytes()) {
+            return None;
+        }
+        let whole = port.is_empty();
+        Some(if whole { Cow::Borrowed(name) } else { Cow::Owned([name, port.as_bytes()].concat()) })
     }
 }
 
@@ -151,14 +188,22 @@ pub enum BadHostPattern {
     OneLabel,
 }
 
-/// The authority without its port; none where there is more than one way to cut it.
-fn without_port(authority: &str) -> Option<&str> {
-    let (name, port) = match authority.rfind(']') {
-        Some(end) => authority.split_at_checked(end.checked_add(1)?)?,
-        None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?,
-    };
-    let digits = port.strip_prefix(':').unwrap_or(port);
-    (digits.len() <= MAX_PORT && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(name)
+/// Host and port of an authority, the port with its colon, or empty; `None` where there is more than one way to cut it.
+fn split_port(authority: &str) -> Option<(&str, &str)> {
+    match authority.rfind(']') {
+        Some(end) => authority.split_at_checked(end.checked_add(1)?),
+        None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len())),
+    }
+}
+
+/// Whether it is a colon and a port in its one spelling: an empty one is left out by some programs (RFC 3986 §3.2.3)
+/// and kept by Envoy, and leading zeros are compared by some as text.
+fn is_port(port: &str) -> bool {
+    port.strip_prefix(':').is_some_and(|digits| {
+        digits.bytes().all(|byte| byte.is_ascii_digit())
+            && !digits.starts_with('0')
+            && digits.parse::<u16>().is_ok()
+    })
 }
 
 /// RFC 1123 §2.1's names, and those with `_` that are in use.
@@ -167,16 +212,32 @@ fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_letter))
 }
 
-/// An address in its one spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`; mapped into IPv6 it is the same one.
+/// An address in its one spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`. An IPv4 address that is mapped into IPv6
+/// is another host: a router that compares text does not take one for the other.
 fn address(name: &str) -> Option<Cow<'_, str>> {
     let Some(inner) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
         // What parses is spelled that way: four numbers without leading zeros.
         return name.parse::<Ipv4Addr>().ok().map(|_| Cow::Borrowed(name));
     };
-    Some(Cow::Owned(match IpAddr::V6(inner.parse().ok()?).to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }))
+    let address: Ipv6Addr = inner.parse().ok()?;
+    let canonical = is_spelling(inner, address);
+    Some(if canonical { Cow::Borrowed(name) } else { Cow::Owned(format!("[{address}]")) })
+}
+
+/// Whether `text` is how the address is written; compares without allocating.
+fn is_spelling(text: &str, address: Ipv6Addr) -> bool {
+    let mut rest = Expected(text);
+    write!(rest, "{address}").is_ok() && rest.0.is_empty()
+}
+
+/// The rest of a text that is expected to be written.
+struct Expected<'a>(&'a str);
+
+impl fmt::Write for Expected<'_> {
+    fn write_str(&mut self, written: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// Whether some program reads the name as an IPv4 address: its last label is a number (WHATWG URL, host parsing).
@@ -188,7 +249,6 @@ fn is_number(name: &str) -> bool {
 }
 
 const MAX_NAME: usize = 253;
-const MAX_PORT: usize = 5;
 
 #[cfg(test)]
 mod tests {
@@ -202,12 +262,12 @@ mod tests {
             ("api.acme.test.", "api.acme.test"),
             ("api.acme.test.:443", "api.acme.test"),
             ("localhost:10000", "localhost"),
-            ("my_service:", "my_service"),
+            ("my_service:65535", "my_service"),
             ("127.0.0.1:80", "127.0.0.1"),
             ("[2001:DB8::1]:80", "[2001:db8::1]"),
             ("[2001:db8:0:0::0:1]", "[2001:db8::1]"),
-            ("[::ffff:127.0.0.1]:80", "127.0.0.1"),
-            ("[::FFFF:7f00:1]", "127.0.0.1"),
+            ("[::ffff:127.0.0.1]:80", "[::ffff:127.0.0.1]"),
+            ("[::FFFF:7f00:1]", "[::ffff:127.0.0.1]"),
             ("x0.test", "x0.test"),
             ("127.0.0.1.test", "127.0.0.1.test"),
             ("", ""),
@@ -229,6 +289,21 @@ mod tests {
             "[::1]x",
             "[x]",
             "api:8o",
+            "api:",
+            "[::1]:",
+            "127.0.0.1:",
+            "api:0",
+            "api:080",
+            "api:65536",
+            "api:+80",
+            "api::80",
+            "[::1].",
+            "[::1].:80",
+            "[fe80::1%25eth0]",
+            "127.0.0.1.",
+            "::1:80",
+            "2001:db8::1",
+            "::ffff:127.0.0.1",
             "api.acme.test/",
             "a\u{3002}test",
             "127.1",
@@ -242,6 +317,28 @@ mod tests {
             assert_eq!(Host::parse(authority.as_bytes()), Err(BadHost), "{authority}");
         }
         assert_eq!(Host::parse(b"api\xff"), Err(BadHost));
+    }
+
+    #[test]
+    fn an_authority_is_forwarded_in_one_spelling() {
+        for (authority, kept, removed) in [
+            ("api.acme.test", None, None),
+            ("API.acme.test", Some("api.acme.test"), Some("api.acme.test")),
+            ("api.acme.test.", Some("api.acme.test"), Some("api.acme.test")),
+            ("api.acme.test:8443", None, Some("api.acme.test")),
+            ("Api.acme.test.:8443", Some("api.acme.test:8443"), Some("api.acme.test")),
+            ("[::1]", None, None),
+            ("[::1]:80", None, Some("[::1]")),
+            ("[0::1]:80", Some("[::1]:80"), Some("[::1]")),
+            ("192.0.2.1", None, None),
+            ("[::ffff:c000:201]", Some("[::ffff:192.0.2.1]"), Some("[::ffff:192.0.2.1]")),
+            ("", None, None),
+        ] {
+            let host = Host::parse(authority.as_bytes()).unwrap();
+            let rewritten = |ports| host.rewritten(authority.as_bytes(), ports);
+            assert_eq!(rewritten(Ports::Kept).as_deref(), kept.map(str::as_bytes), "{authority}");
+            assert_eq!(rewritten(Ports::Removed).as_deref(), removed.map(str::as_bytes), "{authority}");
+        }
     }
 
     #[test]

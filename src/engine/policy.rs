@@ -13,6 +13,7 @@ use crate::engine::address::AddressRange;
 use crate::engine::defense::Defense;
 use crate::engine::document::TokenPrefix;
 use crate::engine::freshness::Seal;
+use crate::engine::host::Ports;
 use crate::engine::hours::Hours;
 use crate::engine::index::Index;
 use crate::engine::name::{AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
@@ -113,6 +114,11 @@ impl Policy {
     /// Whether a decision can depend on where a request comes from: if not, nobody need find out.
     pub fn reads_source(&self) -> bool {
         self.reads_source
+    }
+
+    /// What becomes of the port of a forwarded authority.
+    pub fn ports(&self) -> Ports {
+        if self.index.names_hosts() { Ports::Removed } else { Ports::Kept }
     }
 
     /// What is done about tokens and sources that misbehave, if anything is.

@@ -72,11 +72,12 @@ impl<'a> Verdict<'a> {
         }
         match decision {
             Decision::Permit(permit) => match permit.uncounted() {
-                None => Self::Forward(Forward::permitted(permit, head, settings)),
+                None => Self::Forward(Forward::permitted(permit, head, policy, settings)),
                 Some(deny) => Self::Reply(Reply::of(&deny, head, policy)),
             },
             Decision::Deny(Deny { tried: true, subject, .. }) => {
-                Self::ForwardInShadow(Forward::of(subject.as_ref(), None, head, settings))
+                let forward = Forward::of(subject.as_ref(), None, head, settings);
+                Self::ForwardInShadow(forward.with_judged_host(head, policy))
             }
             Decision::Deny(deny) => Self::Reply(Reply::of(deny, head, policy)),
         }
@@ -93,8 +94,14 @@ impl<'a> Verdict<'a> {
 
 impl<'a> Forward<'a> {
     /// As the upstream of an enforcing gateway gets a permitted request: one reading, no credential.
-    fn permitted(permit: &Permit<'a>, head: &'a RequestHead<'_>, settings: &'a Settings) -> Self {
+    fn permitted(
+        permit: &Permit<'a>,
+        head: &'a RequestHead<'_>,
+        policy: &Policy,
+        settings: &'a Settings,
+    ) -> Self {
         let forward = Self::of(permit.subject(), permit.permission(), head, settings);
+        let forward = forward.with_judged_host(head, policy);
         let fields =
             |quota: Quota| vec![("ratelimit-policy", quota.policy_field()), ("ratelimit", quota.field())];
         Self { response: permit.quota().map(fields).unwrap_or_default(), ..forward }
@@ -122,6 +129,17 @@ impl<'a> Forward<'a> {
         let path = head.path.as_ref().ok().and_then(|path| path.rewritten(query));
         forward.set.extend(path.map(|path| (":path", Cow::Owned(path))));
         forward
+    }
+
+    /// With the authority as it was judged: Envoy chooses the virtual host again by what is set here.
+    fn with_judged_host(mut self, head: &'a RequestHead<'_>, policy: &Policy) -> Self {
+        let Ok(host) = &head.host else { return self };
+        let authority = host.rewritten(head.authority, policy.ports());
+        if head.repeats_host {
+            self.set.push(("host", authority.clone().unwrap_or(Cow::Borrowed(head.authority))));
+        }
+        self.set.extend(authority.map(|authority| (":authority", authority)));
+        self
     }
 
     /// As it came in but for the headers of ours: to a gateway in shadow the upstream's own checks still matter.

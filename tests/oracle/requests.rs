@@ -113,7 +113,7 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
 
 fn hosts() -> impl Strategy<Value = HostDraft> {
     let below = prop_oneof![3 => Just("api"), 1 => Just("a.api"), 1 => Just("B.c"), 1 => Just("")];
-    let end = prop_oneof![6 => Just(""), 1 => select(vec![":8443", ".", ".:80", ":"])];
+    let end = prop_oneof![6 => Just(""), 1 => select(vec![":8443", ".", ".:80", ":", ":0", ":65535", ":65536", ":080", ".:"])];
     let others = vec![
         "",
         "acme.test",
@@ -123,7 +123,9 @@ fn hosts() -> impl Strategy<Value = HostDraft> {
         "a.b.api.acme.test.",
         "other",
         "[::1]:80",
-        "[::1].",
+        "[0:0::1]",
+        "[::ffff:192.0.2.1]",
+        "192.0.2.1",
     ];
     let malformed = vec![
         "acme.test@x",
@@ -134,6 +136,11 @@ fn hosts() -> impl Strategy<Value = HostDraft> {
         "acme.test:x",
         "acme test",
         "a:123456",
+        "acme.test:",
+        "[::1].",
+        "[::1]:",
+        "::1:80",
+        "192.0.2.1.",
         "%61cme.test",
         ".",
     ];

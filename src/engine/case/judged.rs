@@ -52,12 +52,14 @@ impl<'g> Prepared<'g> {
         let event = AuditEvent::of(&decision, &head, circumstances, policy, settings.mode, 0).to_json();
         let verdict = Verdict::of(&decision, &head, policy, settings);
         let status = verdict.status();
+        let host = forwarded_host(&verdict, &head);
         Judged {
             decision: if decision.is_permit() { Outcome::Permit } else { Outcome::Deny },
             forwarded: status.is_none(),
             reason: decision.reason(),
             permission: decision.permission().cloned(),
             status: status.unwrap_or(FORWARDED),
+            host,
             event,
         }
     }
@@ -118,6 +120,9 @@ pub struct Judged {
     /// Whether the request is forwarded; in shadow a denied one is too.
     #[serde(skip)]
     pub forwarded: bool,
+    /// The host that the upstream gets, with its port; `None` where the filter answers.
+    #[serde(skip)]
+    pub host: Option<String>,
     /// The audit event.
     #[serde(skip)]
     pub event: String,
@@ -144,8 +149,19 @@ impl Judged {
         if let Some(status) = expect.status {
             differ("status", status.to_string(), self.status.to_string());
         }
+        if let Some(host) = &expect.host {
+            differ("host", host.clone(), self.host.clone().unwrap_or_else(|| "none".to_owned()));
+        }
         differences
     }
+}
+
+/// The authority of a request as the upstream gets it.
+fn forwarded_host(verdict: &Verdict<'_>, head: &RequestHead<'_>) -> Option<String> {
+    let (Verdict::Forward(forward) | Verdict::ForwardInShadow(forward)) = verdict else { return None };
+    let set = forward.set.iter().find(|(name, _)| *name == ":authority");
+    let authority = set.map_or(head.authority, |(_, value)| value);
+    Some(String::from_utf8_lossy(authority).into_owned())
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";

@@ -1,5 +1,6 @@
 //! Texts that are values of a document: what is read is written, and read as the same again.
 
+use std::borrow::Cow;
 use std::fmt::{Debug, Display};
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -7,7 +8,7 @@ use std::str::FromStr;
 use tokenward::engine::address::{AddressRange, Source};
 use tokenward::engine::attribute::AttributeValue;
 use tokenward::engine::document::TokenPrefix;
-use tokenward::engine::host::Host;
+use tokenward::engine::host::{Host, Ports};
 use tokenward::engine::hours::Hours;
 use tokenward::engine::name::{KindName, PermissionName, TokenId};
 use tokenward::engine::rate::{Bucket, RateLimit, Taken};
@@ -104,7 +105,16 @@ fn host(data: &[u8]) {
     let Ok(host) = Host::parse(data) else { return };
     let text = host.as_str();
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()), "{text}");
-    assert_eq!(Host::parse(text.as_bytes()).as_ref(), Ok(&host), "twice is once");
+    assert_eq!(Host::parse(text.as_bytes()).unwrap().as_str(), text, "twice is once");
+    for ports in [Ports::Kept, Ports::Removed] {
+        let forwarded = host.rewritten(data, ports).unwrap_or(Cow::Borrowed(data));
+        let read = Host::parse(&forwarded).unwrap();
+        assert_eq!(read.as_str(), text, "what is forwarded is what was judged");
+        assert_eq!(read.rewritten(&forwarded, ports), None, "the authority is forwarded in one spelling");
+        assert!(forwarded.last() != Some(&b':'), "no port is empty");
+        let without_port = ports == Ports::Kept || *forwarded == *text.as_bytes();
+        assert!(without_port, "a port is removed");
+    }
     if let Some(inner) = text.strip_prefix('[') {
         let address: Ipv6Addr = inner.trim_end_matches(']').parse().unwrap();
         assert_eq!(text, format!("[{address}]"), "an address has one spelling");

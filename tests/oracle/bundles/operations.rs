@@ -40,7 +40,7 @@ fn hosts() -> impl Strategy<Value = &'static str> {
         12 => Just(""),
         3 => select(vec!["acme.test", "api.acme.test", "API.Acme.test.", "api."]),
         3 => select(vec!["*.acme.test", "*.test", "*.api.acme.test", "*.Acme.Test"]),
-        1 => select(vec!["[::1]", "127.0.0.1", "xacme.test"]),
+        1 => select(vec!["[::1]", "[::FFFF:c000:201]", "192.0.2.1", "xacme.test"]),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 use tokenward::engine::document::Token;
 
@@ -26,6 +27,9 @@ impl Listing {
         let (methods, target) = text.split_once(' ').unwrap();
         let (host, pattern) = target.split_at(target.find('/').unwrap());
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let address = host.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        let host =
+            address.map_or_else(|| host.clone(), |text| format!("[{}]", text.parse::<Ipv6Addr>().unwrap()));
         let prefix = pattern.strip_suffix("/**");
         let segments = || split(prefix.unwrap_or(pattern));
         Self {

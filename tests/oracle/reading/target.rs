@@ -28,20 +28,31 @@ impl Target {
     }
 }
 
-/// A name, perhaps with a dot at its end, or `[…]`; then perhaps a port. No host at all is none in particular.
+/// A name, perhaps with a dot at its end, or an address; then perhaps a port. An empty authority names no host.
 fn host(authority: &str) -> Option<String> {
-    let (name, port) = match authority.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => (name, port),
-        _ => (authority, ""),
-    };
-    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-    let labels = name.split('.').all(|label| {
+    if authority.is_empty() {
+        return Some(String::new());
+    }
+    let cut = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
+    let (name, port) = cut.map_or((authority, None), |(name, port)| (name, Some(port)));
+    // A port is written as a number is: whatever else parses is written otherwise.
+    let is_port =
+        |port: &str| port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
+    if !port.is_none_or(is_port) {
+        return None;
+    }
+    if let Some(text) = name.strip_prefix('[') {
+        let address: std::net::Ipv6Addr = text.strip_suffix(']')?.parse().ok()?;
+        return Some(format!("[{address}]"));
+    }
+    let (rooted, name) = (name.ends_with('.'), name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase());
+    let mut labels = name.split('.');
+    let is_label = |label: &str| {
         !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    });
-    let is_host = labels || address.is_some_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok());
-    let is_port = port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
-    (authority.is_empty() || is_host && is_port).then_some(name)
+    };
+    let ends_in_digits = name.rsplit('.').next()?.bytes().all(|byte| byte.is_ascii_digit());
+    let is_address = !rooted && name.parse::<std::net::Ipv4Addr>().is_ok();
+    (labels.all(is_label) && (is_address || !ends_in_digits)).then_some(name)
 }
 
 fn segments(path: &str) -> Option<Vec<String>> {
