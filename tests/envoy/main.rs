@@ -42,6 +42,7 @@ mod failure;
 mod feed;
 mod fixture;
 mod forwarding;
+mod hosts;
 mod istio;
 mod limits;
 mod live;
