@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
+use crate::engine::host::{Host, Ports};
 use crate::engine::lint::Severity;
 use crate::engine::problem::Place;
 
@@ -103,6 +104,7 @@ impl Manager<'_> {
         findings.extend(self.source_port());
         findings.extend(self.source_hops());
         findings.extend(self.host_spelling());
+        findings.extend(self.unreachable_domains());
         findings.extend(self.normalisation());
         findings.extend(self.upgrades());
         findings.extend(self.unfiltered_upgrades());
@@ -203,15 +205,45 @@ impl Manager<'_> {
         at(self.value, "/xff_num_trusted_hops").as_u64().unwrap_or(0)
     }
 
-    /// Envoy chooses a virtual host by the authority as it came; the filter reads it without port and dot.
+    /// Envoy builds its chain of filters by the host as it came, and chooses the route again by the one that is forwarded.
     fn host_spelling(&self) -> Option<Finding> {
         let is_set = |key| at(self.value, key) == &Value::Bool(true);
         let strips = is_set("/strip_any_host_port") && is_set("/strip_trailing_host_dot");
-        let severity = if self.reliance.hosts { Severity::Warning } else { Severity::Note };
-        let message =
-            "a host with a port or a trailing dot may be routed elsewhere than it is judged".to_owned();
+        let message = "tokenward rewrites a host with a port or a trailing dot: filters that a route enables or disables follow the host as it came".to_owned();
         let hint = "set `strip_any_host_port: true` and `strip_trailing_host_dot: true`";
-        (!strips).then(|| self.finding("host_spelling", severity, self.place.clone(), message, hint))
+        (!strips).then(|| self.finding("host_spelling", Severity::Note, self.place.clone(), message, hint))
+    }
+
+    /// Domains of virtual hosts that no forwarded host matches.
+    fn unreachable_domains(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        visit(at(self.value, "/route_config"), &self.place.key("route_config"), &mut |value, place| {
+            let domains = value.get("domains").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+            for (number, domain) in domains.iter().enumerate() {
+                let Some(domain) = domain.as_str().filter(|domain| !self.reaches(domain)) else { continue };
+                let shown: String = domain.chars().take(MAX_SHOWN).collect();
+                let message = format!(
+                    "no request reaches the domain `{}`: tokenward never forwards a host in this spelling",
+                    shown.escape_default()
+                );
+                let hint = "write the domain without a trailing dot, without a port where an operation names a host, and an IPv6 address as in RFC 5952";
+                let place = place.key("domains").index(number);
+                findings.push(self.finding("unreachable_domain", Severity::Warning, place, message, hint));
+            }
+        });
+        findings
+    }
+
+    /// Whether a forwarded host can match a domain; Envoy itself compares without case.
+    fn reaches(&self, domain: &str) -> bool {
+        let ports = if self.reliance.hosts { Ports::Removed } else { Ports::Kept };
+        let lower = domain.to_ascii_lowercase();
+        // What a `*` may stand for: part of a name, of a port, of an address.
+        ["x", "1", "1]"].iter().any(|part| {
+            let host = lower.replacen('*', part, 1);
+            let host = host.as_bytes();
+            Host::parse(host).is_ok_and(|read| read.rewritten(host, ports).is_none())
+        })
     }
 
     /// What Envoy puts right the filter never sees: safe, but then nobody is refused for it.
