@@ -108,6 +108,8 @@ pub(crate) enum Handler {
     Invoice,
     /// The same path at `billing.acme.test`.
     BillingInvoice,
+    /// The same path at the catch-all, for whoever compares hosts as text.
+    OtherInvoice,
     /// All invoices, at any host.
     InvoiceExport,
     /// A page beside those that everybody may read.
@@ -135,7 +137,8 @@ pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler
         ["v1", "metrics", ..] if reads => Some(Handler::Metrics),
         ["v1", "invoices", "export"] if reads => Some(Handler::InvoiceExport),
         ["v1", "invoices", ..] if reads && host == b"billing.acme.test" => Some(Handler::BillingInvoice),
-        ["v1", "invoices", ..] if reads => Some(Handler::Invoice),
+        ["v1", "invoices", ..] if reads && matches!(host, b"" | b"api.acme.test") => Some(Handler::Invoice),
+        ["v1", "invoices", ..] if reads => Some(Handler::OtherInvoice),
         ["docs", "internal"] if reads => Some(Handler::InternalPage),
         ["files"] if reads => Some(Handler::FileIndex),
         ["files", "private", ..] if reads => Some(Handler::PrivateFile),

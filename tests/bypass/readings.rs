@@ -125,6 +125,10 @@ fn hosts(received: &Received) -> Vec<Reading> {
     let mut hosts: Vec<Reading> = Vec::new();
     for (name, value) in named(received, &HOST_HEADERS) {
         let value = String::from_utf8_lossy(value).to_lowercase();
+        if name == "host" {
+            // As Envoy chooses a virtual host: a port, an empty one too, and a trailing dot make another host.
+            hosts.push((value.clone().into_bytes(), vec!["compare the host as text"]));
+        }
         for part in value.split([',', ';', ' ', '/', '@', '"']) {
             let part = part.trim().trim_start_matches("host=").trim_matches('"');
             let host = part.split(':').next().unwrap_or_default().trim_end_matches('.');

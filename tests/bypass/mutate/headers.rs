@@ -5,12 +5,13 @@ use crate::mutate::Mutator;
 use crate::random::Random;
 use crate::readings::{HOST_HEADERS, METHOD_HEADERS, PATH_HEADERS, SECOND_HEADERS};
 
-pub(crate) const MUTATORS: [Mutator; 14] = [
+pub(crate) const MUTATORS: [Mutator; 15] = [
     Mutator { name: "method-override", apply: method_override },
     Mutator { name: "path-override", apply: path_override },
     Mutator { name: "second-path", apply: second_path },
     Mutator { name: "host-override", apply: host_override },
     Mutator { name: "host", apply: host },
+    Mutator { name: "host-spelling", apply: host_spelling },
     Mutator { name: "identity", apply: identity },
     Mutator { name: "credentials", apply: credentials },
     Mutator { name: "method", apply: method },
@@ -113,6 +114,15 @@ fn host(draft: &mut Draft, random: &mut Random) {
         }
     };
     draft.request.authority = authority.into_bytes();
+}
+
+/// A host that the policy names, as a router that compares text takes for another one.
+fn host_spelling(draft: &mut Draft, random: &mut Random) {
+    let host = random.one_of(&["api.acme.test", "API.Acme.test", "api.acme.test.", draft.goal.host]);
+    let ends = [
+        "", ":", ".", ".:", ":80", ".:443", ":8443", ":0", ":080", ":65536", "::", ":80:", "%3a", "%2e", ":x",
+    ];
+    draft.request.authority = [host, random.one_of(&ends)].concat().into_bytes();
 }
 
 fn identity(draft: &mut Draft, random: &mut Random) {
