@@ -210,14 +210,14 @@ fn what_is_refused_says_what_is_wrong_where_and_what_to_do() {
     let id = public(1).id();
     let tampered = STANDARD.encode(bundle().to_string().replace("GET", "PUT"));
     let cases = [
-        (json!({ "bundle": bundle(), "keys": publics(&[1]) }), "the bundle is not signed, and by `keys` it must be (bundle)".to_owned()),
-        (json!({ "bundle": good().to_string() }), "the bundle is signed, but there are no `keys` to check that against (bundle)".to_owned()),
-        (json!({ "bundle": "YQ==", "keys": publics(&[1]) }), "this is no signed bundle: expected value at line 1 column 1 (bundle)".to_owned()),
+        (json!({ "bundle": bundle(), "keys": publics(&[1]) }), "the bundle is not signed, but `keys` requires a signature (bundle)".to_owned()),
+        (json!({ "bundle": good().to_string() }), "the bundle is signed, but there are no `keys` to verify it (bundle)".to_owned()),
+        (json!({ "bundle": "YQ==", "keys": publics(&[1]) }), "this is not a signed bundle: expected value at line 1 column 1 (bundle)".to_owned()),
         (json!({ "bundle": [], "keys": publics(&[1]) }), "invalid type: sequence, expected a bundle, or a string with a signed one (bundle)".to_owned()),
         (edited(&|e| e["payload"] = json!(tampered)), format!("signed by 0 of 1 trusted keys, and 1 must have; the signature of `{id}` does not fit the payload (signatures)")),
         (edited(&|e| e["payloadType"] = json!("application/json")), "the payload is of type `application/json`, not of `application/vnd.tokenward.bundle+json` (payloadType)".to_owned()),
         (edited(&|e| e["signatures"] = json!([])), "signed by 0 of 1 trusted keys, and 1 must have (signatures)".to_owned()),
-        (edited(&|e| e["signatures"][0]["sig"] = json!("YQ==")), "a signature of 1 bytes is none of Ed25519, which has 64 (signatures[0].sig)".to_owned()),
+        (edited(&|e| e["signatures"][0]["sig"] = json!("YQ==")), "a signature has 1 bytes; an Ed25519 signature has 64 (signatures[0].sig)".to_owned()),
         (edited(&|e| e["signatures"][0]["sig"] = json!("Y")), "the signature is not base64 (signatures[0].sig)".to_owned()),
         (edited(&|e| e["signatures"] = json!(vec![good()["signatures"][0].clone(); 17])), "more than 16 signatures (signatures)".to_owned()),
         (edited(&|e| e["signed"] = json!(true)), "unknown field `signed`, expected one of `payloadType`, `payload`, `signatures` (signed)".to_owned()),
@@ -225,7 +225,7 @@ fn what_is_refused_says_what_is_wrong_where_and_what_to_do() {
         (configuration(&good(), &[1, 2], 2), format!("signed by 1 of 2 trusted keys (`{id}`), and 2 must have (signatures)")),
         (configuration(&good(), &[1], 2), "a threshold of 2 does not fit 1 keys (threshold)".to_owned()),
         (configuration(&good(), &[1], 0), "a threshold of 0 does not fit 1 keys (threshold)".to_owned()),
-        (configuration(&good(), &[1, 1], 1), format!("key `{id}` is there twice (keys)")),
+        (configuration(&good(), &[1, 1], 1), format!("key `{id}` is listed twice (keys)")),
         (configuration(&good(), &[], 1), "0 keys, where 1 to 16 are allowed (keys)".to_owned()),
         (configuration(&good(), &(1..18).collect::<Vec<u8>>(), 1), "17 keys, where 1 to 16 are allowed (keys)".to_owned()),
         (json!({ "bundle": bundle(), "threshold": 2 }), "a threshold of 2, but there are no `keys` (threshold)".to_owned()),
@@ -551,7 +551,7 @@ fn build_goes_above_the_file_that_it_replaces() {
         assert_eq!(revision("out.json"), last + 7_200_001);
         // A lower one, or another one of the same number, is only built where that was said.
         for (more, told) in [
-            (&["--revision", "8"][..], "and 8 is lower"),
+            (&["--revision", "8"][..], "revision 8 is lower"),
             (&["--revision", &u64::MAX.to_string()], "more than a day ahead"),
             (&["--allow-rollback", &u64::MAX.to_string()], "more than a day ahead"),
             (&["--revision", &(last + 7_200_001).to_string(), "--good-for", "1h"], "with other content"),
@@ -608,7 +608,7 @@ fn what_never_ends_gets_a_note() {
     };
     let later = "2999-01-01T00:00:00Z";
     for command in [&verify[..], &["lint", "signed.json"]] {
-        assert!(note(command, &bundle(), PayloadType::Bundle).contains("never ends [endless_bundle]"));
+        assert!(note(command, &bundle(), PayloadType::Bundle).contains("never expires [endless_bundle]"));
         for field in ["expires_at", "good_until"] {
             assert_eq!(note(command, &with(field, later), PayloadType::Bundle), "", "{field}");
         }
@@ -616,7 +616,7 @@ fn what_never_ends_gets_a_note() {
     let earlier = with("good_until", "2026-01-01T00:00:00Z");
     assert!(note(&verify, &earlier, PayloadType::Bundle).contains("is stale"));
     let mut list = json!({ "version": 1, "name": "small", "revision": 8, "tokens": [], "secrets": [] });
-    assert!(note(&verify, &list, PayloadType::Revocations).contains("does not say by when"));
+    assert!(note(&verify, &list, PayloadType::Revocations).contains("has no `good_until`"));
     list["good_until"] = json!(later);
     assert_eq!(note(&verify, &list, PayloadType::Revocations), "");
     // A bundle that nobody signed goes where its author puts it.

@@ -65,7 +65,7 @@ impl Build {
         if document.expires_at.is_some() && document.expires_at < document.good_until {
             let failure = Failure::new("`--good-for` is longer than `--expires-in`");
             return Err(failure
-                .hint("when the bundle has expired everything is denied: report it before that")
+                .hint("make `--good-for` shorter: after its expiry the gateway denies everything")
                 .into());
         }
         if let Some(revision) = self.allow_rollback {

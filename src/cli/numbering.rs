@@ -47,18 +47,19 @@ impl Former {
             if number > highest {
                 let newest = newest.unwrap_or_default();
                 let failure = Failure::new(format!(
-                    "{path} has revision {newest}, more than a day ahead of the clock: no gateway takes it, or a later one"
+                    "{path} has revision {newest}, more than a day ahead of the clock: gateways refuse it and every later one"
                 ));
-                return Err(failure.hint("if this machine's clock is right, remove the file"));
+                return Err(failure.hint("remove the file if this machine's clock is right"));
             }
             return Ok(number);
         };
         ahead(chosen, now).map_or(Ok(()), Err)?;
         match newest {
             Some(newest) if chosen < newest && allow_rollback.is_none() => {
-                let failure = Failure::new(format!("{path} has revision {newest}, and {chosen} is lower"));
+                let failure =
+                    Failure::new(format!("revision {chosen} is lower than revision {newest} of {path}"));
                 Err(failure.hint(format!(
-                    "leave `--revision` out, or go back on purpose: `--allow-rollback {newest}`"
+                    "omit `--revision`, or roll back on purpose with `--allow-rollback {newest}`"
                 )))
             }
             Some(_) | None => Ok(chosen),
@@ -84,10 +85,10 @@ impl Former {
             return Ok(built_at);
         }
         let failure = Failure::new(format!(
-            "{} has revision {revision} with other content: a gateway takes only one of the two",
+            "{} has revision {revision} with other content: a gateway accepts only one of the two",
             self.path.display()
         ));
-        Err(failure.hint("leave `--revision` out, or choose a higher one"))
+        Err(failure.hint("omit `--revision`, or choose a higher one"))
     }
 
     /// The highest number that a gateway knows which took it.
@@ -103,10 +104,8 @@ impl Former {
 /// That no gateway would take a revision, for it lies too far ahead of the clock.
 pub(super) fn ahead(revision: u64, now: Time) -> Option<Failure> {
     let failure = || {
-        Failure::new(format!(
-            "revision {revision} is more than a day ahead of the clock: no gateway takes it before its time"
-        ))
-        .hint("a revision is milliseconds since 1970; `tokenward build` without `--revision` chooses one")
+        Failure::new(format!("revision {revision} is more than a day ahead of the clock: gateways refuse it"))
+            .hint("omit `--revision`: `tokenward build` then uses the clock, in milliseconds since 1970")
     };
     (revision > highest_revision(now)).then(failure)
 }

@@ -122,6 +122,6 @@ impl Payload {
                 serde_json::to_vec(list)
             }
         };
-        written.map_err(|error| Failure::new(format!("cannot write what is to be signed: {error}")))
+        written.map_err(|error| Failure::new(format!("cannot write the payload: {error}")))
     }
 }

@@ -88,7 +88,7 @@ impl Policy {
         let configuration = Value::Object(configuration);
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| {
-            let failure = Failure::new(format!("{} is no usable bundle\n{problems}", name.display()));
+            let failure = Failure::new(format!("{} is not a usable bundle\n{problems}", name.display()));
             if problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_))) {
                 return failure;
             }

@@ -65,7 +65,7 @@ impl Sign {
         let source = Source::read(&self.bundle)?;
         let kind = Kind::of(source.text());
         let unusable = |problems: Problems| {
-            Failure::new(format!("{} is no usable bundle\n{problems}", self.bundle.display()))
+            Failure::new(format!("{} is not a usable bundle\n{problems}", self.bundle.display()))
         };
         let envelope = kind.envelope(source.text()).map_err(unusable)?;
         let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
@@ -90,7 +90,7 @@ impl Sign {
 pub(super) fn superseded(own: u64, newest: u64) -> Result<u64, Failure> {
     if newest < own {
         return Err(Failure::new(format!("the bundle's own revision, {own}, is above {newest}"))
-            .hint("`--allow-rollback` names the revision that is in force, which this bundle is to take the place of"));
+            .hint("give `--allow-rollback` the active revision, which this bundle may replace"));
     }
     match numbering::ahead(newest, clock::precise()) {
         Some(ahead) => Err(ahead),

@@ -39,7 +39,7 @@ impl Verify {
         let source = Source::read(&self.bundle)?;
         let path = self.bundle.display();
         let unusable =
-            |problems: Problems| Failure::new(format!("{path} is no usable signed bundle\n{problems}"));
+            |problems: Problems| Failure::new(format!("{path} is not a usable signed bundle\n{problems}"));
         let kind = Kind::of(source.text());
         let envelope = kind.envelope(source.text()).map_err(unusable)?;
         if let Kind::Unsigned(kind) = kind {
@@ -57,7 +57,7 @@ impl Verify {
         let payload = Payload::read(verified.payload, kind.payload()).map_err(unusable)?;
         if payload.expires_at().is_some_and(|end| end <= clock::now()) {
             let expired = Failure::new(format!("{path} has expired"));
-            let hint = "a gateway answers everything by 503: build and sign it anew";
+            let hint = "build and sign it anew: a gateway answers everything with 503";
             return Ok(no(&[expired.hint(hint)], format));
         }
         let newest = payload.revision().max(payload.supersedes().unwrap_or(0));
@@ -118,17 +118,17 @@ fn no(failures: &[Failure], format: Format) -> Exit {
 fn note(payload: &Payload, path: &Path) -> Option<Failure> {
     let path = path.display();
     if is_stale(payload.good_until(), clock::now()) {
-        let stale = Failure::new(format!("{path} is stale: a newer one should be there by now"));
-        return Some(stale.hint("a gateway takes it, and reports that it is stale: build and sign it anew"));
+        let stale = Failure::new(format!("{path} is stale: its `good_until` has passed"));
+        return Some(stale.hint("build and sign it anew: a gateway accepts it, but reports it as stale"));
     }
     match payload {
         Payload::Bundle(document) if is_endless(document) => Some(
-            Failure::new(format!("{path} never ends [{}]", Code::EndlessBundle))
+            Failure::new(format!("{path} never expires [{}]", Code::EndlessBundle))
                 .hint(Code::EndlessBundle.hint()),
         ),
         Payload::Revocations(list) if list.good_until.is_none() => Some(
-            Failure::new(format!("{path} does not say by when a newer list must be there"))
-                .hint("build it with `--good-for 24h`: else nobody sees that a server repeats it for ever"),
+            Failure::new(format!("{path} has no `good_until`"))
+                .hint("build it with `--good-for 24h`: then the gateway reports a server that repeats it"),
         ),
         Payload::Bundle(_) | Payload::Revocations(_) => None,
     }

@@ -195,7 +195,7 @@ fn few_escapes(text: &[u8]) -> Result<(), Problems> {
     if count <= MAX_ESCAPES.max(text.len() / BYTES_PER_ESCAPE) {
         return Ok(());
     }
-    let message = format!("{count} escapes in {} bytes: an envelope needs none", text.len());
+    let message = format!("{count} escapes in {} bytes are more than an envelope needs", text.len());
     Err(Problem { place: Place::default(), fault: Fault::Shape(message) }.into())
 }
 

@@ -63,7 +63,7 @@ impl Policy {
     pub fn admits(&self, fetched: &Self) -> Result<(), Problems> {
         let (Some(own), Some(name)) = (self.name(), fetched.name()) else { return Ok(()) };
         if own != name {
-            let message = format!("the bundle is of policy `{name}`, and the one in force is of `{own}`");
+            let message = format!("the bundle is of policy `{name}`, but the active one is of `{own}`");
             return Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into());
         }
         // Of one that is signed, its mark tells.

@@ -108,17 +108,17 @@ impl Code {
     pub fn hint(self) -> &'static str {
         match self {
             Self::CrossingPatterns => "name the path that both match as an operation of its own",
-            Self::SubtreeCovers => "`/**` grants these too, also to those who hold nothing else",
+            Self::SubtreeCovers => "check that `/**` may grant these too",
             Self::UnusedPermission => "give it to a role, or remove it",
             Self::UnusedRole => "assign it to a token, or remove it",
             Self::EndlessSecret => "give it `expires_at`, or its kind a `max_lifetime`",
             Self::EndlessBundle => {
-                "build it with `--good-for 24h` and `--expires-in 30d`: else nobody sees that updates are withheld"
+                "build it with `--good-for 24h` and `--expires-in 30d`: then the gateway reports withheld updates"
             }
-            Self::ShadowRole => "once its events show no surprise, take `shadow` away",
-            Self::UnusableToken => "name what it may be used from or in, or leave the key out for no limit",
+            Self::ShadowRole => "remove `shadow` once its events show no surprise",
+            Self::UnusableToken => "list the values where it may be used, or omit the key for no limit",
             Self::UnboundToken => {
-                "give it the attribute, or another role: without it the permission grants nothing"
+                "give the token the attribute, or another role: without it the permission grants nothing"
             }
             Self::NarrowDeny => "list the other methods and hosts in the denied permission too",
             Self::AttributesFoldTogether => {
@@ -169,7 +169,7 @@ pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
     let endless = is_endless(document).then(|| Finding {
         code: Code::EndlessBundle,
         place: Place::default(),
-        message: "the signed bundle never ends".to_owned(),
+        message: "the signed bundle never expires".to_owned(),
         hint: None,
     });
     endless.into_iter().collect()

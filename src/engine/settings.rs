@@ -337,7 +337,7 @@ impl Settings {
             count if count > MAX_CREDENTIALS => {
                 format!("{count} credential sources are more than the {MAX_CREDENTIALS} allowed")
             }
-            _ if repeated() => "a credential source is there twice".to_owned(),
+            _ if repeated() => "a credential source is listed twice".to_owned(),
             _ if sources.iter().any(|source| headers.contains(source.header())) => {
                 "an identity header cannot bring a credential".to_owned()
             }

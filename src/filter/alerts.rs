@@ -74,11 +74,11 @@ impl Courier {
             Some(false) => {}
             Some(true) => {
                 metrics::count(Counter::DroppedEvent);
-                host::log_error("tokenward: too many alerts wait to be sent: the oldest is dropped")
+                host::log_error("tokenward: too many alerts wait to be sent: dropping the oldest")
             }
             None => {
                 metrics::count(Counter::DroppedEvent);
-                host::log_error("tokenward: the host keeps no alerts: one is not sent");
+                host::log_error("tokenward: the host does not store alerts: dropping one");
             }
         }
     }
@@ -136,14 +136,14 @@ impl Courier {
         ];
         match host::call(cluster.as_str(), &headers, body, TIMEOUT_MILLIS) {
             Some(call) => self.sent.set(Some(Sent { call, ticket, at: now })),
-            None => self.failed("there is no such cluster, or nobody in it", now),
+            None => self.failed("the cluster does not exist or has no endpoints", now),
         }
     }
 
     fn refused(&self, what: &str) {
         metrics::count(Counter::DroppedEvent);
         host::log_error(&format!(
-            "tokenward: cluster `{}` does not take an alert ({what}): it is dropped",
+            "tokenward: cluster `{}` rejects an alert ({what}): dropping it",
             self.target.cluster.as_str()
         ));
     }
@@ -153,7 +153,7 @@ impl Courier {
         self.failures.set(failures);
         self.next.set(now.shifted(backoff(failures)));
         host::log_error(&format!(
-            "tokenward: an alert could not be sent to cluster `{}` ({what}); it is tried again",
+            "tokenward: cannot send an alert to cluster `{}` ({what}): retrying",
             self.target.cluster.as_str()
         ));
     }

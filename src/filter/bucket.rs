@@ -21,7 +21,7 @@ pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time
     });
     taken.unwrap_or_else(|| {
         host::log_error(
-            "tokenward: the host keeps no count of requests; a request of a token with a limit is refused",
+            "tokenward: the host does not store request counts; rejecting a request of a token with a rate limit",
         );
         Taken::Refused(Quota::unknown(limit))
     })

@@ -152,7 +152,7 @@ impl Guard {
         match added {
             Some(Added::Now) => {
                 if !host::replace_shared_data(self.key("epoch").as_bytes(), b"1", ANY) {
-                    self.complain(scene.now, "the host keeps no suspensions");
+                    self.complain(scene.now, "the host does not store suspensions");
                 }
                 metrics::count(match offence.subject {
                     Some(_) => Counter::TokenSuspension,
@@ -162,8 +162,8 @@ impl Guard {
                 report.write(|number| DefenseEvent::suspended(offence, scene, count, until, number));
             }
             Some(Added::Before) => {}
-            Some(Added::Full) => self.complain(scene.now, "no more can be suspended"),
-            None => self.complain(scene.now, "the host keeps no suspensions"),
+            Some(Added::Full) => self.complain(scene.now, "the limit of suspensions is reached"),
+            None => self.complain(scene.now, "the host does not store suspensions"),
         }
     }
 
@@ -182,7 +182,7 @@ impl Guard {
             (Some(slot.to_bytes()), answer)
         });
         if counted.is_none() {
-            self.complain(now, "the host keeps no count");
+            self.complain(now, "the host does not store counts");
         }
         counted.flatten()
     }
@@ -200,7 +200,7 @@ impl Guard {
             }
         });
         if salt.is_none() {
-            self.complain(now, "the host keeps no count");
+            self.complain(now, "the host does not store counts");
         }
         self.salt.borrow_mut().clone_from(&salt);
         salt
@@ -223,7 +223,7 @@ impl Guard {
         if self.complained.get().shifted(MINUTE_MILLIS) <= now {
             self.complained.set(now);
             host::log_error(&format!(
-                "tokenward: {what}: somebody who misbehaves is refused, but not suspended"
+                "tokenward: {what}: the filter rejects offending requests, but cannot suspend"
             ));
         }
     }

@@ -213,7 +213,7 @@ impl Root {
 
     /// Puts what this module fetched in force and hands it on, if that may be and is not so already.
     fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), Refused> {
-        let content = String::from_utf8(content).map_err(|_| Refused::for_good("what came is not UTF-8"))?;
+        let content = String::from_utf8(content).map_err(|_| Refused::for_good("the body is not UTF-8"))?;
         let fetched = self.open(kind, &content, now)?;
         let Shared { gateway, journal, .. } = &*self.shared;
         let Some(feed) = &mut self.feed else { return Ok(()) };
@@ -264,7 +264,7 @@ impl Root {
             let Shared { gateway, journal, .. } = &*self.shared;
             journal.write(|number| FeedEvent::failed(kind, error, &gateway.policy, now, number).to_json());
             host::log_error(&format!(
-                "tokenward: the feed gives no {}: {error}; what is in force stays in force",
+                "tokenward: the feed cannot load the {}: {error}; the active one stays active",
                 kind.noun()
             ));
         }
@@ -313,7 +313,7 @@ impl RootContext for Root {
         let Some(configuration) = host::plugin_configuration(length) else {
             // No fault of the configuration's: on a thread that said "no" Envoy would skip the filter. So it is there,
             // and denies all.
-            host::log_error("tokenward: the host does not hand over the plugin configuration: all is denied");
+            host::log_error("tokenward: cannot read the plugin configuration: denying all requests");
             return true;
         };
         match Gateway::configure(&configuration) {
@@ -324,7 +324,7 @@ impl RootContext for Root {
                 true
             }
             Err(problems) => {
-                host::log_error(&format!("tokenward: the plugin configuration is refused\n{problems}"));
+                host::log_error(&format!("tokenward: the plugin configuration is invalid\n{problems}"));
                 metrics::count(Counter::ConfigurationRefused);
                 false
             }
@@ -360,7 +360,7 @@ fn keep(kept: &Kept, bundle: Option<&Bundle>) {
     let digest = SecretDigest::of(text.as_bytes()).to_hex();
     if !kept.has(digest.as_bytes()) && !kept.put(text, digest.as_bytes()) {
         host::log_error(
-            "tokenward: the host does not keep the bundle: one that is refused will leave nothing in force",
+            "tokenward: the host does not store the bundle: after a refused bundle the filter will deny everything",
         );
     }
 }

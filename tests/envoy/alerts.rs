@@ -56,7 +56,7 @@ fn what_the_receiver_refuses_is_sent_again_until_it_takes_it() {
     let envoy = start(&configuration("alerts"), hook.address, 2);
     let mut client = envoy.client("main");
     (0..3).for_each(|number| probe(&mut client, number));
-    envoy.wait_for_log("an alert could not be sent to cluster `alerts` (503); it is tried again");
+    envoy.wait_for_log("cannot send an alert to cluster `alerts` (503): retrying");
     while hook.received().len() < 2 {
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -73,7 +73,7 @@ fn one_that_the_receiver_will_never_take_does_not_hold_up_the_others() {
     let envoy = start(&configuration("alerts"), hook.address, 2);
     let mut client = envoy.client("main");
     probe(&mut client, 0);
-    envoy.wait_for_log("cluster `alerts` does not take an alert (422): it is dropped");
+    envoy.wait_for_log("cluster `alerts` rejects an alert (422): dropping it");
     hook.answer(204, Duration::ZERO);
     (1..3).for_each(|number| probe(&mut client, number));
     assert_eq!(tokens(&hook.wait_for(2)), ["prober-1", "prober-2"]);
@@ -139,7 +139,7 @@ fn more_than_the_queue_takes_drop_the_oldest_and_are_counted() {
         ];
         assert_eq!(client.send(&guess).status, 401);
     }
-    envoy.wait_for_log("too many alerts wait to be sent: the oldest is dropped");
+    envoy.wait_for_log("too many alerts wait to be sent: dropping the oldest");
     hook.answer(204, Duration::ZERO);
     let received = hook.wait_for(256);
     let last = &received.last().unwrap().body;

@@ -224,8 +224,7 @@ fn where_the_host_keeps_nothing_the_policy_holds_without_its_defense() {
         assert_eq!(client.get("/v1/items", Some(RETIRED)).status, 401);
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     }
-    let complaint =
-        "tokenward: the host keeps no count: somebody who misbehaves is refused, but not suspended";
+    let complaint = "tokenward: the host does not store counts: the filter rejects offending requests, but cannot suspend";
     envoy.wait_for_log(complaint);
     assert_eq!(envoy.log().matches(complaint).count(), 1);
 }

@@ -52,7 +52,7 @@ fn where_the_host_does_not_hand_over_the_configuration_everything_is_denied() {
     for (path, secret) in [("/v1/items", Some(READER)), ("/healthz", None)] {
         assert_eq!(envoy.client("main").get(path, secret).status, 503);
     }
-    assert!(envoy.log().contains("does not hand over the plugin configuration: all is denied"));
+    assert!(envoy.log().contains("cannot read the plugin configuration: denying all requests"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn nothing_that_goes_wrong_changes_what_is_in_force() {
         ("0 of 1 trusted keys", &|| site.nginx.put("bundle.json", &strangers)),
         ("`none`", &|| site.nginx.put("bundle.json", &broken)),
         ("revision 4 is older than revision", &|| site.nginx.put("bundle.json", &older)),
-        ("this is no signed bundle", &|| site.nginx.put("bundle.json", "{\"payload\":")),
+        ("this is not a signed bundle", &|| site.nginx.put("bundle.json", "{\"payload\":")),
         ("status 500", &|| site.nginx.serve("location / { return 500; }")),
         ("content type text/html", &|| {
             site.nginx.serve("location / { default_type text/html; return 200 '<html>'; }");

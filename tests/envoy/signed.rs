@@ -147,7 +147,9 @@ fn equal_revision_with_other_content_changes_nothing() {
             (&json!(10), &json!(10), &json!(10))
         );
     }
-    envoy.wait_for_log("another bundle `fixture` of revision 10 was here before; revision 10 stays in force");
+    envoy.wait_for_log(
+        "bundle `fixture`, revision 10, is on record with other content; revision 10 stays active",
+    );
     assert_eq!(statuses(), [200; 16]);
     // Built once more it is taken.
     closed["revision"] = json!(11);

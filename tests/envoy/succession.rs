@@ -123,10 +123,12 @@ fn another_one_of_the_same_revision_takes_nobodys_place() {
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| statuses(&mut clients, READER) == [200; 4]);
     site.nginx.put("bundle.json", &revision(5, json!({ "tokens": {} })));
-    until(|| site.failures().iter().any(|error| error.contains("another one of revision 5 was here before")));
+    until(|| {
+        site.failures().iter().any(|error| error.contains("revision 5 is on record with other content"))
+    });
     site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
     let of_list = || failures(&site.envoy, "revocations");
-    until(|| of_list().iter().any(|error| error.contains("another one of revision 1 was here before")));
+    until(|| of_list().iter().any(|error| error.contains("revision 1 is on record with other content")));
     assert_eq!(statuses(&mut clients, READER), [200; 4]);
 }
 
@@ -243,7 +245,7 @@ fn a_server_that_repeats_one_list_for_ever_is_seen() {
     let stale = site.envoy.events("stale");
     assert_eq!(stale.len(), 1, "{stale:?}");
     assert_eq!((&stale[0]["what"], &stale[0]["revision"]), (&json!("revocations"), &json!(1)));
-    site.envoy.wait_for_log("somebody withholds it");
+    site.envoy.wait_for_log("find out who withholds it");
     assert_eq!(status(&mut client), 200);
 
     // The same again, though fetched anew, changes nothing; the next one does.

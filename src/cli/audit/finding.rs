@@ -84,12 +84,10 @@ impl Fault {
                 "Envoy writes events to its log at `--component-log-level wasm:info`, or see docs/audit.md",
             ),
             Self::Unchained => Some("it was written with `chain: off`, or by nobody who has the chain"),
-            Self::Changed => {
-                Some("where this is the first event of each chain, it is the key that is another one")
+            Self::Changed => Some("if this is the first event of each chain, the key is probably wrong"),
+            Self::Missing(_) | Self::NoChain(_) => {
+                Some("give all logs, the oldest first; if older logs are gone, use `--heads` or `--rotated`")
             }
-            Self::Missing(_) | Self::NoChain(_) => Some(
-                "give all logs, the oldest first; where older ones are gone, go on from `--heads`, or say `--rotated`",
-            ),
             Self::Reordered => {
                 Some("an access log has its lines in the order in which requests end: say `--unordered`")
             }

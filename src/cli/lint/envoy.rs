@@ -63,8 +63,8 @@ fn fail_open(filter: &Value, place: &Place) -> Option<Finding> {
         code: "fail_open",
         severity: Severity::Warning,
         place: place.key("config"),
-        message: "this filter lets every request through while it is broken".to_owned(),
-        hint: "set `failure_policy: FAIL_RELOAD`: refused until the filter is back, a second later",
+        message: "this filter forwards every request while it is broken".to_owned(),
+        hint: "set `failure_policy: FAIL_RELOAD`: Envoy rejects requests until the filter is back, a second later",
     })
 }
 
@@ -80,7 +80,7 @@ impl Manager<'_> {
         let filters: &[Value] = at(self.value, "/http_filters").as_array().map_or(&[], Vec::as_slice);
         let Some(position) = filters.iter().position(is_wasm) else {
             let message =
-                "this connection manager has no Wasm filter: its requests are not judged".to_owned();
+                "this connection manager has no Wasm filter: its requests bypass the policy".to_owned();
             return vec![self.finding(
                 "no_filter",
                 Severity::Warning,
@@ -115,34 +115,32 @@ impl Manager<'_> {
     fn changes_behind(&self, filter: &Value, place: &Place) -> Option<Finding> {
         if is_type(filter, WASM) {
             let message =
-                "another Wasm filter stands behind tokenward and may change what was judged".to_owned();
+                "another Wasm filter runs after tokenward and may change the judged request".to_owned();
             return Some(self.finding("changed_after", Severity::Note, place.clone(), message, BEFORE));
         }
         let name = CHANGES.iter().find(|name| is_type(filter, name))?;
         let name = name.trim_start_matches('.');
-        let message = format!("{name} stands behind tokenward and may change what was judged");
+        let message = format!("{name} runs after tokenward and may change the judged request");
         Some(self.finding("changed_after", Severity::Warning, place.clone(), message, BEFORE))
     }
 
     fn answers_before(&self, filter: &Value, place: &Place) -> Option<Finding> {
         if is_type(filter, ".CacheConfig") || is_type(filter, ".CacheV2Config") {
-            let message = "the cache stands before tokenward: what is in it, everybody gets".to_owned();
-            let hint = "put it behind tokenward, and keep what is not public out of it";
+            let message = "the cache runs before tokenward: every caller gets what it holds".to_owned();
+            let hint = "move it after tokenward, and cache only public responses";
             return Some(self.finding("cached_before", Severity::Warning, place.clone(), message, hint));
         }
         let counts = is_type(filter, ".RateLimit");
-        let message =
-            "the rate limit filter stands before tokenward: there is no identity yet that it could count"
-                .to_owned();
-        let hint = "put it behind tokenward, as in envoy/ratelimit.yaml";
+        let message = "the rate limit filter runs before tokenward and cannot count by identity".to_owned();
+        let hint = "move it after tokenward, as in envoy/ratelimit.yaml";
         counts.then(|| self.finding("counted_before", Severity::Warning, place.clone(), message, hint))
     }
 
     /// A filter that is off unless a route switches it on.
     fn switched_off(&self, filter: &Value, place: &Place) -> Option<Finding> {
         let off = at(filter, "/disabled") == &Value::Bool(true);
-        let message = "the filter is switched off: only routes that switch it on are judged".to_owned();
-        let hint = "take `disabled` away, and list what needs no token under the policy's `public`";
+        let message = "the filter is disabled: it judges only routes that enable it".to_owned();
+        let hint = "remove `disabled`, and list operations that need no token under the policy's `public`";
         off.then(|| self.finding("disabled_filter", Severity::Warning, place.key("disabled"), message, hint))
     }
 
@@ -153,8 +151,8 @@ impl Manager<'_> {
         visit(at(self.value, "/route_config"), &self.place.key("route_config"), &mut |value, place| {
             let per_filter = value.get("typed_per_filter_config").and_then(|filters| filters.get(name));
             if per_filter.is_some_and(|filter| at(filter, "/disabled") == &Value::Bool(true)) {
-                let message = "this route is not judged: the filter is switched off for it".to_owned();
-                let hint = "list what needs no token under the policy's `public`: then it is audited";
+                let message = "this route bypasses the policy: the filter is disabled for it".to_owned();
+                let hint = "list operations that need no token under the policy's `public`: then the filter audits them";
                 let place = place.key("typed_per_filter_config").key(name);
                 findings.push(self.finding("disabled_route", Severity::Warning, place, message, hint));
             }
@@ -179,8 +177,8 @@ impl Manager<'_> {
         let reads = (!direct || detects) && self.reliance.hops.is_none();
         let severity = if self.reliance.sources { Severity::Warning } else { Severity::Note };
         let message =
-            "a proxy that writes ports into `x-forwarded-for` leaves requests without a source".to_owned();
-        let hint = "set `source: { trusted_hops: N }` in gateway.yaml, with N as in `xff_num_trusted_hops`: then the gateway reads ports";
+            "behind a proxy that writes ports into `x-forwarded-for`, requests have no source".to_owned();
+        let hint = "set `source: { trusted_hops: N }` in gateway.yaml, with N as in `xff_num_trusted_hops`: then the gateway accepts ports";
         reads.then(|| self.finding("source_port", severity, self.place.clone(), message, hint))
     }
 
@@ -188,7 +186,7 @@ impl Manager<'_> {
     fn source_hops(&self) -> Option<Finding> {
         let (ours, envoys) = (self.reliance.hops?, self.envoys_hops());
         if at(self.value, "/skip_xff_append") == &Value::Bool(true) {
-            let message = "Envoy does not append the caller to `x-forwarded-for`: the gateway's `source` reads one entry too far to the left".to_owned();
+            let message = "Envoy does not append the caller to `x-forwarded-for`, so the gateway's `source` reads the wrong entry".to_owned();
             let hint = "remove `skip_xff_append`, or `source` from gateway.yaml";
             let place = self.place.key("skip_xff_append");
             return Some(self.finding("source_hops", Severity::Warning, place, message, hint));
@@ -255,8 +253,8 @@ impl Manager<'_> {
         };
         let on: Vec<String> =
             NORMALISATION.iter().filter(|key| is_on(key)).map(|key| format!("`{key}`")).collect();
-        let message = format!("Envoy puts paths right before they are judged ({})", on.join(", "));
-        let hint = "that is safe, and then `paths` of the gateway never comes to it; leave it off where such requests are to be refused and audited";
+        let message = format!("Envoy normalises paths before the filter judges them ({})", on.join(", "));
+        let hint = "disable it if the filter shall reject and audit such requests; leaving it on is safe, but makes the gateway's `paths` ineffective";
         (!on.is_empty())
             .then(|| self.finding("normalised_before", Severity::Note, self.place.clone(), message, hint))
     }
@@ -264,9 +262,8 @@ impl Manager<'_> {
     fn upgrades(&self) -> Option<Finding> {
         let upgrades =
             at(self.value, "/upgrade_configs").as_array().is_some_and(|upgrades| !upgrades.is_empty());
-        let message = "connections can be upgraded: only the request that upgrades one is judged".to_owned();
-        let hint =
-            "a token that is revoked keeps the connections it has: bound them by `max_connection_duration`";
+        let message = "connections can be upgraded: the filter judges only the upgrade request".to_owned();
+        let hint = "limit them with `max_connection_duration`: a revoked token keeps its open connections";
         upgrades.then(|| {
             self.finding("upgrades", Severity::Note, self.place.key("upgrade_configs"), message, hint)
         })
@@ -280,8 +277,9 @@ impl Manager<'_> {
             let filters = at(upgrade, "/filters").as_array();
             if filters.is_some_and(|filters| !filters.is_empty() && !filters.iter().any(is_wasm)) {
                 let message =
-                    "this upgrade has filters of its own and no Wasm filter: it is not judged".to_owned();
-                let hint = "put the filter there too, or leave `filters` out";
+                    "this upgrade has its own filters without a Wasm filter: it bypasses the policy"
+                        .to_owned();
+                let hint = "put the filter there too, or omit `filters`";
                 let place = self.place.key("upgrade_configs").index(number).key("filters");
                 findings.push(self.finding("unjudged_upgrade", Severity::Warning, place, message, hint));
             }
@@ -297,11 +295,11 @@ impl Manager<'_> {
                 let Some(header) = value.get(key).and_then(Value::as_str) else { continue };
                 let header: String = header.chars().take(MAX_SHOWN).collect();
                 let message = format!(
-                    "the header `{}` says where a request goes: whoever sends it chooses",
+                    "the header `{}` chooses where a request goes, and a caller can send it",
                     header.escape_default()
                 );
                 let hint =
-                    "set the header in Envoy, behind tokenward, or name the cluster and host in the route";
+                    "set the header in Envoy, after tokenward, or name the cluster and host in the route";
                 findings.push(self.finding(
                     "chosen_by_caller",
                     Severity::Warning,
@@ -362,7 +360,7 @@ fn visit<'v>(value: &'v Value, place: &Place, with: &mut impl FnMut(&'v Value, &
 }
 
 const BEFORE: &str =
-    "put it before tokenward, or know that it changes neither method, host, path nor identity headers";
+    "move it before tokenward, or make sure that it keeps method, host, path and identity headers";
 /// Settings of a connection manager by which Envoy changes a path before any filter sees it.
 const NORMALISATION: [&str; 3] = ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"];
 /// Most characters of a header's name that a message quotes.

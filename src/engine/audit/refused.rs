@@ -88,18 +88,18 @@ impl<'a> RefusedEvent<'a> {
         let name = self.bundle.map_or("", PolicyName::as_str);
         let revision = self.revision;
         let active = match self.active {
-            Some(active) => format!("revision {active} stays in force"),
-            None => "everything is answered by 503".to_owned(),
+            Some(active) => format!("revision {active} stays active"),
+            None => "the filter answers everything with 503".to_owned(),
         };
         match self.setback {
             Setback::OtherContent(mark) => format!(
-                "tokenward: another bundle `{name}` of revision {} was here before; {active}. Build it with a higher \
-                 revision",
+                "tokenward: bundle `{name}`, revision {}, is on record with other content; {active}. Build it with a \
+                 higher revision",
                 mark.newest()
             ),
             Setback::Older(mark) => format!(
-                "tokenward: bundle `{name}` of revision {revision} is older than revision {}, which was here before; \
-                 {active}. Build it anew, or sign it with `--allow-rollback {}`",
+                "tokenward: bundle `{name}`, revision {revision}, is older than revision {} on record; {active}. Build it \
+                 anew, or sign it with `--allow-rollback {}`",
                 mark.newest(),
                 mark.to_supersede()
             ),
@@ -108,7 +108,7 @@ impl<'a> RefusedEvent<'a> {
                 self.setback.told(revision)
             ),
             Setback::Unknown => format!(
-                "tokenward: the host does not say which revision of `{name}` was here before; {active}. The module \
+                "tokenward: cannot read the revision of `{name}` on record from the host; {active}. The module \
                  needs proxy_get_shared_data and proxy_set_shared_data"
             ),
         }

@@ -67,8 +67,8 @@ impl<'a> StaleEvent<'a> {
         let until = self.good_until.filter(|_| self.event == "stale")?;
         let name = self.bundle.map_or("", PolicyName::as_str);
         Some(format!(
-            "tokenward: the {} of `{name}`, revision {}, had to be replaced by {}, and stays in force: nothing newer was \
-             shipped, or somebody withholds it",
+            "tokenward: {} of `{name}`, revision {}: a newer one was due by {}. This one stays active. Ship a newer \
+             one, or find out who withholds it",
             self.what,
             self.revision,
             String::from(until)

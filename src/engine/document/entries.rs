@@ -77,7 +77,7 @@ where
         }
         match repeated(&entries) {
             // serde_json would keep the last of two: two readings of one document.
-            Some(key) => Err(A::Error::custom(format_args!("key `{key}` is there twice"))),
+            Some(key) => Err(A::Error::custom(format_args!("key `{key}` is listed twice"))),
             None => Ok(Entries(entries)),
         }
     }

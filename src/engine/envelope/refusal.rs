@@ -52,17 +52,17 @@ impl Refusal {
                 "the envelope was cut or changed on its way: take what `tokenward sign` wrote as it is"
             }
             Self::Untrusted { unchecked: true, .. } => {
-                "remove the signatures that fit no key, and name the key of each other one by `keyid`"
+                "remove the signatures that fit no key, and add the `keyid` to each of the others"
             }
             Self::Untrusted { broken: Some(_), .. } => {
-                "the payload or the signature was changed after it was signed: do not ship it before you know why"
+                "do not ship it before you know who changed the payload or the signature after signing"
             }
             Self::Untrusted { .. } => {
                 "sign it with more of the keys (`tokenward sign` adds signatures), or add the signer's to `keys`"
             }
             Self::Unsigned => "sign it: `tokenward sign bundle.json --key FILE`",
             Self::NoKeys => "put the signers' public keys into `keys`; `tokenward keygen` prints them",
-            Self::KeyCount { .. } => "name the keys of those who sign; leave `keys` out where nobody does",
+            Self::KeyCount { .. } => "list the signers' keys; omit `keys` for unsigned bundles",
             Self::KeyTwice { .. } => "remove one: a key counts once",
             Self::Threshold { .. } => "`threshold` is from 1 to the number of keys",
             Self::ThresholdOfNone { .. } => "add `keys`, or leave `threshold` out",
@@ -73,13 +73,13 @@ impl Refusal {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoEnvelope { why } => write!(f, "this is no signed bundle: {why}"),
+            Self::NoEnvelope { why } => write!(f, "this is not a signed bundle: {why}"),
             Self::Type { found, expected } => {
                 write!(f, "the payload is of type `{}`, not of `{expected}`", shown(found))
             }
             Self::NotBase64 { what } => write!(f, "the {what} is not base64"),
             Self::SignatureLength { count } => {
-                write!(f, "a signature of {count} bytes is none of Ed25519, which has 64")
+                write!(f, "a signature has {count} bytes; an Ed25519 signature has 64")
             }
             Self::Untrusted { signers, threshold, trusted, broken, strangers, unchecked } => {
                 write!(f, "signed by {} of {trusted} trusted keys", signers.len())?;
@@ -94,16 +94,14 @@ impl fmt::Display for Refusal {
                     write!(f, "; {} not trusted", list(strangers.iter().map(String::as_str)))?;
                 }
                 if *unchecked {
-                    f.write_str("; more signatures were not checked, for too many before them fit no key")?;
+                    f.write_str("; more signatures were not checked, because too many fit no key")?;
                 }
                 Ok(())
             }
-            Self::Unsigned => f.write_str("the bundle is not signed, and by `keys` it must be"),
-            Self::NoKeys => {
-                f.write_str("the bundle is signed, but there are no `keys` to check that against")
-            }
+            Self::Unsigned => f.write_str("the bundle is not signed, but `keys` requires a signature"),
+            Self::NoKeys => f.write_str("the bundle is signed, but there are no `keys` to verify it"),
             Self::KeyCount { count, limit } => write!(f, "{count} keys, where 1 to {limit} are allowed"),
-            Self::KeyTwice { key } => write!(f, "key `{key}` is there twice"),
+            Self::KeyTwice { key } => write!(f, "key `{key}` is listed twice"),
             Self::Threshold { threshold, count } => {
                 write!(f, "a threshold of {threshold} does not fit {count} keys")
             }

@@ -125,19 +125,19 @@ impl BadAnswer {
 impl fmt::Display for BadAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoneYet => f.write_str("status 404: there is none yet"),
-            Self::Unasked => f.write_str("status 304, to a request for whatever is there"),
-            Self::StillRefused => f.write_str("status 304: what was refused is still there"),
+            Self::NoneYet => f.write_str("status 404: not published yet"),
+            Self::Unasked => f.write_str("status 304 to an unconditional request"),
+            Self::StillRefused => f.write_str("status 304: the server still has the refused content"),
             Self::None => {
-                f.write_str("no answer: no such cluster, no connection, none in time, or more than 32 MiB")
+                f.write_str("no answer: the cluster does not exist, cannot connect or does not answer in time, or the answer exceeds 32 MiB")
             }
             Self::Status(status) => write!(f, "status {status}"),
             Self::ContentType(kind) => write!(f, "content type {kind}, not application/json"),
             Self::Encoding(encoding) => {
-                write!(f, "content encoding {encoding}, which was not asked for")
+                write!(f, "unrequested content encoding {encoding}")
             }
-            Self::Truncated { said, came } => write!(f, "{came} bytes came of {said}"),
-            Self::TooLong(length) => write!(f, "{length} bytes are more than are read"),
+            Self::Truncated { said, came } => write!(f, "{came} of {said} bytes arrived"),
+            Self::TooLong(length) => write!(f, "{length} bytes are more than the filter reads"),
         }
     }
 }

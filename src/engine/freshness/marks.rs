@@ -105,21 +105,21 @@ impl Setback {
     pub fn told(self, revision: u64) -> String {
         match self {
             Self::Older(mark) if mark.newest() == revision => {
-                format!("revision {revision} was superseded before")
+                format!("a later bundle already superseded revision {revision}")
             }
             Self::Older(mark) => {
-                format!("revision {revision} is older than revision {}, which was here before", mark.newest())
+                format!("revision {revision} is older than revision {} on record", mark.newest())
             }
             Self::OtherContent(mark) => {
                 format!(
-                    "another one of revision {} was here before: one of the two must be built anew",
+                    "revision {} is on record with other content: build one of the two anew",
                     mark.newest()
                 )
             }
             Self::Ahead { revision } => format!(
                 "revision {revision} is more than a day ahead of the gateway's clock: a revision is milliseconds since 1970"
             ),
-            Self::Unknown => "the host does not say which revision was here before".to_owned(),
+            Self::Unknown => "cannot read the revision on record from the host".to_owned(),
         }
     }
 

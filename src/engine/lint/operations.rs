@@ -63,10 +63,13 @@ fn crossing(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
                 number < position && cross(&one.operation, &two.operation)
             });
         let shown = earlier.iter().take(MAX_SHOWN).map(|(number, one)| {
-            (*number, format!("`{}` and `{}` cross: each is the more specific somewhere", one.text, two.text))
+            (
+                *number,
+                format!("`{}` and `{}` cross: each is more specific in one segment", one.text, two.text),
+            )
         });
         let more = earlier.get(MAX_SHOWN);
-        let more = more.map(|(number, _)| (*number, format!("`{}` crosses more than these", two.text)));
+        let more = more.map(|(number, _)| (*number, format!("`{}` crosses more operations", two.text)));
         findings.extend(shown.chain(more).map(|(number, message)| {
             (number, Finding::new(Code::CrossingPatterns, two.place.clone(), message))
         }));

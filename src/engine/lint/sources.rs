@@ -9,9 +9,7 @@ pub fn unsaid_proxies(document: &Document, settings: &Settings) -> Option<Findin
     if settings.source.is_some() {
         return None;
     }
-    let message = |what: &str| {
-        format!("{what}, and the gateway's settings do not say how many proxies stand before it")
-    };
+    let message = |what: &str| format!("{what}, but the gateway has no `source`");
     let finding = |place, message| Finding::new(Code::UnsaidProxies, place, message);
     if document.defense.as_ref().is_some_and(|defense| defense.unknown_tokens.is_some()) {
         let place = root("defense").key("unknown_tokens");

@@ -16,7 +16,7 @@ pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
             Finding::new(
                 Code::ShadowRole,
                 root("roles").key(name).key("shadow"),
-                format!("what role `{name}` takes away is only reported"),
+                format!("role `{name}` is in shadow: its denials are only reported"),
             )
         })
         .collect()

@@ -83,7 +83,7 @@ fn conflict(settings: &Settings, number: usize, header: &RemovedHeader) -> Optio
     let mut earlier = settings.remove_headers.iter().take(number);
     earlier
         .any(|RemovedHeader(known)| header.names(known.as_bytes()))
-        .then(|| format!("`{name}` is there twice: `-` and `_` are the same here"))
+        .then(|| format!("`{name}` is listed twice: `-` and `_` are the same here"))
 }
 
 fn is_name(name: &str) -> bool {

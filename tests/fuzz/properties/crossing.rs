@@ -19,7 +19,7 @@ pub(super) fn holds(texts: &[&str], operations: &[Operation]) {
     for (a, one) in operations.iter().enumerate() {
         for (b, two) in operations.iter().enumerate().skip(a + 1).filter(|(_, two)| cross(one, two)) {
             let message =
-                format!("`{}` and `{}` cross: each is the more specific somewhere", texts[a], texts[b]);
+                format!("`{}` and `{}` cross: each is more specific in one segment", texts[a], texts[b]);
             crossing.push((place(b), message));
             assert!(cross(two, one));
         }
