@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::envoy::{self, Envoy};
-use crate::failure::wait_until;
 use crate::fixture::{READER, REVOKED, bundle, secret, token};
+use crate::wait::until as wait_until;
 use crate::{echo, http2};
 
 /// The form of a minted secret, known to no policy.
