@@ -39,13 +39,13 @@ drill: build envoy nginx ## A token leaks at three gateways and is revoked: how 
 compose: build envoy ## envoy/compose.yaml and the acme requests against it (KEEP=1: it stays up)
 	@cargo test --quiet --test compose -- $(if $(KEEP),--keep)
 
-lint: .tools/cargo ## Formatting, lints of all targets, purity of the engine, docs
+lint: .tools/cargo ## Formatting, lints of all targets, who imports whom, docs
 	cargo fmt --check
 	cargo fmt --check --manifest-path $(FUZZ)
 	cargo clippy --all-targets --quiet -- -D warnings
 	@tools/wasm clippy
 	cargo clippy --manifest-path $(FUZZ) --no-default-features --target-dir target/fuzz/check --quiet -- -D warnings
-	@tools/purity
+	cargo test --quiet --test layers
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 
 fmt: ## Format the code

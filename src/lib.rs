@@ -27,14 +27,14 @@
 //! | verdict | forward, forward in shadow, or reply |
 //!
 //! ```
-//! use tokenward::engine::address::Source;
-//! use tokenward::engine::decision::Circumstances;
-//! use tokenward::engine::document::from_json;
-//! use tokenward::engine::head::RequestHead;
-//! use tokenward::engine::policy::Policy;
-//! use tokenward::engine::reason::Reason;
-//! use tokenward::engine::settings::Settings;
-//! use tokenward::engine::time::Time;
+//! use tokenward::engine::words::address::Source;
+//! use tokenward::engine::policy::decision::Circumstances;
+//! use tokenward::engine::config::document::from_json;
+//! use tokenward::engine::request::head::RequestHead;
+//! use tokenward::engine::policy::compiled::Policy;
+//! use tokenward::engine::words::reason::Reason;
+//! use tokenward::engine::config::settings::Settings;
+//! use tokenward::engine::words::time::Time;
 //!
 //! let bundle = br#"{
 //!     "version": 1, "name": "shop",
@@ -55,7 +55,7 @@
 //! let head = RequestHead::read(headers.into_iter(), &Settings::default());
 //! let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"203.0.113.7:4711") };
 //! assert_eq!(policy.decide(&head, circumstances).reason(), Reason::Permitted);
-//! # Ok::<(), tokenward::engine::problem::Problems>(())
+//! # Ok::<(), tokenward::engine::config::problem::Problems>(())
 //! ```
 
 pub mod engine;

@@ -1,15 +1,15 @@
 //! A permit allocates nothing.
 
-use tokenward::engine::address::Source;
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::document::from_json;
-use tokenward::engine::envelope::{Envelope, PayloadType};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::policy::Policy;
-use tokenward::engine::problem::Problems;
-use tokenward::engine::reason::Reason;
-use tokenward::engine::settings::Settings;
-use tokenward::engine::time::Time;
+use tokenward::engine::config::document::from_json;
+use tokenward::engine::config::envelope::{Envelope, PayloadType};
+use tokenward::engine::config::problem::Problems;
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::reason::Reason;
+use tokenward::engine::words::time::Time;
 
 /// A feed's server may send anything: what it sends is refused in few allocations, and not many times its length.
 #[test]

@@ -6,11 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::case::{Judged, Outcome, Prepared, Site};
-use tokenward::engine::policy::Policy;
-use tokenward::engine::reason::Reason;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::{Gateway, Settings};
+use tokenward::engine::authoring::case::{Judged, Outcome, Prepared, Site};
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::words::reason::Reason;
+use tokenward::engine::words::secret::SecretDigest;
 
 #[path = "cli/registry.rs"]
 mod written_registry;

@@ -1,14 +1,15 @@
 //! No secret is in Debug output, whatever is shown.
 
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::chain::Links;
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::document::{Document, from_json};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::policy::Policy;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::{Gateway, Settings};
-use tokenward::engine::time::Time;
+use tokenward::engine::config::document::{Document, from_json};
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::report::chain::Links;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 #[test]
 fn no_secret_and_no_whole_digest_is_in_debug_output() {

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
-use tokenward::engine::case::Outcome;
-use tokenward::engine::explain::Explanation;
-use tokenward::engine::reason::Reason;
+use tokenward::engine::authoring::case::Outcome;
+use tokenward::engine::authoring::explain::Explanation;
+use tokenward::engine::words::reason::Reason;
 
 #[path = "support/corpus.rs"]
 mod corpus;

@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-use tokenward::engine::case::{Case, Rehearsal};
-use tokenward::engine::document::{Document, PolicyDocument, Registry, from_tree};
-use tokenward::engine::policy::Policy;
-use tokenward::engine::reason::Reason;
-use tokenward::engine::settings::Settings;
+use tokenward::engine::authoring::case::{Case, Rehearsal};
+use tokenward::engine::config::document::{Document, PolicyDocument, Registry, from_tree};
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::words::reason::Reason;
 
 #[path = "docs/audit.rs"]
 mod audit;
@@ -57,7 +57,7 @@ fn the_feed_of_the_page_is_taken_and_its_table_is_whole() {
     let page = std::fs::read_to_string("docs/feed.md").unwrap();
     let (_, json) = page.split_once("```json\n").unwrap();
     let settings = json.split("```").next().unwrap();
-    let gateway = tokenward::engine::settings::Gateway::configure(settings.as_bytes()).unwrap();
+    let gateway = tokenward::engine::policy::gateway::Gateway::configure(settings.as_bytes()).unwrap();
     let feed = serde_json::to_value(gateway.settings.feed.unwrap()).unwrap();
     let table: String = page.lines().filter(|line| line.starts_with("| `")).collect();
     for key in feed.as_object().unwrap().keys() {
@@ -159,7 +159,7 @@ impl Section {
 }
 
 fn secret(id: &str) -> Value {
-    let digest = tokenward::engine::secret::SecretDigest::of(id.as_bytes()).to_hex();
+    let digest = tokenward::engine::words::secret::SecretDigest::of(id.as_bytes()).to_hex();
     json!({ "id": "1", "sha256": digest, "created_at": "2026-03-02T08:00:00Z", "expires_at": "2026-03-09T08:00:00Z" })
 }
 

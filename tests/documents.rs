@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use tokenward::engine::problem::Problem;
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::config::problem::Problem;
+use tokenward::engine::policy::gateway::Gateway;
 
 #[path = "support/documents.rs"]
 mod documents;

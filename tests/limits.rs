@@ -4,14 +4,15 @@
 
 use ed25519_dalek::SigningKey;
 use serde_json::{Map, Value, json};
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::{AuditEvent, MAX_STRANGERS_LINE};
-use tokenward::engine::decision::{Circumstances, Decision};
-use tokenward::engine::envelope::{PayloadType, PublicKey};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::{Gateway, Mode, Settings};
-use tokenward::engine::time::Time;
+use tokenward::engine::config::envelope::{PayloadType, PublicKey};
+use tokenward::engine::config::settings::{Mode, Settings};
+use tokenward::engine::policy::decision::{Circumstances, Decision};
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::report::audit::{AuditEvent, MAX_STRANGERS_LINE};
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 #[test]
 fn documents_have_the_limits_of_the_page() {
@@ -171,7 +172,7 @@ fn keys(count: usize) -> Vec<PublicKey> {
     seeds.map(|seed| PublicKey::from_bytes(&public(seed)).unwrap()).collect()
 }
 
-fn signatures(count: usize) -> Result<Gateway, tokenward::engine::problem::Problems> {
+fn signatures(count: usize) -> Result<Gateway, tokenward::engine::config::problem::Problems> {
     let signature = json!({ "sig": format!("{}==", "A".repeat(86)) });
     let kind = PayloadType::Bundle.as_str();
     let envelope = json!({ "payloadType": kind, "payload": "", "signatures": vec![signature; count] });
@@ -179,7 +180,7 @@ fn signatures(count: usize) -> Result<Gateway, tokenward::engine::problem::Probl
     Gateway::configure(configuration.to_string().as_bytes())
 }
 
-fn said(configured: Result<Gateway, tokenward::engine::problem::Problems>) -> Option<String> {
+fn said(configured: Result<Gateway, tokenward::engine::config::problem::Problems>) -> Option<String> {
     let problems = configured.err()?;
     let mut faults = problems.iter().map(|problem| problem.fault.to_string());
     let first = faults.next().unwrap();
@@ -188,7 +189,7 @@ fn said(configured: Result<Gateway, tokenward::engine::problem::Problems>) -> Op
 }
 
 /// A gateway with these keys in a small bundle.
-fn configured(keys: Value) -> Result<Gateway, tokenward::engine::problem::Problems> {
+fn configured(keys: Value) -> Result<Gateway, tokenward::engine::config::problem::Problems> {
     let mut bundle = json!({
         "version": 1,
         "name": "limits",

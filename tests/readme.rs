@@ -38,7 +38,7 @@ fn the_snippet_of_the_envoy_configuration_is_from_the_example() {
 #[test]
 fn every_reason_is_in_the_table() {
     let readme = fs::read_to_string("README.md").unwrap();
-    for reason in tokenward::engine::reason::Reason::ALL {
+    for reason in tokenward::engine::words::reason::Reason::ALL {
         assert!(
             readme.contains(&format!("| `{reason}`")) || readme.contains(&format!(", `{reason}` |")),
             "{reason}"

@@ -9,19 +9,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
-use tokenward::engine::address::Source;
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::document::from_json;
-use tokenward::engine::envelope::{
+use tokenward::engine::config::document::from_json;
+use tokenward::engine::config::envelope::{
     BadKey, Envelope, PayloadType, PublicKey, TrustedKeys, pre_authentication_encoding,
 };
-use tokenward::engine::freshness::{Marks, Order, Seal, Setback, highest_revision, is_stale};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::reason::Reason;
-use tokenward::engine::revocations::Revocations;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::Gateway;
-use tokenward::engine::time::Time;
+use tokenward::engine::config::revocations::Revocations;
+use tokenward::engine::memory::mark::Order;
+use tokenward::engine::memory::marks::highest_revision;
+use tokenward::engine::memory::marks::{Marks, Setback};
+use tokenward::engine::memory::seal::Seal;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::policy::rollback::is_stale;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::reason::Reason;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 use crate::signing::{configuration, public, publics, signed};
 

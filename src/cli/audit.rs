@@ -14,8 +14,8 @@ use crate::cli::audit::verifier::{Ends, Order, Report, Rules, Starts, Verifier};
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::{Exit, Format, files, output};
-use crate::engine::audit::chain::Links;
-use crate::engine::settings::ChainKey;
+use crate::engine::config::settings::ChainKey;
+use crate::engine::report::chain::Links;
 
 pub mod event;
 pub mod finding;

@@ -10,10 +10,10 @@ use crate::cli::files::Readers;
 use crate::cli::numbering::Former;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, files, output, sign};
-use crate::engine::document::Document;
-use crate::engine::name::{EnvironmentName, ServiceName};
-use crate::engine::revocations::Revocations;
-use crate::engine::time::Span;
+use crate::engine::config::document::Document;
+use crate::engine::config::revocations::Revocations;
+use crate::engine::words::name::{EnvironmentName, ServiceName};
+use crate::engine::words::time::Span;
 
 /// Build the bundle that ships
 #[derive(Args, Debug)]

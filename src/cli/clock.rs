@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::engine::time::Time;
+use crate::engine::words::time::Time;
 
 /// The start of the current second.
 pub(super) fn now() -> Time {

@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use clap::Args;
 
 use crate::cli::failure::Failure;
-use crate::engine::address::AddressRange;
-use crate::engine::attribute::AttributeValue;
-use crate::engine::document::{Entries, Secret, Token};
-use crate::engine::hours::Hours;
-use crate::engine::name::{AttributeName, EnvironmentName, KindName, PermissionName, RoleName, ServiceName};
-use crate::engine::rate::RateLimit;
+use crate::engine::config::document::{Secret, Token};
+use crate::engine::matching::attribute::AttributeValue;
+use crate::engine::words::address::AddressRange;
+use crate::engine::words::entries::Entries;
+use crate::engine::words::hours::Hours;
+use crate::engine::words::name::{
+    AttributeName, EnvironmentName, KindName, PermissionName, RoleName, ServiceName,
+};
+use crate::engine::words::rate::RateLimit;
 
 /// What a new token is.
 #[derive(Args, Clone, Debug, Default, PartialEq)]

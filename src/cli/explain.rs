@@ -8,11 +8,11 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::case::{Judged, Outcome, Rehearsal, Request, Site};
-use crate::engine::document::Entries;
-use crate::engine::explain::Explanation;
-use crate::engine::name::{EnvironmentName, ServiceName};
-use crate::engine::time::Time;
+use crate::engine::authoring::case::{Judged, Outcome, Rehearsal, Request, Site};
+use crate::engine::authoring::explain::Explanation;
+use crate::engine::words::entries::Entries;
+use crate::engine::words::name::{EnvironmentName, ServiceName};
+use crate::engine::words::time::Time;
 
 /// Tell what the policy decides about a request, and why
 #[derive(Args, Debug)]

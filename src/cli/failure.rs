@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::cli::source::Position;
-use crate::engine::problem::{Fault, Place, Problem};
+use crate::cli::position::Position;
+use crate::engine::config::problem::{Fault, Place, Problem};
 
 /// Something that kept a command from its work.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
 use crate::cli::output;
-use crate::engine::envelope::{Envelope, PublicKey};
+use crate::engine::config::envelope::{Envelope, PublicKey};
 
 /// A private key. Not `Debug`: it cannot be logged by accident; wiped when it is dropped.
 pub(super) struct PrivateKey(SigningKey);

@@ -10,8 +10,8 @@ use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::lint::{Severity, findings, findings_of_signed, unsaid_proxies};
-use crate::engine::problem::Place;
+use crate::engine::authoring::lint::{Severity, findings, findings_of_signed, unsaid_proxies};
+use crate::engine::config::problem::Place;
 
 mod envoy;
 

@@ -9,10 +9,10 @@ use serde::Serialize;
 use crate::cli::failure::Failure;
 use crate::cli::state::State;
 use crate::cli::{Exit, Format, clock, output, registry};
-use crate::engine::document::{Secret, Token};
-use crate::engine::name::{KindName, RoleName, SecretId, TokenId};
-use crate::engine::problem::shown;
-use crate::engine::time::{Span, Time};
+use crate::engine::config::document::{Secret, Token};
+use crate::engine::words::name::{KindName, RoleName, SecretId, TokenId};
+use crate::engine::words::text::shown;
+use crate::engine::words::time::{Span, Time};
 
 /// List tokens and their secrets, with what they are good for
 #[derive(Args, Debug)]

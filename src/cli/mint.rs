@@ -11,11 +11,11 @@ use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::NewSecret;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::document::{Registry, Secret};
-use crate::engine::lint::{Finding, attributes_that_fold_together};
-use crate::engine::name::{KindName, TokenId};
-use crate::engine::problem::Step;
-use crate::engine::time::Span;
+use crate::engine::authoring::lint::{Finding, attributes_that_fold_together};
+use crate::engine::config::document::{Registry, Secret};
+use crate::engine::config::problem::Step;
+use crate::engine::words::name::{KindName, TokenId};
+use crate::engine::words::time::Span;
 
 /// Mint a secret, for a new token or another one for a known token
 #[derive(Args, Debug)]

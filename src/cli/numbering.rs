@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::cli::failure::Failure;
 use crate::cli::payload::Kind;
 use crate::cli::source::Source;
-use crate::engine::freshness::highest_revision;
-use crate::engine::time::Time;
+use crate::engine::memory::marks::highest_revision;
+use crate::engine::words::time::Time;
 
 /// What is in the file that is to be replaced, if there is a bundle or a list in it, signed or not.
 pub(super) struct Former {

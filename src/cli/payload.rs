@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
-use crate::engine::document::{Document, from_json};
-use crate::engine::envelope::{Envelope, PayloadType};
-use crate::engine::name::PolicyName;
-use crate::engine::policy::Policy;
-use crate::engine::problem::Problems;
-use crate::engine::revocations::Revocations;
-use crate::engine::time::Time;
+use crate::engine::config::document::{Document, from_json};
+use crate::engine::config::envelope::{Envelope, PayloadType};
+use crate::engine::config::problem::Problems;
+use crate::engine::config::revocations::Revocations;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::name::PolicyName;
+use crate::engine::words::time::Time;
 
 /// What a file that is signed, or is to be, says.
 pub(super) enum Payload {

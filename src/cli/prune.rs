@@ -11,9 +11,9 @@ use crate::cli::registry::RegistryFile;
 use crate::cli::state::State;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::document::{Registry, Secret, Token};
-use crate::engine::name::{SecretId, TokenId};
-use crate::engine::time::{Span, Time};
+use crate::engine::config::document::{Registry, Secret, Token};
+use crate::engine::words::name::{SecretId, TokenId};
+use crate::engine::words::time::{Span, Time};
 
 /// Remove secrets that ended long ago, and revoked tokens that have none left
 ///

@@ -12,12 +12,11 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output, workspace};
-use crate::engine::problem::Fault;
-use crate::engine::settings::Gateway;
+use crate::engine::config::problem::Fault;
+use crate::engine::policy::gateway::Gateway;
 
 mod configmap;
 mod ecds;
-mod envoy_filter;
 mod envoy_gateway;
 mod image;
 mod istio;

@@ -14,10 +14,10 @@ use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, stdin};
-use crate::engine::document::{Registry, Secret};
-use crate::engine::name::{SecretId, TokenId};
-use crate::engine::secret::SecretDigest;
-use crate::engine::time::Time;
+use crate::engine::config::document::{Registry, Secret};
+use crate::engine::words::name::{SecretId, TokenId};
+use crate::engine::words::secret::SecretDigest;
+use crate::engine::words::time::Time;
 
 /// Revoke a token, one of its secrets, or a leaked secret read from standard input
 ///

@@ -11,9 +11,9 @@ use crate::cli::secret::{NewSecret, Retired};
 use crate::cli::state::{State, start};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::document::{Registry, Secret};
-use crate::engine::name::TokenId;
-use crate::engine::time::{Span, Time};
+use crate::engine::config::document::{Registry, Secret};
+use crate::engine::words::name::TokenId;
+use crate::engine::words::time::{Span, Time};
 
 /// Mint a new secret for a token, and retire the ones that work now
 ///
@@ -100,7 +100,7 @@ fn grace(text: &str) -> Result<Grace, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::document::from_json;
+    use crate::engine::config::document::from_json;
 
     #[test]
     fn a_retired_secret_ends_with_the_grace_but_no_later_than_before_and_not_before_it_began() {

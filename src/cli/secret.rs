@@ -10,12 +10,13 @@ use serde::Serialize;
 use crate::cli::effect::Effect;
 use crate::cli::failure::Failure;
 use crate::cli::{Format, output};
-use crate::engine::document::{self, PolicyDocument, TokenPrefix};
-use crate::engine::name::{KindName, SecretId, TokenId};
-use crate::engine::problem::Fault;
-use crate::engine::secret::SecretDigest;
-use crate::engine::secret::minted::{DEFAULT_PREFIX, RANDOM_CHARACTERS, checksum};
-use crate::engine::time::{Span, Time};
+use crate::engine::config::document;
+use crate::engine::config::document::{PolicyDocument, TokenPrefix};
+use crate::engine::config::problem::Fault;
+use crate::engine::words::name::{KindName, SecretId, TokenId};
+use crate::engine::words::secret::SecretDigest;
+use crate::engine::words::secret::minted::{DEFAULT_PREFIX, RANDOM_CHARACTERS, checksum};
+use crate::engine::words::time::{Span, Time};
 
 /// A new secret. Not `Debug`: it cannot be logged by accident.
 pub(super) struct NewSecret {
@@ -140,7 +141,7 @@ fn with_checksum(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::secret::Secret;
+    use crate::engine::words::secret::Secret;
 
     #[test]
     fn a_minted_secret_has_its_prefix_kind_and_checksum() {

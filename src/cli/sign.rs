@@ -11,8 +11,8 @@ use crate::cli::key::PrivateKey;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, clock, files, numbering, output};
-use crate::engine::envelope::{Envelope, KeyId, PayloadType};
-use crate::engine::problem::Problems;
+use crate::engine::config::envelope::{Envelope, KeyId, PayloadType};
+use crate::engine::config::problem::Problems;
 
 /// Sign a bundle, or add a signature to a signed one
 ///

@@ -7,10 +7,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
-use crate::engine::document;
-use crate::engine::envelope::{Envelope, PayloadType};
-use crate::engine::problem::{Fault, Place, Problem, Problems, Step};
-use crate::engine::settings::MAX_BYTES;
+use crate::cli::position::Position;
+use crate::engine::config::document;
+use crate::engine::config::document::MAX_BYTES;
+use crate::engine::config::envelope::{Envelope, PayloadType};
+use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
 
 /// A file that was read.
 #[derive(Debug)]
@@ -18,15 +19,6 @@ pub struct Source {
     /// Where it is.
     pub path: PathBuf,
     text: String,
-}
-
-/// A position in a text: line and column, counted from 1.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub struct Position {
-    /// The line.
-    pub line: usize,
-    /// The column, in characters.
-    pub column: usize,
 }
 
 impl Source {

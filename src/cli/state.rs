@@ -5,8 +5,8 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::engine::document::{Secret, Token};
-use crate::engine::time::Time;
+use crate::engine::config::document::{Secret, Token};
+use crate::engine::words::time::Time;
 
 /// What a secret, or a token without one, is good for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]

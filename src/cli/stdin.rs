@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use crate::cli::failure::Failure;
-use crate::engine::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, SecretDigest};
+use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, SecretDigest};
 
 /// The digest of the secret on standard input; `command` is how the person can pass one.
 ///

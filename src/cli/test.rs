@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::{CaseFile, Workspace, case_files};
 use crate::cli::{Exit, Format, output};
-use crate::engine::case::{Case, Rehearsal};
+use crate::engine::authoring::case::{Case, Rehearsal};
 
 /// Run a policy's test cases
 #[derive(Args, Debug)]

@@ -9,11 +9,11 @@ use crate::cli::failure::Failure;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, clock, numbering, output, workspace};
-use crate::engine::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
-use crate::engine::freshness::is_stale;
-use crate::engine::lint::{Code, is_endless};
-use crate::engine::problem::{Place, Problems};
-use crate::engine::settings::Settings;
+use crate::engine::authoring::lint::{Code, is_endless};
+use crate::engine::config::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
+use crate::engine::config::problem::{Place, Problems};
+use crate::engine::config::settings::Settings;
+use crate::engine::policy::rollback::is_stale;
 
 /// Check who signed a bundle
 #[derive(Args, Debug)]

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
 use crate::cli::payload::Kind;
-use crate::cli::source::{Position, Source};
-use crate::engine::case::Case;
-use crate::engine::document::{Document, Entries, PolicyDocument, Registry, Version};
-use crate::engine::policy::Policy;
-use crate::engine::problem::{Place, Problems, Step};
-use crate::engine::settings::Settings;
+use crate::cli::position::Position;
+use crate::cli::source::Source;
+use crate::engine::authoring::case::Case;
+use crate::engine::config::document::{Document, PolicyDocument, Registry, Version};
+use crate::engine::config::problem::{Place, Problems, Step};
+use crate::engine::config::settings::Settings;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::entries::Entries;
 
 /// The files of a policy, read.
 #[derive(Debug)]

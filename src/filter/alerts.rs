@@ -6,12 +6,15 @@
 
 use std::cell::Cell;
 
-use crate::engine::alerts::{Alerts, Delivery, Queue, Ticket, backoff};
-use crate::engine::audit::DefenseEvent;
-use crate::engine::metrics::Counter;
-use crate::engine::secret::SecretDigest;
-use crate::engine::settings::{Gateway, Settings};
-use crate::engine::time::{Span, Time};
+use crate::engine::config::alerts::Alerts;
+use crate::engine::config::settings::Settings;
+use crate::engine::memory::queue::{Queue, Ticket};
+use crate::engine::policy::gateway::Gateway;
+use crate::engine::report::alerts::{Delivery, backoff};
+use crate::engine::report::audit::DefenseEvent;
+use crate::engine::report::metrics::Counter;
+use crate::engine::words::secret::SecretDigest;
+use crate::engine::words::time::{Span, Time};
 use crate::filter::host::{self, Stored};
 use crate::filter::leader::Leader;
 use crate::filter::{metrics, shared};

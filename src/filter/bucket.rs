@@ -1,9 +1,9 @@
 //! Buckets of rate limits in the host's shared data, so that all workers of one Envoy take from the same.
 
-use crate::engine::name::TokenId;
-use crate::engine::policy::Policy;
-use crate::engine::rate::{Bucket, Quota, RateLimit, Taken};
-use crate::engine::time::Time;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::name::TokenId;
+use crate::engine::words::rate::{Bucket, Quota, RateLimit, Taken};
+use crate::engine::words::time::Time;
 use crate::filter::{host, shared};
 
 /// Takes a request of the token out of its bucket.

@@ -7,14 +7,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::engine::audit::{DefenseEvent, Scene};
-use crate::engine::defense::{
-    Added, Key, Offence, Record, Response, SLOTS, Slot, Suspended, Suspensions, Uses, Window,
-};
-use crate::engine::metrics::Counter;
-use crate::engine::policy::Policy;
-use crate::engine::settings::{Gateway, Mode, Settings};
-use crate::engine::time::{Span, Time};
+use crate::engine::config::settings::{Mode, Settings};
+use crate::engine::memory::key::Key;
+use crate::engine::memory::slot::{Record, SLOTS, Slot};
+use crate::engine::memory::suspensions::{Added, Suspended, Suspensions};
+use crate::engine::memory::uses::Uses;
+use crate::engine::memory::window::Window;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::policy::gateway::Gateway;
+use crate::engine::policy::offence::{Offence, Response};
+use crate::engine::report::audit::{DefenseEvent, Scene};
+use crate::engine::report::metrics::Counter;
+use crate::engine::words::time::{Span, Time};
 use crate::filter::alerts::Courier;
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::journal::Journal;

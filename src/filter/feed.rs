@@ -2,12 +2,16 @@
 //!
 //! What is in shared data is checked again by each, signature and all: other modules may write there.
 
-use crate::engine::envelope::PayloadType;
-use crate::engine::feed::{self, Answer, BadAnswer, Known, Lasting, MAX_FETCHED, Schedule, answer};
-use crate::engine::freshness::is_stale;
-use crate::engine::name::PolicyName;
-use crate::engine::settings::Settings;
-use crate::engine::time::{Span, Time};
+use crate::engine::config::envelope::PayloadType;
+use crate::engine::config::feed;
+use crate::engine::config::feed::MAX_FETCHED;
+use crate::engine::config::settings::Settings;
+use crate::engine::fetching::answer::{Answer, BadAnswer, answer};
+use crate::engine::fetching::known::{Known, Lasting};
+use crate::engine::fetching::schedule::Schedule;
+use crate::engine::policy::rollback::is_stale;
+use crate::engine::words::name::PolicyName;
+use crate::engine::words::time::{Span, Time};
 use crate::filter::host;
 use crate::filter::kept::Kept;
 use crate::filter::leader::Leader;

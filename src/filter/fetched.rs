@@ -1,12 +1,12 @@
 //! What was fetched, and whether it may be put in force at a gateway.
 
-use crate::engine::envelope::PayloadType;
-use crate::engine::feed::Lasting;
-use crate::engine::freshness::Seal;
-use crate::engine::policy::Policy;
-use crate::engine::revocations::Revocations;
-use crate::engine::settings::Gateway;
-use crate::engine::time::Time;
+use crate::engine::config::envelope::PayloadType;
+use crate::engine::config::revocations::Revocations;
+use crate::engine::fetching::known::Lasting;
+use crate::engine::memory::seal::Seal;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::policy::gateway::Gateway;
+use crate::engine::words::time::Time;
 use crate::filter::freshness;
 
 /// What was fetched, and may be put in force: it is signed, good, of the policy that is there, and not older than

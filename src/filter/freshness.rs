@@ -3,12 +3,13 @@
 //! Every thread's configuration is judged here, the canary's too, and the first one leaves its mark for the others. The
 //! marks live as long as Envoy does: they outlive a VM, a new configuration and a trap, but not a restart.
 
-use crate::engine::envelope::KeyId;
-use crate::engine::freshness::{Marks, Seal, Setback};
-use crate::engine::policy::Policy;
-use crate::engine::revocations::Revocations;
-use crate::engine::settings::Settings;
-use crate::engine::time::Time;
+use crate::engine::config::envelope::KeyId;
+use crate::engine::config::revocations::Revocations;
+use crate::engine::config::settings::Settings;
+use crate::engine::memory::marks::{Marks, Setback};
+use crate::engine::memory::seal::Seal;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::time::Time;
 use crate::filter::host::{self, Stored};
 use crate::filter::shared;
 

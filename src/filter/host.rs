@@ -9,9 +9,9 @@ use std::ptr;
 
 use proxy_wasm::types::LogLevel;
 
-use crate::engine::settings::Level;
-use crate::engine::time::Time;
-use crate::engine::verdict::Reply;
+use crate::engine::config::settings::Level;
+use crate::engine::policy::verdict::Reply;
+use crate::engine::words::time::Time;
 pub(super) use crate::filter::host::audit::{nanoseconds, set_filter_state};
 pub(super) use crate::filter::host::call::{answer_body, answer_headers, call, call_status, get};
 pub(super) use crate::filter::host::metrics::{Metric, MetricType, define_metric, increment, record};

@@ -5,13 +5,13 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
-use crate::engine::address::Source;
-use crate::engine::audit::{AuditEvent, Scene};
-use crate::engine::decision::{Circumstances, Decision};
-use crate::engine::head::{RequestHead, Rest, misleading_trailers};
-use crate::engine::settings::Gateway;
-use crate::engine::time::Time;
-use crate::engine::verdict::{Forward, Reply, Verdict};
+use crate::engine::policy::decision::{Circumstances, Decision};
+use crate::engine::policy::gateway::Gateway;
+use crate::engine::policy::verdict::{Forward, Reply, Verdict};
+use crate::engine::report::audit::{AuditEvent, Scene};
+use crate::engine::request::head::{RequestHead, Rest, misleading_trailers};
+use crate::engine::words::address::Source;
+use crate::engine::words::time::Time;
 use crate::filter::defense::Report;
 use crate::filter::{Shared, bucket, host};
 

@@ -5,14 +5,14 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::engine::audit::chain::{Chain, Links};
-use crate::engine::audit::register::{Birth, Register, fingerprint};
-use crate::engine::audit::sample::Sampler;
-use crate::engine::audit::{Counted, CountedEvent, Strangers};
-use crate::engine::decision::Decision;
-use crate::engine::reason::Reason;
-use crate::engine::settings::{Audit, Sink};
-use crate::engine::time::Time;
+use crate::engine::config::settings::{Audit, Sink};
+use crate::engine::memory::register::{Birth, Register, fingerprint};
+use crate::engine::policy::decision::Decision;
+use crate::engine::report::audit::{Counted, CountedEvent, Strangers};
+use crate::engine::report::chain::{Chain, Links};
+use crate::engine::report::sample::Sampler;
+use crate::engine::words::reason::Reason;
+use crate::engine::words::time::Time;
 use crate::filter::host::{self, Stored};
 
 /// Where the events of one configuration go.

@@ -2,7 +2,7 @@
 //!
 //! Whoever takes it checks it again, signature and all: other modules may write there.
 
-use crate::engine::settings::Settings;
+use crate::engine::config::settings::Settings;
 use crate::filter::host::{self, ANY, Stored};
 use crate::filter::shared;
 

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::engine::lease::Lease;
-use crate::engine::time::{Span, Time};
+use crate::engine::memory::lease::Lease;
+use crate::engine::words::time::{Span, Time};
 use crate::filter::{host, shared};
 
 /// One root context's claim to a duty.

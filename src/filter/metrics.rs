@@ -6,17 +6,17 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use crate::engine::decision::Decision;
-use crate::engine::envelope::PayloadType;
-use crate::engine::metrics::{
+use crate::engine::config::envelope::PayloadType;
+use crate::engine::config::revocations::Revocations;
+use crate::engine::config::settings::Mode;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::policy::decision::Decision;
+use crate::engine::report::metrics::{
     Counter, Gauge, Tally, good_until, good_until_seconds, is_use_of_retiring_secret, last_success,
     suspended_sources, suspended_tokens,
 };
-use crate::engine::name::PolicyName;
-use crate::engine::policy::Policy;
-use crate::engine::revocations::Revocations;
-use crate::engine::settings::Mode;
-use crate::engine::time::Time;
+use crate::engine::words::name::PolicyName;
+use crate::engine::words::time::Time;
 use crate::filter::host::{self, Metric, MetricType};
 
 /// Counts one.

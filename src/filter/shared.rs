@@ -1,6 +1,6 @@
 //! The host's shared data, which all workers of one Envoy read and change at the same time.
 
-use crate::engine::settings::Settings;
+use crate::engine::config::settings::Settings;
 use crate::filter::host::{self, ABSENT, Stored};
 
 /// The key of what belongs to one gateway, whatever its configuration is at the time.

@@ -2,8 +2,8 @@
 
 use std::cell::Cell;
 
-use crate::engine::envelope::PayloadType;
-use crate::engine::settings::Settings;
+use crate::engine::config::envelope::PayloadType;
+use crate::engine::config::settings::Settings;
 use crate::filter::shared;
 
 /// What one module knows of one of the two.

@@ -1,13 +1,13 @@
 //! A log as four workers write it: through the engine's own register, chains and events.
 
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::chain::{Chain, Links};
-use tokenward::engine::audit::register::Register;
-use tokenward::engine::audit::{AuditEvent, ClosedEvent, ConfiguredEvent};
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::settings::Gateway;
-use tokenward::engine::time::Time;
+use tokenward::engine::memory::register::Register;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::report::audit::{AuditEvent, ClosedEvent, ConfiguredEvent};
+use tokenward::engine::report::chain::{Chain, Links};
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::time::Time;
 
 /// The log of an Envoy with four workers that served at least so many requests, with a new configuration in the
 /// middle, and was then shut down; between events there are other lines.

@@ -11,8 +11,8 @@ mod tampering;
 use tokenward::cli::audit::finding::Place;
 use tokenward::cli::audit::heads::Heads;
 use tokenward::cli::audit::verifier::{Ends, Order, Report, Rules, Starts, Verifier};
-use tokenward::engine::audit::chain::Links;
-use tokenward::engine::settings::ChainKey;
+use tokenward::engine::config::settings::ChainKey;
+use tokenward::engine::report::chain::Links;
 
 /// What is asked of the log of an Envoy that was shut down.
 const WHOLE: Rules = Rules { order: Order::Kept, starts: Starts::AtTheFirst, ends: Ends::All };

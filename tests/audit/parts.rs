@@ -1,7 +1,7 @@
 //! Logs that are not whole: rotated, still written, in another order.
 
 use tokenward::cli::audit::verifier::{Ends, Order, Rules, Starts};
-use tokenward::engine::audit::chain::Links;
+use tokenward::engine::report::chain::Links;
 
 use crate::log::{chain, written};
 use crate::tampering::rechained;

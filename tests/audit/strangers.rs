@@ -2,16 +2,17 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::chain::{Chain, ChainId, Links};
-use tokenward::engine::audit::{AuditEvent, Counted, MAX_STRANGERS_LINE, Strangers, SummaryEvent};
-use tokenward::engine::decision::{Circumstances, Decision};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::policy::Policy;
-use tokenward::engine::reason::{Caller, Reason};
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::Gateway;
-use tokenward::engine::time::Time;
+use tokenward::engine::memory::chain_id::ChainId;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::decision::{Circumstances, Decision};
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::report::audit::{AuditEvent, Counted, MAX_STRANGERS_LINE, Strangers, SummaryEvent};
+use tokenward::engine::report::chain::{Chain, Links};
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::reason::{Caller, Reason};
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 /// A request: method, host, path, request id, and what it brings.
 struct Request<'r> {

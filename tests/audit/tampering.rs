@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use proptest::prelude::*;
 use tokenward::cli::audit::event::Line;
-use tokenward::engine::audit::chain::{Chain, Links};
+use tokenward::engine::report::chain::{Chain, Links};
 
 use crate::log::{chain, written};
 use crate::{WHOLE, codes, keyed, verify};

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::envoy;
 

@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
-use tokenward::engine::envelope::PayloadType;
-use tokenward::engine::feed::MAX_FETCHED;
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::config::envelope::PayloadType;
+use tokenward::engine::config::feed::MAX_FETCHED;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::envoy::Envoy;
 use crate::nginx::Nginx;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use tokenward::engine::path::{CanonicalPath, PathRules};
+use tokenward::engine::matching::path::{CanonicalPath, PathRules};
 
 use crate::generate::Attack;
 use crate::policy::Caller;

@@ -4,7 +4,7 @@
 //! `deny` that takes a literal out of an `{id}`, and by a `deny` below a `/**`.
 
 use serde_json::{Value, json};
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 /// Somebody who sends requests.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

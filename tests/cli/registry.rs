@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::{command, folder, is_known, minted, registry, run, text};
 

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use serde_json::Value;
 use tokenward::cli::audit::event::Line;
-use tokenward::engine::audit::chain::{Chain, Links};
-use tokenward::engine::audit::register::Register;
-use tokenward::engine::audit::{ClosedEvent, ConfiguredEvent};
-use tokenward::engine::policy::Policy;
-use tokenward::engine::settings::Settings;
-use tokenward::engine::time::Time;
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::memory::register::Register;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::report::audit::{ClosedEvent, ConfiguredEvent};
+use tokenward::engine::report::chain::{Chain, Links};
+use tokenward::engine::words::time::Time;
 
 #[test]
 fn the_commands_of_the_page_go_as_it_shows() {

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::case::{Case, Judged, Prepared, Site};
-use tokenward::engine::hours::Hours;
-use tokenward::engine::settings::{LinesPerSecond, Settings};
-use tokenward::engine::time::Time;
+use tokenward::engine::authoring::case::{Case, Judged, Prepared, Site};
+use tokenward::engine::config::settings::{LinesPerSecond, Settings};
+use tokenward::engine::words::hours::Hours;
+use tokenward::engine::words::time::Time;
 
 use crate::corpus::{Topic, topics};
 use crate::envoy::{self, Envoy};

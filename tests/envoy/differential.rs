@@ -12,7 +12,7 @@
 //!   Where it is on a dot segment (`..;x`) that is one to us and to servlet containers, and none to Envoy: we may come
 //!   to another path, and it is the one that we judge and forward.
 
-use tokenward::engine::path::{CanonicalPath, PathRules, Rule};
+use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
 
 use crate::echo;
 use crate::envoy::{self, Envoy};

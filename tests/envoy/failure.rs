@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::policy::gateway::Gateway;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, start};

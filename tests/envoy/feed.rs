@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokenward::engine::envelope::PayloadType;
-use tokenward::engine::feed::MAX_FETCHED;
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::config::envelope::PayloadType;
+use tokenward::engine::config::feed::MAX_FETCHED;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, secret, token};

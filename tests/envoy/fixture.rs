@@ -3,8 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::time::Time;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 use crate::envoy::{self, Envoy};
 use crate::{echo, http};

@@ -155,7 +155,7 @@ fn no_secret_is_in_the_log_the_events_or_a_reply() {
     assert!(log.contains("\"reason\":\"ambiguous_token\"") && log.contains("\"reason\":\"permitted\""));
     for secret in secrets {
         assert!(!log.contains(secret), "{secret} is in the log");
-        let digest = tokenward::engine::secret::SecretDigest::of(secret.as_bytes()).to_hex();
+        let digest = tokenward::engine::words::secret::SecretDigest::of(secret.as_bytes()).to_hex();
         assert!(!log.contains(&digest), "the digest of {secret} is in the log");
     }
 }

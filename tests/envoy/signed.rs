@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::time::Time;
+use tokenward::engine::words::time::Time;
 
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, start, start_with};

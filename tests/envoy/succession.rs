@@ -5,8 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokenward::engine::envelope::PayloadType;
-use tokenward::engine::time::Time;
+use tokenward::engine::config::envelope::PayloadType;
+use tokenward::engine::words::time::Time;
 
 use crate::echo;
 use crate::envoy::{self, Envoy};

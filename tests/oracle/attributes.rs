@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::bundles::Bundle;
 use crate::reading::Request;

@@ -8,8 +8,9 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
-use tokenward::engine::document::{self, Document};
-use tokenward::engine::time::Time;
+use tokenward::engine::config::document;
+use tokenward::engine::config::document::Document;
+use tokenward::engine::words::time::Time;
 
 use crate::bundles::operations::{free_operations, operations};
 use crate::bundles::tokens::{TokenDraft, secret, token_drafts};

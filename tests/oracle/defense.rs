@@ -5,10 +5,15 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use tokenward::engine::address::Source;
-use tokenward::engine::defense::{Added, Key, Slot, Suspended, Threshold, Uses, Window};
-use tokenward::engine::document::from_tree;
-use tokenward::engine::time::{Span, Time};
+use tokenward::engine::config::defense::Threshold;
+use tokenward::engine::config::document::from_tree;
+use tokenward::engine::memory::key::Key;
+use tokenward::engine::memory::slot::Slot;
+use tokenward::engine::memory::suspensions::{Added, Suspended};
+use tokenward::engine::memory::uses::Uses;
+use tokenward::engine::memory::window::Window;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::time::{Span, Time};
 
 use crate::config;
 
@@ -157,7 +162,7 @@ fn places_are_even_and_depend_on_the_salt() {
 }
 
 /// As a host keeps it: read, changed, written.
-fn change<R: tokenward::engine::defense::Record, T>(
+fn change<R: tokenward::engine::memory::slot::Record, T>(
     kept: &mut Option<Vec<u8>>,
     change: impl FnOnce(&mut Slot<R>) -> T,
 ) -> T {

@@ -9,7 +9,8 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 use tokenward::cli::source::Source;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::document::{self, Document};
+use tokenward::engine::config::document;
+use tokenward::engine::config::document::Document;
 
 use crate::config;
 

@@ -1,7 +1,7 @@
 //! The design's rules, one by one, for engine and oracle.
 
 use serde_json::{Map, Value, json};
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::bundles::Bundle;
 use crate::reading::{Oracle, Request};

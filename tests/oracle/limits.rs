@@ -3,8 +3,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::time::Time;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 use crate::bundles::Bundle;
 use crate::reading::{Oracle, Request};

@@ -16,11 +16,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use tokenward::engine::address::Source;
-use tokenward::engine::decision::{Circumstances, Decision};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::policy::Policy;
-use tokenward::engine::settings::Settings;
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::decision::{Circumstances, Decision};
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
 
 use crate::bundles::Bundle;
 use crate::reading::{Answer, Oracle, Request};

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use tokenward::engine::head::{RequestHead, Rest};
-use tokenward::engine::settings::Settings;
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::request::head::{RequestHead, Rest};
 
 use crate::reading::{Oracle, Request};
 use crate::requests::{Case, cases};

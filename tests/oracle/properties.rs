@@ -4,10 +4,11 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokenward::engine::decision::{Decision, Standing, Step};
-use tokenward::engine::document::{Document, Entries};
-use tokenward::engine::explain::Explanation;
-use tokenward::engine::policy::Policy;
+use tokenward::engine::authoring::explain::Explanation;
+use tokenward::engine::config::document::Document;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::decision::{Decision, Standing, Step};
+use tokenward::engine::words::entries::Entries;
 
 use crate::bundles::Bundle;
 use crate::bundles::operations::operations;

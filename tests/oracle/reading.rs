@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use tokenward::engine::document::{Document, Role, Secret, Token};
-use tokenward::engine::name::RoleName;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::time::Time;
+use tokenward::engine::config::document::{Document, Role, Secret, Token};
+use tokenward::engine::words::name::RoleName;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 use crate::reading::listings::{Concerned, Listing, names};
 use crate::reading::target::{Target, without_case};

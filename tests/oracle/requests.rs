@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tokenward::engine::time::Time;
+use tokenward::engine::words::time::Time;
 
 use crate::bundles::{Bundle, Draft, drafts, time};
 use crate::reading::Request;

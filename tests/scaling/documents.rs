@@ -1,10 +1,10 @@
 //! Documents with much of something.
 
 use serde_json::{Map, Value, json};
-use tokenward::engine::document::{Document, from_json};
-use tokenward::engine::lint;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::authoring::lint;
+use tokenward::engine::config::document::{Document, from_json};
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::{Load, Work};
 

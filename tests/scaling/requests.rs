@@ -1,14 +1,14 @@
 //! Requests with much of something, and policies with much that a request may match.
 
 use serde_json::{Value, json};
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::AuditEvent;
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::settings::Gateway;
-use tokenward::engine::time::Time;
-use tokenward::engine::verdict::Verdict;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::policy::verdict::Verdict;
+use tokenward::engine::report::audit::AuditEvent;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::Time;
 
 use crate::{Load, Work};
 

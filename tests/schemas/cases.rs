@@ -1,8 +1,8 @@
 //! Policy tests: the schema says the same of a case as its reader, but for what only the registry knows.
 
 use serde_json::{Value, json};
-use tokenward::engine::case::Case;
-use tokenward::engine::document::from_tree;
+use tokenward::engine::authoring::case::Case;
+use tokenward::engine::config::document::from_tree;
 
 use crate::{schema, validator};
 

@@ -1,7 +1,7 @@
 //! Plugin configurations: the schema says the same of them as the filter.
 
 use serde_json::{Value, json};
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::policy::gateway::Gateway;
 
 use crate::{schema, validator};
 

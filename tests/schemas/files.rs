@@ -8,9 +8,10 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tokenward::cli::source::Source;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::case::Case;
-use tokenward::engine::document::{Document, Entries, PolicyDocument, Registry};
-use tokenward::engine::pattern::Operation;
+use tokenward::engine::authoring::case::Case;
+use tokenward::engine::config::document::{Document, PolicyDocument, Registry};
+use tokenward::engine::matching::pattern::Operation;
+use tokenward::engine::words::entries::Entries;
 
 use crate::{schema, validator};
 

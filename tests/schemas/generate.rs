@@ -4,11 +4,11 @@ use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
-use tokenward::engine::audit::Event;
-use tokenward::engine::audit::chain::ChainId;
-use tokenward::engine::case::Case;
-use tokenward::engine::document::{PolicyDocument, Registry};
-use tokenward::engine::settings::Settings;
+use tokenward::engine::authoring::case::Case;
+use tokenward::engine::config::document::{PolicyDocument, Registry};
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::memory::chain_id::ChainId;
+use tokenward::engine::report::audit::Event;
 
 /// Each schema: the name of its file in `schemas` without `.json`, and its text.
 pub(crate) fn all() -> [(&'static str, String); 6] {

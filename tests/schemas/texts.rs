@@ -2,15 +2,15 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tokenward::engine::address::AddressRange;
-use tokenward::engine::attribute::AttributeValue;
-use tokenward::engine::document::TokenPrefix;
-use tokenward::engine::hours::Hours;
-use tokenward::engine::name::{PermissionName, TokenId};
-use tokenward::engine::pattern::Operation;
-use tokenward::engine::rate::RateLimit;
-use tokenward::engine::secret::SecretDigest;
-use tokenward::engine::time::{Span, Time};
+use tokenward::engine::config::document::TokenPrefix;
+use tokenward::engine::matching::attribute::AttributeValue;
+use tokenward::engine::matching::pattern::Operation;
+use tokenward::engine::words::address::AddressRange;
+use tokenward::engine::words::hours::Hours;
+use tokenward::engine::words::name::{PermissionName, TokenId};
+use tokenward::engine::words::rate::RateLimit;
+use tokenward::engine::words::secret::SecretDigest;
+use tokenward::engine::words::time::{Span, Time};
 
 use crate::{definition, schema};
 

@@ -46,7 +46,7 @@ fn a_module_by_http_is_pinned_by_its_own_digest() {
     let manifest: Value =
         serde_json::from_str(&printed(workshop.path(), &[&arguments[..], &module].concat())).unwrap();
     assert!(schema("envoyextensionpolicy").is_valid(&manifest), "{manifest}");
-    let digest = tokenward::engine::secret::SecretDigest::of(b"\0asm\x01\0\0\0").to_hex();
+    let digest = tokenward::engine::words::secret::SecretDigest::of(b"\0asm\x01\0\0\0").to_hex();
     assert_eq!(manifest["spec"]["wasm"][0]["code"]["http"]["sha256"], digest);
     assert_eq!(manifest["spec"]["wasm"][0]["failOpen"], false);
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tokenward::cli::workspace::{CaseFile, Workspace, case_files};
-use tokenward::engine::case::{Case, Rehearsal};
+use tokenward::engine::authoring::case::{Case, Rehearsal};
 
 /// A policy folder with its cases.
 pub(crate) struct Topic {

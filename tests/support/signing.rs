@@ -2,7 +2,7 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
-use tokenward::engine::envelope::{Envelope, PayloadType, PublicKey};
+use tokenward::engine::config::envelope::{Envelope, PayloadType, PublicKey};
 
 /// A key: the same for the same number.
 pub(crate) fn key(number: u8) -> SigningKey {

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::engine::audit::chain::{CHAIN, ChainId, END, HASH, Link};
+use crate::engine::memory::chain_id::ChainId;
+use crate::engine::report::chain::{CHAIN, END, HASH, Link};
 
 /// What a line of a log is.
 #[derive(Debug, Eq, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::engine::audit::chain::ChainId;
+use crate::engine::memory::chain_id::ChainId;
 
 /// A line of a log.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -6,7 +6,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::Failure;
-use crate::engine::audit::chain::{ChainId, Link};
+use crate::engine::memory::chain_id::ChainId;
+use crate::engine::report::chain::Link;
 
 /// The heads of chains.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]

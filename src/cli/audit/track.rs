@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::cli::audit::event::Event;
 use crate::cli::audit::finding::{Fault, Place};
-use crate::engine::audit::chain::{Link, Links};
+use crate::engine::report::chain::{Link, Links};
 
 /// A chain, or a part of one.
 #[derive(Debug)]

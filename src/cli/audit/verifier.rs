@@ -7,7 +7,8 @@ use crate::cli::audit::event::{BadSummary, Event, Line};
 use crate::cli::audit::finding::{Fault, Finding, Place};
 use crate::cli::audit::heads::{Head, Heads};
 use crate::cli::audit::track::{Guide, Start, Track};
-use crate::engine::audit::chain::{ChainId, Links};
+use crate::engine::memory::chain_id::ChainId;
+use crate::engine::report::chain::Links;
 
 /// What is asked of a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

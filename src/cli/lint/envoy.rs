@@ -7,9 +7,9 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use crate::engine::host::{Host, Ports};
-use crate::engine::lint::Severity;
-use crate::engine::problem::Place;
+use crate::engine::authoring::lint::Severity;
+use crate::engine::config::problem::Place;
+use crate::engine::matching::host::{Host, Ports};
 
 /// One finding.
 #[derive(Debug)]

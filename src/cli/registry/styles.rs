@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use crate::cli::registry::edit::edited;
 use crate::cli::source::parse_yaml;
-use crate::engine::document::Registry;
-use crate::engine::time::Time;
+use crate::engine::config::document::Registry;
+use crate::engine::words::time::Time;
 
 /// How a token and its secrets are written.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::engine::time::Time;
+use crate::engine::words::time::Time;
 
 /// What is put behind the last child of a node.
 pub(super) enum Addition {

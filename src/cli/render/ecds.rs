@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::render::{Destination, Policy};
 use crate::cli::{Exit, Format, output};
-use crate::engine::secret::SecretDigest;
+use crate::engine::words::secret::SecretDigest;
 
 #[derive(Args, Debug)]
 pub(super) struct Ecds {

@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::render::manifest::{self, Identity, Reference};
 use crate::cli::render::module::{Fetched, Module};
-use crate::cli::render::{Destination, Policy, envoy_filter};
+use crate::cli::render::{Destination, Policy};
 use crate::cli::{Exit, Format};
+
+mod envoy_filter;
 
 /// A manifest for Istio: a WasmPlugin, or an EnvoyFilter
 ///

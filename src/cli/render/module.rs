@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::oci;
-use crate::engine::secret::SecretDigest;
+use crate::engine::words::secret::SecretDigest;
 
 /// Where the module is.
 #[derive(Args, Debug)]

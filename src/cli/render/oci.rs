@@ -12,7 +12,7 @@ use flate2::{Compression, GzBuilder};
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::engine::secret::SecretDigest;
+use crate::engine::words::secret::SecretDigest;
 
 /// An image layout: its files by name, in the order of the archive.
 pub(super) struct Layout {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::cli::registry::yaml::scalar;
-use crate::engine::time::Time;
+use crate::engine::words::time::Time;
 
 /// The text of a document; keys stay in their order.
 pub(super) fn document(entries: &Map<String, Value>) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
-use tokenward::engine::reason::Reason;
+use tokenward::engine::words::reason::Reason;
 
 use crate::envoy;
 use crate::metrics::scrape::{ADDED, Series, selectors};

@@ -1,12 +1,14 @@
 //! Credentials: what is found is what a plain reading finds, in any order of headers, and none is forwarded.
 
-use tokenward::engine::address::Source;
-use tokenward::engine::credential::{Credential, CredentialSource, Intent};
-use tokenward::engine::decision::Circumstances;
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::settings::{Gateway, Settings};
-use tokenward::engine::time::Time;
-use tokenward::engine::verdict::Verdict;
+use tokenward::engine::config::credentials::{CredentialSource, Intent};
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::decision::Circumstances;
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::policy::verdict::Verdict;
+use tokenward::engine::request::credential::Credential;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::time::Time;
 
 use super::headers::{self, Headers};
 use super::{path, percent_decoded};

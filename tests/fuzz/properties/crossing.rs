@@ -1,9 +1,9 @@
 //! What `lint` says of operations that cross or cover each other is what going through all pairs comes to.
 
 use serde_json::json;
-use tokenward::engine::document::{Document, from_tree};
-use tokenward::engine::lint::{Code, findings};
-use tokenward::engine::pattern::{Methods, Operation, Segment};
+use tokenward::engine::authoring::lint::{Code, findings};
+use tokenward::engine::config::document::{Document, from_tree};
+use tokenward::engine::matching::pattern::{Methods, Operation, Segment};
 
 /// Checks the findings of a document with these operations.
 pub(super) fn holds(texts: &[&str], operations: &[Operation]) {

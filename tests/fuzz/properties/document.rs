@@ -6,11 +6,11 @@ use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::Value;
-use tokenward::engine::document::{Document, from_json, from_tree};
-use tokenward::engine::lint;
-use tokenward::engine::policy::Policy;
-use tokenward::engine::problem::Problems;
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::authoring::lint;
+use tokenward::engine::config::document::{Document, from_json, from_tree};
+use tokenward::engine::config::problem::Problems;
+use tokenward::engine::policy::compiled::Policy;
+use tokenward::engine::policy::gateway::Gateway;
 
 use super::is_one_line;
 

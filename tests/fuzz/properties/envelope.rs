@@ -2,10 +2,10 @@
 
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
-use tokenward::engine::envelope::{Envelope, PayloadType, PublicKey, TrustedKeys};
-use tokenward::engine::freshness::{Mark, Order};
-use tokenward::engine::problem::Problems;
-use tokenward::engine::settings::Gateway;
+use tokenward::engine::config::envelope::{Envelope, PayloadType, PublicKey, TrustedKeys};
+use tokenward::engine::config::problem::Problems;
+use tokenward::engine::memory::mark::{Mark, Order};
+use tokenward::engine::policy::gateway::Gateway;
 
 use super::is_one_line;
 

@@ -1,8 +1,8 @@
 //! Headers as the lines of an input, as the filter reads them, and as the host has them after a verdict.
 
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::settings::Settings;
-use tokenward::engine::verdict::Forward;
+use tokenward::engine::config::settings::Settings;
+use tokenward::engine::policy::verdict::Forward;
+use tokenward::engine::request::head::RequestHead;
 
 /// Names and values.
 pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;

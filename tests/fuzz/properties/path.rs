@@ -1,6 +1,6 @@
 //! A path has one reading or none: `CanonicalPath::parse` by every set of rules.
 
-use tokenward::engine::path::{CanonicalPath, PathRules, Rule};
+use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
 use unicode_normalization::is_nfc;
 
 use super::percent_decoded;

@@ -1,9 +1,9 @@
 //! Operations: what one matches is what a plain reading of its segments says, alone and in an index.
 
-use tokenward::engine::host::{Host, HostPattern};
-use tokenward::engine::index::{Case, Index, Lister, Match, Target};
-use tokenward::engine::path::{CanonicalPath, PathRules, Segments};
-use tokenward::engine::pattern::{Methods, Operation, Segment};
+use tokenward::engine::matching::host::{Host, HostPattern};
+use tokenward::engine::matching::index::{Case, Index, Lister, Match, Target};
+use tokenward::engine::matching::path::{CanonicalPath, PathRules, Segments};
+use tokenward::engine::matching::pattern::{Methods, Operation, Segment};
 
 use super::{crossing, is_one_line, without_case};
 

@@ -2,17 +2,18 @@
 
 use std::sync::OnceLock;
 
-use tokenward::engine::address::Source;
-use tokenward::engine::audit::AuditEvent;
-use tokenward::engine::credential::Credential;
-use tokenward::engine::decision::{Circumstances, Decision};
-use tokenward::engine::head::RequestHead;
-use tokenward::engine::path::{CanonicalPath, PathRules};
-use tokenward::engine::rate::Bucket;
-use tokenward::engine::reason::Reason;
-use tokenward::engine::settings::{Gateway, Mode, SecondPath};
-use tokenward::engine::time::Time;
-use tokenward::engine::verdict::{Forward, Reply, Verdict};
+use tokenward::engine::config::settings::{Mode, SecondPath};
+use tokenward::engine::matching::path::{CanonicalPath, PathRules};
+use tokenward::engine::policy::decision::{Circumstances, Decision};
+use tokenward::engine::policy::gateway::Gateway;
+use tokenward::engine::policy::verdict::{Forward, Reply, Verdict};
+use tokenward::engine::report::audit::AuditEvent;
+use tokenward::engine::request::credential::Credential;
+use tokenward::engine::request::head::RequestHead;
+use tokenward::engine::words::address::Source;
+use tokenward::engine::words::rate::Bucket;
+use tokenward::engine::words::reason::Reason;
+use tokenward::engine::words::time::Time;
 
 use super::headers::{self, Headers};
 use super::{count, path, percent_decoded};
@@ -116,7 +117,7 @@ fn is_audited(
     tells_no_secret(&event);
     assert!(!read["path"].as_str().unwrap().contains(['?', '#']), "{event}");
     if let Credential::Presented(secret, _) = &head.credential {
-        let digest = tokenward::engine::secret::SecretDigest::of(secret).to_hex();
+        let digest = tokenward::engine::words::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
             // The rest is the policy's and the clock's, which a secret may be like by chance.

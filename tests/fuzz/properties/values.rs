@@ -5,15 +5,15 @@ use std::fmt::{Debug, Display};
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use tokenward::engine::address::{AddressRange, Source};
-use tokenward::engine::attribute::AttributeValue;
-use tokenward::engine::document::TokenPrefix;
-use tokenward::engine::host::{Host, Ports};
-use tokenward::engine::hours::Hours;
-use tokenward::engine::name::{KindName, PermissionName, TokenId};
-use tokenward::engine::rate::{Bucket, RateLimit, Taken};
-use tokenward::engine::secret::{Secret, SecretDigest};
-use tokenward::engine::time::{Span, Time};
+use tokenward::engine::config::document::TokenPrefix;
+use tokenward::engine::matching::attribute::AttributeValue;
+use tokenward::engine::matching::host::{Host, Ports};
+use tokenward::engine::words::address::{AddressRange, Source};
+use tokenward::engine::words::hours::Hours;
+use tokenward::engine::words::name::{KindName, PermissionName, TokenId};
+use tokenward::engine::words::rate::{Bucket, RateLimit, Taken};
+use tokenward::engine::words::secret::{Secret, SecretDigest};
+use tokenward::engine::words::time::{Span, Time};
 
 use super::is_one_line;
 

@@ -5,7 +5,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
-use tokenward::engine::secret::SecretDigest;
+use tokenward::engine::words::secret::SecretDigest;
 
 use crate::bundles::put_time;
 

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use tokenward::engine::document::{Document, Token};
-use tokenward::engine::time::Time;
+use tokenward::engine::config::document::{Document, Token};
+use tokenward::engine::words::time::Time;
 
 use crate::reading::Request;
 

@@ -1,0 +1,96 @@
+//! `tokenward init`: a small policy to begin with, which passes its own tests.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::cli::effect::{DryRun, Effect};
+use crate::cli::failure::Failure;
+use crate::cli::files::{self, Readers};
+use crate::cli::registry::yaml::inline;
+use crate::cli::{Exit, Format, output};
+use crate::engine::config::document::TokenPrefix;
+use crate::engine::words::name::PolicyName;
+
+/// Write a small policy to begin with, which passes its own tests
+#[derive(Args, Debug)]
+pub(super) struct Init {
+    /// Folder for policy.yaml, tokens.yaml and policy.test.yaml; nothing that is there is written over
+    folder: PathBuf,
+    /// Name of the policy; that of the folder without it
+    #[arg(long)]
+    name: Option<PolicyName>,
+    #[command(flatten)]
+    dry_run: DryRun,
+}
+
+impl Init {
+    pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
+        let (folder, effect) = (&self.folder, self.dry_run.effect());
+        let name = self.name.clone().map_or_else(|| name_of(folder), Ok)?;
+        if folder.exists() && !folder.is_dir() {
+            return Err(Failure::new(format!("{} is not a folder", folder.display())).into());
+        }
+        if let Some(old) = old_file(folder) {
+            return Err(Failure::new(format!("{} exists already", old.display()))
+                .hint("nothing was written; name another folder")
+                .into());
+        }
+        if effect == Effect::Written {
+            files::make_folder(folder)?;
+            for (file, text, readers) in FILES {
+                files::create(&folder.join(file), &filled(text, &name), readers)?;
+            }
+        }
+        let shown = folder.display();
+        output::done(&effect.told(&format!("wrote {} to {shown}", list_of_files())));
+        output::done(&format!(
+            "check it with `tokenward lint {shown}` and `tokenward test {shown}`, make it yours, then mint a \
+             secret: `tokenward mint {shown} dashboard`"
+        ));
+        if format == Format::Json {
+            let files: Vec<PathBuf> = FILES.iter().map(|(file, ..)| folder.join(file)).collect();
+            output::json(&effect.report(&json!({ "name": name, "files": files })));
+        }
+        Ok(Exit::Yes)
+    }
+}
+
+/// The folder's own name, as a policy's.
+fn name_of(folder: &Path) -> Result<PolicyName, Failure> {
+    let full = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let last = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    PolicyName::try_from(last)
+        .map_err(|error| Failure::new(error.to_string()).hint("give it one with `--name`"))
+}
+
+/// A file in the folder that a policy could be made of.
+fn old_file(folder: &Path) -> Option<PathBuf> {
+    let others = ["policy.yml", "policy.json", "tokens.yml", "tokens.json"];
+    let names = FILES.iter().map(|(file, ..)| *file).chain(others);
+    names.map(|file| folder.join(file)).find(|path| path.symlink_metadata().is_ok())
+}
+
+fn list_of_files() -> String {
+    FILES.map(|(file, ..)| file).join(", ")
+}
+
+fn filled(text: &str, name: &PolicyName) -> String {
+    let value = |text: &str| inline(&Value::from(text));
+    let text = text.replace("name: ${name}", &format!("name: {}", value(name.as_str())));
+    text.replace("${name}", name.as_str()).replace("${prefix}", &value(&prefix(name)))
+}
+
+/// The first word of the policy's name, if secrets can begin with it.
+fn prefix(name: &PolicyName) -> String {
+    let name = name.as_str().to_ascii_lowercase();
+    let word = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    TokenPrefix::try_from(word.to_owned()).map_or_else(|_| "tw".to_owned(), String::from)
+}
+
+const FILES: [(&str, &str, Readers); 3] = [
+    ("policy.yaml", include_str!("init/policy.yaml"), Readers::Everybody),
+    ("tokens.yaml", include_str!("init/tokens.yaml"), Readers::Owner),
+    ("policy.test.yaml", include_str!("init/policy.test.yaml"), Readers::Everybody),
+];

@@ -1,0 +1,171 @@
+//! The registry as a file that commands change: locked, read, edited, checked and replaced.
+//!
+//! ```text
+//! RegistryFile::open ──▶ edit ──▶ Edit::check ──▶ Edit::write
+//!  (locked, read)       (text)   (it compiles)   (in one step)
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::effect::Effect;
+use crate::cli::failure::Failure;
+use crate::cli::files::{self, Readers};
+use crate::cli::lock::Lock;
+use crate::cli::nearest::did_you_mean;
+use crate::cli::source::Source;
+use crate::cli::workspace::{self, EMPTY_REGISTRY, Workspace};
+use crate::engine::config::document::{Document, Registry, Secret, Token, Version};
+use crate::engine::config::problem::{Problem, Problems};
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::entries::Entries;
+use crate::engine::words::name::{SecretId, TokenId};
+
+mod edit;
+#[cfg(test)]
+mod styles;
+mod text;
+pub(super) mod yaml;
+
+/// A registry that no other command changes until this is dropped.
+#[derive(Debug)]
+pub(super) struct RegistryFile {
+    path: PathBuf,
+    /// None where there is no file yet.
+    source: Option<Source>,
+    registry: Registry,
+    lock: Lock,
+}
+
+impl RegistryFile {
+    /// Locks a policy's folder and reads its registry; that is empty where there is none.
+    ///
+    /// # Errors
+    /// That the folder cannot be locked, or what is wrong with the registry.
+    pub(super) fn open(folder: &Path) -> Result<Self, Vec<Failure>> {
+        let lock = Lock::of(workspace::folder(folder)?)?;
+        let source = workspace::registry(folder)?;
+        let registry = match &source {
+            Some(source) => workspace::read(source)?,
+            None => Registry { version: Version, tokens: Entries::default() },
+        };
+        let path = source.as_ref().map_or_else(|| folder.join("tokens.yaml"), |source| source.path.clone());
+        Ok(Self { path, source, registry, lock })
+    }
+
+    /// Locks a policy's folder and reads its registry.
+    ///
+    /// # Errors
+    /// That the folder cannot be locked, that it has no registry, or what is wrong with that.
+    pub(super) fn open_existing(folder: &Path) -> Result<Self, Vec<Failure>> {
+        let file = Self::open(folder)?;
+        if file.source.is_none() {
+            return Err(workspace::no_registry(folder).into());
+        }
+        Ok(file)
+    }
+
+    /// What the file says.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The edit by which the file says `new`.
+    ///
+    /// # Errors
+    /// That the text is in a style that cannot be edited.
+    pub(super) fn edit(self, new: Registry) -> Result<Edit, Failure> {
+        let text = self.source.as_ref().map_or(EMPTY_REGISTRY, Source::text);
+        Ok(Edit { text: edit::edited(text, &self.registry, &new)?, new, file: self })
+    }
+}
+
+/// An edit of the registry that is not written yet.
+#[derive(Debug)]
+pub(super) struct Edit {
+    file: RegistryFile,
+    new: Registry,
+    text: String,
+}
+
+impl Edit {
+    /// Refuses an edit by which the policy would not compile.
+    ///
+    /// # Errors
+    /// What would be wrong with it.
+    pub(super) fn check(self, workspace: &Workspace) -> Result<Self, Vec<Failure>> {
+        let document = Document::of(workspace.policy()?, self.new.clone());
+        let Err(problems) = Policy::compile(document) else { return Ok(self) };
+        // What was wrong before has a place that can be told.
+        workspace.compile()?;
+        let name = self.file.path.file_name().unwrap_or_default().to_string_lossy();
+        let tell = |problem: &Problem| Failure::of(problem, format_args!("{name}, unchanged"), None);
+        Err(Problems::iter(&problems).map(tell).collect())
+    }
+
+    /// Replaces the file, and tells its path.
+    ///
+    /// # Errors
+    /// That it cannot be written, or that it was changed behind the lock's back.
+    pub(super) fn write(self, effect: Effect) -> Result<PathBuf, Failure> {
+        let RegistryFile { path, source, lock, .. } = self.file;
+        if effect == Effect::Written && source.as_ref().map(Source::text) != Some(self.text.as_str()) {
+            refuse_changed(&path, source.as_ref())?;
+            files::replace(&path, &self.text, Readers::Owner)?;
+        }
+        drop(lock);
+        Ok(path)
+    }
+}
+
+/// Reads a policy's registry, without a lock: it is replaced in one step.
+///
+/// # Errors
+/// That there is none, or what is wrong with it.
+pub(super) fn read(folder: &Path) -> Result<Registry, Vec<Failure>> {
+    let source = workspace::registry(workspace::folder(folder)?)?;
+    workspace::read(&source.ok_or_else(|| workspace::no_registry(folder))?)
+}
+
+/// The token with this id.
+///
+/// # Errors
+/// That there is none, and which one may be meant.
+pub(super) fn token<'r>(registry: &'r Registry, id: &TokenId) -> Result<&'r Token, Failure> {
+    registry.tokens.get(id).ok_or_else(|| Failure {
+        hint: did_you_mean(id.as_str(), registry.tokens.iter().map(|(id, _)| id.as_str())),
+        ..Failure::new(format!("token `{id}` is not in the registry"))
+    })
+}
+
+/// Refuses a new secret for a token that is revoked: it would never work.
+///
+/// # Errors
+/// That the token is revoked.
+pub(super) fn refuse_revoked(id: &TokenId, token: &Token) -> Result<(), Failure> {
+    let Some(revoked_at) = token.revoked_at else { return Ok(()) };
+    let message = format!("token `{id}` was revoked at {}: no secret of it works", String::from(revoked_at));
+    Err(Failure::new(message).hint("mint a secret for a new token"))
+}
+
+/// The secret of a token with this id.
+///
+/// # Errors
+/// That there is none, and which ones there are.
+pub(super) fn secret<'r>(token: &TokenId, known: &'r Token, id: &SecretId) -> Result<&'r Secret, Failure> {
+    known.secrets.iter().find(|secret| secret.id == *id).ok_or_else(|| {
+        let ids: Vec<String> = known.secrets.iter().map(|secret| format!("`{}`", secret.id)).collect();
+        let hint =
+            if ids.is_empty() { "it has none".to_owned() } else { format!("it has {}", ids.join(", ")) };
+        Failure::new(format!("token `{token}` has no secret `{id}`")).hint(hint)
+    })
+}
+
+/// Refuses to write over what somebody saved in the meantime: an editor takes no lock.
+fn refuse_changed(path: &Path, read: Option<&Source>) -> Result<(), Failure> {
+    let now = path.exists().then(|| Source::read(path)).transpose()?;
+    if now.as_ref().map(Source::text) == read.map(Source::text) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{} was changed by somebody else at the same time", path.display()))
+        .hint("nothing was written; try again"))
+}

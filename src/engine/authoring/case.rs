@@ -1,0 +1,129 @@
+//! Policy tests: a request and the decision that is expected of the policy, as data.
+//!
+//! In: a `*.test.yaml` beside a policy. Out: what the policy really decides, and where that differs. The
+//! same cases run here and, by the same headers, through the filter in Envoy.
+//!
+//! A registry holds no secrets, so the document is *rekeyed*: every digest is replaced by that of a made-up
+//! secret, and a case names the token whose secret it brings.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::engine::authoring::case::judged::{Judged, Prepared};
+pub use crate::engine::authoring::case::rehearsal::{BadCase, Rehearsal, Rekeyed, Site};
+use crate::engine::words::entries::Entries;
+use crate::engine::words::fields::given;
+use crate::engine::words::name::{EnvironmentName, PermissionName, ServiceName};
+use crate::engine::words::reason::Reason;
+use crate::engine::words::time::Time;
+
+mod judged;
+mod rehearsal;
+
+/// One case: a request and what is expected.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The promise that the case keeps.
+    pub name: String,
+    /// The request.
+    pub request: Request,
+    /// What is expected.
+    pub expect: Expect,
+}
+
+/// The request of a case.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = { "required": ["token", "secret"] }))
+)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// `:method`.
+    pub method: String,
+    /// `:path`, query included.
+    pub path: String,
+    /// `:authority`.
+    #[serde(default, deserialize_with = "given")]
+    pub host: Option<String>,
+    /// The token whose secret the request brings: `ci-deploy`, or `ci-deploy/2` for one of several
+    /// secrets; without it the last one.
+    #[serde(default, deserialize_with = "given")]
+    pub token: Option<String>,
+    /// A secret as presented, instead of `token`.
+    #[serde(default, deserialize_with = "given")]
+    pub secret: Option<String>,
+    /// The address that the request comes from.
+    #[serde(default, deserialize_with = "given")]
+    pub source: Option<String>,
+    /// The gateway's environment, instead of that of its settings.
+    #[serde(default, deserialize_with = "given")]
+    pub environment: Option<EnvironmentName>,
+    /// The gateway's service, instead of that of its settings.
+    #[serde(default, deserialize_with = "given")]
+    pub service: Option<ServiceName>,
+    /// How often the same request was made just before; 0 without it.
+    #[serde(default)]
+    pub earlier: u32,
+    /// The time; without it the moment in which the token's secret was created.
+    #[serde(default, deserialize_with = "given")]
+    pub at: Option<Time>,
+    /// More headers; a list for one that is repeated.
+    #[serde(default)]
+    pub headers: Entries<String, Values>,
+}
+
+/// The values of a header.
+#[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Values {
+    /// One.
+    One(String),
+    /// Several headers of this name.
+    Many(Vec<String>),
+}
+
+/// What is expected of a case.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// Permit or deny.
+    pub decision: Outcome,
+    /// The reason.
+    pub reason: Reason,
+    /// The permission by which the request is permitted.
+    #[serde(default, deserialize_with = "given")]
+    pub permission: Option<PermissionName>,
+    /// The status that the caller gets; 200 where the request is forwarded.
+    #[serde(default, deserialize_with = "given")]
+    pub status: Option<u32>,
+    /// The host that the upstream gets, with its port.
+    #[serde(default, deserialize_with = "given")]
+    pub host: Option<String>,
+}
+
+/// Permit or deny.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The request may pass.
+    Permit,
+    /// The request may not pass.
+    Deny,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        })
+    }
+}

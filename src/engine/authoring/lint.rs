@@ -1,0 +1,233 @@
+//! What is allowed in a policy but seldom meant.
+//!
+//! In: a document that compiles. Out: findings, each with a stable code, its place and what to do. Errors
+//! are `Policy::compile`'s business.
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use serde::Serialize;
+
+pub use crate::engine::authoring::lint::tokens::attributes_that_fold_together;
+use crate::engine::config::document::Document;
+use crate::engine::config::problem::Place;
+use crate::engine::words::name::RoleName;
+
+mod denies;
+mod operations;
+mod sources;
+mod tokens;
+mod tree;
+
+pub use crate::engine::authoring::lint::sources::unsaid_proxies;
+
+/// One finding.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// Stable code.
+    pub code: Code,
+    /// Where it is.
+    pub place: Place,
+    /// What was found.
+    pub message: String,
+    /// What to do about this one, where it says more than its code's hint.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    fn new(code: Code, place: Place, message: String) -> Self {
+        Self { code, place, message, hint: None }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &str {
+        self.hint.as_deref().unwrap_or(self.code.hint())
+    }
+}
+
+/// What kind of finding it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Two patterns match some path and neither is the more specific everywhere.
+    CrossingPatterns,
+    /// A `/**` covers operations that have names of their own.
+    SubtreeCovers,
+    /// No role grants or denies the permission.
+    UnusedPermission,
+    /// No token holds the role, by itself or by inheritance.
+    UnusedRole,
+    /// A secret that never expires.
+    EndlessSecret,
+    /// A signed bundle that is good for ever.
+    EndlessBundle,
+    /// A role that takes nothing away yet.
+    ShadowRole,
+    /// A token that can be used nowhere or never.
+    UnusableToken,
+    /// A token that holds a permission for an attribute that it does not have.
+    UnboundToken,
+    /// A deny that covers fewer methods or hosts than a grant that it meets.
+    NarrowDeny,
+    /// Two tokens whose values of one attribute are the same without letter case.
+    AttributesFoldTogether,
+    /// Addresses matter, and no setting says how many proxies stand before the gateway.
+    UnsaidProxies,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Mend it, or know why not.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl Code {
+    /// How much such a finding matters.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::CrossingPatterns
+            | Self::UnusedPermission
+            | Self::EndlessSecret
+            | Self::UnusableToken
+            | Self::UnboundToken
+            | Self::NarrowDeny
+            | Self::AttributesFoldTogether => Severity::Warning,
+            Self::SubtreeCovers
+            | Self::UnusedRole
+            | Self::EndlessBundle
+            | Self::ShadowRole
+            | Self::UnsaidProxies => Severity::Note,
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Self::CrossingPatterns => "name the path that both match as an operation of its own",
+            Self::SubtreeCovers => "check that `/**` may grant these too",
+            Self::UnusedPermission => "give it to a role, or remove it",
+            Self::UnusedRole => "assign it to a token, or remove it",
+            Self::EndlessSecret => "give it `expires_at`, or its kind a `max_lifetime`",
+            Self::EndlessBundle => {
+                "build it with `--good-for 24h` and `--expires-in 30d`: then the gateway reports withheld updates"
+            }
+            Self::ShadowRole => "remove `shadow` once its events show no surprise",
+            Self::UnusableToken => "list the values where it may be used, or omit the key for no limit",
+            Self::UnboundToken => {
+                "give the token the attribute, or another role: without it the permission grants nothing"
+            }
+            Self::NarrowDeny => "list the other methods and hosts in the denied permission too",
+            Self::AttributesFoldTogether => {
+                "use values that differ by more than letter case: an upstream that ignores case mixes up the two tokens"
+            }
+            Self::UnsaidProxies => {
+                "set `source: { trusted_hops: N }` in gateway.yaml: without it a caller can hide its address by junk in `x-forwarded-for`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CrossingPatterns => "crossing_patterns",
+            Self::SubtreeCovers => "subtree_covers",
+            Self::UnusedPermission => "unused_permission",
+            Self::UnusedRole => "unused_role",
+            Self::EndlessSecret => "endless_secret",
+            Self::EndlessBundle => "endless_bundle",
+            Self::ShadowRole => "shadow_role",
+            Self::UnusableToken => "unusable_token",
+            Self::UnboundToken => "unbound_token",
+            Self::NarrowDeny => "narrow_deny",
+            Self::AttributesFoldTogether => "attributes_fold_together",
+            Self::UnsaidProxies => "unsaid_proxies",
+        })
+    }
+}
+
+/// Everything that is found in `document`, in a stable order.
+pub fn findings(document: &Document) -> Vec<Finding> {
+    let mut findings = operations::findings(document);
+    findings.extend(denies::findings(document));
+    findings.extend(unused_permissions(document));
+    findings.extend(unused_roles(document));
+    findings.extend(endless_secrets(document));
+    findings.extend(tokens::shadow_roles(document));
+    findings.extend(tokens::unusable_tokens(document));
+    findings.extend(tokens::unbound_tokens(document));
+    findings.extend(attributes_that_fold_together(&document.tokens));
+    findings
+}
+
+/// What is found of a bundle because it is signed, and goes where nobody may be able to replace it.
+pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
+    let endless = is_endless(document).then(|| Finding {
+        code: Code::EndlessBundle,
+        place: Place::default(),
+        message: "the signed bundle never expires".to_owned(),
+        hint: None,
+    });
+    endless.into_iter().collect()
+}
+
+/// Whether a bundle says neither when it ends nor by when a newer one must be there.
+pub fn is_endless(document: &Document) -> bool {
+    document.expires_at.is_none() && document.good_until.is_none()
+}
+
+fn unused_permissions(document: &Document) -> Vec<Finding> {
+    let roles = document.roles.iter();
+    let used: HashSet<_> = roles.flat_map(|(_, role)| role.permissions.iter().chain(&role.deny)).collect();
+    let unused = document.permissions.iter().filter(|(name, _)| !used.contains(name));
+    unused
+        .map(|(name, _)| {
+            Finding::new(
+                Code::UnusedPermission,
+                root("permissions").key(name),
+                format!("no role has permission `{name}`"),
+            )
+        })
+        .collect()
+}
+
+fn unused_roles(document: &Document) -> Vec<Finding> {
+    let roles: HashMap<_, _> = document.roles.iter().map(|(name, role)| (name, role)).collect();
+    let mut used: HashSet<&RoleName> = HashSet::new();
+    let mut queue: Vec<&RoleName> = document.tokens.iter().flat_map(|(_, token)| &token.roles).collect();
+    while let Some(name) = queue.pop() {
+        if used.insert(name) {
+            queue.extend(roles.get(name).iter().flat_map(|role| &role.inherits));
+        }
+    }
+    let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
+    unused
+        .map(|(name, _)| {
+            Finding::new(Code::UnusedRole, root("roles").key(name), format!("no token holds role `{name}`"))
+        })
+        .collect()
+}
+
+fn endless_secrets(document: &Document) -> Vec<Finding> {
+    let secrets = document.tokens.iter().flat_map(|(id, token)| {
+        let secrets = token.secrets.iter().enumerate();
+        secrets.filter(|(_, secret)| secret.expires_at.is_none() && secret.revoked_at.is_none()).map(
+            move |(position, secret)| {
+                Finding::new(
+                    Code::EndlessSecret,
+                    root("tokens").key(id).key("secrets").index(position),
+                    format!("secret `{}` of token `{id}` never expires", secret.id),
+                )
+            },
+        )
+    });
+    secrets.collect()
+}
+
+fn root(key: &str) -> Place {
+    Place::default().key(key)
+}

@@ -1,0 +1,145 @@
+//! Operations that concern the same requests: those that cross, and those that a `/**` covers.
+
+use std::ops::ControlFlow;
+
+use crate::engine::authoring::lint::tree::{Reach, Tree};
+use crate::engine::authoring::lint::{Code, Finding, root};
+use crate::engine::config::document::Document;
+use crate::engine::config::problem::Place;
+use crate::engine::matching::host::HostPattern;
+use crate::engine::matching::pattern::{Methods, Operation, Segment};
+
+/// What is found in the operations of a document.
+pub(super) fn findings(document: &Document) -> Vec<Finding> {
+    let operations = operations(document);
+    let mut tree = Tree::default();
+    for (number, named) in operations.iter().enumerate() {
+        tree.insert(&named.key, number);
+    }
+    let mut findings = crossing(&operations, &tree);
+    findings.extend(covering(&operations, &tree));
+    findings
+}
+
+struct Named<'d> {
+    text: &'d str,
+    operation: Operation,
+    place: Place,
+    /// Where the operation is in the tree: the host, then the path.
+    key: Vec<Segment>,
+}
+
+fn operations(document: &Document) -> Vec<Named<'_>> {
+    let public = std::iter::once((root("public"), &document.public));
+    let permissions =
+        document.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
+    let texts = public.chain(permissions).flat_map(|(place, texts)| {
+        texts.iter().enumerate().map(move |(position, text)| (place.index(position), text))
+    });
+    texts
+        .filter_map(|(place, text)| {
+            let operation = Operation::parse(text).ok()?;
+            let key = key(&operation);
+            Some(Named { text, operation, place, key })
+        })
+        .collect()
+}
+
+/// A host is compared with hosts as a segment is with segments.
+fn key(operation: &Operation) -> Vec<Segment> {
+    let host = match &operation.host {
+        HostPattern::Exact(host) => Segment::Literal(host.clone()),
+        HostPattern::Below(domain) => Segment::Affix { prefix: "".into(), suffix: domain.clone() },
+        HostPattern::Any => Segment::Variable,
+    };
+    std::iter::once(host).chain(operation.pattern.segments.iter().cloned()).collect()
+}
+
+fn crossing(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (position, two) in operations.iter().enumerate() {
+        let earlier =
+            select(operations, tree, two, Reach::Same, MAX_SHOWN.saturating_add(1), |number, one| {
+                number < position && cross(&one.operation, &two.operation)
+            });
+        let shown = earlier.iter().take(MAX_SHOWN).map(|(number, one)| {
+            (
+                *number,
+                format!("`{}` and `{}` cross: each is more specific in one segment", one.text, two.text),
+            )
+        });
+        let more = earlier.get(MAX_SHOWN);
+        let more = more.map(|(number, _)| (*number, format!("`{}` crosses more operations", two.text)));
+        findings.extend(shown.chain(more).map(|(number, message)| {
+            (number, Finding::new(Code::CrossingPatterns, two.place.clone(), message))
+        }));
+    }
+    // Stable: by the first of the two, then by the second.
+    findings.sort_by_key(|(number, _)| *number);
+    findings.into_iter().map(|(_, finding)| finding).collect()
+}
+
+fn cross(one: &Operation, two: &Operation) -> bool {
+    let (a, b) = (&one.pattern, &two.pattern);
+    let pairs = || a.segments.iter().zip(&b.segments);
+    // The host is compared before the first segment.
+    let more = one.host < two.host || pairs().any(|(one, two)| one < two);
+    let less = one.host > two.host || pairs().any(|(one, two)| one > two);
+    !a.subtree && !b.subtree && overlap(&one.methods, &two.methods) && more && less
+}
+
+fn covering(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
+    let subtrees = operations.iter().filter(|named| named.operation.pattern.subtree);
+    let findings = subtrees.filter_map(|subtree| {
+        let covered = select(operations, tree, subtree, Reach::Below, MAX_COUNTED, |_, other| {
+            subtree.operation != other.operation
+                && overlap(&subtree.operation.methods, &other.operation.methods)
+        });
+        let (shown, more) = covered.split_at_checked(MAX_SHOWN).unwrap_or((&covered, &[]));
+        let list = shown.iter().map(|(_, other)| format!("`{}`", other.text)).collect::<Vec<_>>().join(", ");
+        let more = match more.len() {
+            0 => String::new(),
+            _ if covered.len() == MAX_COUNTED => " and many more".to_owned(),
+            count => format!(" and {count} more"),
+        };
+        (!covered.is_empty()).then(|| {
+            Finding::new(
+                Code::SubtreeCovers,
+                subtree.place.clone(),
+                format!("`{}` covers {list}{more}", subtree.text),
+            )
+        })
+    });
+    findings.collect()
+}
+
+/// At most `limit` of the operations that concern a request that `of` concerns, in the order of the document.
+fn select<'n, 'd>(
+    operations: &'n [Named<'d>],
+    tree: &Tree,
+    of: &Named<'_>,
+    reach: Reach,
+    limit: usize,
+    wanted: impl Fn(usize, &Named<'_>) -> bool,
+) -> Vec<(usize, &'n Named<'d>)> {
+    let mut selected = Vec::new();
+    let _ = tree.overlapping(&of.key, reach, &mut |number| {
+        selected
+            .extend(operations.get(number).filter(|other| wanted(number, other)).map(|one| (number, one)));
+        if selected.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    selected.sort_by_key(|(number, _)| *number);
+    selected
+}
+
+fn overlap(one: &Methods, two: &Methods) -> bool {
+    match (one, two) {
+        (Methods::Any, _) | (_, Methods::Any) => true,
+        (Methods::Named(one), Methods::Named(two)) => one.iter().any(|name| two.contains(name)),
+    }
+}
+
+/// Most operations named in one finding, and most findings of what an operation crosses.
+const MAX_SHOWN: usize = 5;
+/// Most operations that are looked for below one `/**`.
+const MAX_COUNTED: usize = 100;

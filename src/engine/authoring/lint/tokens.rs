@@ -1,0 +1,121 @@
+//! What is seldom meant in tokens, and in roles as tokens hold them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::engine::authoring::lint::{Code, Finding, root};
+use crate::engine::config::document::{Document, Token};
+use crate::engine::matching::pattern::Operation;
+use crate::engine::words::entries::Entries;
+use crate::engine::words::name::{AttributeName, PermissionName, RoleName, TokenId};
+use crate::engine::words::text::shown;
+
+/// Roles that take nothing away yet.
+pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
+    let shadow = document.roles.iter().filter(|(_, role)| role.shadow);
+    shadow
+        .map(|(name, _)| {
+            Finding::new(
+                Code::ShadowRole,
+                root("roles").key(name).key("shadow"),
+                format!("role `{name}` is in shadow: its denials are only reported"),
+            )
+        })
+        .collect()
+}
+
+/// Tokens that can be used nowhere or never.
+pub(super) fn unusable_tokens(document: &Document) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, token) in document.tokens.iter() {
+        let empty = [
+            ("environments", token.environments.as_ref().is_some_and(Vec::is_empty)),
+            ("services", token.services.as_ref().is_some_and(Vec::is_empty)),
+            ("allowed_sources", token.allowed_sources.as_ref().is_some_and(Vec::is_empty)),
+            ("allowed_hours", token.allowed_hours.as_ref().is_some_and(Vec::is_empty)),
+        ];
+        findings.extend(empty.into_iter().filter(|(_, empty)| *empty).map(|(key, _)| {
+            Finding::new(
+                Code::UnusableToken,
+                root("tokens").key(id).key(key),
+                format!("token `{id}` can never be used: its `{key}` are empty"),
+            )
+        }));
+    }
+    findings
+}
+
+/// Tokens that hold a permission for an attribute that they do not have.
+pub(super) fn unbound_tokens(document: &Document) -> Vec<Finding> {
+    let bound = bound_permissions(document);
+    if bound.is_empty() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (id, token) in document.tokens.iter() {
+        for (permission, attribute) in wanted(document, token, &bound) {
+            if token.attributes.get(attribute).is_none() {
+                findings.push(Finding::new(
+                    Code::UnboundToken,
+                    root("tokens").key(id),
+                    format!("token `{id}` holds `{permission}`, but has no attribute `{attribute}`"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// Finds tokens whose values of one attribute are the same without letter case. Reports each spelling once, with the first
+/// one.
+pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Finding> {
+    let (mut first, mut told, mut findings) = (HashMap::new(), HashSet::new(), Vec::new());
+    let current = tokens.iter().filter(|(_, token)| token.revoked_at.is_none());
+    for (id, name, value) in
+        current.flat_map(|(id, token)| token.attributes.iter().map(move |(name, value)| (id, name, value)))
+    {
+        let (owner, known) = first.entry((name, value.skeleton())).or_insert((id, value));
+        if *known != value && told.insert((name, value)) {
+            let (value, known) = (shown(value.as_str()), shown(known.as_str()));
+            findings.push(Finding::new(
+                Code::AttributesFoldTogether,
+                root("tokens").key(id).key("attributes").key(name),
+                format!(
+                    "`{name}` of token `{id}` and of token `{owner}` differ only by letter case: `{value}`, `{known}`"
+                ),
+            ));
+        }
+    }
+    findings
+}
+
+/// The attributes that each permission's operations are bound to, where they are.
+fn bound_permissions(document: &Document) -> HashMap<&PermissionName, BTreeSet<AttributeName>> {
+    let bound = document.permissions.iter().map(|(name, operations)| {
+        let parsed = operations.iter().filter_map(|text| Operation::parse(text).ok());
+        let bindings = parsed.flat_map(|operation| operation.pattern.bindings);
+        (name, bindings.map(|binding| binding.attribute).collect::<BTreeSet<_>>())
+    });
+    bound.filter(|(_, attributes)| !attributes.is_empty()).collect()
+}
+
+/// The bound permissions that the token's roles grant it, each with an attribute.
+fn wanted<'d>(
+    document: &Document,
+    token: &Token,
+    bound: &'d HashMap<&'d PermissionName, BTreeSet<AttributeName>>,
+) -> BTreeSet<(&'d PermissionName, &'d AttributeName)> {
+    let mut seen: BTreeSet<&RoleName> = BTreeSet::new();
+    let mut queue: Vec<&RoleName> = token.roles.iter().collect();
+    let mut wanted = BTreeSet::new();
+    while let Some(name) = queue.pop() {
+        let Some(role) = document.roles.get(name).filter(|_| seen.insert(name)) else { continue };
+        queue.extend(&role.inherits);
+        let in_scope = |name: &&PermissionName| token.scope.as_ref().is_none_or(|scope| scope.contains(name));
+        for (name, attributes) in
+            role.permissions.iter().filter(in_scope).filter_map(|name| bound.get_key_value(name))
+        {
+            wanted.extend(attributes.iter().map(|attribute| (*name, attribute)));
+        }
+    }
+    wanted
+}

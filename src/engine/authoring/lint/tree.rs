@@ -1,0 +1,138 @@
+//! A tree of patterns in which those that match some text together are found without going through all.
+//!
+//! Two segments overlap where some text is one of both. Beginnings and ends of segments are looked up in sorted
+//! maps: what overlaps with a text `t` begins with `t`, or is a beginning of it.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use crate::engine::matching::pattern::Segment;
+
+/// Patterns by their segments, each with a number.
+#[derive(Default)]
+pub(super) struct Tree {
+    literals: BTreeMap<Box<str>, Tree>,
+    /// By what they end in, backwards, then by what they begin with.
+    affixes: BTreeMap<Box<str>, BTreeMap<Box<str>, Tree>>,
+    variable: Option<Box<Tree>>,
+    here: Vec<usize>,
+}
+
+/// Which patterns are looked for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Reach {
+    /// Those of the same length, but for those that are the same.
+    Same,
+    /// Those of the same length and all longer ones.
+    Below,
+}
+
+impl Tree {
+    /// Puts a pattern into the tree.
+    pub(super) fn insert(&mut self, pattern: &[Segment], number: usize) {
+        let Some((first, rest)) = pattern.split_first() else { return self.here.push(number) };
+        let child = match first {
+            Segment::Literal(text) => self.literals.entry(text.clone()).or_default(),
+            Segment::Affix { prefix, suffix } => {
+                self.affixes.entry(backwards(suffix)).or_default().entry(prefix.clone()).or_default()
+            }
+            Segment::Variable => self.variable.get_or_insert_default(),
+        };
+        child.insert(rest, number);
+    }
+
+    /// Visits the patterns that overlap with this one until `visit` has enough.
+    pub(super) fn overlapping(
+        &self,
+        pattern: &[Segment],
+        reach: Reach,
+        visit: &mut impl FnMut(usize) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        self.walk(pattern, reach, true, visit)
+    }
+
+    /// `same`: whether this is the pattern's own place in the tree.
+    fn walk(
+        &self,
+        pattern: &[Segment],
+        reach: Reach,
+        same: bool,
+        visit: &mut impl FnMut(usize) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        let Some((first, rest)) = pattern.split_first() else {
+            return match reach {
+                Reach::Same if same => ControlFlow::Continue(()),
+                Reach::Same => self.here.iter().copied().try_for_each(visit),
+                Reach::Below => self.all(visit),
+            };
+        };
+        self.children(first).try_for_each(|(child, own)| child.walk(rest, reach, same && own, visit))
+    }
+
+    fn all(&self, visit: &mut impl FnMut(usize) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.here.iter().copied().try_for_each(&mut *visit)?;
+        self.children(&Segment::Variable).try_for_each(|(child, _)| child.all(visit))
+    }
+
+    /// The children that overlap with a segment, and whether each is the segment's own.
+    fn children<'t>(&'t self, segment: &'t Segment) -> Box<dyn Iterator<Item = (&'t Self, bool)> + 't> {
+        let own_variable = *segment == Segment::Variable;
+        let variable = self.variable.iter().map(move |child| (&**child, own_variable));
+        match segment {
+            Segment::Literal(text) => {
+                let literal = self.literals.get(text).map(|child| (child, true));
+                let affixes =
+                    beginnings(&self.affixes, backwards(text)).flat_map(move |(suffix, by_prefix)| {
+                        let room = text.len().saturating_sub(suffix.len());
+                        let short = move |prefix: &str| prefix.len() < room;
+                        beginnings(by_prefix, text.clone()).filter(move |(prefix, _)| short(prefix))
+                    });
+                Box::new(literal.into_iter().chain(affixes.map(|(_, child)| (child, false))).chain(variable))
+            }
+            Segment::Affix { prefix, suffix } => {
+                let back = backwards(suffix);
+                let literals = extensions(&self.literals, prefix.clone()).filter(move |(text, _)| {
+                    text.len() > prefix.len().saturating_add(suffix.len()) && text.ends_with(&**suffix)
+                });
+                let affixes = related(&self.affixes, back).flat_map(move |(reversed, by_prefix)| {
+                    let same_end = reversed.len() == suffix.len();
+                    related(by_prefix, prefix.clone())
+                        .map(move |(known, child)| (child, same_end && known == prefix))
+                });
+                Box::new(literals.map(|(_, child)| (child, false)).chain(affixes).chain(variable))
+            }
+            Segment::Variable => {
+                let literals = self.literals.values();
+                let affixes = self.affixes.values().flat_map(BTreeMap::values);
+                Box::new(literals.chain(affixes).map(|child| (child, false)).chain(variable))
+            }
+        }
+    }
+}
+
+type Entry<'t, V> = (&'t Box<str>, &'t V);
+
+/// The entries whose key begins with `text` or is a beginning of it.
+fn related<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
+    let length = text.len();
+    let shorter = beginnings(map, text.clone()).filter(move |(key, _)| key.len() < length);
+    shorter.chain(extensions(map, text))
+}
+
+/// The entries whose key begins with `text`.
+fn extensions<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
+    let from = map.range::<str, _>((Bound::Included(&*text), Bound::Unbounded));
+    from.take_while(move |(key, _)| key.starts_with(&*text))
+}
+
+/// The entries whose key is a beginning of `text`, or all of it.
+fn beginnings<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
+    // Few maps have entries at all.
+    let most = map.keys().next().map(|_| text.len());
+    let lengths = most.into_iter().flat_map(|most| 0..=most);
+    lengths.filter_map(move |length| map.get_key_value(text.get(..length)?))
+}
+
+fn backwards(text: &str) -> Box<str> {
+    text.chars().rev().collect::<String>().into()
+}

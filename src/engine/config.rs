@@ -1,0 +1,15 @@
+//! What people wrote, parsed: bundles, lists of revocations, settings, and the envelopes that sign them.
+//!
+//! In: JSON, trees and protobuf. Out: plain data, or every problem with its place. Never compiles or decides.
+
+pub mod alerts;
+pub mod credentials;
+pub mod defense;
+pub mod document;
+pub mod envelope;
+pub mod feed;
+pub mod problem;
+pub(crate) mod protobuf;
+pub mod refusal;
+pub mod revocations;
+pub mod settings;

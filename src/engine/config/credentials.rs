@@ -1,0 +1,296 @@
+//! The sources of credentials that a gateway accepts, as its settings write them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::words::fields::given;
+use crate::engine::words::fields::mappings;
+
+/// A place in which a request may bring its token.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(try_from = "Written", into = "Written")]
+pub enum CredentialSource {
+    /// A header; with a scheme before the token (RFC 9110 §11.4) or the token alone.
+    Header {
+        /// Name of the header, in lower case.
+        name: Box<str>,
+        /// The scheme, compared without case.
+        scheme: Option<Box<str>>,
+    },
+    /// A parameter of the query (RFC 6750 §2.3).
+    Query(Box<str>),
+    /// A cookie (RFC 6265 §4.2).
+    Cookie(Box<str>),
+}
+
+/// Whether whoever presents a credential means to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Intent {
+    /// The caller chose to send it: no page can make another site's visitors send it without a CORS preflight.
+    Deliberate,
+    /// A page of any site may have made a visitor's browser send it: it must know what it sends.
+    Page,
+    /// A page of any site may have made a visitor's browser send what that keeps for this site.
+    Browser,
+}
+
+impl CredentialSource {
+    /// `Authorization: Bearer …` (RFC 6750 §2.1).
+    pub fn bearer() -> Self {
+        Self::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }
+    }
+
+    /// Whether a credential that is found here was sent deliberately.
+    ///
+    /// An image's address has a query, and some headers a browser sends without a preflight: those that it sets itself,
+    /// and those that the Fetch Standard lets a page set (§2.2.2, CORS-safelisted request-header). By itself it adds its
+    /// cookies, and answers a challenge with what was typed in before, or what a link had before its `@`.
+    pub(crate) fn intent(&self) -> Intent {
+        let is_prompted = |scheme: &str| PROMPTED.iter().any(|known| scheme.eq_ignore_ascii_case(known));
+        match self {
+            Self::Query(_) => Intent::Page,
+            Self::Cookie(_) => Intent::Browser,
+            Self::Header { name, scheme: Some(scheme) }
+                if **name == *"authorization" && is_prompted(scheme) =>
+            {
+                Intent::Browser
+            }
+            Self::Header { name, .. } => {
+                let is_browsers =
+                    BROWSERS.contains(&&**name) || BROWSERS_OWN.iter().any(|prefix| name.starts_with(prefix));
+                if is_browsers { Intent::Page } else { Intent::Deliberate }
+            }
+        }
+    }
+
+    /// The header that it reads.
+    pub(crate) fn header(&self) -> &[u8] {
+        match self {
+            Self::Header { name, .. } => name.as_bytes(),
+            Self::Cookie(_) => b"cookie",
+            Self::Query(_) => b":path",
+        }
+    }
+}
+
+/// A source as written: `{"header": "authorization", "scheme": "Bearer"}`, `{"query": "access_token"}`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(!remote, extend(
+        "oneOf" = [{ "required": ["header"] }, { "required": ["query"] }, { "required": ["cookie"] }],
+        "dependentRequired" = { "scheme": ["header"] }
+    ))
+)]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `header`, `query` or `cookie`")]
+struct Written {
+    /// Name of a header, in lower case: `x-api-key`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = HEADER, "not" = { "enum": TAKEN })))]
+    header: Option<Box<str>>,
+    /// The word before the token in the header, compared without case: `Bearer`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
+    scheme: Option<Box<str>>,
+    /// Name of a parameter of the query: `access_token`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
+    query: Option<Box<str>>,
+    /// Name of a cookie.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
+    cookie: Option<Box<str>>,
+}
+
+mappings!(Written);
+
+impl TryFrom<Written> for CredentialSource {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let bad = |what: &str, name: &str, rule: &str| {
+            let name: String = name.chars().take(80).collect();
+            Err(format!("`{}` cannot be the {what} of a credential: {rule}", name.escape_default()))
+        };
+        match written {
+            Written { header: Some(name), scheme, query: None, cookie: None } => {
+                if !is_header_name(&name) || TAKEN.contains(&&*name) {
+                    return bad(
+                        "header",
+                        &name,
+                        "write a header of your own in lower case, as in `x-api-key`",
+                    );
+                }
+                match &scheme {
+                    Some(scheme) if !is_token(scheme) => {
+                        bad("scheme", scheme, "write one word, as in `Bearer`")
+                    }
+                    Some(_) | None => Ok(Self::Header { name, scheme }),
+                }
+            }
+            Written { query: Some(name), header: None, scheme: None, cookie: None } if is_token(&name) => {
+                Ok(Self::Query(name))
+            }
+            Written { cookie: Some(name), header: None, scheme: None, query: None } if is_token(&name) => {
+                Ok(Self::Cookie(name))
+            }
+            Written { query: Some(name), header: None, scheme: None, cookie: None }
+            | Written { cookie: Some(name), header: None, scheme: None, query: None } => {
+                bad("name", &name, "write letters, digits and `_ - .`")
+            }
+            Written { .. } => {
+                Err("a credential is in a `header` (with a `scheme` or without), a `query` parameter or \
+                                 a `cookie`: one of them"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+impl From<CredentialSource> for Written {
+    fn from(source: CredentialSource) -> Self {
+        match source {
+            CredentialSource::Header { name, scheme } => {
+                Self { header: Some(name), scheme, ..Self::default() }
+            }
+            CredentialSource::Query(name) => Self { query: Some(name), ..Self::default() },
+            CredentialSource::Cookie(name) => Self { cookie: Some(name), ..Self::default() },
+        }
+    }
+}
+
+fn is_header_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
+}
+
+fn is_token(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
+}
+
+/// Headers that a proxy or the request itself needs: taking them away would change the request.
+const TAKEN: [&str; 13] = [
+    "host",
+    "cookie",
+    "connection",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "origin",
+    "x-forwarded-for",
+    "x-request-id",
+];
+/// Headers that a browser sends without a CORS preflight, whoever made it: some the page may fill (Fetch Standard,
+/// §2.2.2), some a server did before (`last-event-id`, `if-none-match`), most the browser alone does.
+const BROWSERS: [&str; 46] = [
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "available-dictionary",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-type",
+    "cookie",
+    "cookie2",
+    "date",
+    "device-memory",
+    "dictionary-id",
+    "dnt",
+    "downlink",
+    "dpr",
+    "ect",
+    "expect",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "ping-from",
+    "ping-to",
+    "pragma",
+    "priority",
+    "purpose",
+    "range",
+    "referer",
+    "rtt",
+    "save-data",
+    "service-worker",
+    "service-worker-navigation-preload",
+    "te",
+    "upgrade-insecure-requests",
+    "user-agent",
+    "via",
+    "viewport-width",
+    "width",
+    "x-requested-with",
+];
+/// What else a browser sets itself, by how it begins; `sec-websocket-protocol` is the page's to fill.
+const BROWSERS_OWN: [&str; 4] = ["access-control-", "attribution-reporting-", "proxy-", "sec-"];
+/// Schemes that a browser answers a challenge by.
+const PROMPTED: [&str; 4] = ["basic", "digest", "negotiate", "ntlm"];
+const MAX_NAME: usize = 64;
+
+/// What [`is_header_name`] takes, as a regular expression.
+#[cfg(not(target_arch = "wasm32"))]
+const HEADER: &str = "^[a-z0-9_-]{1,64}$";
+/// What [`is_token`] takes, as a regular expression.
+#[cfg(not(target_arch = "wasm32"))]
+const TOKEN: &str = "^[A-Za-z0-9._-]{1,64}$";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_header_that_needs_a_preflight_is_deliberate() {
+        let header = |name: &str| CredentialSource::Header { name: name.into(), scheme: None };
+        let scheme = |name: &str, scheme: &str| CredentialSource::Header {
+            name: name.into(),
+            scheme: Some(scheme.into()),
+        };
+        for deliberate in [
+            CredentialSource::bearer(),
+            scheme("authorization", "Token"),
+            header("authorization"),
+            header("x-api-key"),
+            scheme("x-api-key", "Basic"),
+            header("private-token"),
+            header("section"),
+        ] {
+            assert_eq!(deliberate.intent(), Intent::Deliberate, "{deliberate:?}");
+        }
+        for browser in [
+            CredentialSource::Cookie("token".into()),
+            scheme("authorization", "BASIC"),
+            scheme("authorization", "digest"),
+        ] {
+            assert_eq!(browser.intent(), Intent::Browser, "{browser:?}");
+        }
+        for page in [
+            CredentialSource::Query("access_token".into()),
+            header("accept-language"),
+            header("content-language"),
+            header("range"),
+            header("last-event-id"),
+            header("sec-websocket-protocol"),
+            header("access-control-request-headers"),
+            header("user-agent"),
+            header("referer"),
+            header("proxy-authorization"),
+        ] {
+            assert_eq!(page.intent(), Intent::Page, "{page:?}");
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Documents as people and machines write them: policy document, registry, and the bundle of both.
+//!
+//! In: JSON, or a tree that a YAML reader made. Out: plain data in the order of the text, with unknown and
+//! repeated keys refused. What the data *means* is `Policy::compile`'s business.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::config::defense::Defense;
+pub use crate::engine::config::document::read::{from_json, from_tree};
+use crate::engine::matching::attribute::AttributeValue;
+use crate::engine::words::address::AddressRange;
+use crate::engine::words::entries::Entries;
+use crate::engine::words::fields::mappings;
+use crate::engine::words::fields::{Number, given, given_number, number};
+use crate::engine::words::hours::Hours;
+use crate::engine::words::name::{
+    AttributeName, EnvironmentName, KindName, PermissionName, PolicyName, RoleName, SecretId, ServiceName,
+    TokenId,
+};
+use crate::engine::words::rate::RateLimit;
+use crate::engine::words::secret::SecretDigest;
+use crate::engine::words::time::{Span, Time};
+
+mod read;
+
+/// The policy document: what people write.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `version`, `name`, `permissions`, …"
+)]
+pub struct PolicyDocument {
+    /// Version of the format.
+    pub version: Version,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// First part of minted secrets: `acme` gives `acme_svc_…`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub token_prefix: Option<TokenPrefix>,
+    /// Operations that need no token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Vec<crate::engine::matching::pattern::Operation>")
+    )]
+    pub public: Vec<String>,
+    /// Named sets of operations.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Entries<PermissionName, Vec<crate::engine::matching::pattern::Operation>>")
+    )]
+    pub permissions: Entries<PermissionName, Vec<String>>,
+    /// Named sets of permissions.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub roles: Entries<RoleName, Role>,
+    /// Classes of tokens with their guard-rails.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub kinds: Entries<KindName, Kind>,
+    /// What is done about tokens and callers that misbehave.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub defense: Option<Defense>,
+}
+
+/// The registry: tokens with the digests of their secrets, written by the command line.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `version` and `tokens`")]
+pub struct Registry {
+    /// Version of the format.
+    pub version: Version,
+    /// Tokens by id.
+    #[serde(default)]
+    pub tokens: Entries<TokenId, Token>,
+}
+
+/// The bundle: policy document and registry with a revision; what ships.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote, title = "bundle"))]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `version`, `name`, `permissions`, …"
+)]
+pub struct Document {
+    /// Version of the format.
+    pub version: Version,
+    /// Name of the policy.
+    pub name: PolicyName,
+    /// Number of this bundle, in milliseconds since 1970; a later bundle has a higher one.
+    #[serde(default, deserialize_with = "number")]
+    pub revision: u64,
+    /// When the bundle was built.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub built_at: Option<Time>,
+    /// The environment that the bundle is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+    /// The service that the bundle is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// From when on the bundle is no longer to be used.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// By when a newer bundle must be there; a gateway without one continues, and reports that this one is stale.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub good_until: Option<Time>,
+    /// Signed bundles up to this revision may be followed by this one, though its own is lower.
+    #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<u64>,
+    /// First part of minted secrets.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub token_prefix: Option<TokenPrefix>,
+    /// Operations that need no token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Vec<crate::engine::matching::pattern::Operation>")
+    )]
+    pub public: Vec<String>,
+    /// Named sets of operations.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(with = "Entries<PermissionName, Vec<crate::engine::matching::pattern::Operation>>")
+    )]
+    pub permissions: Entries<PermissionName, Vec<String>>,
+    /// Named sets of permissions.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub roles: Entries<RoleName, Role>,
+    /// Classes of tokens with their guard-rails.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub kinds: Entries<KindName, Kind>,
+    /// What is done about tokens and callers that misbehave.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub defense: Option<Defense>,
+    /// Tokens by id.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub tokens: Entries<TokenId, Token>,
+}
+
+impl Document {
+    /// The bundle of a policy document and a registry; revision and times are set by who ships it.
+    pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
+        let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds, defense } =
+            policy;
+        let Registry { version: _, tokens } = registry;
+        Self {
+            version,
+            name,
+            revision: 0,
+            built_at: None,
+            environment: None,
+            service: None,
+            expires_at: None,
+            good_until: None,
+            supersedes: None,
+            token_prefix,
+            public,
+            permissions,
+            roles,
+            kinds,
+            defense,
+            tokens,
+        }
+    }
+}
+
+/// A role as written.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `inherits`, `permissions`, `deny`")]
+pub struct Role {
+    /// What the role is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Roles whose permissions and denials this one has as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherits: Vec<RoleName>,
+    /// Permissions granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<PermissionName>,
+    /// Permissions whose operations are taken away, whatever else grants them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<PermissionName>,
+    /// Whether what the role takes away is only reported, not enforced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = false)))]
+    pub shadow: bool,
+}
+
+/// A kind of token as written: its guard-rails.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `max_lifetime`, `require`, `roles`"
+)]
+pub struct Kind {
+    /// Longest time from a secret's creation to its expiry.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub max_lifetime: Option<Span>,
+    /// Fields that a token of this kind must have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub require: Vec<RequiredField>,
+    /// The only roles that a token of this kind may hold.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<RoleName>>,
+}
+
+/// A field that a kind can require of its tokens.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RequiredField {
+    /// Who answers for the token.
+    Owner,
+    /// What the token is for.
+    Purpose,
+    /// A subset of the roles' permissions.
+    Scope,
+    /// Environments that it works in.
+    Environments,
+    /// Services that it works at.
+    Services,
+    /// At least one attribute.
+    Attributes,
+    /// Addresses that it may be used from.
+    AllowedSources,
+    /// Hours that it may be used in.
+    AllowedHours,
+    /// How many requests it may make.
+    RateLimit,
+}
+
+/// A token as written.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `kind`, `roles`, `secrets`, …")]
+pub struct Token {
+    /// Class of the token.
+    pub kind: KindName,
+    /// Roles assigned to it.
+    #[serde(default)]
+    pub roles: Vec<RoleName>,
+    /// Subset of the roles' permissions that the token is narrowed to.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Vec<PermissionName>>,
+    /// Who answers for the token.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// What the token is for.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<String>,
+    /// Environments that it works in; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environments: Option<Vec<EnvironmentName>>,
+    /// Services that it works at; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub services: Option<Vec<ServiceName>>,
+    /// What `${name}` stands for in patterns.
+    #[serde(default, skip_serializing_if = "Entries::is_empty")]
+    pub attributes: Entries<AttributeName, AttributeValue>,
+    /// Addresses that it may be used from; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub allowed_sources: Option<Vec<AddressRange>>,
+    /// Hours that it may be used in; all without it.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub allowed_hours: Option<Vec<Hours>>,
+    /// How many requests it may make.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+    /// When the whole token was revoked; its presence revokes.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
+    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_reason: Option<String>,
+    /// Its secrets; several, so that rotation can overlap.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+}
+
+/// A secret as written: its digest and its life.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `id`, `sha256`, `expires_at`, …")]
+pub struct Secret {
+    /// Id within the token.
+    pub id: SecretId,
+    /// SHA-256 of the secret.
+    pub sha256: SecretDigest,
+    /// When it was minted.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Time>,
+    /// When it begins to work.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// When it no longer works.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Time>,
+    /// When rotation replaced it; it goes on working until `expires_at`.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<Time>,
+    /// When it was revoked; its presence revokes.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Time>,
+    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub revoked_reason: Option<String>,
+}
+
+mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);
+
+/// The version of the format: 1.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("const" = FORMAT_VERSION))
+)]
+#[serde(try_from = "Number", into = "u64")]
+pub struct Version;
+
+impl TryFrom<Number> for Version {
+    type Error = String;
+
+    fn try_from(Number(version): Number) -> Result<Self, String> {
+        if version == FORMAT_VERSION {
+            return Ok(Self);
+        }
+        Err(format!("format version `{version}` is not known: this program reads version {FORMAT_VERSION}"))
+    }
+}
+
+impl From<Version> for u64 {
+    fn from(_: Version) -> Self {
+        FORMAT_VERSION
+    }
+}
+
+/// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[a-z][a-z0-9]{1,15}$", "examples" = ["acme"]))
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenPrefix(String);
+
+impl TokenPrefix {
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for TokenPrefix {
+    type Error = String;
+
+    fn try_from(prefix: String) -> Result<Self, String> {
+        let letters = prefix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let first = prefix.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase());
+        if letters && first && (2..=16).contains(&prefix.len()) {
+            return Ok(Self(prefix));
+        }
+        let shown: String = prefix.chars().take(40).collect();
+        Err(format!(
+            "`{}` is not a token prefix: it has 2 to 16 lower-case letters and digits, a letter first",
+            shown.escape_default()
+        ))
+    }
+}
+
+impl From<TokenPrefix> for String {
+    fn from(prefix: TokenPrefix) -> Self {
+        prefix.0
+    }
+}
+
+const FORMAT_VERSION: u64 = 1;
+/// Largest document that is read: some 400,000 tokens. A VM of 1 GiB has room for two of that size, one in force and one
+/// that is read to take its place; with too little Envoy would go on without the filter.
+pub const MAX_BYTES: usize = 64 << 20;

@@ -1,0 +1,340 @@
+//! The plugin configuration as written: the bundle, and how the filter acts on decisions.
+//!
+//! In: a tree, from JSON text or from a protobuf Struct. Out: [`Settings`], or all that is wrong with them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::config::alerts::Alerts;
+use crate::engine::config::credentials::CredentialSource;
+use crate::engine::config::document::Document;
+use crate::engine::config::envelope::{KeyId, PublicKey, TrustedKeys};
+use crate::engine::config::feed::Feed;
+use crate::engine::config::problem::{Fault, Place, Problem, Problems};
+use crate::engine::config::refusal::Refusal;
+pub use crate::engine::config::settings::audit::{
+    Audit, ChainKey, Chaining, Level, LinesPerSecond, Permits, SampleSize, Sink,
+};
+use crate::engine::config::settings::bundle::Bundle;
+pub use crate::engine::config::settings::removed::RemovedHeader;
+pub use crate::engine::config::settings::source::{Hops, SourceRule};
+use crate::engine::matching::path::PathRules;
+use crate::engine::words::fields::mappings;
+use crate::engine::words::fields::{given, number};
+use crate::engine::words::header::same_header;
+use crate::engine::words::name::{EnvironmentName, ServiceName};
+
+mod audit;
+pub mod bundle;
+mod removed;
+mod source;
+
+/// How the filter acts on decisions: the plugin configuration as written.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `bundle`, `audit`, …")]
+pub struct Settings {
+    /// The bundle; a file of settings has none.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Bundle>,
+    /// The keys that may sign the bundle; with them an unsigned one is refused.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(min = 1, max = MAX_KEYS), extend("uniqueItems" = true))
+    )]
+    pub keys: Option<Vec<PublicKey>>,
+    /// How many of them must have signed it.
+    #[serde(deserialize_with = "number")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
+    pub threshold: u64,
+    /// Where to fetch bundles from; one in `bundle` serves until the first has come.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Feed>,
+    /// Whether decisions are enforced.
+    pub mode: Mode,
+    /// The environment that this gateway is in.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+    /// The service that this gateway is, or is before.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// Where a request may bring its token.
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(min = 1, max = MAX_CREDENTIALS), extend("uniqueItems" = true))
+    )]
+    pub credentials: Vec<CredentialSource>,
+    /// Whether the upstream gets the credential too.
+    pub forward_credential: bool,
+    /// Headers that tell the upstream who calls.
+    pub identity_headers: IdentityHeaders,
+    /// How the gateway finds out where a request comes from; without it by what Envoy takes for that.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceRule>,
+    /// What becomes of paths that have more than one reading.
+    pub paths: PathRules,
+    /// What becomes of CORS preflights.
+    pub cors_preflight: Preflight,
+    /// What becomes of requests that name a second path in a header.
+    pub second_path: SecondPath,
+    /// More headers that no upstream gets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(
+        not(target_arch = "wasm32"),
+        schemars(length(max = removed::MAX_REMOVED), extend("uniqueItems" = true))
+    )]
+    pub remove_headers: Vec<RemovedHeader>,
+    /// Where audit events go.
+    pub audit: Audit,
+    /// Where events go that somebody is to be told at once.
+    #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
+}
+
+mappings!(Settings, IdentityHeaders);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            bundle: None,
+            keys: None,
+            threshold: 1,
+            feed: None,
+            mode: Mode::default(),
+            environment: None,
+            service: None,
+            credentials: vec![CredentialSource::bearer()],
+            forward_credential: false,
+            identity_headers: IdentityHeaders::default(),
+            source: None,
+            paths: PathRules::default(),
+            cors_preflight: Preflight::default(),
+            second_path: SecondPath::default(),
+            remove_headers: Vec::new(),
+            audit: Audit::default(),
+            alerts: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The keys that may sign a bundle of this gateway, in its configuration or in its feed.
+    pub fn bundle_signers(&self) -> Vec<KeyId> {
+        let own = self.keys.iter().flatten();
+        own.chain(self.feed.iter().flat_map(|feed| &feed.keys)).map(PublicKey::id).collect()
+    }
+
+    /// The keys that may sign a list of revocations.
+    pub fn list_signers(&self) -> Vec<KeyId> {
+        self.feed.iter().flat_map(|feed| &feed.keys).map(PublicKey::id).collect()
+    }
+
+    /// The place of this gateway, as the settings name it.
+    pub fn location(&self) -> String {
+        let environment = self.environment.as_ref().map(EnvironmentName::as_str).unwrap_or_default();
+        let service = self.service.as_ref().map(ServiceName::as_str).unwrap_or_default();
+        format!("{environment}/{service}")
+    }
+
+    /// The keys that what is fetched is checked against.
+    ///
+    /// # Errors
+    /// What is wrong with them, or that nothing is fetched.
+    pub fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
+        let Some(feed) = &self.feed else { return Err(missing("feed")) };
+        TrustedKeys::new(feed.keys.clone(), feed.threshold).map_err(|refusal| refused("keys", refusal))
+    }
+
+    /// The keys that a bundle is checked against; none where it need not be signed.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn trusted(&self) -> Result<Option<TrustedKeys>, Problems> {
+        let Some(keys) = self.keys.clone() else {
+            let refusal = Refusal::ThresholdOfNone { threshold: self.threshold };
+            return if self.threshold == 1 { Ok(None) } else { Err(refused("threshold", refusal)) };
+        };
+        TrustedKeys::new(keys, self.threshold).map(Some).map_err(|refusal| {
+            let of_threshold = matches!(refusal, Refusal::Threshold { .. });
+            refused(if of_threshold { "threshold" } else { "keys" }, refusal)
+        })
+    }
+
+    /// The bundle at this gateway: a bundle for another environment or service is refused.
+    ///
+    /// # Errors
+    /// That bundle and gateway name different places.
+    pub fn place(&self, mut bundle: Document) -> Result<Document, Problems> {
+        let mut problems = Vec::new();
+        let mut agree = |key: &str, gateway: Option<&str>, bundle: Option<&str>| {
+            if let (Some(gateway), Some(bundle)) = (gateway, bundle)
+                && gateway != bundle
+            {
+                let fault = Fault::Shape(format!(
+                    "the bundle is for {key} `{bundle}`, but the gateway's is `{gateway}`"
+                ));
+                problems.push(Problem { place: Place::default().key(key), fault });
+            }
+        };
+        agree(
+            "environment",
+            self.environment.as_ref().map(EnvironmentName::as_str),
+            bundle.environment.as_ref().map(EnvironmentName::as_str),
+        );
+        agree(
+            "service",
+            self.service.as_ref().map(ServiceName::as_str),
+            bundle.service.as_ref().map(ServiceName::as_str),
+        );
+        Problems::check(problems)?;
+        bundle.environment = self.environment.clone().or(bundle.environment);
+        bundle.service = self.service.clone().or(bundle.service);
+        Ok(bundle)
+    }
+
+    /// Checks what is wrong with the settings only when they are taken together.
+    ///
+    /// # Errors
+    /// All that is wrong with them.
+    pub(crate) fn check(&self) -> Result<(), Problems> {
+        let IdentityHeaders { token, identity } = &self.identity_headers;
+        let place = Place::default().key("identity_headers");
+        let mut problems = Vec::new();
+        for (key, name) in [("token", token), ("identity", identity)] {
+            if !is_header_name(name) {
+                let shown: String = name.chars().take(80).collect();
+                let message = format!(
+                    "`{}` cannot be an identity header: it begins with `x-` and has lower-case letters, digits and `-`",
+                    shown.escape_default()
+                );
+                problems.push(Problem { place: place.key(key), fault: Fault::Shape(message) });
+            }
+        }
+        if token == identity {
+            let message = format!("`{token}` cannot be both the token's and the identity's header");
+            problems.push(Problem { place, fault: Fault::Shape(message) });
+        }
+        problems.extend(self.check_credentials());
+        problems.extend(removed::check(self));
+        problems.extend(self.trusted().err().into_iter().flatten());
+        problems.extend(self.feed.as_ref().and_then(check_feed));
+        Problems::check(problems)
+    }
+
+    fn check_credentials(&self) -> Option<Problem> {
+        let sources = &self.credentials;
+        let repeated = || {
+            sources
+                .iter()
+                .enumerate()
+                .any(|(number, source)| sources.iter().take(number).any(|earlier| earlier == source))
+        };
+        let headers = &self.identity_headers;
+        let message = match sources.len() {
+            0 => "there is no place in which a request may bring its token".to_owned(),
+            count if count > MAX_CREDENTIALS => {
+                format!("{count} credential sources are more than the {MAX_CREDENTIALS} allowed")
+            }
+            _ if repeated() => "a credential source is listed twice".to_owned(),
+            _ if sources.iter().any(|source| headers.contains(source.header())) => {
+                "an identity header cannot bring a credential".to_owned()
+            }
+            _ => return None,
+        };
+        Some(Problem { place: Place::default().key("credentials"), fault: Fault::Shape(message) })
+    }
+}
+
+fn check_feed(feed: &Feed) -> Option<Problem> {
+    let place = Place::default().key("feed");
+    if let Some((key, message)) = feed.fault() {
+        return Some(Problem { place: place.key(key), fault: Fault::Shape(message) });
+    }
+    let refusal = TrustedKeys::new(feed.keys.clone(), feed.threshold).err()?;
+    let key = if matches!(refusal, Refusal::Threshold { .. }) { "threshold" } else { "keys" };
+    Some(Problem { place: place.key(key), fault: Fault::Signed(refusal) })
+}
+
+/// Whether decisions are enforced.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// Everything is forwarded; decisions are only reported.
+    Shadow,
+}
+
+/// What becomes of a CORS preflight, which a browser sends without credentials.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Preflight {
+    /// One as a browser sends it is forwarded, for what the policy has an operation for.
+    #[default]
+    Permit,
+    /// It is a request like any other.
+    Authenticate,
+}
+
+/// What becomes of a request that names a second path in a header, such as `destination` or `x-amz-copy-source`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SecondPath {
+    /// It is rejected as malformed: nobody judges that path.
+    #[default]
+    Reject,
+    /// It is judged by its own path alone; the upstream has to judge the second.
+    Forward,
+}
+
+/// Names of the headers that tell the upstream who calls.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `token`, `identity`")]
+pub struct IdentityHeaders {
+    /// Header with the token's id.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^x-[a-z0-9-]{1,62}$")))]
+    pub token: String,
+    /// Header with kind, roles and permission (RFC 9651 dictionary).
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = "^x-[a-z0-9-]{1,62}$")))]
+    pub identity: String,
+}
+
+impl Default for IdentityHeaders {
+    fn default() -> Self {
+        Self { token: "x-tokenward-token".to_owned(), identity: "x-tokenward-identity".to_owned() }
+    }
+}
+
+impl IdentityHeaders {
+    /// Whether `name` is one of them, or some program may take it for one.
+    pub(crate) fn contains(&self, name: &[u8]) -> bool {
+        same_header(name, self.token.as_bytes()) || same_header(name, self.identity.as_bytes())
+    }
+}
+
+pub(crate) fn refused(key: &str, refusal: Refusal) -> Problems {
+    Problem { place: Place::default().key(key), fault: Fault::Signed(refusal) }.into()
+}
+
+pub(crate) fn missing(key: &str) -> Problems {
+    let fault = Fault::Shape(format!("missing field `{key}`"));
+    Problem { place: Place::default(), fault }.into()
+}
+
+fn is_header_name(name: &str) -> bool {
+    name.strip_prefix("x-").is_some_and(|rest| {
+        !rest.is_empty()
+            && name.len() <= MAX_HEADER_NAME
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    })
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+const MAX_KEYS: usize = crate::engine::config::envelope::MAX_KEYS;
+const MAX_HEADER_NAME: usize = 64;
+const MAX_CREDENTIALS: usize = 16;

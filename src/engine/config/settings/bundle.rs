@@ -1,0 +1,57 @@
+//! The bundle in a plugin configuration: as it is, or as a string with a signed envelope.
+//!
+//! A string, for a protobuf Struct keeps neither the order of keys nor whole numbers: what is signed has to be kept
+//! byte for byte.
+
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use crate::engine::config::document::Document;
+
+/// A bundle as a configuration has it.
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum Bundle {
+    /// The bundle itself, which nobody signed.
+    Plain(Box<Document>),
+    /// A signed bundle: the text of an envelope.
+    Signed(String),
+}
+
+impl From<Document> for Bundle {
+    fn from(document: Document) -> Self {
+        Self::Plain(Box::new(document))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bundle {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BundleVisitor)
+    }
+}
+
+struct BundleVisitor;
+
+impl<'de> Visitor<'de> for BundleVisitor {
+    type Value = Bundle;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a bundle, or a string with a signed one")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bundle, A::Error> {
+        Document::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(Bundle::Plain)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Bundle, E> {
+        Ok(Bundle::Signed(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<Bundle, E> {
+        Ok(Bundle::Signed(text))
+    }
+}

@@ -1,0 +1,58 @@
+//! How the gateway finds out where a request comes from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::words::fields::Number;
+use crate::engine::words::fields::mappings;
+
+/// Where a request comes from, as the gateway reads it off `x-forwarded-for` itself.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
+#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `trusted_hops`")]
+pub struct SourceRule {
+    /// Number of proxies before Envoy that append to `x-forwarded-for`, counted as for Envoy's `xff_num_trusted_hops`:
+    /// all of them with `use_remote_address`, without it all but the last.
+    pub trusted_hops: Hops,
+}
+
+mappings!(SourceRule);
+
+/// A number of proxies: 0 to 32.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend("minimum" = 0, "maximum" = MAX_HOPS, "examples" = [1]))
+)]
+#[serde(try_from = "Number", into = "u64")]
+pub struct Hops(u8);
+
+impl Hops {
+    /// No proxy: whoever calls connects to Envoy.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The number.
+    pub fn number(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl TryFrom<Number> for Hops {
+    type Error = String;
+
+    fn try_from(Number(number): Number) -> Result<Self, String> {
+        let hops = u8::try_from(number).ok().filter(|hops| *hops <= MAX_HOPS);
+        hops.map(Self).ok_or_else(|| {
+            format!("`{number}` is not a number of proxies: write a number from 0 to {MAX_HOPS}")
+        })
+    }
+}
+
+impl From<Hops> for u64 {
+    fn from(hops: Hops) -> Self {
+        hops.0.into()
+    }
+}
+
+/// More proxies stand before no gateway.
+const MAX_HOPS: u8 = 32;

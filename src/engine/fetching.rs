@@ -1,0 +1,7 @@
+//! How a gateway fetches: when it asks next, by which tag, and what the answer is worth.
+//!
+//! In: the time and the head of an answer. Out: whether to ask, and whether the answer is of use. Never reads what came.
+
+pub mod answer;
+pub mod known;
+pub mod schedule;

@@ -1,0 +1,380 @@
+//! The index of operations: trees of path segments, so that a look-up costs what the path costs.
+//!
+//! In: the operations of a policy, once. Out, for each request: the listings of the operation that the
+//! request belongs to, and of each `/**` above it. The index knows nothing of tokens or rights.
+//!
+//! A host comes before a path: one tree for each host that the policy names, and one for all hosts.
+
+use std::cmp::Ordering;
+
+use crate::engine::matching::host::{HostPattern, is_below};
+use crate::engine::matching::path::{Segments, folded};
+use crate::engine::matching::pattern::{Methods, Operation, Segment};
+use crate::engine::words::name::AttributeName;
+
+/// An operation as one entry of a policy lists it.
+#[derive(Debug)]
+pub struct Listing {
+    /// The operation as written.
+    pub text: Box<str>,
+    /// Who lists it.
+    pub by: Lister,
+    methods: Methods,
+    bindings: Box<[Bound]>,
+}
+
+/// A segment that must equal an attribute of the token.
+#[derive(Debug)]
+struct Bound {
+    number: usize,
+    strict: Segment,
+    folded: Segment,
+    attribute: AttributeName,
+}
+
+impl Listing {
+    /// The first attribute whose value is not in the path where this listing needs it. `path` must match the listing;
+    /// `of` gives the token's value, and an attribute without a value is never met.
+    pub fn unmet<'v>(
+        &self,
+        case: Case,
+        path: Segments<'_>,
+        of: impl Fn(&AttributeName) -> Option<&'v str>,
+    ) -> Option<&AttributeName> {
+        let met = |bound: &&Bound| {
+            let own = match case {
+                Case::Strict => &bound.strict,
+                Case::Folded => &bound.folded,
+            };
+            let value = path.clone().nth(bound.number).map(|segment| own.value(segment));
+            value.zip(of(&bound.attribute)).is_some_and(|(value, own)| case.equal(value, own))
+        };
+        self.bindings.iter().find(|bound| !met(bound)).map(|bound| &bound.attribute)
+    }
+}
+
+/// What is looked up: method, host and path of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'r> {
+    /// The method.
+    pub method: &'r [u8],
+    /// The host, in its one spelling.
+    pub host: &'r str,
+    /// The canonical path.
+    pub path: Segments<'r>,
+}
+
+/// Who lists an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lister {
+    /// The policy's `public`.
+    Public,
+    /// The permission with this index.
+    Permission(usize),
+}
+
+/// How a listing concerns a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Match {
+    /// It lists the operation that the request belongs to.
+    Operation,
+    /// It ends in `/**` and the request is below it.
+    Subtree,
+}
+
+/// How letters are compared.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Case {
+    /// As they are.
+    Strict,
+    /// Without case: the path is folded beyond ASCII, and ASCII letters are compared without case.
+    Folded,
+}
+
+/// All operations of a policy.
+#[derive(Debug, Default)]
+pub struct Index {
+    listings: Box<[Listing]>,
+    strict: Hosts,
+    folded: Hosts,
+    /// Whether folding changes the path of an operation.
+    has_case: bool,
+}
+
+impl Index {
+    /// The index of `operations`, each with its text and who lists it.
+    pub fn build(operations: Vec<(String, Operation, Lister)>) -> Self {
+        let mut entries = Vec::with_capacity(operations.len());
+        let mut listings = Vec::with_capacity(operations.len());
+        for (number, (text, operation, by)) in operations.into_iter().enumerate() {
+            let Operation { methods, host, pattern } = operation;
+            let bindings = pattern.bindings.into_iter().filter_map(|binding| {
+                let strict = pattern.segments.get(binding.segment)?.clone();
+                let folded = strict.folded();
+                Some(Bound { number: binding.segment, strict, folded, attribute: binding.attribute })
+            });
+            listings.push(Listing { text: text.into(), by, methods, bindings: bindings.collect() });
+            entries.push(Entry { host, segments: pattern.segments, subtree: pattern.subtree, number });
+        }
+        let folded: Vec<Entry> = entries.iter().map(Entry::folded).collect();
+        let has_case = entries.iter().zip(&folded).any(|(one, two)| one.segments != two.segments);
+        let (strict, folded) = (Hosts::of(entries), Hosts::of(folded));
+        Self { listings: listings.into(), strict, folded, has_case }
+    }
+
+    /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
+    /// specific one that matches) and those of each `/**` above it.
+    pub fn visit<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
+        self.walk(case, target, Reach::MostSpecific, visit);
+    }
+
+    /// Visits every listing that matches a request, however specific it is.
+    pub fn visit_all<'i>(&'i self, case: Case, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
+        self.walk(case, target, Reach::All, |_, listing| visit(listing));
+    }
+
+    fn walk<'i>(
+        &'i self,
+        case: Case,
+        target: Target<'_>,
+        reach: Reach,
+        visit: impl FnMut(Match, &'i Listing),
+    ) {
+        let hosts = match case {
+            Case::Strict => &self.strict,
+            Case::Folded => &self.folded,
+        };
+        let Target { method, host, path } = target;
+        let mut walk = Walk { listings: &self.listings, method, case, reach, found: false, visit };
+        hosts.matching(host).for_each(|tree| walk.enter(tree, path));
+    }
+
+    /// Whether folding changes the path of an operation.
+    pub fn has_case(&self) -> bool {
+        self.has_case
+    }
+
+    /// Whether an operation names a host.
+    pub fn names_hosts(&self) -> bool {
+        !self.strict.exact.is_empty() || !self.strict.below.is_empty()
+    }
+
+    /// All listings, in the order of the policy.
+    pub fn listings(&self) -> &[Listing] {
+        &self.listings
+    }
+}
+
+/// The trees of the hosts.
+#[derive(Debug, Default)]
+struct Hosts {
+    /// Sorted by host.
+    exact: Box<[(Box<str>, Node)]>,
+    /// The longer, and so the more specific, domain first.
+    below: Box<[(Box<str>, Node)]>,
+    any: Node,
+}
+
+impl Hosts {
+    fn of(mut entries: Vec<Entry>) -> Self {
+        // Stable: listings of one operation stay in the order of the policy.
+        entries
+            .sort_by(|one, other| one.host.cmp(&other.host).then_with(|| one.segments.cmp(&other.segments)));
+        let (mut exact, mut below, mut any) = (Vec::new(), Vec::new(), Node::default());
+        for group in entries.chunk_by(|one, other| one.host == other.host) {
+            let tree = node(group, 0);
+            match group.first().map(|entry| &entry.host) {
+                Some(HostPattern::Exact(host)) => exact.push((host.clone(), tree)),
+                Some(HostPattern::Below(domain)) => below.push((domain.clone(), tree)),
+                Some(HostPattern::Any) | None => any = tree,
+            }
+        }
+        Self { exact: exact.into(), below: below.into(), any }
+    }
+
+    /// The trees that may have operations of the host, the more specific first.
+    fn matching<'i>(&'i self, host: &str) -> impl Iterator<Item = &'i Node> {
+        let exact = self.exact.binary_search_by(|(name, _)| (**name).cmp(host)).ok();
+        let exact = exact.and_then(|position| self.exact.get(position)).map(|(_, tree)| tree);
+        let below = self.below.iter().filter(move |(domain, _)| is_below(host, domain)).map(|(_, tree)| tree);
+        exact.into_iter().chain(below).chain([&self.any])
+    }
+}
+
+/// A place in the tree: what is listed here and what may follow.
+#[derive(Debug, Default)]
+struct Node {
+    /// Sorted by text.
+    literals: Box<[(Box<str>, Node)]>,
+    /// The more specific first.
+    affixes: Box<[Affix]>,
+    variable: Option<Box<Node>>,
+    /// Listings of the pattern that ends here.
+    here: Box<[usize]>,
+    /// Listings of the pattern that ends here in `/**`.
+    below: Box<[usize]>,
+    /// Whether a `/**` is here or further down.
+    leads_to_subtree: bool,
+}
+
+/// A child for segments with literal text around a variable.
+#[derive(Debug)]
+struct Affix {
+    prefix: Box<str>,
+    suffix: Box<str>,
+    child: Node,
+}
+
+#[derive(Debug)]
+struct Entry {
+    host: HostPattern,
+    segments: Vec<Segment>,
+    subtree: bool,
+    number: usize,
+}
+
+impl Entry {
+    fn folded(&self) -> Self {
+        Self {
+            host: self.host.clone(),
+            segments: self.segments.iter().map(Segment::folded).collect(),
+            subtree: self.subtree,
+            number: self.number,
+        }
+    }
+}
+
+/// The node that `entries` share after `depth` segments; the depth is bounded by the longest pattern.
+fn node(entries: &[Entry], depth: usize) -> Node {
+    let mut node = Node::default();
+    let longer = entries.partition_point(|entry| entry.segments.len() <= depth);
+    let (ending, longer) = entries.split_at_checked(longer).unwrap_or((entries, &[]));
+    let numbers =
+        |subtree| ending.iter().filter(|entry| entry.subtree == subtree).map(|entry| entry.number).collect();
+    (node.here, node.below) = (numbers(false), numbers(true));
+    node.leads_to_subtree = entries.iter().any(|entry| entry.subtree);
+
+    let (mut literals, mut affixes) = (Vec::new(), Vec::new());
+    for group in longer.chunk_by(|one, other| one.segments.get(depth) == other.segments.get(depth)) {
+        let child = self::node(group, depth.saturating_add(1));
+        match group.first().and_then(|entry| entry.segments.get(depth)) {
+            Some(Segment::Literal(text)) => literals.push((text.clone(), child)),
+            Some(Segment::Affix { prefix, suffix }) => {
+                affixes.push(Affix { prefix: prefix.clone(), suffix: suffix.clone(), child })
+            }
+            Some(Segment::Variable) => node.variable = Some(Box::new(child)),
+            None => {}
+        }
+    }
+    (node.literals, node.affixes) = (literals.into(), affixes.into());
+    node
+}
+
+/// Which of the operations that match are visited.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reach {
+    /// The most specific one, and each `/**`.
+    MostSpecific,
+    /// All of them.
+    All,
+}
+
+struct Walk<'i, 'r, F> {
+    listings: &'i [Listing],
+    method: &'r [u8],
+    case: Case,
+    reach: Reach,
+    /// Whether the most specific operation was found.
+    found: bool,
+    visit: F,
+}
+
+impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
+    /// Depth first, the more specific child first: the first operation found is the most specific.
+    fn descend(&mut self, node: &'i Node, mut path: Segments<'_>) {
+        self.report(Match::Subtree, &node.below);
+        let Some(segment) = path.next() else {
+            if self.seeks_operation() {
+                self.found = self.report(Match::Operation, &node.here);
+            }
+            return;
+        };
+        if let Some(child) = self.literal(node, segment) {
+            self.enter(child, path);
+        }
+        for Affix { prefix, suffix, child } in &node.affixes {
+            if self.case.between(segment, prefix, suffix) {
+                self.enter(child, path);
+            }
+        }
+        if let Some(child) = &node.variable {
+            self.enter(child, path);
+        }
+    }
+
+    fn enter(&mut self, child: &'i Node, path: Segments<'_>) {
+        if self.seeks_operation() || child.leads_to_subtree {
+            self.descend(child, path);
+        }
+    }
+
+    fn seeks_operation(&self) -> bool {
+        self.reach == Reach::All || !self.found
+    }
+
+    fn literal(&self, node: &'i Node, segment: &str) -> Option<&'i Node> {
+        let position = node.literals.binary_search_by(|(text, _)| self.case.compare(text, segment)).ok()?;
+        node.literals.get(position).map(|(_, child)| child)
+    }
+
+    /// Visits the listings with the request's method; whether there are any.
+    fn report(&mut self, how: Match, numbers: &[usize]) -> bool {
+        let mut found = false;
+        for listing in numbers.iter().filter_map(|number| self.listings.get(*number)) {
+            if listing.methods.cover(self.method) {
+                found = true;
+                (self.visit)(how, listing);
+            }
+        }
+        found
+    }
+}
+
+impl Case {
+    /// Orders a literal of the tree and a segment of a path.
+    fn compare(self, literal: &str, segment: &str) -> Ordering {
+        match self {
+            Self::Strict => literal.cmp(segment),
+            Self::Folded => literal.bytes().cmp(segment.bytes().map(|byte| byte.to_ascii_lowercase())),
+        }
+    }
+
+    /// Whether a segment's value equals the token's own, both in the spelling of canonical paths.
+    fn equal(self, value: &str, own: &str) -> bool {
+        match self {
+            Self::Strict => value == own,
+            Self::Folded => value.eq_ignore_ascii_case(&folded(own)),
+        }
+    }
+
+    /// Whether at least one byte stands between `prefix` and `suffix` in `segment`.
+    fn between(self, segment: &str, prefix: &str, suffix: &str) -> bool {
+        let segment = segment.as_bytes();
+        let Some(variable) = segment.len().checked_sub(prefix.len().saturating_add(suffix.len())) else {
+            return false;
+        };
+        let (Some((head, _)), Some((rest, tail))) = (
+            segment.split_at_checked(prefix.len()),
+            segment.split_at_checked(segment.len().saturating_sub(suffix.len())),
+        ) else {
+            return false;
+        };
+        let same = |one: &[u8], two: &str| match self {
+            Self::Strict => one == two.as_bytes(),
+            Self::Folded => one.eq_ignore_ascii_case(two.as_bytes()),
+        };
+        // A `%` among the variable's last two bytes: the suffix would begin inside an escape.
+        let whole = !rest.iter().rev().take(2).any(|byte| *byte == b'%');
+        variable > 0 && whole && same(head, prefix) && same(tail, suffix)
+    }
+}

@@ -1,0 +1,85 @@
+//! A lease: which of several threads does what only one is to do.
+//!
+//! In: what was kept of the lease, who asks, and the time. Out: the lease to keep, where it is theirs. Whoever holds it
+//! renews it in time; where the holder is gone it ends by itself.
+
+use crate::engine::words::time::{Span, Time};
+
+/// Who holds the lease, and until when.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lease {
+    owner: u64,
+    until: Time,
+}
+
+impl Lease {
+    /// The lease of `owner` for a term from now on; none where another holds it. What was kept may be anything: what is
+    /// no lease, or one for longer than a term and clocks may lie apart, is nobody's.
+    pub fn claim(kept: Option<&[u8]>, owner: u64, now: Time, term: Span) -> Option<Self> {
+        let until = now.plus(term);
+        let latest = until.plus(Span::SKEW);
+        let held = kept.and_then(Self::from_bytes).filter(|held| now < held.until && held.until <= latest);
+        if held.is_some_and(|held| held.owner != owner) {
+            return None;
+        }
+        Some(Self { owner, until })
+    }
+
+    /// The lease as its owner gives it up: over at `now`.
+    pub fn given_up(kept: Option<&[u8]>, owner: u64, now: Time) -> Option<Self> {
+        let held = kept.and_then(Self::from_bytes).filter(|held| held.owner == owner)?;
+        Some(Self { until: now, ..held })
+    }
+
+    /// The lease as bytes, to be kept.
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        let number = self.owner.to_le_bytes().into_iter().chain(self.until.millis().to_le_bytes());
+        bytes.iter_mut().zip(number).for_each(|(byte, new)| *byte = new);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (owner, until) = bytes.split_first_chunk()?;
+        let until = i64::from_le_bytes(until.try_into().ok()?);
+        Some(Self { owner: u64::from_le_bytes(*owner), until: Time::from_millis(until) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(kept: Option<&[u8]>, owner: u64, now: i64) -> Option<[u8; 16]> {
+        let term = "10s".parse().unwrap();
+        Lease::claim(kept, owner, Time::from_millis(now), term).map(Lease::to_bytes)
+    }
+
+    #[test]
+    fn one_holds_the_lease_until_it_is_over_or_given_up() {
+        let lease = claim(None, 1, 0).unwrap();
+        assert_eq!(claim(Some(&lease), 2, 9_999), None);
+        let renewed = claim(Some(&lease), 1, 9_999).unwrap();
+        assert_eq!(claim(Some(&renewed), 2, 19_998), None);
+        assert!(claim(Some(&renewed), 2, 19_999).is_some());
+        assert_eq!(Lease::given_up(Some(&renewed), 2, Time::from_millis(10_000)), None);
+        let free = Lease::given_up(Some(&renewed), 1, Time::from_millis(10_000)).unwrap().to_bytes();
+        assert!(claim(Some(&free), 2, 10_000).is_some());
+    }
+
+    #[test]
+    fn whose_clock_is_a_little_behind_takes_no_lease_away() {
+        let lease = claim(None, 1, 10_000).unwrap();
+        assert_eq!(claim(Some(&lease), 2, 9_990), None);
+    }
+
+    #[test]
+    fn what_is_no_lease_is_nobodys() {
+        for garbage in [&b""[..], b"?", &[0xFF; 15], &[0x7F; 16], &[0xFF; 17]] {
+            assert!(claim(Some(garbage), 1, 0).is_some(), "{garbage:?}");
+        }
+        // A clock that was set back.
+        let ahead = claim(None, 1, 3_600_000).unwrap();
+        assert!(claim(Some(&ahead), 2, 0).is_some());
+    }
+}

@@ -1,0 +1,125 @@
+//! The register of chains: what the VMs of one Envoy share, so that no two of their chains have one name.
+//!
+//! In: what the host's shared data has, which other modules may have written, and a configuration. Out: the name of
+//! the next chain, and the register as it is then.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use sha2::{Digest, Sha256};
+
+use crate::engine::memory::chain_id::ChainId;
+
+/// The chains of one Envoy so far, and the configurations that they were for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Register {
+    life: u64,
+    count: u64,
+    /// Fingerprints of the configurations, the latest first.
+    known: Vec<u64>,
+}
+
+/// The beginning of a chain.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Birth {
+    /// Its name.
+    pub id: ChainId,
+    /// Whether no VM of this Envoy had the configuration before. Envoy tries each new one in a VM that serves no
+    /// request and is thrown away without a word: this one, as far as one can know.
+    pub trial: bool,
+}
+
+impl Register {
+    /// A register that begins now, in nanoseconds, in the Envoy with this node id.
+    pub fn new(nanoseconds: u64, node: &[u8]) -> Self {
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(nanoseconds.to_be_bytes()).chain_update(node).finalize().into();
+        Self { life: first(&digest).unwrap_or_default(), count: 0, known: Vec::new() }
+    }
+
+    /// The register that these bytes are.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (numbers, rest) = bytes.as_chunks::<8>();
+        let mut numbers = numbers.iter().map(|number| u64::from_be_bytes(*number));
+        let (life, count) = (numbers.next()?, numbers.next()?);
+        let known: Vec<u64> = numbers.collect();
+        (rest.is_empty() && known.len() <= MAX_KNOWN).then_some(Self { life, count, known })
+    }
+
+    /// The register as bytes: at most 144.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [self.life, self.count].iter().chain(&self.known).flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    /// How many chains there were so far in this life; none where it is another one.
+    pub fn count(&self, life: u64) -> Option<u64> {
+        (self.life == life).then_some(self.count)
+    }
+
+    /// The next chain, of a VM with the configuration of this fingerprint.
+    pub fn enter(&mut self, configuration: u64) -> Birth {
+        self.count = self.count.saturating_add(1);
+        let trial = !self.known.contains(&configuration);
+        if trial {
+            self.known.insert(0, configuration);
+            self.known.truncate(MAX_KNOWN);
+        }
+        Birth { id: ChainId { life: self.life, number: self.count }, trial }
+    }
+}
+
+/// A number by which a plugin's configuration is known again, and by which nobody can tell what is in it. Envoy tries it
+/// once for each plugin, and again with another module.
+pub fn fingerprint(plugin: &[u8], configuration: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (plugin, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
+    hasher.write(configuration);
+    hasher.finish()
+}
+
+fn first(digest: &[u8]) -> Option<u64> {
+    digest.first_chunk().map(|chunk| u64::from_be_bytes(*chunk))
+}
+
+/// Configurations that are known again: more than filters that share data in one Envoy.
+const MAX_KNOWN: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_numbered_and_only_the_first_of_a_configuration_is_a_trial() {
+        let mut register = Register::new(1, b"gateway");
+        let births = [7, 7, 8, 7, 8].map(|configuration| {
+            let birth = register.enter(configuration);
+            register = Register::from_bytes(&register.to_bytes()).unwrap();
+            (birth.id.number, birth.trial)
+        });
+        assert_eq!(births, [(1, true), (2, false), (3, true), (4, false), (5, false)]);
+    }
+
+    #[test]
+    fn a_configuration_is_known_again_for_its_plugin() {
+        assert_eq!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{}"));
+        assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"b", b"{}"));
+        assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{ }"));
+    }
+
+    #[test]
+    fn a_register_is_bounded_and_what_is_none_is_refused() {
+        let mut register = Register::new(1, b"gateway");
+        for configuration in 0..100 {
+            register.enter(configuration);
+        }
+        assert_eq!(register.to_bytes().len(), 144);
+        for bytes in [&b""[..], &[0; 8], &[0; 17], &[0; 152]] {
+            assert_eq!(Register::from_bytes(bytes), None);
+        }
+    }
+
+    #[test]
+    fn two_envoys_of_one_moment_have_two_lives() {
+        let life = |node| Register::new(1, node).enter(0).id.life;
+        assert_ne!(life(b"a"), life(b"b"));
+    }
+}

@@ -1,0 +1,48 @@
+//! Uses of a retired secret: told at once, and then not again for a while.
+
+use crate::engine::memory::key::Key;
+use crate::engine::memory::slot::{Record, Slot};
+use crate::engine::words::time::Time;
+
+/// When the uses of a token's retired secrets were told last, and how many there were since.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Uses {
+    told: Time,
+    since: u32,
+}
+
+impl Slot<Uses> {
+    /// Counts a use. Where it is to be told: how many there were since they were told last, this one included.
+    pub fn note(&mut self, key: Key, now: Time) -> Option<u32> {
+        let known = self.take(key);
+        let count = known.map_or(0, |uses| uses.since).saturating_add(1);
+        let quiet = known.is_some_and(|uses| uses.told.millis().abs_diff(now.millis()) < QUIET_MILLIS);
+        let uses = match known {
+            Some(uses) if quiet => Uses { told: uses.told, since: count },
+            Some(_) | None => Uses { told: now, since: 0 },
+        };
+        self.put(key, uses);
+        (!quiet).then_some(count)
+    }
+}
+
+impl Record for Uses {
+    fn latest(&self) -> Time {
+        self.told
+    }
+
+    fn read(bytes: &mut &[u8]) -> Option<Self> {
+        let (told, rest) = bytes.split_first_chunk()?;
+        let (since, rest) = rest.split_first_chunk()?;
+        *bytes = rest;
+        Some(Self { told: Time::from_millis(i64::from_le_bytes(*told)), since: u32::from_le_bytes(*since) })
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.told.millis().to_le_bytes());
+        bytes.extend(self.since.to_le_bytes());
+    }
+}
+
+/// For ten minutes after an alert there is no other of the same token.
+const QUIET_MILLIS: u64 = 600_000;

@@ -1,0 +1,368 @@
+//! How a decision is made: the checks in their order; the first that fails gives the reason.
+//!
+//! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. It is total, and does not allocate on a
+//! permit.
+
+use crate::engine::config::credentials::Intent;
+use crate::engine::matching::index::{Case, Lister, Listing, Match, Target};
+use crate::engine::matching::path::Segments;
+use crate::engine::matching::pattern::is_method;
+use crate::engine::memory::key::Key;
+use crate::engine::memory::suspensions::{Suspended, Suspensions};
+use crate::engine::policy::compiled::{Grant, Limits, PermissionSet, Policy, Secret, Token};
+use crate::engine::policy::decision::readings::Readings;
+use crate::engine::policy::decision::{
+    Circumstances, Decision, Deny, Permit, Reading, Standing, Step, Subject, Trace, Wait,
+};
+use crate::engine::request::credential::Credential;
+use crate::engine::request::head::RequestHead;
+use crate::engine::words::name::PermissionName;
+use crate::engine::words::reason::Reason;
+use crate::engine::words::secret;
+use crate::engine::words::secret::SecretDigest;
+use crate::engine::words::secret::minted::is_miscopied;
+use crate::engine::words::time::Time;
+
+impl Policy {
+    /// Decides about a request.
+    pub fn decide(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'_> {
+        self.decide_traced(head, circumstances, &mut ())
+    }
+
+    /// Decides, and tells the steps.
+    pub fn decide_traced<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Decision<'p> {
+        self.decide_among(head, circumstances, Suspensions::NONE, trace)
+    }
+
+    /// Decides where these are suspended, and tells the steps.
+    pub fn decide_among<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        suspensions: &Suspensions,
+        trace: &mut impl Trace<'p>,
+    ) -> Decision<'p> {
+        match self.check(head, circumstances, suspensions, trace) {
+            Ok(permit) => Decision::Permit(permit),
+            Err(deny) => Decision::Deny(deny),
+        }
+    }
+
+    fn check<'p>(
+        &'p self,
+        head: &RequestHead<'_>,
+        circumstances: Circumstances<'_>,
+        suspensions: &Suspensions,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Permit<'p>, Deny<'p>> {
+        let target = readable(head).inspect_err(|deny| {
+            if let Some(rule) = deny.rule {
+                trace.step(|| Step::Malformed(rule));
+            }
+        })?;
+        if let Ok(path) = &head.path {
+            trace.step(|| Step::Path(path.as_str().to_owned()));
+        }
+        if self.expires_at.is_some_and(|end| end <= circumstances.now) {
+            return Err(Deny::because(Reason::NoPolicy));
+        }
+        let (folded, skeleton) = (target.path.folded(), target.path.skeleton());
+        let readings = Readings::of(target, folded.as_deref(), skeleton.as_deref());
+        let public = self.public(readings.target, trace);
+        if public.is_some() && self.stays_public(readings, trace) {
+            return Ok(Permit::without_token(Reason::Public));
+        }
+        if head.preflight.is_some_and(|method| self.has_operation(method, readings)) {
+            return Ok(Permit::without_token(Reason::Preflight));
+        }
+        // Before the look-up: else who guesses would still be told when a guess is right.
+        if head.brings_token()
+            && let Some(until) = self.suspended_source(circumstances, &suspensions.sources)
+        {
+            trace.step(|| Step::Suspended { until });
+            let wait = Some(Wait::Seconds(until.seconds_after(circumstances.now)));
+            return Err(Deny { wait, ..Deny::because(Reason::SuspendedSource) });
+        }
+        let subject = self.authenticate(&head.credential)?;
+        trace.step(|| Step::Token(subject));
+        if let Some(reason) = state(&subject, circumstances.now) {
+            return Err(Deny::of(reason, subject));
+        }
+        if let Some(until) = self.suspended_token(&subject, circumstances.now, &suspensions.tokens) {
+            trace.step(|| Step::Suspended { until });
+            return Err(Deny::of(Reason::SuspendedToken, subject));
+        }
+        if let Some(limits) = &subject.token.limits
+            && let Some(reason) = limits.broken(circumstances)
+        {
+            trace.step(|| Step::Limited { reason, limits });
+            return Err(Deny::of(reason, subject));
+        }
+        self.authorize(subject, readings, public, trace)
+    }
+
+    /// Until when the source is suspended, if it is.
+    fn suspended_source(&self, circumstances: Circumstances<'_>, sources: &Suspended) -> Option<Time> {
+        let longest = self.defense.as_ref()?.longest_of_sources().filter(|_| !sources.is_empty())?;
+        sources.until(Key::of_source(circumstances.source)?, circumstances.now, longest)
+    }
+
+    /// Until when the token is suspended, if it is.
+    fn suspended_token(&self, subject: &Subject<'_>, now: Time, tokens: &Suspended) -> Option<Time> {
+        let longest = self.defense.as_ref()?.longest_of_tokens().filter(|_| !tokens.is_empty())?;
+        tokens.until(subject.key(), now, longest)
+    }
+
+    /// The public operation that the request is as it stands, if it is one.
+    fn public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> Option<&'p Listing> {
+        let mut public = None;
+        if self.has_public {
+            self.index.visit(Case::Strict, target, |how, listing| {
+                if listing.by == Lister::Public {
+                    public = Some(listing);
+                    let standing = Standing::Public;
+                    trace.step(|| Step::Listed { how, listing, permission: None, standing });
+                }
+            });
+        }
+        public
+    }
+
+    /// Whether what is public as it stands is public in every reading.
+    fn stays_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
+        let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
+        self.astray(readings, is_public, trace).is_none()
+    }
+
+    /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading.
+    fn has_operation(&self, method: &[u8], readings: Readings<'_>) -> bool {
+        readings.all().all(|(case, target)| {
+            let mut found = false;
+            self.index.visit(case, Target { method, ..target }, |_, _| found = true);
+            found
+        })
+    }
+
+    fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
+        let (presented, intent) = match credential {
+            Credential::Missing => return Err(Deny::because(Reason::MissingToken)),
+            Credential::Ambiguous => return Err(Deny::because(Reason::AmbiguousToken)),
+            Credential::Presented(presented, intent) => (presented, *intent),
+        };
+        let unknown = |digest: SecretDigest, guessed| Deny {
+            fingerprint: Some(digest.fingerprint()),
+            guessed,
+            ..Deny::because(Reason::UnknownToken)
+        };
+        let Some(secret) = secret::Secret::parse(presented) else {
+            return Err(unknown(SecretDigest::of(presented), false));
+        };
+        let digest = secret.digest();
+        let guessed = || intent == Intent::Deliberate && !is_miscopied(presented, self.token_prefix());
+        self.find(digest)
+            .and_then(|(token, secret)| self.subject(token, secret, intent))
+            .ok_or_else(|| unknown(digest, guessed()))
+    }
+
+    fn subject<'p>(&'p self, token: &'p Token, secret: &'p Secret, intent: Intent) -> Option<Subject<'p>> {
+        Some(Subject {
+            token,
+            secret,
+            kind: self.kinds.get(token.kind)?,
+            grant: self.grants.get(token.grant)?,
+            intent,
+        })
+    }
+
+    fn authorize<'p>(
+        &'p self,
+        subject: Subject<'p>,
+        readings: Readings<'_>,
+        public: Option<&'p Listing>,
+        trace: &mut impl Trace<'p>,
+    ) -> Result<Permit<'p>, Deny<'p>> {
+        let Grant { denied, tried, on_trial, .. } = subject.grant;
+        let found = self.granted(subject, readings.target, trace);
+        let may = |listing: &Listing, path: Segments<'_>| subject.may(Case::Folded, listing, path);
+        let astray = found.and_then(|_| self.astray(readings, may, trace));
+        let granted = found.filter(|_| astray.is_none());
+        let mut forbids = |set: &PermissionSet, shadow| {
+            if set.is_empty() { None } else { self.forbids(set, shadow, readings, trace) }
+        };
+        // What the request would be as it stands, were there no other reading.
+        let reading = |denied| match (public, found) {
+            (Some(_), _) => Reading::Loose,
+            (None, Some(_)) => denied,
+            (None, None) => Reading::Strict,
+        };
+        if let Some(denied) = forbids(denied, false) {
+            let reading = reading(denied);
+            return Err(Deny { reading, ..Deny::of(Reason::DeniedOperation, subject) });
+        }
+        let would_forbid = forbids(tried, true).is_some();
+        match granted {
+            Some(Granted { permission, .. }) if !would_forbid => Ok(Permit {
+                reason: Reason::Permitted,
+                subject: Some(subject),
+                permission: Some(permission),
+                quota: None,
+            }),
+            None if !would_forbid || !*on_trial => {
+                let sufficient = match astray {
+                    Some(target) => self.sufficient(Case::Folded, target),
+                    None => self.sufficient(Case::Strict, readings.target),
+                };
+                if sufficient.is_empty() {
+                    trace.step(|| Step::Unlisted);
+                }
+                let reading = reading(Reading::Loose);
+                let deny = Deny::of(Reason::InsufficientScope, subject);
+                Err(Deny { sufficient, reading, tried: *on_trial, ..deny })
+            }
+            Some(_) | None => Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) }),
+        }
+    }
+
+    /// The permission of the token that lists the request's operation, or a `/**` above it.
+    fn granted<'p>(
+        &'p self,
+        subject: Subject<'p>,
+        target: Target<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Option<Granted<'p>> {
+        let mut by: Option<Granted<'p>> = None;
+        self.index.visit(Case::Strict, target, |how, listing| {
+            let Lister::Permission(number) = listing.by else {
+                return;
+            };
+            let permission = self.permission(number);
+            let standing =
+                match listing.unmet(Case::Strict, target.path, |name| subject.token.attribute(name)) {
+                    _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
+                    Some(attribute) => Standing::Unbound(attribute),
+                    None => Standing::Held,
+                };
+            trace.step(|| Step::Listed { how, listing, permission, standing });
+            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
+            let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
+            if standing == Standing::Held && better {
+                by = permission.map(|permission| Granted { how, permission });
+            }
+        });
+        by
+    }
+
+    /// Whether an operation of a permission in `set` matches the request, however specific a grant is: in the strict
+    /// reading, or only in another.
+    ///
+    /// A variable of any form in a deny, `${name}` too, matches every value.
+    fn forbids<'p>(
+        &'p self,
+        set: &PermissionSet,
+        shadow: bool,
+        readings: Readings<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Option<Reading> {
+        let mut forbidden = None;
+        for (case, target) in readings.all() {
+            self.index.visit_all(case, target, |listing| {
+                let Lister::Permission(number) = listing.by else { return };
+                if set.contains(number) {
+                    forbidden = forbidden.or(Some(Reading::of(case)));
+                    let permission = self.permission(number);
+                    trace.step(|| Step::Denied { case, listing, permission, shadow });
+                }
+            });
+        }
+        forbidden
+    }
+
+    /// The permissions that list the request's operation.
+    #[cold]
+    fn sufficient(&self, case: Case, target: Target<'_>) -> Box<[&PermissionName]> {
+        let mut names = Vec::new();
+        self.index.visit(case, target, |_, listing| {
+            if let Lister::Permission(number) = listing.by
+                && names.len() < MAX_SUFFICIENT
+            {
+                names.extend(self.permission(number).filter(|name| !names.contains(name)));
+            }
+        });
+        names.into()
+    }
+}
+
+/// A permission of the token that lists the request, and how.
+#[derive(Clone, Copy)]
+struct Granted<'p> {
+    how: Match,
+    permission: &'p PermissionName,
+}
+
+fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
+    let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
+    // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
+    if !is_method(head.method) {
+        return Err(malformed("method"));
+    }
+    if let Some(rule) = head.broken_rule {
+        return Err(malformed(rule));
+    }
+    let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
+    let host = head.host.as_ref().map_err(|_| malformed("host"))?;
+    Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
+}
+
+impl Subject<'_> {
+    /// Whether a listing is public, or held by the token with its attributes in the path as this reading has it.
+    fn may(&self, case: Case, listing: &Listing, path: Segments<'_>) -> bool {
+        match listing.by {
+            Lister::Public => true,
+            Lister::Permission(number) => {
+                self.grant.permitted.contains(number)
+                    && listing.unmet(case, path, |name| self.token.attribute(name)).is_none()
+            }
+        }
+    }
+}
+
+impl Limits {
+    /// Why the token may not be used under these circumstances, if it may not.
+    fn broken(&self, circumstances: Circumstances<'_>) -> Option<Reason> {
+        let Circumstances { now, source } = circumstances;
+        if self.misplaced.is_some() {
+            return self.misplaced;
+        }
+        if let Some(ranges) = &self.sources {
+            let address = source.ip();
+            if !address.is_some_and(|address| ranges.iter().any(|range| range.contains(address))) {
+                return Some(Reason::SourceNotAllowed);
+            }
+        }
+        let hours = self.hours.as_ref();
+        hours
+            .is_some_and(|hours| !hours.iter().any(|hours| hours.contain(now)))
+            .then_some(Reason::OutsideHours)
+    }
+}
+
+/// Why the secret does not work at `now`, if it does not.
+fn state(subject: &Subject<'_>, now: Time) -> Option<Reason> {
+    let Subject { token, secret, .. } = subject;
+    let over = secret.expires_at.is_some_and(|end| end <= now);
+    if token.revoked.is() || secret.revoked.is() {
+        return Some(Reason::RevokedToken);
+    }
+    if over {
+        return Some(if secret.retired { Reason::RetiredSecret } else { Reason::ExpiredToken });
+    }
+    secret.not_before.is_some_and(|start| now < start).then_some(Reason::NotYetValid)
+}
+
+/// Most permissions named in a challenge.
+const MAX_SUFFICIENT: usize = 16;

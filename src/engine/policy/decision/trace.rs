@@ -1,0 +1,61 @@
+//! The steps of a decision, for those who want to be told.
+
+use crate::engine::matching::index::{Case, Listing, Match};
+use crate::engine::policy::compiled::Limits;
+use crate::engine::policy::decision::Subject;
+use crate::engine::words::name::{AttributeName, PermissionName};
+use crate::engine::words::reason::Reason;
+use crate::engine::words::time::Time;
+
+/// Something that a decision came by.
+#[expect(missing_docs, reason = "the fields are what the step names")]
+#[derive(Debug)]
+pub enum Step<'p> {
+    /// The path, the host or the method has no reading, or more than one.
+    Malformed(&'static str),
+    /// The path was read as this.
+    Path(String),
+    /// No permission lists the operation.
+    Unlisted,
+    /// The token was found.
+    Token(Subject<'p>),
+    /// The source or the token is suspended.
+    Suspended { until: Time },
+    /// The token may not be used so, whatever its roles.
+    Limited { reason: Reason, limits: &'p Limits },
+    /// A listing concerns the request.
+    Listed {
+        how: Match,
+        listing: &'p Listing,
+        permission: Option<&'p PermissionName>,
+        standing: Standing<'p>,
+    },
+    /// What is listed for all or held is not this listing, which the request is to some upstreams.
+    Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
+    /// A role of the token denies the request by this listing, or would if it were not in shadow.
+    Denied { case: Case, listing: &'p Listing, permission: Option<&'p PermissionName>, shadow: bool },
+}
+
+/// How the token stands to a listing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing<'p> {
+    /// It needs no token.
+    Public,
+    /// The token holds the permission.
+    Held,
+    /// The token does not hold the permission.
+    NotHeld,
+    /// The token holds it, but has not this attribute's value in the path.
+    Unbound(&'p AttributeName),
+}
+
+/// Somebody who is told the steps of a decision.
+pub trait Trace<'p> {
+    /// Takes a step; `step` is only made for those who want it.
+    fn step(&mut self, step: impl FnOnce() -> Step<'p>);
+}
+
+/// Nobody: enforcement.
+impl<'p> Trace<'p> for () {
+    fn step(&mut self, _: impl FnOnce() -> Step<'p>) {}
+}

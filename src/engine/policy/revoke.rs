@@ -1,0 +1,53 @@
+//! A list of revocations on top of a policy: what it names is revoked, and stays so while the policy is in use.
+
+use std::collections::HashSet;
+
+use crate::engine::config::document::from_json;
+use crate::engine::config::envelope::{Envelope, PayloadType, TrustedKeys};
+use crate::engine::config::problem::{Fault, Place, Problem, Problems};
+use crate::engine::config::revocations::Revocations;
+use crate::engine::memory::seal::Seal;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::name::{PolicyName, TokenId};
+
+impl Revocations {
+    /// Opens a signed list: who signed it, and which lists it may follow, is in its seal.
+    ///
+    /// # Errors
+    /// That too few trusted keys have signed it, or what is wrong with it.
+    pub fn open(envelope: &[u8], trusted: &TrustedKeys) -> Result<(Self, Seal), Problems> {
+        let envelope = Envelope::parse(envelope, PayloadType::Revocations)?;
+        let verified = envelope.verify(trusted)?;
+        let list: Self = from_json(verified.payload)?;
+        let seal = Seal::of_revocations(&verified, &list);
+        Ok((list, seal))
+    }
+}
+
+impl Policy {
+    /// Checks that a list is this policy's.
+    ///
+    /// # Errors
+    /// That it is another's.
+    pub fn owns(&self, list: &Revocations) -> Result<(), Problems> {
+        if self.name() == Some(&list.name) {
+            return Ok(());
+        }
+        let own = self.name().map_or("none", PolicyName::as_str);
+        let message = format!("the revocations are of policy `{}`, and this one is `{own}`", list.name);
+        Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into())
+    }
+
+    /// Revokes what the list names and this policy has; how many tokens and secrets that is.
+    ///
+    /// # Errors
+    /// That the list is another policy's.
+    pub fn revoke(&self, list: &Revocations) -> Result<usize, Problems> {
+        self.owns(list)?;
+        let named: HashSet<&TokenId> = list.tokens.iter().collect();
+        let tokens = self.tokens.iter().filter(|token| named.contains(&token.id)).map(|token| &token.revoked);
+        let secrets = list.secrets.iter().filter_map(|digest| self.secrets.get(digest));
+        let revoked = tokens.chain(secrets.map(|secret| &secret.revoked));
+        Ok(revoked.inspect(|revoked| revoked.set()).count())
+    }
+}

@@ -1,0 +1,191 @@
+//! The parts of a text that can be secrets, and which of them are.
+//!
+//! A secret stands between bytes that no secret has, or between separators (`/ = + . ~`), or it has separators of its own
+//! (Base64 has `/`, `+`, `=`) and looks random: then every part between two separators, `-` and `_` too, is looked up.
+
+use std::ops::Range;
+
+use crate::engine::policy::compiled::Policy;
+use crate::engine::words::secret::minted::minted_stretch;
+use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, is_secret_byte};
+
+/// How much may still be done for one text.
+pub(super) struct Work(usize);
+
+impl Work {
+    pub(super) fn new() -> Self {
+        Self(MAX_WORK)
+    }
+
+    /// Takes so much of it; false where there is too little.
+    fn take(&mut self, cost: usize) -> bool {
+        let left = self.0.checked_sub(cost);
+        self.0 = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+/// Finds the secrets in `text` that begin before `limit`, and what could not be looked up within `work`.
+pub(super) fn find_secrets(
+    text: &[u8],
+    limit: usize,
+    policy: &Policy,
+    work: &mut Work,
+    hide: &mut impl FnMut(Range<usize>),
+) {
+    let mut start = 0_usize;
+    for run in text.split(|byte| !is_secret_byte(*byte)) {
+        if start >= limit {
+            return;
+        }
+        if run.len() >= MIN_SECRET_BYTES {
+            Run { text: run, limit: limit.saturating_sub(start), policy }
+                .find(work, &mut |range| hide(shifted(&range, start)));
+        }
+        start = start.saturating_add(run.len()).saturating_add(1);
+    }
+}
+
+/// Bytes in a row that a secret may have.
+struct Run<'t> {
+    text: &'t [u8],
+    limit: usize,
+    policy: &'t Policy,
+}
+
+impl Run<'_> {
+    fn find(&self, work: &mut Work, hide: &mut impl FnMut(Range<usize>)) {
+        let mut from = 0;
+        while let Some(found) = minted_stretch(self.text, from) {
+            from = found.end;
+            hide(found);
+        }
+        self.pieces(0..self.text.len(), &SEPARATORS, hide);
+        if self.text.iter().any(u8::is_ascii_uppercase) && self.text.iter().any(|byte| is_edge(*byte)) {
+            self.between_edges(work, hide);
+        }
+    }
+
+    /// Looks up the pieces between separators: those between a few of them first, then between more of them.
+    fn pieces(&self, range: Range<usize>, separators: &[&[u8]], hide: &mut impl FnMut(Range<usize>)) {
+        let Some((level, finer)) = separators.split_first() else { return };
+        let mut start = range.start;
+        for piece in self.text.get(range).unwrap_or_default().split(|byte| level.contains(byte)) {
+            let range = start..start.saturating_add(piece.len());
+            start = range.end.saturating_add(1);
+            if piece.len() < MIN_SECRET_BYTES || range.start >= self.limit {
+                continue;
+            }
+            if self.is_secret(&range) {
+                hide(range);
+            } else if finer.iter().any(|level| piece.iter().any(|byte| level.contains(byte))) {
+                self.pieces(range, finer, hide);
+            }
+        }
+    }
+
+    /// Looks up what looks random between any two edges. Hides what is left where that is too much work.
+    fn between_edges(&self, work: &mut Work, hide: &mut impl FnMut(Range<usize>)) {
+        let density = Density::of(self.text);
+        if density.changes(&(0..self.text.len())) < MIN_CHANGES {
+            return;
+        }
+        let edges = self.edges();
+        for (number, start) in edges.iter().copied().enumerate() {
+            if start >= self.limit {
+                return;
+            }
+            for end in edges.get(number..).unwrap_or_default().iter().copied() {
+                let range = start..end;
+                if range.len() < MIN_SECRET_BYTES {
+                    continue;
+                }
+                if range.len() > MAX_SECRET_BYTES {
+                    break;
+                }
+                let random = density.is_random(&range);
+                if !work.take(if random { HASH.saturating_add(range.len()) } else { 1 }) {
+                    hide(start..self.text.len());
+                    return;
+                }
+                if random && self.is_secret(&range) {
+                    hide(range);
+                }
+            }
+        }
+    }
+
+    /// The beginning, the end, and both sides of each separator.
+    fn edges(&self) -> Vec<usize> {
+        let mut edges = vec![0];
+        for (at, _) in self.text.iter().enumerate().filter(|(_, byte)| is_edge(**byte)) {
+            edges.extend([at, at.saturating_add(1)]);
+        }
+        edges.push(self.text.len());
+        edges.dedup();
+        edges
+    }
+
+    fn is_secret(&self, range: &Range<usize>) -> bool {
+        let secret = self.text.get(range.clone()).and_then(Secret::parse);
+        secret.is_some_and(|secret| self.policy.find(secret.digest()).is_some())
+    }
+}
+
+/// How random a text looks: how often a capital and another letter or digit are neighbours. In Base64 that is every second
+/// pair. In words, also those that begin with a capital, and in hex digits of one case it is seldom.
+struct Density {
+    /// Up to each byte: changes from or to a capital, and letters and digits.
+    counts: Vec<(usize, usize)>,
+}
+
+impl Density {
+    fn of(text: &[u8]) -> Self {
+        let mut counts = Vec::with_capacity(text.len().saturating_add(1));
+        counts.push((0, 0));
+        let (mut changes, mut letters, mut last) = (0_usize, 0_usize, None);
+        for byte in text {
+            if byte.is_ascii_alphanumeric() {
+                let capital = byte.is_ascii_uppercase();
+                changes = changes.saturating_add(usize::from(last.is_some_and(|last| last != capital)));
+                letters = letters.saturating_add(1);
+                last = Some(capital);
+            }
+            counts.push((changes, letters));
+        }
+        Self { counts }
+    }
+
+    fn changes(&self, range: &Range<usize>) -> usize {
+        self.between(range).0
+    }
+
+    /// Whether at least a quarter of the letters and digits are such changes.
+    fn is_random(&self, range: &Range<usize>) -> bool {
+        let (changes, letters) = self.between(range);
+        changes > 0 && changes.saturating_mul(4) >= letters
+    }
+
+    fn between(&self, range: &Range<usize>) -> (usize, usize) {
+        let at = |index| self.counts.get(index).copied().unwrap_or_default();
+        let ((changes, letters), (before, letters_before)) = (at(range.end), at(range.start));
+        (changes.saturating_sub(before), letters.saturating_sub(letters_before))
+    }
+}
+
+fn shifted(range: &Range<usize>, by: usize) -> Range<usize> {
+    range.start.saturating_add(by)..range.end.saturating_add(by)
+}
+
+/// Whether a secret that looks random may begin or end beside this byte.
+fn is_edge(byte: u8) -> bool {
+    b"/=+.~-_".contains(&byte)
+}
+
+/// What divides pieces: the coarsest first.
+const SEPARATORS: [&[u8]; 3] = [b"/", b"/=+", b"/=+.~"];
+/// Changes from or to a capital in the shortest secret that looks random.
+const MIN_CHANGES: usize = 4;
+/// The work that is done for one text at most: a pair of edges is 1, a hash 64 and one for each byte.
+const MAX_WORK: usize = 16_384;
+const HASH: usize = 64;

@@ -1,0 +1,271 @@
+//! The event of a request: what was decided about it, and why.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::engine::config::settings::Mode;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::policy::decision::{Circumstances, Decision};
+use crate::engine::policy::sent::Sent;
+use crate::engine::policy::sent::text::{json_width, share, width};
+use crate::engine::report::audit::{
+    FORMAT_VERSION, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, line, milliseconds, text,
+};
+use crate::engine::report::chain::MAX_SEAL;
+use crate::engine::request::head::RequestHead;
+use crate::engine::words::address::Source;
+use crate::engine::words::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::words::reason::Reason;
+use crate::engine::words::secret::Fingerprint;
+use crate::engine::words::time::Time;
+
+/// What is told of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
+/// than its fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at the end says that
+/// 7 more bytes were sent.
+#[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct AuditEvent<'a> {
+    /// Version of the format.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
+    v: u8,
+    /// When the request came: UTC, to the millisecond.
+    #[serde(serialize_with = "milliseconds")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
+    ts: Time,
+    /// What happened.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "decision")))]
+    event: &'static str,
+    /// What was decided.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["permit", "deny"])))]
+    decision: &'static str,
+    /// Why.
+    reason: Reason,
+    /// Of a malformed request, the rule that it breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    /// Whether the decision was enforced; `shadow` is only reported.
+    mode: Mode,
+    /// `x-request-id`, at most 128 bytes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    request_id: Cow<'a, str>,
+    /// The method, at most 32 bytes.
+    method: Cow<'a, str>,
+    /// The host, at most 255 bytes.
+    host: Cow<'a, str>,
+    /// The path that was judged, without its query; where there is none, what came in up to the first of `? # & ;`,
+    /// percent-encoded or not. At most 1,024 bytes.
+    path: Cow<'a, str>,
+    /// The address that the request comes from; none where it is unknown.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    source: Cow<'a, str>,
+    /// Id of the token, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a TokenId>,
+    /// Id of the token's secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<&'a SecretId>,
+    /// Kind of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a KindName>,
+    /// Roles of the token, inherited ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<&'a [RoleName]>,
+    /// The permission by which the request may pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    permission: Option<&'a PermissionName>,
+    /// True where the secret was rotated away and works only for its overlap.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    retiring: bool,
+    /// Of a token that nobody knows: the first 8 hex digits of its digest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<Fingerprint>,
+    /// Name of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a PolicyName>,
+    /// Revision of the bundle.
+    revision: u64,
+    /// Number of the event: each VM counts its own from 0 on.
+    seq: u64,
+}
+
+impl<'a> AuditEvent<'a> {
+    /// The event of a decision by a gateway in `mode`; `seq` is the number of the event.
+    pub fn of(
+        decision: &'a Decision<'_>,
+        head: &'a RequestHead<'_>,
+        circumstances: Circumstances<'a>,
+        policy: &'a Policy,
+        mode: Mode,
+        seq: u64,
+    ) -> Self {
+        let subject = decision.subject();
+        let (outcome, rule, fingerprint) = match decision {
+            Decision::Permit(_) => ("permit", None, None),
+            Decision::Deny(deny) => ("deny", deny.rule, deny.fingerprint),
+        };
+        let bare = Self {
+            v: FORMAT_VERSION,
+            ts: circumstances.now,
+            event: "decision",
+            decision: outcome,
+            reason: decision.reason(),
+            rule,
+            mode: if decision.is_tried() { Mode::Shadow } else { mode },
+            request_id: Cow::Borrowed(""),
+            method: Cow::Borrowed(""),
+            host: Cow::Borrowed(""),
+            path: Cow::Borrowed(""),
+            source: Cow::Borrowed(""),
+            token: subject.map(|subject| subject.token()),
+            secret: subject.map(|subject| subject.secret()),
+            kind: subject.map(|subject| subject.kind()),
+            roles: subject.map(|subject| subject.roles()),
+            permission: decision.permission(),
+            retiring: subject.is_some_and(|subject| subject.retiring()),
+            fingerprint,
+            bundle: policy.name(),
+            revision: policy.revision(),
+            // The longest: where a text is cut does not depend on how many events there were.
+            seq: u64::MAX,
+        };
+        let sent = Texts::of(head, circumstances.source, policy);
+        let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare) };
+        Self {
+            request_id: text(&sent.request_id, limits.request_id),
+            method: text(&sent.method, limits.method),
+            host: text(&sent.host, limits.host),
+            path: text(&sent.path, limits.path),
+            source: text(&sent.source, limits.source),
+            seq,
+            ..bare
+        }
+    }
+
+    /// The event as one line of JSON.
+    pub fn to_json(&self) -> String {
+        line(self)
+    }
+}
+
+/// What a caller sent, as far as an event tells of it.
+struct Texts<'a> {
+    request_id: Sent<'a>,
+    method: Sent<'a>,
+    host: Sent<'a>,
+    path: Sent<'a>,
+    source: Sent<'a>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(head: &'a RequestHead<'_>, source: Source<'a>, policy: &Policy) -> Self {
+        let most = Limits::MOST;
+        Self {
+            request_id: Sent::new(head.request_id, most.request_id, policy),
+            method: Sent::new(head.method, most.method, policy),
+            host: Sent::new(head.authority, most.host, policy),
+            path: Sent::path(path(head), head.target, most.path, policy),
+            source: Sent::new(source.text(), most.source, policy),
+        }
+    }
+
+    /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
+    /// strangers: the caller's address is whole, and the other texts share what it leaves.
+    fn limits(&self, bare: &AuditEvent<'_>) -> Limits {
+        let members = [(&self.request_id, REQUEST_ID), (&self.source, SOURCE)];
+        let present = members.iter().filter(|(sent, _)| !sent.is_empty());
+        let frame = present.fold(json_width(bare), |sum, (_, member)| sum.saturating_add(member.len()));
+        let source = MAX_ADDRESS;
+        let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(&self.source, source));
+        let most = Limits::MOST;
+        let widths = [
+            width(&self.request_id, most.request_id),
+            width(&self.method, most.method),
+            width(&self.host, most.host),
+            width(&self.path, most.path),
+        ];
+        let share = share(widths, MAX_STRANGERS_LINE.saturating_sub(taken));
+        Limits {
+            request_id: share.min(most.request_id),
+            method: share.min(most.method),
+            host: share.min(most.host),
+            path: share.min(most.path),
+            source,
+        }
+    }
+}
+
+/// How many bytes the texts of an event may take.
+struct Limits {
+    request_id: usize,
+    method: usize,
+    host: usize,
+    path: usize,
+    source: usize,
+}
+
+impl Limits {
+    /// Where the token is known.
+    const MOST: Self = Self { request_id: 128, method: 32, host: MAX_HOST, path: 1_024, source: MAX_SOURCE };
+}
+
+/// The canonical path, or what came in where there is none: without what may be a query to some program, or a part of
+/// one, and so have a secret in it.
+fn path<'a>(head: &'a RequestHead<'_>) -> &'a [u8] {
+    match &head.path {
+        Ok(path) => path.as_str().as_bytes(),
+        Err(_) => {
+            let length = head.target.len();
+            let end = (0..length).find(|at| head.target.get(*at..).is_some_and(begins_query));
+            head.target.get(..end.unwrap_or(length)).unwrap_or_default()
+        }
+    }
+}
+
+/// Whether the bytes begin with what divides a path or query, percent-encoded or not.
+fn begins_query(bytes: &[u8]) -> bool {
+    match bytes {
+        [b'?' | b'#' | b'&' | b';', ..] => true,
+        [b'%', high, low, ..] => {
+            DELIMITERS.iter().any(|delimiter| delimiter.eq_ignore_ascii_case(&[*high, *low]))
+        }
+        _ => false,
+    }
+}
+
+/// `#`, `&`, `;` and `?` in hex.
+const DELIMITERS: [&[u8]; 4] = [b"23", b"26", b"3B", b"3F"];
+/// What a line has around a request id, and around an address; it has neither where it is empty.
+const REQUEST_ID: &str = "\"request_id\":\"\",";
+const SOURCE: &str = "\"source\":\"\",";
+/// Bytes of the longest IPv6 address (RFC 4291 §2.2).
+const MAX_ADDRESS: usize = 45;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::config::settings::Settings;
+
+    #[test]
+    fn of_a_path_that_is_refused_nothing_is_told_that_may_be_a_query() {
+        for (target, told) in [
+            ("/v1/x;token=secret", "/v1/x"),
+            ("/v1/x%3Btoken=secret", "/v1/x"),
+            ("/v1/x%3ftoken=secret", "/v1/x"),
+            ("/v1/../x?token=secret", "/v1/../x"),
+            ("/v1/../x%26token=secret", "/v1/../x"),
+            ("/v1/../x&token=secret", "/v1/../x"),
+            ("/v1/x%23token=secret", "/v1/x"),
+            ("/v1/x#token=secret", "/v1/x"),
+            ("//%2", "//%2"),
+            ("/v1/%zz%2e", "/v1/%zz%2e"),
+            ("", ""),
+            // One that has a reading is told in full.
+            ("/v1/x&y", "/v1/x&y"),
+        ] {
+            let headers = [(&b":path"[..], target.as_bytes())];
+            let head = RequestHead::read(headers.into_iter(), &Settings::default());
+            assert_eq!(path(&head), told.as_bytes(), "{target}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The chain of one VM's events: each line ends in a hash over it and the hash of the line before.
+//!
+//! In: lines of JSON in their order. Out: the same lines with `chain` and `hash`. Whoever takes a line out, puts one
+//! in, changes one or changes their order breaks the chain at that place; without the key nobody can mend it. (Without
+//! a key anybody can: then a chain shows what went wrong by accident, or before its head was noted elsewhere.)
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use crate::engine::config::settings::{ChainKey, Chaining};
+use crate::engine::memory::chain_id::ChainId;
+
+/// The hash of a line: half a SHA-256.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Link([u8; LINK]);
+
+impl Link {
+    /// What stands before the first line.
+    pub const START: Self = Self([0; LINK]);
+
+    /// The link that these hex digits are.
+    pub fn parse(hex: &[u8]) -> Option<Self> {
+        let mut link = [0; LINK];
+        let lower = hex.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        hex::decode_to_slice(hex, &mut link).ok().filter(|()| lower)?;
+        Some(Self(link))
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+/// How links are made.
+#[derive(Clone)]
+pub enum Links {
+    /// SHA-256 (FIPS 180-4).
+    Sha256,
+    /// HMAC-SHA-256 (RFC 2104), ready for its key.
+    Hmac(Box<Hmac<Sha256>>),
+}
+
+impl Links {
+    /// Links by a key.
+    pub fn keyed(key: &ChainKey) -> Option<Self> {
+        Hmac::new_from_slice(key.bytes()).ok().map(|hmac| Self::Hmac(Box::new(hmac)))
+    }
+
+    /// Links as configured; none where lines are not chained.
+    pub fn of(chaining: &Chaining) -> Option<Self> {
+        match chaining {
+            Chaining::Off => None,
+            Chaining::Sha256 => Some(Self::Sha256),
+            Chaining::HmacSha256(key) => Self::keyed(key),
+        }
+    }
+
+    /// The link of a line, all of it before its `hash`, behind the line with the link `previous`.
+    pub fn link(&self, previous: Link, line: &[u8]) -> Link {
+        let whole: [u8; 32] = match self {
+            Self::Sha256 => Sha256::new().chain_update(previous.0).chain_update(line).finalize().into(),
+            Self::Hmac(hmac) => hmac
+                .as_ref()
+                .clone()
+                .chain_update(previous.0)
+                .chain_update(line)
+                .finalize()
+                .into_bytes()
+                .into(),
+        };
+        let mut link = Link::default();
+        link.0.iter_mut().zip(whole).for_each(|(half, byte)| *half = byte);
+        link
+    }
+}
+
+/// Shows the kind; never a key.
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sha256 => "Sha256",
+            Self::Hmac(_) => "Hmac(…)",
+        })
+    }
+}
+
+/// A chain that grows.
+#[derive(Debug)]
+pub struct Chain {
+    links: Links,
+    /// What stands between an event's own members and its hash.
+    name: String,
+    previous: Link,
+}
+
+impl Chain {
+    /// A chain without lines.
+    pub fn new(id: ChainId, links: Links) -> Self {
+        Self { links, name: format!("{CHAIN}{id}\""), previous: Link::START }
+    }
+
+    /// The line of an event, which ends in its number, as the chain's next line.
+    pub fn seal(&mut self, mut line: String) -> String {
+        line.pop();
+        line.push_str(&self.name);
+        self.previous = self.links.link(self.previous, line.as_bytes());
+        line.push_str(HASH);
+        let mut hex = [0; 2 * LINK];
+        if hex::encode_to_slice(self.previous.0, &mut hex).is_ok() {
+            line.extend(hex.map(char::from));
+        }
+        line.push_str(END);
+        line
+    }
+}
+
+/// Before the name of the chain.
+pub const CHAIN: &str = ",\"chain\":\"";
+/// Before the hash.
+pub const HASH: &str = ",\"hash\":\"";
+/// After the hash.
+pub const END: &str = "\"}";
+/// Bytes of a hash.
+const LINK: usize = 16;
+/// Most bytes that [`Chain::seal`] adds to a line: its `}` becomes the `chain`, with a number of up to 20 digits, and the
+/// `hash`.
+pub(super) const MAX_SEAL: usize = CHAIN.len() + 16 + 1 + 20 + 1 + HASH.len() + 2 * LINK + END.len() - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_the_first_half_of_the_hash_over_the_one_before_and_the_line() {
+        let line = b"{\"v\":1";
+        let plain: [u8; 32] = Sha256::digest([&[0; 16], &line[..]].concat()).into();
+        assert_eq!(Links::Sha256.link(Link::START, line).0, plain[..16]);
+        let keyed = Links::keyed(&ChainKey::parse(&"0b".repeat(32)).unwrap()).unwrap();
+        // RFC 2104 written out.
+        let pad = |with: u8| [[0x0b ^ with; 32], [with; 32]].concat();
+        let inner = Sha256::digest([&pad(0x36)[..], &[0; 16], line].concat());
+        let outer: [u8; 32] = Sha256::digest([&pad(0x5c)[..], &inner].concat()).into();
+        assert_eq!(keyed.link(Link::START, line).0, outer[..16]);
+    }
+
+    #[test]
+    fn a_line_grows_by_no_more_than_the_longest_seal() {
+        let id = ChainId { life: u64::MAX, number: u64::MAX };
+        let sealed = Chain::new(id, Links::Sha256).seal("{\"seq\":0}".to_owned());
+        assert_eq!(sealed.len(), "{\"seq\":0}".len() + MAX_SEAL);
+    }
+}

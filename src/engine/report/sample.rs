@@ -1,0 +1,74 @@
+//! Which permits are told, where not all are.
+
+use std::hash::{DefaultHasher, Hasher};
+
+use crate::engine::config::settings::Permits;
+use crate::engine::policy::decision::Decision;
+
+/// Picks one in so many, by a number that the VM counts and a seed that callers do not know.
+///
+/// Nothing that a caller sends plays a part: the seed is the configuration's, which holds the digests of all secrets,
+/// and the VM's birth. So nobody can send a request that is sure not to be told, not even by counting.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sampler {
+    seed: u64,
+    count: u64,
+}
+
+impl Sampler {
+    /// A sampler of a configuration, by its fingerprint, born at this time in nanoseconds.
+    pub fn new(configuration: u64, nanoseconds: u64) -> Self {
+        Self { seed: hash(configuration, nanoseconds), count: 0 }
+    }
+
+    /// Whether the next one is told where one in `size` is; 0 is none.
+    pub fn picks(&mut self, size: u32) -> bool {
+        match size {
+            0 => false,
+            1 => true,
+            size => {
+                self.count = self.count.wrapping_add(1);
+                hash(self.seed, self.count).checked_rem(u64::from(size)) == Some(0)
+            }
+        }
+    }
+}
+
+fn hash(seed: u64, number: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write_u64(seed);
+    hasher.write_u64(number);
+    hasher.finish()
+}
+
+impl Permits {
+    /// Of how many decisions like this one is told: 1 where each is, 0 where none is.
+    pub fn told_of(self, decision: &Decision<'_>) -> u32 {
+        let retiring = decision.subject().is_some_and(|subject| subject.retiring());
+        match self {
+            _ if retiring || !decision.is_permit() => 1,
+            Self::All => 1,
+            Self::None => 0,
+            Self::OneIn(size) => size.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_one_in_so_many_is_picked_and_each_vm_picks_others() {
+        let picked = |seed| {
+            let mut sampler = Sampler::new(seed, 1);
+            (0..100_000).filter(|_| sampler.picks(100)).collect::<Vec<_>>()
+        };
+        let (one, other) = (picked(1), picked(2));
+        // Ten standard deviations.
+        assert!((700..1_300).contains(&one.len()) && (700..1_300).contains(&other.len()));
+        assert!(one.iter().filter(|number| other.contains(number)).count() < 100);
+        let mut sampler = Sampler::new(1, 1);
+        assert!((0..9).all(|_| sampler.picks(1) && !sampler.picks(0)));
+    }
+}

@@ -1,0 +1,281 @@
+//! Credentials: where a request may bring its token, and the one that it brings.
+//!
+//! In: the sources that a gateway accepts, and a request's headers and query. Out: a [`Credential`], and the
+//! headers, cookies and query without it. More than one credential is none: which of two a program takes is its
+//! own affair.
+
+use std::borrow::Cow;
+
+use crate::engine::config::credentials::{CredentialSource, Intent};
+
+/// The credential of a request.
+pub enum Credential<'a> {
+    /// There is none.
+    Missing,
+    /// There is one: these bytes, not yet checked to be a secret, in a place that says who may have put them there.
+    Presented(Cow<'a, [u8]>, Intent),
+    /// There is more than one.
+    Ambiguous,
+}
+
+/// Never shows what was presented.
+impl std::fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "Missing",
+            Self::Presented(..) => "Presented(…)",
+            Self::Ambiguous => "Ambiguous",
+        })
+    }
+}
+
+/// Finds the credential of one request.
+pub(crate) struct Finder<'a, 's> {
+    sources: &'s [CredentialSource],
+    /// Sources whose header was read already, as bits.
+    read: u32,
+    pub(crate) credential: Credential<'a>,
+}
+
+impl<'a, 's> Finder<'a, 's> {
+    pub(crate) fn new(sources: &'s [CredentialSource]) -> Self {
+        Self { sources, read: 0, credential: Credential::Missing }
+    }
+
+    /// Reads a header; whether it brings a credential.
+    pub(crate) fn header(&mut self, name: &[u8], value: &'a [u8]) -> bool {
+        let sources = self.sources;
+        let mut ours = (0_u32..).zip(sources).filter_map(|(number, source)| match source {
+            CredentialSource::Header { name: known, scheme } if known.as_bytes() == name => {
+                Some((number, (source, scheme)))
+            }
+            CredentialSource::Header { .. } | CredentialSource::Query(_) | CredentialSource::Cookie(_) => {
+                None
+            }
+        });
+        let Some((first, _)) = ours.clone().next() else { return false };
+        // RFC 9110 §5.3 allows a header of one value once; which of two a program takes is its own affair.
+        let bit = 1_u32.checked_shl(first).unwrap_or_default();
+        if self.read & bit != 0 || value.contains(&b',') || value.contains(&b'\t') {
+            self.credential = Credential::Ambiguous;
+            return true;
+        }
+        self.read |= bit;
+        let presented = ours.find_map(|(_, (source, scheme))| {
+            Some((after_scheme(value.trim_ascii(), scheme.as_deref())?, source.intent()))
+        });
+        presented.map(|(secret, intent)| self.present(Cow::Borrowed(secret), intent)).is_some()
+    }
+
+    /// Reads a `cookie` header; what is left of it where it brings a credential (RFC 6265 §5.4).
+    pub(crate) fn cookie(&mut self, value: &'a [u8]) -> Option<Vec<u8>> {
+        let sources = self.sources;
+        let is_ours = |name: &[u8]| {
+            sources
+                .iter()
+                .any(|source| matches!(source, CredentialSource::Cookie(known) if known.as_bytes() == name))
+        };
+        let mut rest: Vec<&[u8]> = Vec::new();
+        let mut found = false;
+        for crumb in value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+            match cut(crumb, b'=') {
+                (name, Some(secret)) if is_ours(name.trim_ascii()) => {
+                    found = true;
+                    self.present(Cow::Borrowed(secret.trim_ascii()), Intent::Browser);
+                }
+                _ => rest.push(crumb),
+            }
+        }
+        found.then(|| rest.join(&b"; "[..]))
+    }
+
+    /// Reads a query, `?` included; what is left of it where it brings a credential.
+    pub(crate) fn query(&mut self, query: &'a [u8]) -> Option<Vec<u8>> {
+        let sources = self.sources;
+        let is_ours = |name: &[u8]| {
+            sources
+                .iter()
+                .any(|source| matches!(source, CredentialSource::Query(known) if known.as_bytes() == name))
+        };
+        let parameters = query.strip_prefix(b"?")?;
+        let mut rest: Vec<&[u8]> = Vec::new();
+        let mut found = false;
+        for parameter in parameters.split(|byte| *byte == b'&') {
+            let (name, secret) = cut(parameter, b'=');
+            if is_ours(&decoded(name)) {
+                found = true;
+                self.present(decoded(secret.unwrap_or_default()), Intent::Page);
+            } else {
+                rest.push(parameter);
+            }
+        }
+        let left = || if rest.is_empty() { Vec::new() } else { [b"?", &*rest.join(&b'&')].concat() };
+        found.then(left)
+    }
+
+    fn present(&mut self, secret: Cow<'a, [u8]>, intent: Intent) {
+        self.credential = match self.credential {
+            Credential::Missing => Credential::Presented(secret, intent),
+            Credential::Presented(..) | Credential::Ambiguous => Credential::Ambiguous,
+        };
+    }
+}
+
+/// What follows the scheme in a header's value; all of it where there is to be none.
+fn after_scheme<'a>(value: &'a [u8], scheme: Option<&str>) -> Option<&'a [u8]> {
+    let Some(scheme) = scheme else { return Some(value) };
+    let (first, secret) = cut(value, b' ');
+    first.eq_ignore_ascii_case(scheme.as_bytes()).then(|| secret.unwrap_or_default().trim_ascii_start())
+}
+
+/// The bytes before and after the first `at`.
+fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
+    let end = bytes.iter().position(|byte| *byte == at).unwrap_or(bytes.len());
+    let (before, after) = bytes.split_at_checked(end).unwrap_or((bytes, b""));
+    (before, after.split_first().map(|(_, rest)| rest))
+}
+
+/// The bytes with each `%XX` decoded (RFC 3986 §2.1); what is no escape stays as it is.
+pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if !bytes.contains(&b'%') {
+        return Cow::Borrowed(bytes);
+    }
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        let escape = (*byte == b'%').then(|| after.split_at_checked(2)).flatten();
+        match (escape.and_then(|(digits, _)| byte_of(digits)), escape) {
+            (Some(value), Some((_, behind))) => {
+                decoded.push(value);
+                rest = behind;
+            }
+            _ => {
+                decoded.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    Cow::Owned(decoded)
+}
+
+/// The byte that two hex digits are; `+1` is none, though `from_str_radix` takes it for one.
+pub(crate) fn byte_of(digits: &[u8]) -> Option<u8> {
+    digits.iter().try_fold(0_u8, |byte, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        u8::try_from(u32::from(byte).checked_shl(4)? | digit).ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources() -> Vec<CredentialSource> {
+        serde_json::from_str(
+            r#"[{"header": "authorization", "scheme": "Bearer"}, {"header": "authorization", "scheme": "Token"},
+                {"header": "x-api-key"}, {"query": "access_token"}, {"cookie": "token"}]"#,
+        )
+        .unwrap()
+    }
+
+    fn shown(credential: &Credential<'_>) -> String {
+        match credential {
+            Credential::Presented(secret, _) => secret.escape_ascii().to_string(),
+            Credential::Missing => "missing".to_owned(),
+            Credential::Ambiguous => "ambiguous".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_credential_comes_in_a_header() {
+        for (headers, credential) in [
+            (&[("authorization", "Bearer abc")][..], "abc"),
+            (&[("authorization", "bearer abc")], "abc"),
+            (&[("authorization", "BEARER   abc ")], "abc"),
+            (&[("authorization", "Token abc")], "abc"),
+            (&[("authorization", "Bearer")], ""),
+            (&[("authorization", "Bearer a b")], "a b"),
+            (&[("authorization", "Bearerabc")], "missing"),
+            (&[("authorization", "Basic abc")], "missing"),
+            (&[("authorization", "")], "missing"),
+            (&[("x-api-key", " abc ")], "abc"),
+            (&[("x-api-key", "")], ""),
+            (&[("x-api-key", "a,b")], "ambiguous"),
+            (&[("x-api-key", "a"), ("x-api-key", "a")], "ambiguous"),
+            (&[("authorization", "Basic abc"), ("x-api-key", "abc")], "abc"),
+            (&[("authorization", "Bearer abc"), ("x-api-key", "abc")], "ambiguous"),
+            (&[("authorization", "Bearer a,Bearer b")], "ambiguous"),
+            (&[("authorization", "Bearer\ta")], "ambiguous"),
+            (&[("authorization", "Bearer a"), ("authorization", "Bearer a")], "ambiguous"),
+            (&[("authorization", "Bearer a"), ("authorization", "Basic a")], "ambiguous"),
+            (&[("authorization", "Basic a"), ("authorization", "Bearer a")], "ambiguous"),
+            (&[("authorization", ""), ("authorization", "Bearer a")], "ambiguous"),
+        ] {
+            let sources = sources();
+            let mut finder = Finder::new(&sources);
+            for (name, value) in headers {
+                finder.header(name.as_bytes(), value.as_bytes());
+            }
+            assert_eq!(shown(&finder.credential), credential, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_in_a_cookie_is_taken_out_of_it() {
+        for (cookie, credential, rest) in [
+            ("token=abc", "abc", Some("")),
+            ("a=1; token=abc; b=2", "abc", Some("a=1; b=2")),
+            ("a=1;token = abc ;b=2", "abc", Some("a=1; b=2")),
+            ("token=a=b==", "a=b==", Some("")),
+            ("token=", "", Some("")),
+            ("token", "missing", None),
+            ("Token=abc; xtoken=abc", "missing", None),
+            ("token=abc; token=abc", "ambiguous", Some("")),
+        ] {
+            let sources = sources();
+            let mut finder = Finder::new(&sources);
+            let left = finder.cookie(cookie.as_bytes());
+            assert_eq!(left.as_deref(), rest.map(str::as_bytes), "{cookie}");
+            assert_eq!(shown(&finder.credential), credential, "{cookie}");
+        }
+    }
+
+    #[test]
+    fn a_credential_in_the_query_is_taken_out_of_it() {
+        for (query, credential, rest) in [
+            ("?access_token=abc", "abc", Some("")),
+            ("?a=1&access_token=abc&b=2", "abc", Some("?a=1&b=2")),
+            ("?access%5ftoken=a%2Bb+c%zz", "a+b+c%zz", Some("")),
+            ("?access_token=a%+1%4", "a%+1%4", Some("")),
+            ("?access_token", "", Some("")),
+            ("?a=access_token=abc", "missing", None),
+            ("?Access_token=abc", "missing", None),
+            ("?access_token=a&access%5Ftoken=b&c", "ambiguous", Some("?c")),
+            ("", "missing", None),
+        ] {
+            let sources = sources();
+            let mut finder = Finder::new(&sources);
+            let left = finder.query(query.as_bytes());
+            assert_eq!(left.as_deref(), rest.map(str::as_bytes), "{query}");
+            assert_eq!(shown(&finder.credential), credential, "{query}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_source_is_refused() {
+        for source in [
+            "{}",
+            r#"{"header": "Authorization"}"#,
+            r#"{"header": ":path"}"#,
+            r#"{"header": "cookie"}"#,
+            r#"{"header": "x-api-key", "scheme": "Api Key"}"#,
+            r#"{"header": "x-api-key", "query": "key"}"#,
+            r#"{"query": "key", "scheme": "Bearer"}"#,
+            r#"{"query": "a b"}"#,
+            r#"{"cookie": "a=b"}"#,
+            r#"["authorization"]"#,
+        ] {
+            assert!(serde_json::from_str::<CredentialSource>(source).is_err(), "{source}");
+        }
+    }
+}

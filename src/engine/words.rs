@@ -1,0 +1,15 @@
+//! What everything is made of: names, times, secrets, addresses, spans.
+//!
+//! In: text and bytes. Out: values that are checked once and stay so. Knows no document, request or policy.
+
+pub mod address;
+pub mod entries;
+pub(crate) mod fields;
+pub(crate) mod header;
+pub mod hours;
+pub mod name;
+pub mod rate;
+pub mod reason;
+pub mod secret;
+pub(crate) mod text;
+pub mod time;

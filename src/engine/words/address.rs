@@ -1,0 +1,238 @@
+//! Source addresses: where a request comes from, and from where a token may be used.
+//!
+//! In: what Envoy gives as the source or has in `x-forwarded-for` (`203.0.113.7:4711`, `[2001:db8::1]:4711`), and the
+//! ranges of a token (`203.0.113.0/24`). An IPv4 address is the same whether or not it comes mapped into IPv6 (RFC 4291 §2.5.5.2).
+
+use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::fmt;
+use std::str::FromStr;
+
+use ipnet::{IpNet, Ipv4Net};
+use serde::{Deserialize, Serialize};
+
+/// The address that a request comes from, as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a>(&'a [u8]);
+
+impl<'a> Source<'a> {
+    /// A source that nothing is known of.
+    pub const UNKNOWN: Self = Self(b"");
+
+    /// The source in Envoy's `source.address`: `address:port`, IPv6 in brackets. The whole of what is none of these, such
+    /// as a pipe's path.
+    pub fn of(property: &'a [u8]) -> Self {
+        let Some(end) = property.iter().rposition(|byte| *byte == b':') else { return Self(property) };
+        let address = property.get(..end).unwrap_or_default();
+        Self(unbracketed(address).unwrap_or(address))
+    }
+
+    /// The source in an entry of `x-forwarded-for`: an address with or without a port.
+    pub(crate) fn of_entry(entry: &'a [u8]) -> Option<Self> {
+        if Self::is_plain_entry(entry) {
+            return Some(Self(entry));
+        }
+        if let Some(inner) = unbracketed(entry) {
+            return parsed::<Ipv6Addr>(inner).map(|_| Self(inner));
+        }
+        parsed::<SocketAddr>(entry).map(|_| Self::of(entry))
+    }
+
+    /// Whether an entry of `x-forwarded-for` is an address and nothing else, as Envoy reads it.
+    pub(crate) fn is_plain_entry(entry: &[u8]) -> bool {
+        parsed::<IpAddr>(entry).is_some()
+    }
+
+    /// The address as text, without a port; the whole of what is no address, such as a pipe's path.
+    pub fn text(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The IP address, if it is one; of an IPv6 address with a zone (RFC 4007 §11) the address alone.
+    pub fn ip(self) -> Option<IpAddr> {
+        let text = std::str::from_utf8(self.text()).ok()?;
+        let address = text.split_once('%').map_or(text, |(address, _)| address);
+        address.parse().ok().map(unmapped)
+    }
+}
+
+fn unbracketed(address: &[u8]) -> Option<&[u8]> {
+    address.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]"))
+}
+
+fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as one address.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(extend(
+        "pattern" = regex(),
+        "examples" = ["203.0.113.0/24", "2001:db8::/32"]
+    ))
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct AddressRange(IpNet);
+
+impl AddressRange {
+    /// Whether the address lies in the range.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&unmapped(address))
+    }
+}
+
+impl TryFrom<String> for AddressRange {
+    type Error = BadRange;
+
+    fn try_from(text: String) -> Result<Self, BadRange> {
+        let network = match text.parse::<IpNet>() {
+            Ok(network) => network,
+            Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| BadRange::unreadable(&text))?,
+        };
+        if network.addr() != network.network() {
+            return Err(BadRange { text: begin(&text), meant: Some(network.trunc()) });
+        }
+        Ok(Self(unmapped_network(network)))
+    }
+}
+
+impl From<AddressRange> for String {
+    fn from(range: AddressRange) -> Self {
+        range.to_string()
+    }
+}
+
+/// One address without its prefix length.
+impl fmt::Display for AddressRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() {
+            return self.0.addr().fmt(f);
+        }
+        self.0.fmt(f)
+    }
+}
+
+/// A text that is no range of addresses.
+#[derive(Debug, Eq, PartialEq)]
+pub struct BadRange {
+    text: String,
+    /// The range that has the address in it, where only bits beyond the prefix are in the way.
+    meant: Option<IpNet>,
+}
+
+impl BadRange {
+    fn unreadable(text: &str) -> Self {
+        Self { text: begin(text), meant: None }
+    }
+}
+
+impl std::error::Error for BadRange {}
+
+impl fmt::Display for BadRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.text.escape_default();
+        match self.meant {
+            Some(meant) => {
+                let one = text.to_string();
+                let one = one.split('/').next().unwrap_or_default();
+                write!(
+                    f,
+                    "`{text}` has bits beyond its prefix: write `{meant}`, or `{one}` for this address alone"
+                )
+            }
+            None => write!(
+                f,
+                "`{text}` is not a range of addresses: write it as in `203.0.113.0/24` or `2001:db8::/32`"
+            ),
+        }
+    }
+}
+
+/// The IPv4 address that is mapped into this IPv6 address, if one is.
+fn unmapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
+/// `::ffff:203.0.113.0/120` is `203.0.113.0/24`.
+fn unmapped_network(network: IpNet) -> IpNet {
+    let (IpNet::V6(v6), Some(length)) = (network, network.prefix_len().checked_sub(MAPPED_PREFIX)) else {
+        return network;
+    };
+    let v4 = Ipv6Addr::to_ipv4_mapped(&v6.addr()).and_then(|address| Ipv4Net::new(address, length).ok());
+    v4.map_or(network, IpNet::V4)
+}
+
+fn begin(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// What JSON Schema says of ranges, as a regular expression: it takes all that the parser takes.
+#[cfg(not(target_arch = "wasm32"))]
+fn regex() -> String {
+    let octet = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])";
+    let v4 = format!(r"{octet}(?:\.{octet}){{3}}(?:/(?:3[0-2]|[0-2]?[0-9]))?");
+    format!("^(?:{v4}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01][0-9]|0?[0-9]?[0-9]))?)$")
+}
+
+/// Length of `::ffff:0:0/96`, under which IPv4 addresses are mapped.
+const MAPPED_PREFIX: u8 = 96;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(text: &str) -> AddressRange {
+        text.to_owned().try_into().unwrap()
+    }
+
+    #[test]
+    fn the_source_is_read_as_envoy_gives_it() {
+        for (property, ip) in [
+            ("203.0.113.7:4711", Some("203.0.113.7")),
+            ("[2001:db8::1]:4711", Some("2001:db8::1")),
+            ("[::ffff:203.0.113.7]:4711", Some("203.0.113.7")),
+            ("[fe80::1%2]:80", Some("fe80::1")),
+            ("203.0.113.7:0", Some("203.0.113.7")),
+            ("", None),
+            ("/run/envoy.sock", None),
+            ("203.0.113.007:1", None),
+            ("203.0.113.7.1:1", None),
+        ] {
+            let expected = ip.map(|ip| ip.parse().unwrap());
+            assert_eq!(Source::of(property.as_bytes()).ip(), expected, "{property}");
+        }
+    }
+
+    #[test]
+    fn a_range_has_its_addresses_mapped_or_not() {
+        for (text, inside, outside) in [
+            ("203.0.113.0/24", "203.0.113.255", "203.0.114.0"),
+            ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+            ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
+            ("::ffff:203.0.113.0/120", "203.0.113.7", "203.0.112.7"),
+            ("203.0.113.0/24", "::ffff:203.0.113.7", "::ffff:203.0.112.7"),
+            ("0.0.0.0/0", "255.255.255.255", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.7"),
+        ] {
+            assert!(range(text).contains(inside.parse().unwrap()), "{inside} is in {text}");
+            assert!(!range(text).contains(outside.parse().unwrap()), "{outside} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_refused_and_one_with_bits_beyond_its_prefix_is_corrected() {
+        for text in
+            ["", "office", "203.0.113.0/33", "203.0.113/24", "203.0.113.0/", "10.0.0.0/8 ", "1.2.3.4:80"]
+        {
+            assert!(AddressRange::try_from(text.to_owned()).is_err(), "{text}");
+        }
+        let error = AddressRange::try_from("203.0.113.7/24".to_owned()).unwrap_err();
+        assert!(
+            error.to_string().ends_with("write `203.0.113.0/24`, or `203.0.113.7` for this address alone")
+        );
+        assert_eq!(range("::ffff:203.0.113.0/120").to_string(), "203.0.113.0/24");
+        assert_eq!(range("203.0.113.7/32").to_string(), "203.0.113.7");
+    }
+}

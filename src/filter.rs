@@ -1,0 +1,103 @@
+//! The enforcement point: the proxy-wasm filter. Reads, asks the engine, acts; no decisions of its own.
+//!
+//! wasm32 only. Envoy makes one root context for each configuration and thread, and one HTTP context for
+//! each request. `on_configure` answers by the configuration's bytes alone; a root context that was never
+//! configured denies all, so that no order of calls leaves a request unjudged.
+
+mod alerts;
+mod bucket;
+mod defense;
+mod feed;
+mod fetched;
+mod freshness;
+mod host;
+mod http;
+mod journal;
+mod kept;
+mod leader;
+mod metrics;
+mod root;
+mod shared;
+mod stale;
+
+use std::rc::Rc;
+
+use crate::engine::policy::compiled::Policy;
+use crate::engine::policy::gateway::Gateway;
+use crate::engine::report::audit::{ClosedEvent, Counted, SummaryEvent};
+use crate::engine::words::time::Time;
+use crate::filter::alerts::Courier;
+use crate::filter::defense::Guard;
+use crate::filter::journal::Journal;
+use crate::filter::metrics::Decisions;
+use crate::filter::root::Root;
+
+proxy_wasm::main! {{
+    std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// What the requests of one policy share.
+struct Shared {
+    gateway: Gateway,
+    /// Where the policy has a defense.
+    guard: Option<Guard>,
+    decisions: Decisions,
+    /// The journal and the courier outlive the policy: with one that is fetched they go on where they are.
+    journal: Rc<Journal>,
+    /// Where the configuration has a target for alerts.
+    courier: Option<Rc<Courier>>,
+}
+
+impl Shared {
+    /// What the requests of a gateway share that was configured by these bytes.
+    fn of(gateway: Gateway, configuration: &[u8]) -> Self {
+        let journal = Rc::new(Journal::new(gateway.settings.audit.clone(), configuration));
+        let (guard, courier) = (Guard::of(&gateway), Courier::of(&gateway).map(Rc::new));
+        Self { gateway, guard, decisions: Decisions::new(), journal, courier }
+    }
+
+    /// The same configuration with another policy.
+    fn with(&self, policy: Policy) -> Self {
+        let gateway = Gateway { policy, settings: self.gateway.settings.clone() };
+        Self {
+            guard: Guard::of(&gateway),
+            gateway,
+            decisions: Decisions::new(),
+            journal: Rc::clone(&self.journal),
+            courier: self.courier.clone(),
+        }
+    }
+}
+
+impl Shared {
+    /// Writes how many requests had no line of their own in a second that is over.
+    fn sum_up(&self, now: Time) {
+        self.write_summary(self.journal.over(now), now);
+    }
+
+    /// The same for all that were counted so far, where nothing may come after them.
+    fn sum_up_all(&self, now: Time) {
+        self.write_summary(self.journal.take_counted(), now);
+    }
+
+    fn write_summary(&self, counted: Option<Counted>, now: Time) {
+        if let Some(counted) = counted {
+            let Gateway { policy, settings } = &self.gateway;
+            let event = |number| SummaryEvent::of(&counted, policy, settings.mode, now, number).to_json();
+            self.journal.write(event);
+        }
+    }
+}
+
+/// The last request of a configuration has ended, and its root context too: Envoy took another one, or shuts down.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.journal) == 1 {
+            let policy = &self.gateway.policy;
+            let now = host::now().unwrap_or(Time::EPOCH);
+            self.sum_up_all(now);
+            self.journal.close(|chains, number| ClosedEvent::of(policy, chains, now, number).to_json());
+        }
+    }
+}
