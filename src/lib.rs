@@ -3,15 +3,47 @@
 //! A **bundle** is compiled once into a **policy**; for each request head the policy gives a **decision**;
 //! the filter turns the decision into a **verdict** and an **audit event**.
 //!
+//! A configuration, once:
+//!
 //! ```text
-//!           once per configuration                       once per request
-//!  bytes ──Gateway::configure──▶ Document ──Policy::compile──▶ Policy
-//!                                (as written)   (indexed)        │
-//!                                                                ▼
-//!  host headers ─▶ RequestHead ─▶ Credential ─▶ SecretDigest ─▶ Decision ─▶ Verdict ─▶ host
-//!                  (canonical path)                             (PDP)   │   (PEP)
-//!                                                                       └─▶ AuditEvent ─▶ host's log
+//! bytes ──Gateway::configure──▶ Document ──Policy::compile──▶ Policy, Settings
 //! ```
+//!
+//! A request (`filter::http`):
+//!
+//! ```text
+//! headers ──RequestHead::read(headers, settings)──▶ RequestHead
+//!         ──Policy::decide_among(head, circumstances, suspensions)──▶ Decision
+//!         ──Verdict::of(decision, head, policy, settings)──▶ Verdict ──▶ forward, or reply
+//!         ──AuditEvent::of(decision, head, circumstances, policy, …)──▶ AuditEvent ──▶ host's log
+//!         ──Policy::offence(decision, source)──▶ Offence ──▶ Window, Suspensions in shared data
+//! ```
+//!
+//! A tick, once a second (`filter::root`):
+//!
+//! ```text
+//! feed    ──Schedule::is_due(now)──▶ Feed::request(path, etag) ──▶ the server of bundles
+//!         ◀──answer(head, length, limit, known)── Settings::fetched(text, active)
+//!         ──Marks::admit(seal, trusted, now)──▶ Policy::admits(fetched) ──▶ the next policy
+//!         ──Policy::revoke(list)──▶ revoked tokens and secrets
+//! alerts  ──Queue::push_event(event, node, settings)──▶ the receiver ──Delivery::of(status)──▶ Queue::remove
+//! defense ──Suspensions::from_bytes──▶ gauges
+//! audit   ──Strangers::over(now)──▶ SummaryEvent
+//! ```
+//!
+//! The rooms of [`engine`]. Each imports only rooms above it in this table, and `make lint` checks that:
+//!
+//! | room | what is in it |
+//! | --- | --- |
+//! | [`words`](engine::words) | names, times, secrets, addresses: what everything is made of |
+//! | [`matching`](engine::matching) | hosts, paths, patterns: what a request is compared with |
+//! | [`config`](engine::config) | what people wrote, parsed |
+//! | [`memory`](engine::memory) | the byte formats kept in Envoy's shared data |
+//! | [`fetching`](engine::fetching) | when a gateway asks for a bundle, and what the answer is worth |
+//! | [`request`](engine::request) | what came in |
+//! | [`policy`](engine::policy) | what is decided and answered |
+//! | [`report`](engine::report) | what is written about it |
+//! | [`authoring`](engine::authoring) | what only people need |
 //!
 //! | word | meaning |
 //! | --- | --- |
