@@ -88,7 +88,7 @@ fn where_nobody_listens_yet_alerts_wait() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let envoy = start(&configuration("alerts"), address, 2);
     probe(&mut envoy.client("main"), 0);
-    envoy.wait_for_log("an alert could not be sent to cluster `alerts`");
+    envoy.wait_for_log("cannot send an alert to cluster `alerts`");
     let hook = Hook::start_at(address);
     assert_eq!(tokens(&hook.wait_for(1)), ["prober-0"]);
 }
@@ -98,7 +98,7 @@ fn a_cluster_that_is_not_there_harms_nothing() {
     let envoy = start(&configuration("nowhere"), SocketAddr::from(([127, 0, 0, 1], 9)), 2);
     let mut client = envoy.client("main");
     probe(&mut client, 0);
-    envoy.wait_for_log("an alert could not be sent to cluster `nowhere` (there is no such cluster");
+    envoy.wait_for_log("cannot send an alert to cluster `nowhere` (the cluster does not exist");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 }
 
@@ -158,7 +158,7 @@ fn alerts_outlive_a_trap() {
     let envoy = start_filter(&filter, hook.address, 2);
     let mut client = envoy.client("main");
     (0..2).for_each(|number| probe(&mut client, number));
-    envoy.wait_for_log("an alert could not be sent");
+    envoy.wait_for_log("cannot send an alert");
     for _ in 0..8 {
         trap::trap(&mut envoy.client("main"));
     }

@@ -181,7 +181,7 @@ fn as_much_is_fetched_as_envoy_keeps() {
     site.nginx.put("bundle.json", &long(revision(1, json!({})), MAX_FETCHED));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
     site.nginx.put("bundle.json", &long(revision(2, json!({ "tokens": {} })), MAX_FETCHED + 1));
-    until(|| site.failures().iter().any(|error| error.contains("more than 32 MiB")));
+    until(|| site.failures().iter().any(|error| error.contains("exceeds 32 MiB")));
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 }
 
