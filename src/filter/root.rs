@@ -105,7 +105,7 @@ impl Root {
     /// Puts the signed bundle of an earlier configuration in force, where it is another one than before; whether it is.
     fn stay(&mut self, now: Time) -> bool {
         let Some(content) = self.kept.as_mut().and_then(Kept::news) else { return false };
-        // Why it is not taken, whoever brought it has told.
+        // The worker that brought it has reported why it is refused.
         let Ok(policy) = open_kept(&self.shared.gateway, &content, now) else { return false };
         self.replace(policy, now);
         self.is_fetched = false;
@@ -149,7 +149,7 @@ impl Root {
         let news = self.feed.as_mut().map(Feed::news).unwrap_or_default();
         let mut brought = false;
         for (kind, content) in news {
-            // Whoever fetched what is refused has told why.
+            // The worker that fetched it has reported why it is refused.
             if let Ok(fetched) = self.open(kind, &content, now) {
                 brought |= self.put_in_force(fetched, now);
             }

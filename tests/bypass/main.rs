@@ -232,5 +232,5 @@ impl Results {
     }
 }
 
-/// Requests of each kind of flood, where nobody says how many.
+/// Default number of requests of each kind of flood.
 const FLOOD: usize = 4_000;

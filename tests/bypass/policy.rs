@@ -108,7 +108,7 @@ pub(crate) enum Handler {
     Invoice,
     /// The same path at `billing.acme.test`.
     BillingInvoice,
-    /// The same path at the catch-all, for whoever compares hosts as text.
+    /// The same path at the catch-all, for a router that compares hosts as text.
     OtherInvoice,
     /// All invoices, at any host.
     InvoiceExport,

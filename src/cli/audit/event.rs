@@ -132,7 +132,7 @@ struct Summary {
     reasons: BTreeMap<String, u64>,
 }
 
-/// A summary whose numbers are none, or do not add up.
+/// A summary whose numbers are malformed or do not add up.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadSummary;
 

@@ -164,7 +164,7 @@ pub fn findings(document: &Document) -> Vec<Finding> {
     findings
 }
 
-/// What is found of a bundle because it is signed, and goes where nobody may be able to replace it.
+/// Findings about a signed bundle that a gateway fetches and that cannot be replaced by hand.
 pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
     let endless = is_endless(document).then(|| Finding {
         code: Code::EndlessBundle,

@@ -23,7 +23,7 @@ pub enum CredentialSource {
     Cookie(Box<str>),
 }
 
-/// Whether whoever presents a credential means to.
+/// Whether a caller presents a credential deliberately.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Intent {
     /// The caller chose to send it: no page can make another site's visitors send it without a CORS preflight.
@@ -186,7 +186,7 @@ const TAKEN: [&str; 13] = [
     "x-forwarded-for",
     "x-request-id",
 ];
-/// Headers that a browser sends without a CORS preflight, whoever made it: some the page may fill (Fetch Standard,
+/// Headers that a browser sends across sites without a CORS preflight: some the page may fill (Fetch Standard,
 /// §2.2.2), some a server did before (`last-event-id`, `if-none-match`), most the browser alone does.
 const BROWSERS: [&str; 46] = [
     "accept",

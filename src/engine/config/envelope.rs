@@ -187,7 +187,7 @@ fn pae_header(kind: &str, length: usize) -> String {
     format!("DSSEv1 {} {kind} {length} ", kind.len())
 }
 
-/// An escape takes far longer to read than any other byte, and base64 needs none; some programs write one for each `+`
+/// An escape takes far longer to read than any other byte. Base64 needs no escapes; some programs write one for each `+`
 /// or `/`.
 fn few_escapes(text: &[u8]) -> Result<(), Problems> {
     let count = text.iter().filter(|byte| **byte == b'\\').count();

@@ -284,7 +284,7 @@ pub enum Preflight {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SecondPath {
-    /// It is rejected as malformed: nobody judges that path.
+    /// The filter rejects it as malformed, because it does not judge that path.
     #[default]
     Reject,
     /// It is judged by its own path alone; the upstream has to judge the second.

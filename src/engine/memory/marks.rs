@@ -75,7 +75,7 @@ impl Marks {
         let others = self.0.iter().filter(|(name, _)| !signers.contains(name)).copied();
         let mut marks: Vec<_> = signers.iter().map(|name| (*name, seal.mark)).chain(others).collect();
         while marks.len() > MAX_MARKS {
-            // The oldest that nobody trusts any more; of trusted keys there are fewer than that.
+            // The oldest mark of a key that is no longer trusted. There are fewer trusted keys than marks.
             let position = marks.iter().rposition(|(name, _)| !trusted.contains(name));
             marks.remove(position.unwrap_or(MAX_MARKS));
         }

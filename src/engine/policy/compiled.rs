@@ -67,12 +67,12 @@ impl Policy {
         Self { name, revision: self.revision, seal, ..Self::deny_all() }
     }
 
-    /// Who signed the bundle, and what it may follow; none where it is not signed.
+    /// Who signed the bundle, and what it may follow; `None` if it is not signed.
     pub fn seal(&self) -> Option<&Seal> {
         self.seal.as_ref()
     }
 
-    /// Name of the policy; none where there is no usable one.
+    /// Name of the policy; `None` without a usable one.
     pub fn name(&self) -> Option<&PolicyName> {
         self.name.as_ref()
     }
@@ -87,7 +87,7 @@ impl Policy {
         self.expires_at != Some(Time::BEGINNING)
     }
 
-    /// By when a newer bundle must be there; none where the bundle does not say.
+    /// By when a newer bundle must be there; `None` if the bundle does not say.
     pub fn good_until(&self) -> Option<Time> {
         self.good_until
     }
@@ -113,7 +113,7 @@ impl Policy {
         self.permissions.get(index)
     }
 
-    /// Whether a decision can depend on where a request comes from: if not, nobody need find out.
+    /// Whether a decision can depend on where a request comes from. If not, the filter does not read it.
     pub fn reads_source(&self) -> bool {
         self.reads_source
     }

@@ -29,7 +29,7 @@ impl Gateway {
     /// Reads a plugin configuration. A signed bundle stays in the settings, for who keeps it.
     ///
     /// # Errors
-    /// All that is wrong with it; places in the bundle are told as in the bundle itself.
+    /// All that is wrong with it; places in the bundle are relative to the bundle.
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
         check_size(configuration.len())?;
         let mut settings: Settings = match protobuf::tree(configuration) {

@@ -15,7 +15,7 @@ use crate::engine::words::time::Time;
 
 impl Policy {
     /// Checks that a bundle which was fetched may take the place of this policy, whatever was before: it is of the same
-    /// name, and not older than one that nobody signed.
+    /// name, and not older than an unsigned one.
     ///
     /// # Errors
     /// What is in its way.
@@ -25,7 +25,7 @@ impl Policy {
             let message = format!("the bundle is of policy `{name}`, but the active one is of `{own}`");
             return Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into());
         }
-        // Of one that is signed, its mark tells.
+        // The mark of a signed bundle says more than its revision.
         let newest = fetched.seal().map_or(fetched.revision(), |seal| seal.mark.newest());
         if self.seal().is_none() && newest < self.revision() {
             let message = format!(

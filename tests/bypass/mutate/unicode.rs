@@ -64,7 +64,7 @@ fn letter_case(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// Takes letters apart, or puts marks on them that belong to none.
+/// Decomposes letters, or adds marks that compose with no letter.
 fn composition(draft: &mut Draft, random: &mut Random) {
     rewrite(draft, random, |letter, random| match random.below(4) {
         0 => letter.nfkd().collect(),

@@ -4,7 +4,7 @@ use crate::engine::authoring::lint::{Code, Finding, root};
 use crate::engine::config::document::Document;
 use crate::engine::config::settings::Settings;
 
-/// That addresses matter, where the settings leave it to Envoy to find them out; told once.
+/// A note that the policy depends on addresses and the gateway has no `source`; once.
 pub fn unsaid_proxies(document: &Document, settings: &Settings) -> Option<Finding> {
     if settings.source.is_some() {
         return None;

@@ -19,7 +19,7 @@ use crate::engine::words::fields::mappings;
 pub struct Audit {
     /// The sinks; none turns auditing off.
     pub sinks: Vec<Sink>,
-    /// Which permits are told; denies always are, beyond `strangers` as numbers.
+    /// Which permits the filter writes. It always writes denies; beyond `strangers` it counts them.
     pub permits: Permits,
     /// How many lines a second each worker writes at most about requests without a known token, and again about tokens
     /// that do not work. It counts the others, and writes one `summary` a second; 0 counts all of them.

@@ -28,7 +28,7 @@ mappings!(SourceRule);
 pub struct Hops(u8);
 
 impl Hops {
-    /// No proxy: whoever calls connects to Envoy.
+    /// No proxy: callers connect to Envoy.
     pub(crate) const NONE: Self = Self(0);
 
     /// The number.

@@ -20,7 +20,7 @@ use crate::engine::words::reason::Reason;
 use crate::engine::words::secret::Fingerprint;
 use crate::engine::words::time::Time;
 
-/// What is told of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
+/// The event of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
 /// than its fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at the end says that
 /// 7 more bytes were sent.
 #[derive(Debug, Serialize)]
@@ -56,7 +56,7 @@ pub struct AuditEvent<'a> {
     /// The path that was judged, without its query; where there is none, what came in up to the first of `? # & ;`,
     /// percent-encoded or not. At most 1,024 bytes.
     path: Cow<'a, str>,
-    /// The address that the request comes from; none where it is unknown.
+    /// The address that the request comes from; omitted if it is unknown.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
     /// Id of the token, where it is known.
@@ -148,7 +148,7 @@ impl<'a> AuditEvent<'a> {
     }
 }
 
-/// What a caller sent, as far as an event tells of it.
+/// What a caller sent, as far as an event shows it.
 struct Texts<'a> {
     request_id: Sent<'a>,
     method: Sent<'a>,

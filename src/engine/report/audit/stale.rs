@@ -62,7 +62,7 @@ impl<'a> StaleEvent<'a> {
         Self { v: FORMAT_VERSION, ts: now, event, what: kind.noun(), bundle, revision, good_until, seq }
     }
 
-    /// The event in words, with what to do; none of what is fresh again.
+    /// The event in words, with what to do; `None` for what is fresh again.
     pub fn told(&self) -> Option<String> {
         let until = self.good_until.filter(|_| self.event == "stale")?;
         let name = self.bundle.map_or("", PolicyName::as_str);

@@ -9,7 +9,7 @@ use crate::engine::matching::pattern::is_method;
 use crate::engine::request::credential::decoded;
 use crate::engine::words::header::same_header;
 
-/// The method that a preflight asks for; none where the request is no preflight of a browser.
+/// The method that a preflight asks for; `None` if the request is not a browser's preflight.
 pub(super) fn asked<'a>(
     headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     sources: &[CredentialSource],

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// Number of random characters in a minted secret: 32 of base62 are 190 bits.
 pub const RANDOM_CHARACTERS: usize = 32;
 
-/// First part of minted secrets where the policy names none.
+/// First part of minted secrets if the policy has no `token_prefix`.
 pub const DEFAULT_PREFIX: &str = "tw";
 
 /// The CRC32 of `text` in six base62 digits.
