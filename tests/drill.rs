@@ -49,14 +49,16 @@ fn main() {
     let mut clients: Vec<Client> = gateways.iter().map(|gateway| gateway.client("main")).collect();
     let asked = |client: &mut Client, secret: &str| client.get("/v1/metrics/checkout", Some(secret)).status;
     all_within(&mut clients, |client| asked(client, &leaked) == 200);
+    // A connection stays at its worker, and each worker loads the bundle at its own tick.
+    let mut others: Vec<Client> = gateways.iter().map(|gateway| gateway.client("main")).collect();
+    all_within(&mut others, |client| asked(client, &honest) == 200);
     println!("drill: minted, built, signed, and in use at {GATEWAYS} gateways: {}", seconds(begin));
 
     let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
-        for gateway in &gateways {
+        for mut client in others {
             let (over, served, honest) = (&over, &served, &honest);
             scope.spawn(move || {
-                let mut client = gateway.client("main");
                 while !over.load(Ordering::Relaxed) {
                     assert_eq!(asked(&mut client, honest), 200, "honest traffic is refused");
                     served.fetch_add(1, Ordering::Relaxed);
