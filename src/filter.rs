@@ -59,7 +59,7 @@ impl Shared {
 
     /// The same configuration with another policy.
     fn with(&self, policy: Policy) -> Self {
-        let gateway = Gateway { policy, settings: self.gateway.settings.clone() };
+        let gateway = self.gateway.with(policy);
         Self {
             guard: Guard::of(&gateway),
             gateway,
@@ -83,9 +83,8 @@ impl Shared {
 
     fn write_summary(&self, counted: Option<Counted>, now: Time) {
         if let Some(counted) = counted {
-            let Gateway { policy, settings } = &self.gateway;
-            let event = |number| SummaryEvent::of(&counted, policy, settings.mode, now, number).to_json();
-            self.journal.write(event);
+            let Gateway { policy, settings, .. } = &self.gateway;
+            self.journal.write(&SummaryEvent::of(&counted, policy, settings.mode), now);
         }
     }
 }
@@ -97,7 +96,7 @@ impl Drop for Shared {
             let policy = &self.gateway.policy;
             let now = host::now().unwrap_or(Time::EPOCH);
             self.sum_up_all(now);
-            self.journal.close(|chains, number| ClosedEvent::of(policy, chains, now, number).to_json());
+            self.journal.close(|chains| ClosedEvent::of(policy, chains), now);
         }
     }
 }

@@ -13,7 +13,8 @@
 //!
 //! ```text
 //! headers ──RequestHead::read(headers, settings)──▶ RequestHead
-//!         ──Policy::decide_among(head, circumstances, suspensions)──▶ Decision
+//!         ──Policy::judge(head, circumstances, suspensions)──▶ Judged
+//!         ──Judged::meter(take)──▶ Decision
 //!         ──Verdict::of(decision, head, policy, settings)──▶ Verdict ──▶ forward, or reply
 //!         ──AuditEvent::of(decision, head, circumstances, policy, …)──▶ AuditEvent ──▶ host's log
 //!         ──Policy::offence(decision, source)──▶ Offence ──▶ Window, Suspensions in shared data

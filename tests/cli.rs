@@ -7,7 +7,6 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 use tokenward::cli::workspace::Workspace;
 use tokenward::engine::authoring::case::{Judged, Outcome, Prepared, Site};
-use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::words::reason::Reason;
@@ -114,7 +113,7 @@ fn judge(folder: &Path, secret: &str) -> Judged {
     let created =
         document.tokens.iter().flat_map(|(_, token)| &token.secrets).filter_map(|secret| secret.created_at);
     let at = created.max().unwrap();
-    let gateway = Gateway { policy: Policy::compile(document).unwrap(), settings: Settings::default() };
+    let gateway = Gateway { policy: Policy::compile(document).unwrap(), ..Gateway::default() };
     let headers = [(":method", "GET"), (":path", "/users/7"), (":authority", "gateway.test")];
     let bearer = format!("Bearer {secret}");
     let headers = headers.into_iter().chain([("authorization", bearer.as_str())]);

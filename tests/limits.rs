@@ -8,7 +8,7 @@ use tokenward::engine::config::envelope::{PayloadType, PublicKey};
 use tokenward::engine::config::settings::{Mode, Settings};
 use tokenward::engine::policy::decision::{Circumstances, Decision};
 use tokenward::engine::policy::gateway::Gateway;
-use tokenward::engine::report::audit::{AuditEvent, MAX_STRANGERS_LINE};
+use tokenward::engine::report::audit::{AuditEvent, Line, MAX_STRANGERS_LINE};
 use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
 use tokenward::engine::words::secret::SecretDigest;
@@ -244,7 +244,8 @@ fn event(field: &str, count: usize, secret: &str) -> String {
     let circumstances = Circumstances { now: Time::EPOCH, source };
     let decision = gateway.policy.decide(&head, circumstances);
     assert_eq!(decision.subject().is_some(), secret == SECRET, "{:?}", decision.reason());
-    AuditEvent::of(&decision, &head, circumstances, &gateway.policy, Mode::Enforce, 0).to_json()
+    let event = AuditEvent::of(&decision, &head, circumstances, &gateway.policy, Mode::Enforce);
+    Line::new(&event, circumstances.now, 0).to_json()
 }
 
 fn decide<T>(

@@ -365,22 +365,22 @@ fn an_envelope_may_have_some_escapes_and_is_not_made_of_them() {
 #[test]
 fn a_bundle_in_force_is_not_read_again_whatever_its_envelope() {
     let feed = json!({ "cluster": "b", "authority": "b", "path": "/b", "keys": publics(&[1, 2]) });
-    let Gateway { settings, .. } = configure(&json!({ "feed": feed })).unwrap();
+    let gateway = configure(&json!({ "feed": feed })).unwrap();
     let first = signed(&bundle(), &[1]).to_string();
-    let policy = settings.fetched(&first, None).unwrap().unwrap();
+    let policy = gateway.fetched(&first, None).unwrap().unwrap();
     let seal = policy.seal().unwrap();
     for (envelope, signers) in [
         (first.clone(), vec![public(1).id()]),
         (format!("  {first}"), vec![public(1).id()]),
         (signed(&bundle(), &[2, 1]).to_string(), vec![public(1).id(), public(2).id()]),
     ] {
-        let same = settings.fetched(&envelope, Some(seal)).unwrap().unwrap_err();
+        let same = gateway.fetched(&envelope, Some(seal)).unwrap().unwrap_err();
         assert_eq!((same.mark, same.signers), (seal.mark, signers), "{envelope}");
     }
-    assert!(settings.fetched(&signed(&bundle(), &[3]).to_string(), Some(seal)).is_err(), "a stranger's");
+    assert!(gateway.fetched(&signed(&bundle(), &[3]).to_string(), Some(seal)).is_err(), "a stranger's");
     let mut next = bundle();
     next["revision"] = json!(8);
-    let next = settings.fetched(&signed(&next, &[1]).to_string(), Some(seal)).unwrap().unwrap();
+    let next = gateway.fetched(&signed(&next, &[1]).to_string(), Some(seal)).unwrap().unwrap();
     assert_eq!(next.revision(), 8);
 }
 

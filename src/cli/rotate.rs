@@ -8,7 +8,7 @@ use crate::cli::effect::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::{NewSecret, Retired};
-use crate::cli::state::{State, start};
+use crate::cli::state::State;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
 use crate::engine::config::document::{Registry, Secret};
@@ -86,7 +86,7 @@ impl Grace {
     fn end(self, secret: &Secret, now: Time) -> Time {
         let end = self.0.map_or(now, |span| now.plus(span));
         let end = secret.expires_at.map_or(end, |old| old.min(end));
-        start(secret).map_or(end, |start| end.max(start.shifted(1_000)))
+        secret.life().begins.map_or(end, |start| end.max(start.shifted(1_000)))
     }
 }
 

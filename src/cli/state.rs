@@ -6,6 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::engine::config::document::{Secret, Token};
+use crate::engine::words::life::SecretState;
 use crate::engine::words::time::Time;
 
 /// What a secret, or a token without one, is good for.
@@ -31,16 +32,13 @@ pub(super) enum State {
 impl State {
     /// The state of a secret of `token`.
     pub(super) fn of(token: &Token, secret: &Secret, now: Time) -> Self {
-        let over = secret.expires_at.is_some_and(|end| end <= now);
-        if token.revoked_at.is_some() || secret.revoked_at.is_some() {
-            return Self::Revoked;
-        }
-        match (secret.retired_at.is_some(), over) {
-            (true, true) => Self::Retired,
-            (false, true) => Self::Expired,
-            (_, false) if start(secret).is_some_and(|start| now < start) => Self::NotYetValid,
-            (true, false) => Self::Retiring,
-            (false, false) => Self::Active,
+        match secret.life().state(token.revoked_at.is_some() || secret.revoked_at.is_some(), now) {
+            SecretState::Active => Self::Active,
+            SecretState::Retiring => Self::Retiring,
+            SecretState::NotYetValid => Self::NotYetValid,
+            SecretState::Retired => Self::Retired,
+            SecretState::Expired => Self::Expired,
+            SecretState::Revoked => Self::Revoked,
         }
     }
 
@@ -48,11 +46,6 @@ impl State {
     pub(super) fn without_secret(token: &Token) -> Self {
         if token.revoked_at.is_some() { Self::Revoked } else { Self::NoSecret }
     }
-}
-
-/// When a secret begins to work.
-pub(super) fn start(secret: &Secret) -> Option<Time> {
-    secret.not_before.max(secret.created_at)
 }
 
 impl fmt::Display for State {

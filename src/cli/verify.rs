@@ -13,6 +13,7 @@ use crate::engine::authoring::lint::{Code, is_endless};
 use crate::engine::config::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
 use crate::engine::config::problem::{Place, Problems};
 use crate::engine::config::settings::Settings;
+use crate::engine::config::settings::trust::Trust;
 use crate::engine::policy::rollback::is_stale;
 
 /// Check who signed a bundle
@@ -91,18 +92,14 @@ impl Verify {
 
 /// The keys that what is shipped to a gateway is checked against.
 fn trusted(settings: &Settings) -> Result<TrustedKeys, Vec<Failure>> {
-    let trusted = match settings.feed {
-        Some(_) => settings.trusted_of_feed().map(Some),
-        None => settings.trusted(),
-    };
-    let trusted = trusted.map_err(|problems| {
+    let trust = Trust::of(settings).map_err(|problems| {
         let failures = problems
             .iter()
             .map(|problem| Failure { hint: problem.fault.hint(), ..Failure::new(problem.fault.to_string()) });
         failures.collect::<Vec<_>>()
     })?;
     let nobody = || Failure::new("the settings have no `keys`").hint("`tokenward keygen` prints one");
-    trusted.ok_or_else(|| nobody().into())
+    trust.feed.or(trust.configuration).ok_or_else(|| nobody().into())
 }
 
 /// Tells why nobody is to rely on the bundle.

@@ -4,3 +4,4 @@
 
 pub mod credential;
 pub mod head;
+pub mod rule;

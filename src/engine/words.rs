@@ -7,6 +7,7 @@ pub mod entries;
 pub(crate) mod fields;
 pub(crate) mod header;
 pub mod hours;
+pub mod life;
 pub mod name;
 pub mod rate;
 pub mod reason;

@@ -11,7 +11,7 @@ use crate::engine::config::settings::Settings;
 use crate::engine::memory::queue::{Queue, Ticket};
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::report::alerts::{Delivery, backoff};
-use crate::engine::report::audit::DefenseEvent;
+use crate::engine::report::audit::{DefenseEvent, Line};
 use crate::engine::report::metrics::Counter;
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::{Span, Time};
@@ -48,7 +48,7 @@ struct Sent {
 
 impl Courier {
     /// The courier of a gateway; none where it has no target for alerts.
-    pub(super) fn of(Gateway { policy, settings }: &Gateway) -> Option<Self> {
+    pub(super) fn of(Gateway { policy, settings, .. }: &Gateway) -> Option<Self> {
         let target = settings.alerts.clone()?;
         let address = [target.cluster.as_str(), target.authority.as_str(), target.path.as_str()].join(" ");
         let node = host::node_id();
@@ -66,7 +66,7 @@ impl Courier {
     }
 
     /// Puts an event into the queue.
-    pub(super) fn push(&self, event: &DefenseEvent<'_>, settings: &Settings) {
+    pub(super) fn push(&self, event: &Line<'_, DefenseEvent<'_>>, settings: &Settings) {
         let pushed = shared::change(self.key.as_bytes(), |bytes| {
             let mut queue = bytes.and_then(Queue::from_bytes).unwrap_or_else(|| Queue::new(self.origin));
             let dropped = queue.dropped();

@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use crate::engine::config::settings::{Mode, Settings};
+use crate::engine::config::settings::Settings;
 use crate::engine::memory::key::Key;
 use crate::engine::memory::slot::{Record, SLOTS, Slot};
 use crate::engine::memory::suspensions::{Added, Suspended, Suspensions};
@@ -33,15 +33,10 @@ pub(super) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Writes the event that `event` makes of its number.
-    fn write<'e>(&self, event: impl Fn(u64) -> DefenseEvent<'e>) {
-        let number = Cell::new(0);
-        self.journal.write(|next| {
-            number.set(next);
-            event(next).to_json()
-        });
+    fn write(&self, event: &DefenseEvent<'_>, now: Time) {
+        let line = self.journal.write(event, now);
         if let Some(courier) = self.courier {
-            courier.push(&event(number.get()), self.settings);
+            courier.push(&line, self.settings);
         }
     }
 }
@@ -66,10 +61,7 @@ impl Guard {
         gateway.policy.defense()?;
         let name = gateway.policy.name()?;
         // A gateway in shadow must not suspend at one that enforces.
-        let mode = match gateway.settings.mode {
-            Mode::Enforce => "enforce",
-            Mode::Shadow => "shadow",
-        };
+        let mode = gateway.settings.mode.as_str();
         Some(Self {
             // Other modules may share the namespace (every WasmPlugin of Istio does).
             prefix: format!("tokenward/defense/{mode}/{name}"),
@@ -130,7 +122,7 @@ impl Guard {
         });
         if let Some(count) = due.and_then(|count| usize::try_from(count).ok()) {
             metrics::count(Counter::Alert);
-            report.write(|number| DefenseEvent::alert(offence, scene, count, number));
+            report.write(&DefenseEvent::alert(offence, scene, count), scene.now);
         }
     }
 
@@ -163,7 +155,7 @@ impl Guard {
                     None => Counter::SourceSuspension,
                 });
                 let until = scene.now.plus(span);
-                report.write(|number| DefenseEvent::suspended(offence, scene, count, until, number));
+                report.write(&DefenseEvent::suspended(offence, scene, count, until), scene.now);
             }
             Some(Added::Before) => {}
             Some(Added::Full) => self.complain(scene.now, "the limit of suspensions is reached"),

@@ -46,13 +46,13 @@ impl Fetched {
     /// Why it may not be put in force.
     pub(super) fn open(
         kind: PayloadType,
-        gateway @ Gateway { policy, settings }: &Gateway,
+        gateway @ Gateway { policy, settings, .. }: &Gateway,
         content: &str,
         in_force: Option<&Seal>,
         now: Time,
     ) -> Result<Self, Refused> {
         match kind {
-            PayloadType::Bundle => match settings.fetched(content, in_force).map_err(Refused::for_good)? {
+            PayloadType::Bundle => match gateway.fetched(content, in_force).map_err(Refused::for_good)? {
                 Ok(fetched) => admitted(fetched, gateway, now).map(Box::new).map(Self::Bundle),
                 Err(seal) => {
                     // Another key may have signed it since.
@@ -62,7 +62,7 @@ impl Fetched {
                 }
             },
             PayloadType::Revocations => {
-                let (list, seal) = settings.fetched_revocations(content).map_err(Refused::for_good)?;
+                let (list, seal) = gateway.fetched_revocations(content).map_err(Refused::for_good)?;
                 // Before there is a policy a list may be anybody's: the policy looks when it comes.
                 if policy.name().is_some() {
                     policy.owns(&list).map_err(Refused::for_now)?;
@@ -101,10 +101,14 @@ impl Fetched {
 /// # Errors
 /// Why it may not be put in force either.
 pub(super) fn open_kept(gateway: &Gateway, content: &str, now: Time) -> Result<Policy, Refused> {
-    admitted(gateway.settings.policy_of_signed(content).map_err(Refused::for_good)?, gateway, now)
+    admitted(gateway.signed(content).map_err(Refused::for_good)?, gateway, now)
 }
 
-fn admitted(fetched: Policy, Gateway { policy, settings }: &Gateway, now: Time) -> Result<Policy, Refused> {
+fn admitted(
+    fetched: Policy,
+    Gateway { policy, settings, .. }: &Gateway,
+    now: Time,
+) -> Result<Policy, Refused> {
     policy.admits(&fetched).map_err(Refused::for_now)?;
     let checked = freshness::check(&fetched, settings, now);
     checked.map_err(|setback| Refused::for_now(setback.told(fetched.revision())))?;

@@ -10,7 +10,6 @@ use crate::engine::memory::marks::{Marks, Setback};
 use crate::engine::memory::seal::Seal;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::words::time::Time;
-use crate::filter::host::{self, Stored};
 use crate::filter::shared;
 
 /// Whether the policy may follow those before it at its gateway, of whichever name they were; if so, none that is older
@@ -45,20 +44,25 @@ pub(super) fn check_list(
 }
 
 fn follow(key: &[u8], seal: &Seal, trusted: &[KeyId], now: Time) -> Result<(), Setback> {
-    for _ in 0..MAX_TRIES {
-        let (before, version) = match host::shared_data(key) {
-            Stored::Value(bytes, version) => (Marks::from_bytes(&bytes).ok_or(Setback::Unknown)?, version),
-            Stored::Nothing => (Marks::default(), host::ABSENT),
-            Stored::Failed => return Err(Setback::Unknown),
-        };
-        let mut marks = before.clone();
-        marks.admit(seal, trusted, now)?;
-        // Another thread may have left its mark at the same moment: then that one is looked at.
-        if marks == before || host::replace_shared_data(key, &marks.to_bytes(), version) {
-            return Ok(());
-        }
-    }
-    Err(Setback::Unknown)
+    let followed = shared::change(key, |bytes| match admitted(bytes, seal, trusted, now) {
+        Ok(changed) => (changed, Ok(())),
+        Err(setback) => (None, Err(setback)),
+    });
+    followed.unwrap_or(Err(Setback::Unknown))
 }
 
-const MAX_TRIES: usize = 100;
+/// The marks after the seal, where they are others than those before it.
+fn admitted(
+    bytes: Option<&[u8]>,
+    seal: &Seal,
+    trusted: &[KeyId],
+    now: Time,
+) -> Result<Option<Vec<u8>>, Setback> {
+    let before = match bytes {
+        Some(bytes) => Marks::from_bytes(bytes).ok_or(Setback::Unknown)?,
+        None => Marks::default(),
+    };
+    let mut marks = before.clone();
+    marks.admit(seal, trusted, now)?;
+    Ok((marks != before).then(|| marks.to_bytes()))
+}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
+use crate::engine::memory::suspensions::Suspensions;
 use crate::engine::policy::decision::{Circumstances, Decision};
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::policy::verdict::{Forward, Reply, Verdict};
@@ -30,17 +31,11 @@ impl Request {
     /// The decision about a request, counted towards its token's rate limit.
     fn decide<'p>(&'p self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'p> {
         let policy = &self.shared.gateway.policy;
-        let decision = match self.shared.guard.as_ref().filter(|_| head.brings_token()) {
-            Some(guard) => policy.decide_among(head, circumstances, &guard.suspensions(), &mut ()),
-            None => policy.decide(head, circumstances),
+        let judged = match self.shared.guard.as_ref().filter(|_| head.brings_token()) {
+            Some(guard) => policy.judge(head, circumstances, &guard.suspensions(), &mut ()),
+            None => policy.judge(head, circumstances, Suspensions::NONE, &mut ()),
         };
-        match (decision.rate_limit(), decision.subject()) {
-            (Some(limit), Some(subject)) => {
-                let taken = bucket::take(policy, subject.token(), limit, circumstances.now);
-                decision.metered(taken)
-            }
-            _ => decision,
-        }
+        judged.meter(|token, limit| bucket::take(policy, token, limit, circumstances.now))
     }
 
     /// Whether a decision that is told has a line of its own; a second that is over is summed up before it.
@@ -50,15 +45,14 @@ impl Request {
     }
 
     fn audit(&self, decision: &Decision<'_>, head: &RequestHead<'_>, circumstances: Circumstances<'_>) {
-        let Gateway { policy, settings } = &self.shared.gateway;
-        self.shared.journal.write_decision(|number| {
-            AuditEvent::of(decision, head, circumstances, policy, settings.mode, number).to_json()
-        });
+        let Gateway { policy, settings, .. } = &self.shared.gateway;
+        let event = AuditEvent::of(decision, head, circumstances, policy, settings.mode);
+        self.shared.journal.write_decision(&event, circumstances.now);
     }
 
     /// Tells the defense of what it has to know.
     fn defend(&self, decision: &Decision<'_>, Circumstances { now, source }: Circumstances<'_>) {
-        let Gateway { policy, settings } = &self.shared.gateway;
+        let Gateway { policy, settings, .. } = &self.shared.gateway;
         if let Some(guard) = &self.shared.guard
             && let Some(offence) = policy.offence(decision, source)
         {
@@ -74,7 +68,7 @@ impl Context for Request {}
 impl HttpContext for Request {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let shared = Rc::clone(&self.shared);
-        let Gateway { policy, settings } = &shared.gateway;
+        let Gateway { policy, settings, .. } = &shared.gateway;
         let headers = host::request_headers();
         let rest = if end_of_stream { Rest::Nothing } else { Rest::Content };
         let head = RequestHead::read(headers.iter(), settings).followed_by(rest);

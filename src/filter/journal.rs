@@ -5,15 +5,18 @@
 
 use std::cell::{Cell, RefCell};
 
+use serde::Serialize;
+
 use crate::engine::config::settings::{Audit, Sink};
 use crate::engine::memory::register::{Birth, Register, fingerprint};
 use crate::engine::policy::decision::Decision;
-use crate::engine::report::audit::{Counted, CountedEvent, Strangers};
+use crate::engine::report::audit::{AuditEvent, ClosedEvent, Counted, CountedEvent, Line, Strangers};
 use crate::engine::report::chain::{Chain, Links};
 use crate::engine::report::sample::Sampler;
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 use crate::filter::host::{self, Stored};
+use crate::filter::shared;
 
 /// Where the events of one configuration go.
 pub(super) struct Journal {
@@ -93,9 +96,9 @@ impl Journal {
         self.strangers.borrow_mut().take()
     }
 
-    /// Writes the decision that `event` makes of its number.
-    pub(super) fn write_decision(&self, event: impl FnOnce(u64) -> String) {
-        let line = self.line(event);
+    /// Writes a decision to the sinks of the configuration.
+    pub(super) fn write_decision(&self, event: &AuditEvent<'_>, now: Time) {
+        let line = self.chained(Line::new(event, now, self.next()).to_json());
         let names = |sink| self.audit.sinks.contains(&sink);
         // What the host does not take as filter state is not lost.
         let lost = names(Sink::FilterState) && !host::set_filter_state(&line);
@@ -104,37 +107,39 @@ impl Journal {
         }
     }
 
-    /// Writes the notice that `event` makes of its number, to the log; it is only made where somebody reads events.
-    pub(super) fn write(&self, event: impl FnOnce(u64) -> String) {
-        if self.is_read() {
-            host::log(self.audit.level, &self.line(event));
+    /// Writes a notice to the log, where somebody reads events; its line.
+    pub(super) fn write<'e, E: Serialize>(&self, event: &'e E, now: Time) -> Line<'e, E> {
+        if !self.is_read() {
+            return Line::new(event, now, 0);
         }
+        let line = Line::new(event, now, self.next());
+        host::log(self.audit.level, &self.chained(line.to_json()));
+        line
     }
 
-    /// Writes the last notice of a chain that has others: what `event` makes of how many chains there are, and of its
-    /// number.
-    pub(super) fn close(&self, event: impl FnOnce(Option<u64>, u64) -> String) {
+    /// Writes the last notice of a chain that has others: what `event` makes of how many chains there are.
+    pub(super) fn close<'p>(&self, event: impl FnOnce(Option<u64>) -> ClosedEvent<'p>, now: Time) {
         let chain = self.chain.take();
         if chain.is_some() && self.sequence.get() > 0 {
             self.chain.set(chain);
-            let chains = chains(self.life.get());
-            self.write(|number| event(chains, number));
+            self.write(&event(chains(self.life.get())), now);
         }
         self.chain.set(None);
     }
 
-    fn line(&self, event: impl FnOnce(u64) -> String) -> String {
+    /// The number of the next event.
+    fn next(&self) -> u64 {
         let number = self.sequence.get();
         self.sequence.set(number.saturating_add(1));
-        let line = event(number);
-        match self.chain.take() {
-            None => line,
-            Some(mut chain) => {
-                let line = chain.seal(line);
-                self.chain.set(Some(chain));
-                line
-            }
-        }
+        number
+    }
+
+    /// The line with its place in the chain, where lines are chained.
+    fn chained(&self, line: String) -> String {
+        let Some(mut chain) = self.chain.take() else { return line };
+        let line = chain.seal(line);
+        self.chain.set(Some(chain));
+        line
     }
 }
 
@@ -149,20 +154,13 @@ fn chains(life: u64) -> Option<u64> {
 /// The next chain of this Envoy. Where the host keeps no data, it is the first of a life of its own.
 fn birth(configuration: u64) -> Birth {
     let begun = || Register::new(host::nanoseconds(), &host::node_id());
-    for _ in 0..MAX_TRIES {
-        let (mut register, version) = match host::shared_data(REGISTER) {
-            Stored::Value(bytes, version) => (Register::from_bytes(&bytes).unwrap_or_else(begun), version),
-            Stored::Nothing => (begun(), host::ABSENT),
-            Stored::Failed => break,
-        };
+    let birth = shared::change(REGISTER, |bytes| {
+        let mut register = bytes.and_then(Register::from_bytes).unwrap_or_else(begun);
         let birth = register.enter(configuration);
-        if host::replace_shared_data(REGISTER, &register.to_bytes(), version) {
-            return birth;
-        }
-    }
-    Birth { trial: false, ..begun().enter(configuration) }
+        (Some(register.to_bytes()), birth)
+    });
+    birth.unwrap_or_else(|| Birth { trial: false, ..begun().enter(configuration) })
 }
 
 /// Other modules may share the namespace, so the key begins with our name.
 const REGISTER: &[u8] = b"tokenward/chains";
-const MAX_TRIES: usize = 100;

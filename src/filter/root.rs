@@ -114,15 +114,15 @@ impl Root {
 
     fn tell_configured(&self, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
-        journal.write(|number| ConfiguredEvent::of(&gateway.policy, self.trial, now, number).to_json());
+        journal.write(&ConfiguredEvent::of(&gateway.policy, self.trial), now);
     }
 
     fn tell_refused(&self, refused: &Policy, setback: Setback, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
         let active = gateway.policy.is_usable().then(|| gateway.policy.revision());
-        let event = |number| RefusedEvent::of(refused, setback, active, self.trial, now, number);
-        journal.write(|number| event(number).to_json());
-        host::log_error(&event(0).told());
+        let event = RefusedEvent::of(refused, setback, active, self.trial);
+        journal.write(&event, now);
+        host::log_error(&event.message());
         metrics::count(Counter::ConfigurationRefused);
     }
 
@@ -198,17 +198,17 @@ impl Root {
         }
         gauges.tell(policy, list, now);
         if of_bundle.is_news(is_stale(policy.good_until(), now)) {
-            self.tell_stale(|number| StaleEvent::bundle(policy, now, number));
+            self.tell_stale(&StaleEvent::bundle(policy, now), now);
         }
         if let Some(list) = list.filter(|list| of_list.is_news(is_stale(list.good_until, now))) {
-            self.tell_stale(|number| StaleEvent::revocations(list, now, number));
+            self.tell_stale(&StaleEvent::revocations(list, now), now);
         }
     }
 
-    fn tell_stale<'a>(&self, event: impl Fn(u64) -> StaleEvent<'a>) {
-        self.shared.journal.write(|number| event(number).to_json());
-        if let Some(told) = event(0).told() {
-            host::log_error(&told);
+    fn tell_stale(&self, event: &StaleEvent<'_>, now: Time) {
+        self.shared.journal.write(event, now);
+        if let Some(warning) = event.warning() {
+            host::log_error(&warning);
         }
     }
 
@@ -225,10 +225,10 @@ impl Root {
         }
         match &fetched {
             Fetched::Bundle(policy) => {
-                journal.write(|number| FeedEvent::bundle(policy, now, number).to_json());
+                journal.write(&FeedEvent::bundle(policy), now);
             }
             Fetched::Revocations(list) => {
-                journal.write(|number| FeedEvent::revocations(list, now, number).to_json());
+                journal.write(&FeedEvent::revocations(list), now);
             }
             Fetched::Same => {}
         }
@@ -263,7 +263,7 @@ impl Root {
     fn tell_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
-            journal.write(|number| FeedEvent::failed(kind, error, &gateway.policy, now, number).to_json());
+            journal.write(&FeedEvent::failed(kind, error, &gateway.policy), now);
             host::log_error(&format!(
                 "tokenward: the feed cannot load the {}: {error}; the active one stays active",
                 kind.noun()

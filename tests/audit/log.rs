@@ -3,7 +3,7 @@
 use tokenward::engine::memory::register::Register;
 use tokenward::engine::policy::decision::Circumstances;
 use tokenward::engine::policy::gateway::Gateway;
-use tokenward::engine::report::audit::{AuditEvent, ClosedEvent, ConfiguredEvent};
+use tokenward::engine::report::audit::{AuditEvent, ClosedEvent, ConfiguredEvent, Line};
 use tokenward::engine::report::chain::{Chain, Links};
 use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
@@ -63,7 +63,8 @@ impl<'l> Envoy<'l> {
     fn vm(&mut self, configuration: u64) -> Vm {
         let birth = self.register.enter(configuration);
         let mut vm = Vm { chain: Chain::new(birth.id, self.links.clone()), seq: 0 };
-        let event = ConfiguredEvent::of(&self.gateway.policy, birth.trial, Time::EPOCH, 0).to_json();
+        let event =
+            Line::new(&ConfiguredEvent::of(&self.gateway.policy, birth.trial), Time::EPOCH, 0).to_json();
         self.write(&mut vm, event);
         vm
     }
@@ -80,13 +81,18 @@ impl<'l> Envoy<'l> {
         let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"203.0.113.7:4711") };
         let decision = self.gateway.policy.decide(&head, circumstances);
         let (policy, mode) = (&self.gateway.policy, self.gateway.settings.mode);
-        let event = AuditEvent::of(&decision, &head, circumstances, policy, mode, vm.seq).to_json();
+        let event = Line::new(
+            &AuditEvent::of(&decision, &head, circumstances, policy, mode),
+            circumstances.now,
+            vm.seq,
+        )
+        .to_json();
         self.write(vm, event);
     }
 
     fn close(&mut self, vm: &mut Vm) {
         let chains = self.register.count(self.life);
-        let event = ClosedEvent::of(&self.gateway.policy, chains, Time::EPOCH, vm.seq).to_json();
+        let event = Line::new(&ClosedEvent::of(&self.gateway.policy, chains), Time::EPOCH, vm.seq).to_json();
         self.write(vm, event);
     }
 

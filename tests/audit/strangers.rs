@@ -6,7 +6,9 @@ use tokenward::engine::memory::chain_id::ChainId;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::decision::{Circumstances, Decision};
 use tokenward::engine::policy::gateway::Gateway;
-use tokenward::engine::report::audit::{AuditEvent, Counted, MAX_STRANGERS_LINE, Strangers, SummaryEvent};
+use tokenward::engine::report::audit::{
+    AuditEvent, Counted, Line, MAX_STRANGERS_LINE, Strangers, SummaryEvent,
+};
 use tokenward::engine::report::chain::{Chain, Links};
 use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
@@ -37,10 +39,10 @@ fn line(gateway: &Gateway, request: &Request<'_>) -> (String, Reason) {
     let head = RequestHead::read(headers, &gateway.settings);
     let circumstances = Circumstances { now: now(), source: Source::of(request.source.as_bytes()) };
     let decision = gateway.policy.decide(&head, circumstances);
-    let event =
-        AuditEvent::of(&decision, &head, circumstances, &gateway.policy, gateway.settings.mode, u64::MAX);
+    let event = AuditEvent::of(&decision, &head, circumstances, &gateway.policy, gateway.settings.mode);
+    let line = Line::new(&event, circumstances.now, u64::MAX);
     let id = ChainId { life: u64::MAX, number: u64::MAX };
-    (Chain::new(id, Links::Sha256).seal(event.to_json()), reason(&decision))
+    (Chain::new(id, Links::Sha256).seal(line.to_json()), reason(&decision))
 }
 
 fn reason(decision: &Decision<'_>) -> Reason {
@@ -219,7 +221,8 @@ fn a_summary_is_short_and_adds_up() {
 
 /// The line of a summary with the longest chain.
 fn sealed(counted: &Counted, policy: &Policy) -> String {
-    let event = SummaryEvent::of(counted, policy, Default::default(), now(), u64::MAX).to_json();
+    let event = SummaryEvent::of(counted, policy, Default::default());
+    let event = Line::new(&event, now(), u64::MAX).to_json();
     let line = Chain::new(ChainId { life: u64::MAX, number: u64::MAX }, Links::Sha256).seal(event);
     assert!(line.len() <= 1_024, "{}: {line}", line.len());
     line

@@ -8,7 +8,7 @@ use tokenward::cli::audit::event::Line;
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::memory::register::Register;
 use tokenward::engine::policy::compiled::Policy;
-use tokenward::engine::report::audit::{ClosedEvent, ConfiguredEvent};
+use tokenward::engine::report::audit::{self, ClosedEvent, ConfiguredEvent};
 use tokenward::engine::report::chain::{Chain, Links};
 use tokenward::engine::words::time::Time;
 
@@ -91,13 +91,13 @@ fn log(links: &Links) -> Vec<String> {
         let birth = register.enter(1);
         let mut vm = (Chain::new(birth.id, links.clone()), 0);
         say(&mut lines, &mut vm, &|seq| {
-            ConfiguredEvent::of(&policy, birth.trial, Time::EPOCH, seq).to_json()
+            audit::Line::new(&ConfiguredEvent::of(&policy, birth.trial), Time::EPOCH, seq).to_json()
         });
         vms.push(vm);
     }
     let [_, main, one, two] = &mut vms[..] else { panic!("four") };
-    let configured = |seq| ConfiguredEvent::of(&policy, false, Time::EPOCH, seq).to_json();
-    let closed = |seq| ClosedEvent::of(&policy, Some(3), Time::EPOCH, seq).to_json();
+    let configured = |seq| audit::Line::new(&ConfiguredEvent::of(&policy, false), Time::EPOCH, seq).to_json();
+    let closed = |seq| audit::Line::new(&ClosedEvent::of(&policy, Some(3)), Time::EPOCH, seq).to_json();
     say(&mut lines, one, &configured);
     say(&mut lines, main, &closed);
     say(&mut lines, one, &configured);

@@ -85,7 +85,7 @@ fn a_grpc_caller_gets_a_grpc_status() {
     for (path, authorization, status, message) in [
         (&b"/acme.Items/Get"[..], &b"Bearer nobody_has_this_one"[..], "16", "The token is not valid"),
         (b"/acme.Items/Delete", &reader(), "7", "The token may not do this"),
-        (b"/acme.Items/..", &reader(), "3", "The request cannot be read one way only"),
+        (b"/acme.Items/..", &reader(), "3", "Malformed or ambiguous request"),
     ] {
         let response = grpc(&mut client, path, authorization);
         // gRPC over HTTP/2 §Responses: a trailers-only reply is HTTP 200 with the status in the headers.

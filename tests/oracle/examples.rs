@@ -57,7 +57,7 @@ fn engine_and_oracle_agree_on_each_rule_of_the_design() {
                 Some(code) => (code, true),
                 None => (*reason, false),
             };
-            let decided = (decision.reason().code(), decision.is_tried());
+            let decided = (decision.reason().code(), decision.is_shadow());
             assert_eq!(decided, (code, tried), "engine: {}: {text}", example.rule);
             assert_eq!((answer.reason, answer.tried), (code, tried), "oracle: {}: {text}", example.rule);
             assert_eq!(agree(&decision, &answer), Ok(()), "{}: {text}", example.rule);

@@ -55,8 +55,8 @@ proptest! {
 /// Checks that engine and oracle say the same.
 fn agree(decision: &Decision<'_>, answer: &Answer) -> Result<(), String> {
     let (decided, expected) = (decision.reason().code(), answer.reason);
-    if (decided, decision.is_tried()) != (expected, answer.tried) {
-        return Err(format!("{decided} (tried: {}), not {answer:?}", decision.is_tried()));
+    if (decided, decision.is_shadow()) != (expected, answer.tried) {
+        return Err(format!("{decided} (tried: {}), not {answer:?}", decision.is_shadow()));
     }
     let named: BTreeSet<String> = match decision {
         Decision::Permit(permit) => permit.permission().into_iter().map(ToString::to_string).collect(),
@@ -142,7 +142,7 @@ fn decide<'p>(policy: &'p Policy, request: &Request) -> Decision<'p> {
 
 /// Whether a request reaches the upstream: what is only tried denies nothing.
 fn is_forwarded(decision: &Decision<'_>) -> bool {
-    decision.is_permit() || decision.is_tried()
+    decision.is_permit() || decision.is_shadow()
 }
 
 fn at(request: &Request) -> Circumstances<'_> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokenward::engine::authoring::explain::Explanation;
 use tokenward::engine::config::document::Document;
+use tokenward::engine::config::settings::Mode;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::decision::{Decision, Standing, Step};
 use tokenward::engine::words::entries::Entries;
@@ -118,15 +119,16 @@ fn tells(explanation: &Explanation<'_>, decision: &Decision<'_>) -> bool {
             *permission == decision.permission() && starts(step, &format!("{name} lists "))
         }
         ("public", Step::Listed { standing: Standing::Public, .. }) => starts(step, "public lists "),
-        ("denied_operation", Step::Denied { permission: Some(name), shadow, .. }) => {
-            let who = if *shadow { "a role in shadow would deny" } else { "a role denies" };
-            *shadow == decision.is_tried() && starts(step, &format!("{who} {name}, "))
+        ("denied_operation", Step::Denied { permission: Some(name), mode, .. }) => {
+            let shadow = *mode == Mode::Shadow;
+            let who = if shadow { "a role in shadow would deny" } else { "a role denies" };
+            shadow == decision.is_shadow() && starts(step, &format!("{who} {name}, "))
         }
         (
             "wrong_environment" | "wrong_service" | "source_not_allowed" | "outside_hours",
             Step::Limited { reason, .. },
         ) => *reason == decision.reason() && starts(step, "the token "),
-        ("malformed_request", Step::Malformed(rule)) => step.to_string().contains(rule),
+        ("malformed_request", Step::Malformed(rule)) => step.to_string().contains(rule.code()),
         ("insufficient_scope", Step::Token(_)) => starts(step, "token t"),
         _ => false,
     }) || WITHOUT_STEPS.contains(&decision.reason().code())

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokenward::engine::policy::decision::Circumstances;
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::policy::verdict::Verdict;
-use tokenward::engine::report::audit::AuditEvent;
+use tokenward::engine::report::audit::{AuditEvent, Line};
 use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
 use tokenward::engine::words::secret::SecretDigest;
@@ -140,7 +140,8 @@ fn judged(gateway: Gateway, headers: Vec<(String, String)>) -> Work {
             let head = RequestHead::read(headers, &gateway.settings);
             let decision = gateway.policy.decide(&head, circumstances);
             let mode = gateway.settings.mode;
-            drop(AuditEvent::of(&decision, &head, circumstances, &gateway.policy, mode, 0).to_json());
+            let event = AuditEvent::of(&decision, &head, circumstances, &gateway.policy, mode);
+            drop(Line::new(&event, circumstances.now, 0).to_json());
             drop(Verdict::of(&decision, &head, &gateway.policy, &gateway.settings));
         }
     })

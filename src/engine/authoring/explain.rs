@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::engine::config::settings::Mode;
 use crate::engine::matching::index::{Case, Match};
 use crate::engine::policy::compiled::Limits;
 use crate::engine::policy::decision::{Standing, Step, Trace};
@@ -31,7 +32,7 @@ impl<'p> Trace<'p> for Explanation<'p> {
 impl fmt::Display for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(rule) => write!(f, "the request cannot be read one way only: {rule}"),
+            Self::Malformed(rule) => write!(f, "malformed or ambiguous request: {}", rule.code()),
             Self::Unlisted => f.write_str("no permission lists this method and path"),
             Self::Path(path) => write!(f, "path is read as {path}"),
             Self::Token(subject) => {
@@ -64,12 +65,15 @@ impl fmt::Display for Step<'_> {
                 listing.text,
                 lister(*permission)
             ),
-            Self::Denied { case, listing, permission, shadow } => {
+            Self::Denied { case, listing, permission, mode } => {
                 let case = match case {
                     Case::Strict => "",
                     Case::Folded => ", letters compared without case",
                 };
-                let denies = if *shadow { "a role in shadow would deny" } else { "a role denies" };
+                let denies = match mode {
+                    Mode::Enforce => "a role denies",
+                    Mode::Shadow => "a role in shadow would deny",
+                };
                 write!(f, "{denies} {}, which lists {}{case}", lister(*permission), listing.text)
             }
         }

@@ -13,6 +13,7 @@ use crate::engine::words::entries::Entries;
 use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{Number, given, given_number, number};
 use crate::engine::words::hours::Hours;
+use crate::engine::words::life::Life;
 use crate::engine::words::name::{
     AttributeName, EnvironmentName, KindName, PermissionName, PolicyName, RoleName, SecretId, ServiceName,
     TokenId,
@@ -311,6 +312,17 @@ pub struct Secret {
     /// Why it was revoked: for whoever reads the registry, not for decisions.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
+}
+
+impl Secret {
+    /// When the secret works: never before it was created, or its life could lie in the future.
+    pub(crate) fn life(&self) -> Life {
+        Life {
+            begins: self.not_before.max(self.created_at),
+            ends: self.expires_at,
+            rotated: self.retired_at.is_some(),
+        }
+    }
 }
 
 mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::config::alerts::Alerts;
 use crate::engine::config::credentials::CredentialSource;
 use crate::engine::config::document::Document;
-use crate::engine::config::envelope::{KeyId, PublicKey, TrustedKeys};
+use crate::engine::config::envelope::{KeyId, PublicKey};
 use crate::engine::config::feed::Feed;
 use crate::engine::config::problem::{Fault, Place, Problem, Problems};
 use crate::engine::config::refusal::Refusal;
@@ -17,6 +17,7 @@ pub use crate::engine::config::settings::audit::{
 use crate::engine::config::settings::bundle::Bundle;
 pub use crate::engine::config::settings::removed::RemovedHeader;
 pub use crate::engine::config::settings::source::{Hops, SourceRule};
+use crate::engine::config::settings::trust::Trust;
 use crate::engine::matching::path::PathRules;
 use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{given, number};
@@ -27,6 +28,7 @@ mod audit;
 pub mod bundle;
 mod removed;
 mod source;
+pub mod trust;
 
 /// How the filter acts on decisions: the plugin configuration as written.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -136,30 +138,6 @@ impl Settings {
         format!("{environment}/{service}")
     }
 
-    /// The keys that what is fetched is checked against.
-    ///
-    /// # Errors
-    /// What is wrong with them, or that nothing is fetched.
-    pub fn trusted_of_feed(&self) -> Result<TrustedKeys, Problems> {
-        let Some(feed) = &self.feed else { return Err(missing("feed")) };
-        TrustedKeys::new(feed.keys.clone(), feed.threshold).map_err(|refusal| refused("keys", refusal))
-    }
-
-    /// The keys that a bundle is checked against; none where it need not be signed.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn trusted(&self) -> Result<Option<TrustedKeys>, Problems> {
-        let Some(keys) = self.keys.clone() else {
-            let refusal = Refusal::ThresholdOfNone { threshold: self.threshold };
-            return if self.threshold == 1 { Ok(None) } else { Err(refused("threshold", refusal)) };
-        };
-        TrustedKeys::new(keys, self.threshold).map(Some).map_err(|refusal| {
-            let of_threshold = matches!(refusal, Refusal::Threshold { .. });
-            refused(if of_threshold { "threshold" } else { "keys" }, refusal)
-        })
-    }
-
     /// The bundle at this gateway: a bundle for another environment or service is refused.
     ///
     /// # Errors
@@ -192,11 +170,11 @@ impl Settings {
         Ok(bundle)
     }
 
-    /// Checks what is wrong with the settings only when they are taken together.
+    /// Checks the settings as a whole; the keys that a gateway with them trusts.
     ///
     /// # Errors
     /// All that is wrong with them.
-    pub(crate) fn check(&self) -> Result<(), Problems> {
+    pub(crate) fn check(&self) -> Result<Trust, Problems> {
         let IdentityHeaders { token, identity } = &self.identity_headers;
         let place = Place::default().key("identity_headers");
         let mut problems = Vec::new();
@@ -216,9 +194,13 @@ impl Settings {
         }
         problems.extend(self.check_credentials());
         problems.extend(removed::check(self));
-        problems.extend(self.trusted().err().into_iter().flatten());
         problems.extend(self.feed.as_ref().and_then(check_feed));
-        Problems::check(problems)
+        let trust = Trust::of(self).unwrap_or_else(|more| {
+            problems.extend(more);
+            Trust::default()
+        });
+        Problems::check(problems)?;
+        Ok(trust)
     }
 
     fn check_credentials(&self) -> Option<Problem> {
@@ -246,13 +228,8 @@ impl Settings {
 }
 
 fn check_feed(feed: &Feed) -> Option<Problem> {
-    let place = Place::default().key("feed");
-    if let Some((key, message)) = feed.fault() {
-        return Some(Problem { place: place.key(key), fault: Fault::Shape(message) });
-    }
-    let refusal = TrustedKeys::new(feed.keys.clone(), feed.threshold).err()?;
-    let key = if matches!(refusal, Refusal::Threshold { .. }) { "threshold" } else { "keys" };
-    Some(Problem { place: place.key(key), fault: Fault::Signed(refusal) })
+    let (key, message) = feed.fault()?;
+    Some(Problem { place: Place::default().key("feed").key(key), fault: Fault::Shape(message) })
 }
 
 /// Whether decisions are enforced.
@@ -265,6 +242,16 @@ pub enum Mode {
     Enforce,
     /// Everything is forwarded; decisions are only reported.
     Shadow,
+}
+
+impl Mode {
+    /// The mode as settings, events and metrics name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
 }
 
 /// What becomes of a CORS preflight, which a browser sends without credentials.

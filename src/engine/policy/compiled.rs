@@ -16,6 +16,7 @@ use crate::engine::matching::index::Index;
 use crate::engine::memory::seal::Seal;
 use crate::engine::words::address::AddressRange;
 use crate::engine::words::hours::Hours;
+use crate::engine::words::life::Life;
 use crate::engine::words::name::{
     AttributeName, KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId,
 };
@@ -193,9 +194,9 @@ pub struct Grant {
     /// What a role denies.
     pub(crate) denied: PermissionSet,
     /// What a role in shadow would deny.
-    pub(crate) tried: PermissionSet,
-    /// Whether all roles assigned are in shadow: what they do not grant is only reported.
-    pub(crate) on_trial: bool,
+    pub(crate) shadow_denied: PermissionSet,
+    /// Whether all assigned roles are in shadow: what they do not grant is only reported.
+    pub(crate) in_shadow: bool,
 }
 
 /// A secret of the policy.
@@ -203,9 +204,7 @@ pub struct Grant {
 pub struct Secret {
     pub(crate) id: SecretId,
     pub(crate) token: usize,
-    pub(crate) not_before: Option<Time>,
-    pub(crate) expires_at: Option<Time>,
-    pub(crate) retired: bool,
+    pub(crate) life: Life,
     pub(crate) revoked: Revoked,
 }
 

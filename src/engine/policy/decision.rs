@@ -1,16 +1,15 @@
 //! The decision: what the policy says about one request, and why.
 //!
 //! `judge` makes it, by one algorithm for enforcement and `explain`: they differ in the [`Trace`] that they hand
-//! over. Nothing else can make a [`Permit`].
-//!
-//! What a rate limit leaves of a permit depends on the requests before it, which only the host knows:
-//! [`Decision::metered`] takes that in.
+//! over. It gives a [`Judged`], and [`Judged::meter`] a [`Decision`]: what a rate limit leaves of a permit depends on
+//! the requests before it, which only the host knows. Nothing else can make a [`Permit`].
 
 use crate::engine::config::credentials::Intent;
 use crate::engine::matching::index::Case;
 use crate::engine::memory::key::Key;
 use crate::engine::policy::compiled::{Grant, Secret, Token};
 pub use crate::engine::policy::decision::trace::{Standing, Step, Trace};
+use crate::engine::request::rule::Rule;
 use crate::engine::words::address::Source;
 use crate::engine::words::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::words::rate::{Quota, RateLimit, Taken};
@@ -82,9 +81,9 @@ impl<'p> Decision<'p> {
         matches!(self, Self::Deny(Deny { reading: Reading::Loose, .. }))
     }
 
-    /// Whether it is a deny that is only reported, because a role in shadow alone is the reason for it.
-    pub fn is_tried(&self) -> bool {
-        matches!(self, Self::Deny(Deny { tried: true, .. }))
+    /// Whether it is a deny for which only roles in shadow are the reason: it is reported, not enforced.
+    pub fn is_shadow(&self) -> bool {
+        matches!(self, Self::Deny(Deny { shadow: true, .. }))
     }
 
     /// Whether what the request brought, and nobody has, was a guess: it has the form of a secret, and no page made a
@@ -92,33 +91,44 @@ impl<'p> Decision<'p> {
     pub fn is_guess(&self) -> bool {
         matches!(self, Self::Deny(Deny { guessed: true, .. }))
     }
+}
 
-    /// The limit that a request to be forwarded counts towards, if there is one.
-    pub fn rate_limit(&self) -> Option<RateLimit> {
-        let limits = self.subject()?.token.limits.as_ref()?;
-        limits.rate.filter(|_| self.is_permit() || self.is_tried())
+/// What the policy says about a request before its token's rate limit is asked.
+///
+/// There is no way past the limit: only [`Judged::meter`] makes a [`Decision`] of it.
+#[derive(Debug)]
+#[must_use]
+pub struct Judged<'p>(Decision<'p>);
+
+impl<'p> Judged<'p> {
+    fn new(unmetered: Decision<'p>) -> Self {
+        Self(unmetered)
     }
 
-    /// What the decision is after the request was counted.
-    pub fn metered(self, taken: Taken) -> Self {
-        match (self, taken) {
-            (Self::Permit(permit), Taken::Granted { quota, .. }) => {
-                Self::Permit(Permit { quota: Some(quota), ..permit })
-            }
-            (Self::Deny(deny), Taken::Granted { .. }) => Self::Deny(deny),
+    /// The decision. `take` takes the request out of its token's bucket; it is only called where the request would be
+    /// forwarded, and its token has a limit.
+    pub fn meter(self, take: impl FnOnce(&TokenId, RateLimit) -> Taken) -> Decision<'p> {
+        let Self(decision) = self;
+        let is_forwarded = decision.is_permit() || decision.is_shadow();
+        let Some(subject) = decision.subject().filter(|_| is_forwarded) else { return decision };
+        let Some(limit) = subject.rate_limit() else { return decision };
+        match (take(subject.token(), limit), decision) {
             (
-                Self::Permit(Permit { subject, .. }) | Self::Deny(Deny { subject, .. }),
                 Taken::Refused(quota),
-            ) => Self::Deny(Deny {
-                subject,
-                wait: Some(Wait::Quota(quota)),
-                ..Deny::because(Reason::RateLimited)
-            }),
+                Decision::Permit(Permit { subject, .. }) | Decision::Deny(Deny { subject, .. }),
+            ) => {
+                let wait = Some(Wait::Quota(quota));
+                Decision::Deny(Deny { subject, wait, ..Deny::because(Reason::RateLimited) })
+            }
+            (Taken::Granted { quota, .. }, Decision::Permit(permit)) => {
+                Decision::Permit(Permit { quota: Some(quota), ..permit })
+            }
+            (Taken::Granted { .. }, deny @ Decision::Deny(_)) => deny,
         }
     }
 }
 
-/// Proof that the policy permitted a request: only [`Policy::decide`](crate::engine::policy::compiled::Policy::decide) makes one.
+/// Proof that the policy permitted a request, and that it was counted where its token has a rate limit.
 #[derive(Debug)]
 pub struct Permit<'p> {
     reason: Reason,
@@ -128,6 +138,11 @@ pub struct Permit<'p> {
 }
 
 impl<'p> Permit<'p> {
+    fn by(permission: &'p PermissionName, subject: Subject<'p>) -> Self {
+        let (subject, permission) = (Some(subject), Some(permission));
+        Self { reason: Reason::Permitted, subject, permission, quota: None }
+    }
+
     fn without_token(reason: Reason) -> Self {
         Self { reason, subject: None, permission: None, quota: None }
     }
@@ -151,14 +166,6 @@ impl<'p> Permit<'p> {
     pub fn reason(&self) -> Reason {
         self.reason
     }
-
-    /// The deny that this is as long as the request was not counted, where the token has a limit.
-    pub(crate) fn uncounted(&self) -> Option<Deny<'p>> {
-        let limits = self.subject.and_then(|subject| subject.token.limits.as_ref());
-        let limit = limits.and_then(|limits| limits.rate).filter(|_| self.quota.is_none())?;
-        let wait = Some(Wait::Quota(Quota::unknown(limit)));
-        Some(Deny { subject: self.subject, wait, ..Deny::because(Reason::RateLimited) })
-    }
 }
 
 /// Why a request may not pass.
@@ -173,13 +180,13 @@ pub struct Deny<'p> {
     /// Whether that was a guess: deliberately sent, in the form of a secret.
     pub guessed: bool,
     /// The rule that a malformed request breaks.
-    pub rule: Option<&'static str>,
+    pub rule: Option<Rule>,
     /// Permissions that would have sufficed.
     pub sufficient: Box<[&'p PermissionName]>,
     /// In which reading of the request there is a reason.
     pub reading: Reading,
-    /// Whether a role in shadow alone is the reason: then it is only reported.
-    pub tried: bool,
+    /// Whether only roles in shadow are the reason: then the filter reports the deny and forwards the request.
+    pub shadow: bool,
     /// For how long the caller is to wait, where that is the reason.
     pub wait: Option<Wait>,
 }
@@ -222,7 +229,7 @@ impl<'p> Deny<'p> {
             rule: None,
             sufficient: Box::default(),
             reading: Reading::Strict,
-            tried: false,
+            shadow: false,
             wait: None,
         }
     }
@@ -253,6 +260,11 @@ impl<'p> Subject<'p> {
         Key::of_token(&self.token.id, self.token.digests)
     }
 
+    /// The token's rate limit.
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.token.limits.as_ref()?.rate
+    }
+
     /// Id of the secret.
     pub fn secret(&self) -> &'p SecretId {
         &self.secret.id
@@ -280,6 +292,6 @@ impl<'p> Subject<'p> {
 
     /// Whether the secret has been rotated away and works only for its overlap.
     pub fn retiring(&self) -> bool {
-        self.secret.retired
+        self.secret.life.rotated
     }
 }

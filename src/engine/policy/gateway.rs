@@ -5,13 +5,14 @@
 //! Envoy would skip the filter on some.
 
 use crate::engine::config::document;
-use crate::engine::config::document::MAX_BYTES;
+use crate::engine::config::document::{Document, MAX_BYTES};
 use crate::engine::config::envelope::{Envelope, PayloadType, TrustedKeys, Verified};
 use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::config::protobuf;
 use crate::engine::config::refusal::Refusal;
 use crate::engine::config::revocations::Revocations;
 use crate::engine::config::settings::bundle::Bundle;
+use crate::engine::config::settings::trust::Trust;
 use crate::engine::config::settings::{Settings, missing, refused};
 use crate::engine::memory::seal::Seal;
 use crate::engine::policy::compiled::Policy;
@@ -23,6 +24,8 @@ pub struct Gateway {
     pub policy: Policy,
     /// How the filter acts.
     pub settings: Settings,
+    /// Who must sign what it takes.
+    pub trust: Trust,
 }
 
 impl Gateway {
@@ -41,36 +44,35 @@ impl Gateway {
         if bundle.is_none() && settings.feed.is_none() {
             return Err(missing("bundle"));
         }
-        settings.check()?;
-        let policy = match bundle {
+        let trust = settings.check()?;
+        let mut gateway = Self { policy: Policy::deny_all(), settings, trust };
+        match bundle {
             // Until something is fetched, there is no usable policy.
-            None => Policy::deny_all(),
+            None => {}
             Some(Bundle::Signed(text)) => {
-                let policy = settings.policy_of_signed(&text)?;
-                settings.bundle = Some(Bundle::Signed(text));
-                policy
+                gateway.policy = gateway.signed(&text)?;
+                gateway.settings.bundle = Some(Bundle::Signed(text));
             }
-            Some(plain) => settings.policy(plain)?,
-        };
-        Ok(Self { policy, settings })
+            Some(Bundle::Plain(document)) => gateway.policy = gateway.plain(*document)?,
+        }
+        Ok(gateway)
     }
 
     /// The gateway where there is no usable policy: it denies every request.
     pub fn deny_all() -> Self {
-        Self { policy: Policy::deny_all(), settings: Settings::default() }
+        Self { policy: Policy::deny_all(), ..Self::default() }
     }
-}
 
-impl Settings {
-    /// The policy of a bundle at this gateway, once enough trusted keys have signed it where there are keys.
-    ///
-    /// # Errors
-    /// That the bundle is not trusted, or all that is wrong with it.
-    pub fn policy(&self, bundle: Bundle) -> Result<Policy, Problems> {
-        match (bundle, self.trusted()?) {
-            (Bundle::Plain(document), None) => Policy::compile(self.place(*document)?),
-            (Bundle::Signed(text), _) => self.policy_of_signed(&text),
-            (Bundle::Plain(_), Some(_)) => Err(refused("bundle", Refusal::Unsigned)),
+    /// The same gateway with another policy.
+    pub fn with(&self, policy: Policy) -> Self {
+        Self { policy, settings: self.settings.clone(), trust: self.trust.clone() }
+    }
+
+    /// The policy of a plain bundle at this gateway.
+    fn plain(&self, document: Document) -> Result<Policy, Problems> {
+        match self.trust.configuration {
+            None => Policy::compile(self.settings.place(document)?),
+            Some(_) => Err(refused("bundle", Refusal::Unsigned)),
         }
     }
 
@@ -78,39 +80,40 @@ impl Settings {
     ///
     /// # Errors
     /// That the bundle is not trusted, or all that is wrong with it.
-    pub fn policy_of_signed(&self, text: &str) -> Result<Policy, Problems> {
-        let trusted = self.trusted()?.ok_or_else(|| refused("bundle", Refusal::NoKeys))?;
-        self.signed(text, &trusted)
+    pub fn signed(&self, text: &str) -> Result<Policy, Problems> {
+        let trusted = self.trust.configuration.as_ref();
+        let trusted = trusted.ok_or_else(|| refused("bundle", Refusal::NoKeys))?;
+        self.sealed(&bundle_envelope(text)?.verify(trusted)?)
     }
 
-    /// The policy of a bundle that was fetched, once enough keys of the feed have signed it. Where its payload is the one
-    /// of the seal in force, that is not read again: then it is a seal of the same mark, by these signers.
+    /// The policy of a fetched bundle, once enough keys of the feed have signed it. Where its payload is that of the
+    /// active seal, it is not read again: then the answer is a seal of the same mark, by these signers.
     ///
     /// # Errors
     /// That the bundle is not trusted, or all that is wrong with it.
-    pub fn fetched(&self, text: &str, in_force: Option<&Seal>) -> Result<Result<Policy, Seal>, Problems> {
+    pub fn fetched(&self, text: &str, active: Option<&Seal>) -> Result<Result<Policy, Seal>, Problems> {
         let envelope = bundle_envelope(text)?;
-        let verified = envelope.verify(&self.trusted_of_feed()?)?;
-        match in_force.filter(|seal| seal.mark.is_of(verified.digest())) {
+        let verified = envelope.verify(self.feed_keys()?)?;
+        match active.filter(|seal| seal.mark.is_of(verified.digest())) {
             Some(seal) => Ok(Err(Seal { signers: verified.signers, ..seal.clone() })),
             None => self.sealed(&verified).map(Ok),
         }
     }
 
-    /// The list of revocations that was fetched, once enough keys of the feed have signed it, and its seal.
+    /// A fetched list of revocations, once enough keys of the feed have signed it, and its seal.
     ///
     /// # Errors
     /// That the list is not trusted, or all that is wrong with it.
     pub fn fetched_revocations(&self, text: &str) -> Result<(Revocations, Seal), Problems> {
-        Revocations::open(text.as_bytes(), &self.trusted_of_feed()?)
+        Revocations::open(text.as_bytes(), self.feed_keys()?)
     }
 
-    fn signed(&self, text: &str, trusted: &TrustedKeys) -> Result<Policy, Problems> {
-        self.sealed(&bundle_envelope(text)?.verify(trusted)?)
+    fn feed_keys(&self) -> Result<&TrustedKeys, Problems> {
+        self.trust.feed.as_ref().ok_or_else(|| missing("feed"))
     }
 
     fn sealed(&self, verified: &Verified<'_>) -> Result<Policy, Problems> {
-        let document = self.place(document::from_json(verified.payload)?)?;
+        let document = self.settings.place(document::from_json(verified.payload)?)?;
         let seal = Seal::of(verified, &document);
         Ok(Policy { seal: Some(seal), ..Policy::compile(document)? })
     }

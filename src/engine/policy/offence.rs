@@ -57,7 +57,7 @@ impl Policy {
     /// address of an image, or what a browser adds to that by itself.
     pub fn offence<'p>(&self, decision: &Decision<'p>, source: Source<'_>) -> Option<Offence<'p>> {
         let defense = self.defense.as_ref()?;
-        if decision.is_permit() || decision.is_tried() {
+        if decision.is_permit() || decision.is_shadow() {
             return None;
         }
         // A browser adds such a credential to whatever some page makes it send.

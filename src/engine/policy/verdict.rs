@@ -72,11 +72,8 @@ impl<'a> Verdict<'a> {
             };
         }
         match decision {
-            Decision::Permit(permit) => match permit.uncounted() {
-                None => Self::Forward(Forward::permitted(permit, head, policy, settings)),
-                Some(deny) => Self::Reply(Reply::of(&deny, head, policy)),
-            },
-            Decision::Deny(Deny { tried: true, subject, .. }) => {
+            Decision::Permit(permit) => Self::Forward(Forward::permitted(permit, head, policy, settings)),
+            Decision::Deny(Deny { shadow: true, subject, .. }) => {
                 let forward = Forward::of(subject.as_ref(), None, head, settings);
                 Self::ForwardInShadow(forward.with_judged_host(head, policy))
             }
@@ -271,7 +268,7 @@ impl Outside {
     fn of(reason: Reason) -> Self {
         let (status, grpc_status, code, title, error) = match reason {
             Reason::MalformedRequest => {
-                (400, INVALID_ARGUMENT, "malformed_request", "The request cannot be read one way only", None)
+                (400, INVALID_ARGUMENT, "malformed_request", "Malformed or ambiguous request", None)
             }
             Reason::MissingToken => (401, UNAUTHENTICATED, "missing_token", "A token is required", None),
             Reason::AmbiguousToken => (
@@ -309,15 +306,15 @@ impl Outside {
                 429,
                 RESOURCE_EXHAUSTED,
                 "suspended_source",
-                "Too many tokens that are not valid came from here",
+                "Too many invalid tokens from this address",
                 None,
             ),
             Reason::RateLimited => {
-                (429, RESOURCE_EXHAUSTED, "rate_limited", "The token has made too many requests", None)
+                (429, RESOURCE_EXHAUSTED, "rate_limited", "Too many requests with this token", None)
             }
             // A permit has no reply; were one asked for, it would be the safest.
             Reason::NoPolicy | Reason::Public | Reason::Preflight | Reason::Permitted => {
-                (503, UNAVAILABLE, "no_policy", "No policy is in force", None)
+                (503, UNAVAILABLE, "no_policy", "No active policy", None)
             }
         };
         Self { status, grpc_status, code, title, error }

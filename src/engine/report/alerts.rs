@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::engine::config::settings::Settings;
 use crate::engine::memory::queue::Queue;
 use crate::engine::report::audit;
-use crate::engine::report::audit::DefenseEvent;
+use crate::engine::report::audit::{DefenseEvent, Line};
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 
 /// What is sent of one event.
@@ -20,7 +20,7 @@ struct Body<'a> {
     id: String,
     gateway: Gateway<'a>,
     dropped: u64,
-    event: &'a DefenseEvent<'a>,
+    event: &'a Line<'a, DefenseEvent<'a>>,
 }
 
 /// Where the gateway is.
@@ -36,7 +36,7 @@ struct Gateway<'a> {
 
 impl Queue {
     /// Puts an event of a gateway with these settings, in the Envoy of this node id, behind the others.
-    pub fn push_event(&mut self, event: &DefenseEvent<'_>, node: &[u8], settings: &Settings) {
+    pub fn push_event(&mut self, event: &Line<'_, DefenseEvent<'_>>, node: &[u8], settings: &Settings) {
         let Settings { environment, service, .. } = settings;
         let node = String::from_utf8_lossy(node.get(..MAX_NODE).unwrap_or(node));
         let gateway = Gateway { node, environment: environment.as_ref(), service: service.as_ref() };

@@ -10,6 +10,7 @@ use crate::engine::policy::sent::text::text;
 pub use crate::engine::report::audit::decision::AuditEvent;
 pub use crate::engine::report::audit::defense::{DefenseEvent, Scene};
 pub use crate::engine::report::audit::feed::FeedEvent;
+pub use crate::engine::report::audit::frame::{Line, Version};
 pub use crate::engine::report::audit::notices::{ClosedEvent, ConfiguredEvent};
 pub use crate::engine::report::audit::refused::RefusedEvent;
 #[cfg(not(target_arch = "wasm32"))]
@@ -17,11 +18,11 @@ pub use crate::engine::report::audit::schema::Event;
 pub use crate::engine::report::audit::stale::StaleEvent;
 pub use crate::engine::report::audit::strangers::{Counted, Strangers};
 pub use crate::engine::report::audit::summary::{CountedEvent, SummaryEvent};
-use crate::engine::words::time::Time;
 
 mod decision;
 mod defense;
 mod feed;
+mod frame;
 mod notices;
 mod refused;
 #[cfg(not(target_arch = "wasm32"))]
@@ -55,12 +56,7 @@ pub(crate) fn line(value: &impl Serialize) -> String {
     line
 }
 
-fn milliseconds<S: serde::Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
-}
-
 const DELETE: u8 = 0x7F;
-const FORMAT_VERSION: u8 = 1;
 /// Most bytes of a line about a request without a known token, with its chain and without what the host puts before it.
 pub const MAX_STRANGERS_LINE: usize = 512;
 const MAX_HOST: usize = 255;

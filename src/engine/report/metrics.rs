@@ -29,7 +29,7 @@ impl Tally {
             outcome: if decision.is_permit() { "permit" } else { "deny" },
             reason: decision.reason(),
             kind: decision.subject().map_or(KindSlot::NONE, |subject| KindSlot::of(subject.kind_number())),
-            mode: if decision.is_tried() { Mode::Shadow } else { mode },
+            mode: if decision.is_shadow() { Mode::Shadow } else { mode },
         }
     }
 
@@ -48,7 +48,7 @@ impl Tally {
 
     /// Name of the counter.
     pub fn name(self, policy: &Policy) -> String {
-        let mode = label_of(self.mode);
+        let mode = self.mode.as_str();
         let kind = self.kind.label(policy);
         let labels =
             [("outcome", self.outcome), ("reason", self.reason.code()), ("kind", &kind), ("mode", mode)];
@@ -201,7 +201,7 @@ pub fn suspended_sources(bundle: &PolicyName, mode: Mode) -> String {
 }
 
 fn suspended(metric: &str, bundle: &PolicyName, mode: Mode) -> String {
-    name(metric, &[("bundle", &value(bundle.as_str())), ("mode", label_of(mode))])
+    name(metric, &[("bundle", &value(bundle.as_str())), ("mode", mode.as_str())])
 }
 
 /// Name of the gauge of when a bundle of this name, or its list of revocations, must have been replaced by a newer one.
@@ -220,13 +220,6 @@ pub fn good_until_seconds(good_until: Option<Time>) -> u64 {
 /// not count.
 pub fn last_success(kind: PayloadType) -> String {
     name("tokenward_feed_last_success_timestamp_seconds", &[("what", kind.noun())])
-}
-
-fn label_of(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Enforce => "enforce",
-        Mode::Shadow => "shadow",
-    }
 }
 
 /// A name in which the host finds the labels by their rules.

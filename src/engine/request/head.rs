@@ -8,10 +8,13 @@ use std::borrow::Cow;
 use crate::engine::config::credentials::CredentialSource;
 use crate::engine::config::settings::{Mode, Preflight, SecondPath, Settings};
 use crate::engine::matching::host::{BadHost, Host};
+use crate::engine::matching::index::Target;
 use crate::engine::matching::path::{BadPath, CanonicalPath};
+use crate::engine::matching::pattern::is_method;
 use crate::engine::request::credential::{Credential, Finder};
 use crate::engine::request::head::connection::Connection;
 pub use crate::engine::request::head::forwarded::Forwarded;
+use crate::engine::request::rule::Rule;
 use crate::engine::words::address::Source;
 use crate::engine::words::header::same_header;
 
@@ -31,7 +34,7 @@ pub struct RequestHead<'a> {
     /// Whether a `host` header stands beside `:authority`, and names the same host.
     pub repeats_host: bool,
     /// `:path` as it came in; for the audit of a path that has no reading.
-    pub target: &'a [u8],
+    pub raw_path: &'a [u8],
     /// `:path` in its one reading.
     pub path: Result<CanonicalPath<'a>, BadPath>,
     /// `x-request-id`.
@@ -43,7 +46,7 @@ pub struct RequestHead<'a> {
     /// The method that it asks for, if it is a CORS preflight as a browser sends it.
     pub preflight: Option<&'a [u8]>,
     /// The rule that its headers break, where they can be read in more than one way.
-    pub broken_rule: Option<&'static str>,
+    pub broken_rule: Option<Rule>,
     /// The credential that the request brings.
     pub credential: Credential<'a>,
     /// How the request must be changed where it is forwarded.
@@ -51,6 +54,23 @@ pub struct RequestHead<'a> {
 }
 
 impl RequestHead<'_> {
+    /// What the request asks for: method, host and path.
+    ///
+    /// # Errors
+    /// The first rule that the request breaks: then it has no reading, or more than one.
+    pub fn target(&self) -> Result<Target<'_>, Rule> {
+        // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
+        if !is_method(self.method) {
+            return Err(Rule::Method);
+        }
+        if let Some(rule) = self.broken_rule {
+            return Err(rule);
+        }
+        let path = self.path.as_ref().map_err(|rule| Rule::Path(*rule))?;
+        let host = self.host.as_ref().map_err(|_| Rule::Host)?;
+        Ok(Target { method: self.method, host: host.as_str(), path: path.segments() })
+    }
+
     /// Whether the request brings something to look up.
     pub fn brings_token(&self) -> bool {
         matches!(self.credential, Credential::Presented(..))
@@ -111,7 +131,7 @@ impl<'a> RequestHead<'a> {
             authority: b"",
             host: Err(BadHost),
             repeats_host: false,
-            target: b"",
+            raw_path: b"",
             path: Err(BadPath::NotAPath),
             request_id: b"",
             forwarded: Forwarded::default(),
@@ -134,7 +154,7 @@ impl<'a> RequestHead<'a> {
             }
             match name {
                 b":method" => head.method = value,
-                b":path" => head.target = value,
+                b":path" => head.raw_path = value,
                 b":authority" => {
                     head.authority = value;
                     authorities = authorities.saturating_add(1);
@@ -157,13 +177,13 @@ impl<'a> RequestHead<'a> {
         if authorities > 1 || head.repeats_host && !host_headers_agree(&head.host, headers.clone()) {
             head.host = Err(BadHost);
         }
-        head.path = CanonicalPath::parse(head.target, &settings.paths);
+        head.path = CanonicalPath::parse(head.raw_path, &settings.paths);
         head.cleaning.cookie = cookie(&mut finder, &cookies);
         if let Ok(path) = &head.path {
             head.cleaning.query = finder.query(path.query());
         }
         head.credential = finder.credential;
-        head.broken_rule = connection.broken_rule(head.method).or(second_path.then_some("second_path"));
+        head.broken_rule = connection.broken_rule(head.method).or(second_path.then_some(Rule::SecondPath));
         if head.method == b"OPTIONS" {
             head.preflight = head.preflight(headers, settings);
         }
@@ -362,7 +382,7 @@ mod tests {
         let headers = [&b"x_scope_orgid"[..], b"X-Scope-OrgID", b"x-scope", b"cookie", b"destination"];
         let head = RequestHead::read(headers.iter().map(|name| (*name, &b"a"[..])), &settings);
         assert_eq!(head.cleaning.overrides, [headers[0], headers[1], headers[3]]);
-        assert_eq!(head.broken_rule, Some("second_path"));
+        assert_eq!(head.broken_rule, Some(Rule::SecondPath));
     }
 
     #[test]

@@ -60,7 +60,7 @@ fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Cred
             CredentialSource::Header { .. } => {}
             CredentialSource::Cookie(name) => brought.extend(by_cookie(name, &values(headers, "cookie"))),
             CredentialSource::Query(name) if head.path.is_ok() => {
-                brought.extend(by_query(name, path::split(head.target).1));
+                brought.extend(by_query(name, path::split(head.raw_path).1));
             }
             CredentialSource::Query(_) => {}
         }
@@ -141,7 +141,7 @@ fn another(settings: &Settings, headers: &Headers) -> Option<(Vec<u8>, Vec<u8>)>
 }
 
 /// A public operation is forwarded whatever the request brings; without the credential.
-fn is_not_forwarded(Gateway { policy, settings }: &Gateway, headers: &Headers) {
+fn is_not_forwarded(Gateway { policy, settings, .. }: &Gateway, headers: &Headers) {
     let head = headers::read(headers, settings);
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"") };
     let decision = policy.decide(&head, circumstances);

@@ -7,11 +7,10 @@ use tokenward::engine::matching::path::{CanonicalPath, PathRules};
 use tokenward::engine::policy::decision::{Circumstances, Decision};
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::policy::verdict::{Forward, Reply, Verdict};
-use tokenward::engine::report::audit::AuditEvent;
+use tokenward::engine::report::audit::{AuditEvent, Line};
 use tokenward::engine::request::credential::Credential;
 use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
-use tokenward::engine::words::rate::Bucket;
 use tokenward::engine::words::reason::Reason;
 use tokenward::engine::words::time::Time;
 
@@ -29,11 +28,11 @@ pub(crate) fn holds(data: &[u8]) {
     let envoy = Source::of(source);
     let circumstances = Circumstances { now: NOW, source: head.source(envoy, &gateway.settings) };
     is_read_for_certain(gateway, &headers, envoy, circumstances.source);
-    let decision = decide(gateway, &head, circumstances);
+    let decision = gateway.policy.decide(&head, circumstances);
     is_audited(gateway, &headers, &head, &decision, circumstances);
     match Verdict::of(&decision, &head, &gateway.policy, &gateway.settings) {
         Verdict::Forward(forward) | Verdict::ForwardInShadow(forward) => {
-            assert!(gateway.settings.mode == Mode::Shadow || decision.is_permit() || decision.is_tried());
+            assert!(gateway.settings.mode == Mode::Shadow || decision.is_permit() || decision.is_shadow());
             is_what_was_judged(gateway, &headers, &head, &decision, &forward);
         }
         Verdict::Reply(reply) => {
@@ -89,19 +88,6 @@ fn is_read_for_certain(gateway: &Gateway, headers: &Headers, envoy: Source<'_>, 
     }
 }
 
-/// As the filter does.
-fn decide<'g>(
-    gateway: &'g Gateway,
-    head: &RequestHead<'_>,
-    circumstances: Circumstances<'_>,
-) -> Decision<'g> {
-    let decision = gateway.policy.decide(head, circumstances);
-    match decision.rate_limit() {
-        Some(limit) => decision.metered(limit.take(Bucket::FULL, circumstances.now)),
-        None => decision,
-    }
-}
-
 fn is_audited(
     gateway: &Gateway,
     headers: &Headers,
@@ -109,8 +95,8 @@ fn is_audited(
     decision: &Decision<'_>,
     circumstances: Circumstances<'_>,
 ) {
-    let event =
-        AuditEvent::of(decision, head, circumstances, &gateway.policy, gateway.settings.mode, 7).to_json();
+    let event = AuditEvent::of(decision, head, circumstances, &gateway.policy, gateway.settings.mode);
+    let event = Line::new(&event, circumstances.now, 7).to_json();
     assert!(event.bytes().all(|byte| (b' '..0x7F).contains(&byte)), "{event}");
     assert!(event.len() < 16_384, "{event}");
     let read: serde_json::Value = serde_json::from_str(&event).unwrap();
@@ -172,7 +158,7 @@ fn is_what_was_judged(
         );
     }
     let judged = head.path.as_ref().unwrap();
-    let strict = CanonicalPath::parse(again.target, &PathRules::default()).unwrap();
+    let strict = CanonicalPath::parse(again.raw_path, &PathRules::default()).unwrap();
     assert_eq!(strict.as_str(), judged.as_str());
     if settings.forward_credential {
         assert_eq!(strict.query(), judged.query());

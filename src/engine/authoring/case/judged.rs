@@ -4,14 +4,14 @@ use serde::Serialize;
 
 use crate::engine::authoring::case::{Expect, Outcome, Site};
 use crate::engine::authoring::ledger::Ledger;
-use crate::engine::policy::decision::{Circumstances, Decision, Trace};
+use crate::engine::policy::decision::{Circumstances, Trace};
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::policy::verdict::Verdict;
-use crate::engine::report::audit::AuditEvent;
+use crate::engine::report::audit::{AuditEvent, Line};
 use crate::engine::request::head::RequestHead;
 use crate::engine::words::address::Source;
 use crate::engine::words::name::PermissionName;
-use crate::engine::words::rate::{Bucket, Taken};
+use crate::engine::words::rate::{Bucket, RateLimit, Taken};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
@@ -35,7 +35,7 @@ pub struct Prepared<'g> {
 impl<'g> Prepared<'g> {
     /// Judges the request, telling the steps.
     pub fn judge(&self, trace: &mut impl Trace<'g>) -> Judged {
-        let Gateway { policy, settings } = self.gateway;
+        let Gateway { policy, settings, .. } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let forwarded_for = self.forwarded_for();
         let head = RequestHead::read(
@@ -47,9 +47,10 @@ impl<'g> Prepared<'g> {
         let source = head.source(Source::of(envoy.as_bytes()), settings);
         let circumstances = Circumstances { now: self.at, source };
         let ledger = self.ledger(&head, circumstances);
-        let decision = policy.decide_among(&head, circumstances, &ledger.suspensions, trace);
-        let decision = self.metered(decision);
-        let event = AuditEvent::of(&decision, &head, circumstances, policy, settings.mode, 0).to_json();
+        let judged = policy.judge(&head, circumstances, &ledger.suspensions, trace);
+        let decision = judged.meter(|_, limit| limit.take(self.bucket(limit), self.at));
+        let event = AuditEvent::of(&decision, &head, circumstances, policy, settings.mode);
+        let event = Line::new(&event, self.at, 0).to_json();
         let verdict = Verdict::of(&decision, &head, policy, settings);
         let status = verdict.status();
         let host = forwarded_host(&verdict, &head);
@@ -83,7 +84,8 @@ impl Prepared<'_> {
         let policy = &self.gateway.policy;
         if let Some(defense) = policy.defense() {
             for _ in 0..self.earlier {
-                let decision = policy.decide_among(head, circumstances, &ledger.suspensions, &mut ());
+                let judged = policy.judge(head, circumstances, &ledger.suspensions, &mut ());
+                let decision = judged.meter(|_, limit| limit.take(Bucket::FULL, self.at));
                 if let Some(offence) = policy.offence(&decision, circumstances.source) {
                     ledger.enter(&offence, defense, circumstances.now);
                 }
@@ -92,16 +94,12 @@ impl Prepared<'_> {
         ledger
     }
 
-    /// The decision after the request and those before it were counted.
-    fn metered<'p>(&self, decision: Decision<'p>) -> Decision<'p> {
-        let Some(limit) = decision.rate_limit() else { return decision };
-        let mut bucket = Bucket::FULL;
-        for _ in 0..self.earlier {
-            if let Taken::Granted { bucket: after, .. } = limit.take(bucket, self.at) {
-                bucket = after;
-            }
-        }
-        decision.metered(limit.take(bucket, self.at))
+    /// The bucket as the requests before left it.
+    fn bucket(&self, limit: RateLimit) -> Bucket {
+        (0..self.earlier).fold(Bucket::FULL, |bucket, _| match limit.take(bucket, self.at) {
+            Taken::Granted { bucket: after, .. } => after,
+            Taken::Refused(_) => bucket,
+        })
     }
 }
 

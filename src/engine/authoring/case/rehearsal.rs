@@ -35,7 +35,7 @@ impl Rehearsal {
             if let Entry::Vacant(new) = gateways.entry(site) {
                 let settings = new.key().settings(settings);
                 let document = settings.place(new.key().document(&rekeyed.document))?;
-                new.insert(Gateway { policy: Policy::compile(document)?, settings });
+                new.insert(Gateway { policy: Policy::compile(document)?, settings, ..Gateway::default() });
             }
         }
         Ok(Self { rekeyed, gateways })

@@ -41,17 +41,17 @@ impl<'d> Roles<'d> {
 
     /// What the roles with these numbers grant together with all that they inherit, the nearest first.
     pub(super) fn grant(&self, held: &[usize]) -> Grant {
-        let mut grant = Grant { on_trial: !held.is_empty(), ..Grant::default() };
+        let mut grant = Grant { in_shadow: !held.is_empty(), ..Grant::default() };
         let (mut seen, mut names) = (HashSet::new(), Vec::new());
         for first in held.iter().copied() {
-            grant.on_trial &= self.own.get(first).is_some_and(|role| role.shadow);
+            grant.in_shadow &= self.own.get(first).is_some_and(|role| role.shadow);
             let mut queue = VecDeque::from_iter(seen.insert(first).then_some(first));
             while let Some((number, role)) =
                 queue.pop_front().and_then(|next| Some((next, self.own.get(next)?)))
             {
                 names.extend(self.roles.0.get(number).map(|(name, _)| name.clone()));
                 grant.permitted.merge(&role.permitted);
-                let denied = if role.shadow { &mut grant.tried } else { &mut grant.denied };
+                let denied = if role.shadow { &mut grant.shadow_denied } else { &mut grant.denied };
                 denied.merge(&role.denied);
                 queue.extend(role.inherits.iter().copied().filter(|parent| seen.insert(*parent)));
             }

@@ -68,10 +68,10 @@ impl Tokens {
     pub(super) fn ends(&self) -> Box<[Time]> {
         let is_kept = |secret: &&Secret| {
             let token = self.tokens.get(secret.token);
-            !secret.retired && !secret.revoked.is() && token.is_some_and(|token| !token.revoked.is())
+            !secret.life.rotated && !secret.revoked.is() && token.is_some_and(|token| !token.revoked.is())
         };
         let mut ends: Box<[Time]> =
-            self.secrets.values().filter(is_kept).filter_map(|secret| secret.expires_at).collect();
+            self.secrets.values().filter(is_kept).filter_map(|secret| secret.life.ends).collect();
         ends.sort_unstable();
         ends
     }
@@ -119,7 +119,7 @@ impl Tokens {
                 let fault = Fault::DuplicateSecretId { token: id.clone(), secret: secret.id.clone() };
                 check.fault(place().key("id"), fault);
             }
-            if let (Some(start), Some(end)) = (start(secret), secret.expires_at)
+            if let (Some(start), Some(end)) = (secret.life().begins, secret.expires_at)
                 && end <= start
             {
                 check.fault(place().key("expires_at"), Fault::EmptyLifetime { secret: secret.id.clone() });
@@ -142,9 +142,7 @@ impl Tokens {
                     new.insert(Secret {
                         id: secret.id.clone(),
                         token: number,
-                        not_before: start(secret),
-                        expires_at: secret.expires_at,
-                        retired: secret.retired_at.is_some(),
+                        life: secret.life(),
                         revoked: Revoked::new(secret.revoked_at.is_some()),
                     });
                 }
@@ -162,7 +160,7 @@ impl Grant {
             narrow.extend(scope.iter().copied());
             grant.permitted.retain(&narrow);
             // A scope is the token's own restriction, whatever its roles are.
-            grant.on_trial = false;
+            grant.in_shadow = false;
         }
         grant
     }
@@ -224,11 +222,6 @@ fn guard(id: &TokenId, token: &document::Token, Rails { kind, allowed }: &Rails<
             }
         }
     }
-}
-
-/// When a secret begins to work: not before it was created, or its lifetime could lie in the future.
-fn start(secret: &document::Secret) -> Option<Time> {
-    secret.not_before.max(secret.created_at)
 }
 
 fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str> {

@@ -4,19 +4,21 @@
 //! permit.
 
 use crate::engine::config::credentials::Intent;
+use crate::engine::config::settings::Mode;
 use crate::engine::matching::index::{Case, Lister, Listing, Match, Target};
 use crate::engine::matching::path::Segments;
-use crate::engine::matching::pattern::is_method;
 use crate::engine::memory::key::Key;
 use crate::engine::memory::suspensions::{Suspended, Suspensions};
 use crate::engine::policy::compiled::{Grant, Limits, PermissionSet, Policy, Secret, Token};
 use crate::engine::policy::decision::readings::Readings;
 use crate::engine::policy::decision::{
-    Circumstances, Decision, Deny, Permit, Reading, Standing, Step, Subject, Trace, Wait,
+    Circumstances, Decision, Deny, Judged, Permit, Reading, Standing, Step, Subject, Trace, Wait,
 };
 use crate::engine::request::credential::Credential;
 use crate::engine::request::head::RequestHead;
+use crate::engine::words::life::SecretState;
 use crate::engine::words::name::PermissionName;
+use crate::engine::words::rate::Bucket;
 use crate::engine::words::reason::Reason;
 use crate::engine::words::secret;
 use crate::engine::words::secret::SecretDigest;
@@ -24,33 +26,34 @@ use crate::engine::words::secret::minted::is_miscopied;
 use crate::engine::words::time::Time;
 
 impl Policy {
-    /// Decides about a request.
+    /// The decision about a request of a token that has made no other one.
     pub fn decide(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'_> {
         self.decide_traced(head, circumstances, &mut ())
     }
 
-    /// Decides, and tells the steps.
+    /// The same, and its steps.
     pub fn decide_traced<'p>(
         &'p self,
         head: &RequestHead<'_>,
         circumstances: Circumstances<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Decision<'p> {
-        self.decide_among(head, circumstances, Suspensions::NONE, trace)
+        let judged = self.judge(head, circumstances, Suspensions::NONE, trace);
+        judged.meter(|_, limit| limit.take(Bucket::FULL, circumstances.now))
     }
 
-    /// Decides where these are suspended, and tells the steps.
-    pub fn decide_among<'p>(
+    /// Judges a request among these suspensions, by all but its token's rate limit.
+    pub fn judge<'p>(
         &'p self,
         head: &RequestHead<'_>,
         circumstances: Circumstances<'_>,
         suspensions: &Suspensions,
         trace: &mut impl Trace<'p>,
-    ) -> Decision<'p> {
-        match self.check(head, circumstances, suspensions, trace) {
+    ) -> Judged<'p> {
+        Judged::new(match self.check(head, circumstances, suspensions, trace) {
             Ok(permit) => Decision::Permit(permit),
             Err(deny) => Decision::Deny(deny),
-        }
+        })
     }
 
     fn check<'p>(
@@ -60,10 +63,9 @@ impl Policy {
         suspensions: &Suspensions,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let target = readable(head).inspect_err(|deny| {
-            if let Some(rule) = deny.rule {
-                trace.step(|| Step::Malformed(rule));
-            }
+        let target = head.target().map_err(|rule| {
+            trace.step(|| Step::Malformed(rule));
+            Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) }
         })?;
         if let Ok(path) = &head.path {
             trace.step(|| Step::Path(path.as_str().to_owned()));
@@ -90,7 +92,7 @@ impl Policy {
         }
         let subject = self.authenticate(&head.credential)?;
         trace.step(|| Step::Token(subject));
-        if let Some(reason) = state(&subject, circumstances.now) {
+        if let Some(reason) = subject.state(circumstances.now).reason() {
             return Err(Deny::of(reason, subject));
         }
         if let Some(until) = self.suspended_token(&subject, circumstances.now, &suspensions.tokens) {
@@ -186,46 +188,50 @@ impl Policy {
         public: Option<&'p Listing>,
         trace: &mut impl Trace<'p>,
     ) -> Result<Permit<'p>, Deny<'p>> {
-        let Grant { denied, tried, on_trial, .. } = subject.grant;
+        let Grant { denied, shadow_denied, in_shadow, .. } = subject.grant;
         let found = self.granted(subject, readings.target, trace);
         let may = |listing: &Listing, path: Segments<'_>| subject.may(Case::Folded, listing, path);
         let astray = found.and_then(|_| self.astray(readings, may, trace));
-        let granted = found.filter(|_| astray.is_none());
-        let mut forbids = |set: &PermissionSet, shadow| {
-            if set.is_empty() { None } else { self.forbids(set, shadow, readings, trace) }
-        };
+        let grant = found.filter(|_| astray.is_none());
+        let deny = self.forbids(denied, Mode::Enforce, readings, trace);
+        let shadow_deny = self.forbids(shadow_denied, Mode::Shadow, readings, trace);
         // What the request would be as it stands, were there no other reading.
         let reading = |denied| match (public, found) {
             (Some(_), _) => Reading::Loose,
             (None, Some(_)) => denied,
             (None, None) => Reading::Strict,
         };
-        if let Some(denied) = forbids(denied, false) {
-            let reading = reading(denied);
-            return Err(Deny { reading, ..Deny::of(Reason::DeniedOperation, subject) });
-        }
-        let would_forbid = forbids(tried, true).is_some();
-        match granted {
-            Some(Granted { permission, .. }) if !would_forbid => Ok(Permit {
-                reason: Reason::Permitted,
-                subject: Some(subject),
-                permission: Some(permission),
-                quota: None,
-            }),
-            None if !would_forbid || !*on_trial => {
-                let sufficient = match astray {
-                    Some(target) => self.sufficient(Case::Folded, target),
-                    None => self.sufficient(Case::Strict, readings.target),
-                };
-                if sufficient.is_empty() {
-                    trace.step(|| Step::Unlisted);
-                }
+        let denied = Deny::of(Reason::DeniedOperation, subject);
+        // Columns: a role denies · a role grants · a role in shadow denies · all roles are in shadow.
+        match (deny, grant, shadow_deny, in_shadow) {
+            (Some(denied_in), _, _, _) => Err(Deny { reading: reading(denied_in), ..denied }),
+            (None, Some(grant), None, _) => Ok(Permit::by(grant.permission, subject)),
+            (None, Some(_), Some(_), _) | (None, None, Some(_), true) => Err(Deny { shadow: true, ..denied }),
+            (None, None, None, true) | (None, None, _, false) => {
+                let sufficient = self.lacking(astray, readings, trace);
                 let reading = reading(Reading::Loose);
-                let deny = Deny::of(Reason::InsufficientScope, subject);
-                Err(Deny { sufficient, reading, tried: *on_trial, ..deny })
+                let lacking = Deny::of(Reason::InsufficientScope, subject);
+                Err(Deny { sufficient, reading, shadow: *in_shadow, ..lacking })
             }
-            Some(_) | None => Err(Deny { tried: true, ..Deny::of(Reason::DeniedOperation, subject) }),
         }
+    }
+
+    /// The permissions that the token lacks: each would be enough.
+    #[cold]
+    fn lacking<'p>(
+        &'p self,
+        astray: Option<Target<'_>>,
+        readings: Readings<'_>,
+        trace: &mut impl Trace<'p>,
+    ) -> Box<[&'p PermissionName]> {
+        let sufficient = match astray {
+            Some(target) => self.sufficient(Case::Folded, target),
+            None => self.sufficient(Case::Strict, readings.target),
+        };
+        if sufficient.is_empty() {
+            trace.step(|| Step::Unlisted);
+        }
+        sufficient
     }
 
     /// The permission of the token that lists the request's operation, or a `/**` above it.
@@ -264,18 +270,21 @@ impl Policy {
     fn forbids<'p>(
         &'p self,
         set: &PermissionSet,
-        shadow: bool,
+        mode: Mode,
         readings: Readings<'_>,
         trace: &mut impl Trace<'p>,
     ) -> Option<Reading> {
         let mut forbidden = None;
+        if set.is_empty() {
+            return forbidden;
+        }
         for (case, target) in readings.all() {
             self.index.visit_all(case, target, |listing| {
                 let Lister::Permission(number) = listing.by else { return };
                 if set.contains(number) {
                     forbidden = forbidden.or(Some(Reading::of(case)));
                     let permission = self.permission(number);
-                    trace.step(|| Step::Denied { case, listing, permission, shadow });
+                    trace.step(|| Step::Denied { case, listing, permission, mode });
                 }
             });
         }
@@ -304,21 +313,11 @@ struct Granted<'p> {
     permission: &'p PermissionName,
 }
 
-fn readable<'h, 'p>(head: &'h RequestHead<'_>) -> Result<Target<'h>, Deny<'p>> {
-    let malformed = |rule| Deny { rule: Some(rule), ..Deny::because(Reason::MalformedRequest) };
-    // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
-    if !is_method(head.method) {
-        return Err(malformed("method"));
-    }
-    if let Some(rule) = head.broken_rule {
-        return Err(malformed(rule));
-    }
-    let path = head.path.as_ref().map_err(|rule| malformed(rule.code()))?;
-    let host = head.host.as_ref().map_err(|_| malformed("host"))?;
-    Ok(Target { method: head.method, host: host.as_str(), path: path.segments() })
-}
-
 impl Subject<'_> {
+    fn state(&self, now: Time) -> SecretState {
+        self.secret.life.state(self.token.revoked.is() || self.secret.revoked.is(), now)
+    }
+
     /// Whether a listing is public, or held by the token with its attributes in the path as this reading has it.
     fn may(&self, case: Case, listing: &Listing, path: Segments<'_>) -> bool {
         match listing.by {
@@ -349,19 +348,6 @@ impl Limits {
             .is_some_and(|hours| !hours.iter().any(|hours| hours.contain(now)))
             .then_some(Reason::OutsideHours)
     }
-}
-
-/// Why the secret does not work at `now`, if it does not.
-fn state(subject: &Subject<'_>, now: Time) -> Option<Reason> {
-    let Subject { token, secret, .. } = subject;
-    let over = secret.expires_at.is_some_and(|end| end <= now);
-    if token.revoked.is() || secret.revoked.is() {
-        return Some(Reason::RevokedToken);
-    }
-    if over {
-        return Some(if secret.retired { Reason::RetiredSecret } else { Reason::ExpiredToken });
-    }
-    secret.not_before.is_some_and(|start| now < start).then_some(Reason::NotYetValid)
 }
 
 /// Most permissions named in a challenge.

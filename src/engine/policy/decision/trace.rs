@@ -1,8 +1,10 @@
 //! The steps of a decision, for those who want to be told.
 
+use crate::engine::config::settings::Mode;
 use crate::engine::matching::index::{Case, Listing, Match};
 use crate::engine::policy::compiled::Limits;
 use crate::engine::policy::decision::Subject;
+use crate::engine::request::rule::Rule;
 use crate::engine::words::name::{AttributeName, PermissionName};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
@@ -12,7 +14,7 @@ use crate::engine::words::time::Time;
 #[derive(Debug)]
 pub enum Step<'p> {
     /// The path, the host or the method has no reading, or more than one.
-    Malformed(&'static str),
+    Malformed(Rule),
     /// The path was read as this.
     Path(String),
     /// No permission lists the operation.
@@ -33,7 +35,7 @@ pub enum Step<'p> {
     /// What is listed for all or held is not this listing, which the request is to some upstreams.
     Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
     /// A role of the token denies the request by this listing, or would if it were not in shadow.
-    Denied { case: Case, listing: &'p Listing, permission: Option<&'p PermissionName>, shadow: bool },
+    Denied { case: Case, listing: &'p Listing, permission: Option<&'p PermissionName>, mode: Mode },
 }
 
 /// How the token stands to a listing.

@@ -9,13 +9,12 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::{Circumstances, Decision};
 use crate::engine::policy::sent::Sent;
 use crate::engine::policy::sent::text::{json_width, share, width};
-use crate::engine::report::audit::{
-    FORMAT_VERSION, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, line, milliseconds, text,
-};
+use crate::engine::report::audit::{Line, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, Version, text};
 use crate::engine::report::chain::MAX_SEAL;
 use crate::engine::request::head::RequestHead;
+use crate::engine::request::rule::Rule;
 use crate::engine::words::address::Source;
-use crate::engine::words::name::{KindName, PermissionName, PolicyName, RoleName, SecretId, TokenId};
+use crate::engine::words::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::secret::Fingerprint;
 use crate::engine::words::time::Time;
@@ -24,15 +23,8 @@ use crate::engine::words::time::Time;
 /// than its fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at the end says that
 /// 7 more bytes were sent.
 #[derive(Debug, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct AuditEvent<'a> {
-    /// Version of the format.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
-    v: u8,
-    /// When the request came: UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
-    ts: Time,
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "decision")))]
     event: &'static str,
@@ -43,7 +35,8 @@ pub struct AuditEvent<'a> {
     reason: Reason,
     /// Of a malformed request, the rule that it breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<&'static str>,
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Option<String>"))]
+    rule: Option<Rule>,
     /// Whether the decision was enforced; `shadow` is only reported.
     mode: Mode,
     /// `x-request-id`, at most 128 bytes.
@@ -80,24 +73,18 @@ pub struct AuditEvent<'a> {
     /// Of a token that nobody knows: the first 8 hex digits of its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
-    /// Name of the policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<&'a PolicyName>,
-    /// Revision of the bundle.
-    revision: u64,
-    /// Number of the event: each VM counts its own from 0 on.
-    seq: u64,
+    #[serde(flatten)]
+    version: Version<'a>,
 }
 
 impl<'a> AuditEvent<'a> {
-    /// The event of a decision by a gateway in `mode`; `seq` is the number of the event.
+    /// The event of a decision by a gateway in `mode`.
     pub fn of(
         decision: &'a Decision<'_>,
         head: &'a RequestHead<'_>,
         circumstances: Circumstances<'a>,
         policy: &'a Policy,
         mode: Mode,
-        seq: u64,
     ) -> Self {
         let subject = decision.subject();
         let (outcome, rule, fingerprint) = match decision {
@@ -105,13 +92,11 @@ impl<'a> AuditEvent<'a> {
             Decision::Deny(deny) => ("deny", deny.rule, deny.fingerprint),
         };
         let bare = Self {
-            v: FORMAT_VERSION,
-            ts: circumstances.now,
             event: "decision",
             decision: outcome,
             reason: decision.reason(),
             rule,
-            mode: if decision.is_tried() { Mode::Shadow } else { mode },
+            mode: if decision.is_shadow() { Mode::Shadow } else { mode },
             request_id: Cow::Borrowed(""),
             method: Cow::Borrowed(""),
             host: Cow::Borrowed(""),
@@ -124,27 +109,18 @@ impl<'a> AuditEvent<'a> {
             permission: decision.permission(),
             retiring: subject.is_some_and(|subject| subject.retiring()),
             fingerprint,
-            bundle: policy.name(),
-            revision: policy.revision(),
-            // The longest: where a text is cut does not depend on how many events there were.
-            seq: u64::MAX,
+            version: Version::of(policy),
         };
         let sent = Texts::of(head, circumstances.source, policy);
-        let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare) };
+        let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare, circumstances.now) };
         Self {
             request_id: text(&sent.request_id, limits.request_id),
             method: text(&sent.method, limits.method),
             host: text(&sent.host, limits.host),
             path: text(&sent.path, limits.path),
             source: text(&sent.source, limits.source),
-            seq,
             ..bare
         }
-    }
-
-    /// The event as one line of JSON.
-    pub fn to_json(&self) -> String {
-        line(self)
     }
 }
 
@@ -164,17 +140,19 @@ impl<'a> Texts<'a> {
             request_id: Sent::new(head.request_id, most.request_id, policy),
             method: Sent::new(head.method, most.method, policy),
             host: Sent::new(head.authority, most.host, policy),
-            path: Sent::path(path(head), head.target, most.path, policy),
+            path: Sent::path(path(head), head.raw_path, most.path, policy),
             source: Sent::new(source.text(), most.source, policy),
         }
     }
 
     /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
     /// strangers: the caller's address is whole, and the other texts share what it leaves.
-    fn limits(&self, bare: &AuditEvent<'_>) -> Limits {
+    fn limits(&self, bare: &AuditEvent<'_>, now: Time) -> Limits {
+        // The longest number: where a text is cut does not depend on how many events there were.
+        let bare = Line::new(bare, now, u64::MAX);
         let members = [(&self.request_id, REQUEST_ID), (&self.source, SOURCE)];
         let present = members.iter().filter(|(sent, _)| !sent.is_empty());
-        let frame = present.fold(json_width(bare), |sum, (_, member)| sum.saturating_add(member.len()));
+        let frame = present.fold(json_width(&bare), |sum, (_, member)| sum.saturating_add(member.len()));
         let source = MAX_ADDRESS;
         let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(&self.source, source));
         let most = Limits::MOST;
@@ -215,9 +193,9 @@ fn path<'a>(head: &'a RequestHead<'_>) -> &'a [u8] {
     match &head.path {
         Ok(path) => path.as_str().as_bytes(),
         Err(_) => {
-            let length = head.target.len();
-            let end = (0..length).find(|at| head.target.get(*at..).is_some_and(begins_query));
-            head.target.get(..end.unwrap_or(length)).unwrap_or_default()
+            let length = head.raw_path.len();
+            let end = (0..length).find(|at| head.raw_path.get(*at..).is_some_and(begins_query));
+            head.raw_path.get(..end.unwrap_or(length)).unwrap_or_default()
         }
     }
 }

@@ -8,22 +8,15 @@ use crate::engine::config::settings::Mode;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::offence::{Cause, Offence};
 use crate::engine::policy::sent::Sent;
-use crate::engine::report::audit::{FORMAT_VERSION, MAX_SOURCE, line, milliseconds, text};
+use crate::engine::report::audit::{MAX_SOURCE, Version, text};
 use crate::engine::words::address::Source;
-use crate::engine::words::name::{KindName, PolicyName, SecretId, TokenId};
+use crate::engine::words::name::{KindName, SecretId, TokenId};
 use crate::engine::words::time::Time;
 
 /// What a defense did about an offence.
 #[derive(Debug, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct DefenseEvent<'a> {
-    /// Version of the format.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
-    v: u8,
-    /// When it happened: UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
-    ts: Time,
     /// What happened: a token or a source is suspended, or somebody should look.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["suspended", "alert"])))]
     event: &'static str,
@@ -49,13 +42,8 @@ pub struct DefenseEvent<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     until: Option<String>,
-    /// Name of the policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<&'a PolicyName>,
-    /// Revision of the bundle.
-    revision: u64,
-    /// Number of the event: each VM counts its own from 0 on.
-    seq: u64,
+    #[serde(flatten)]
+    version: Version<'a>,
 }
 
 /// Where and when an offence was.
@@ -73,27 +61,19 @@ pub struct Scene<'a> {
 
 impl<'a> DefenseEvent<'a> {
     /// That the token, or the source where there is none, is suspended `until` then, after so many offences.
-    pub fn suspended(
-        offence: &'a Offence<'_>,
-        scene: Scene<'a>,
-        count: usize,
-        until: Time,
-        seq: u64,
-    ) -> Self {
-        Self { until: Some(until.to_string()), ..Self::of("suspended", offence, scene, count, seq) }
+    pub fn suspended(offence: &'a Offence<'_>, scene: Scene<'a>, count: usize, until: Time) -> Self {
+        Self { until: Some(until.to_string()), ..Self::of("suspended", offence, scene, count) }
     }
 
-    /// That there were so many offences since it was last told.
-    pub fn alert(offence: &'a Offence<'_>, scene: Scene<'a>, count: usize, seq: u64) -> Self {
-        Self::of("alert", offence, scene, count, seq)
+    /// That there were so many offences since the last alert.
+    pub fn alert(offence: &'a Offence<'_>, scene: Scene<'a>, count: usize) -> Self {
+        Self::of("alert", offence, scene, count)
     }
 
-    fn of(event: &'static str, offence: &'a Offence<'_>, scene: Scene<'a>, count: usize, seq: u64) -> Self {
-        let Scene { policy, mode, source, now } = scene;
+    fn of(event: &'static str, offence: &'a Offence<'_>, scene: Scene<'a>, count: usize) -> Self {
+        let Scene { policy, mode, source, .. } = scene;
         let subject = offence.subject.as_ref();
         Self {
-            v: FORMAT_VERSION,
-            ts: now,
             event,
             reason: offence.cause,
             mode,
@@ -107,14 +87,7 @@ impl<'a> DefenseEvent<'a> {
             },
             count,
             until: None,
-            bundle: policy.name(),
-            revision: policy.revision(),
-            seq,
+            version: Version::of(policy),
         }
-    }
-
-    /// The event as one line of JSON.
-    pub fn to_json(&self) -> String {
-        line(self)
     }
 }

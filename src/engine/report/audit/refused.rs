@@ -4,29 +4,15 @@ use serde::Serialize;
 
 use crate::engine::memory::marks::Setback;
 use crate::engine::policy::compiled::Policy;
-use crate::engine::report::audit::{FORMAT_VERSION, line, milliseconds};
-use crate::engine::words::name::PolicyName;
-use crate::engine::words::time::Time;
+use crate::engine::report::audit::Version;
 
 /// That a configuration brought a bundle that is not taken: what was in force stays, or everything is denied.
 #[derive(Debug, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct RefusedEvent<'a> {
-    /// Version of the format.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
-    v: u8,
-    /// When it happened: UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
-    ts: Time,
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "rollback_refused")))]
     event: &'static str,
-    /// Name of the policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<&'a PolicyName>,
-    /// Its revision.
-    revision: u64,
     /// The revision that it may go back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
@@ -45,48 +31,31 @@ pub struct RefusedEvent<'a> {
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     trial: bool,
-    /// Number of the event: each VM counts its own from 0 on.
-    seq: u64,
     #[serde(skip)]
     setback: Setback,
+    #[serde(flatten)]
+    version: Version<'a>,
 }
 
 impl<'a> RefusedEvent<'a> {
     /// The event of a bundle that is not taken, where the bundle of revision `active` stays in force or nothing does;
-    /// `trial` is whether the configuration was not there before, `seq` the number of the event.
-    pub fn of(
-        refused: &'a Policy,
-        setback: Setback,
-        active: Option<u64>,
-        trial: bool,
-        now: Time,
-        seq: u64,
-    ) -> Self {
+    /// `trial` is true in Envoy's canary VM.
+    pub fn of(refused: &'a Policy, setback: Setback, active: Option<u64>, trial: bool) -> Self {
         Self {
-            v: FORMAT_VERSION,
-            ts: now,
             event: "rollback_refused",
-            bundle: refused.name(),
-            revision: refused.revision(),
+            version: Version::of(refused),
             supersedes: refused.seal().and_then(|seal| seal.supersedes),
             newest: setback.newest(),
             cause: setback.code(),
             active,
             trial,
-            seq,
             setback,
         }
     }
 
-    /// The event as one line of JSON.
-    pub fn to_json(&self) -> String {
-        line(self)
-    }
-
     /// The event in words, with what to do.
-    pub fn told(&self) -> String {
-        let name = self.bundle.map_or("", PolicyName::as_str);
-        let revision = self.revision;
+    pub fn message(&self) -> String {
+        let (name, revision) = (self.version.name(), self.version.revision);
         let active = match self.active {
             Some(active) => format!("revision {active} stays active"),
             None => "the filter answers everything with 503".to_owned(),

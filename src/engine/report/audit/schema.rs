@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 
 use crate::engine::report::audit::{
-    AuditEvent, ClosedEvent, ConfiguredEvent, CountedEvent, DefenseEvent, FeedEvent, RefusedEvent,
+    AuditEvent, ClosedEvent, ConfiguredEvent, CountedEvent, DefenseEvent, FeedEvent, Line, RefusedEvent,
     StaleEvent, SummaryEvent,
 };
 
@@ -12,21 +12,21 @@ use crate::engine::report::audit::{
 #[schemars(untagged)]
 pub enum Event<'a> {
     /// A request was judged.
-    Decision(AuditEvent<'a>),
+    Decision(Line<'a, AuditEvent<'a>>),
     /// Requests of a second that have no line of their own.
-    Summary(SummaryEvent<'a>),
+    Summary(Line<'a, SummaryEvent<'a>>),
     /// One of them, in its filter state.
     Counted(CountedEvent),
     /// A configuration is in force.
-    Configured(ConfiguredEvent<'a>),
+    Configured(Line<'a, ConfiguredEvent<'a>>),
     /// Somebody is suspended, or an alert.
-    Defense(DefenseEvent<'a>),
+    Defense(Line<'a, DefenseEvent<'a>>),
     /// Something was fetched, or could not be.
-    Feed(FeedEvent<'a>),
+    Feed(Line<'a, FeedEvent<'a>>),
     /// A bundle was refused: it goes back, or is ahead of the clock.
-    Refused(RefusedEvent<'a>),
+    Refused(Line<'a, RefusedEvent<'a>>),
     /// What is in force is stale, or no longer is.
-    Stale(StaleEvent<'a>),
+    Stale(Line<'a, StaleEvent<'a>>),
     /// A VM has ended.
-    Closed(ClosedEvent<'a>),
+    Closed(Line<'a, ClosedEvent<'a>>),
 }

@@ -4,23 +4,16 @@ use serde::Serialize;
 
 use crate::engine::config::settings::Mode;
 use crate::engine::policy::compiled::Policy;
+use crate::engine::report::audit::frame::milliseconds;
 use crate::engine::report::audit::strangers::{Counted, Reasons};
-use crate::engine::report::audit::{FORMAT_VERSION, line, milliseconds};
-use crate::engine::words::name::PolicyName;
+use crate::engine::report::audit::{Version, line};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
 /// How many requests of one second have no line of their own.
 #[derive(Debug, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct SummaryEvent<'a> {
-    /// Version of the format.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
-    v: u8,
-    /// When it was written: UTC, to the millisecond.
-    #[serde(serialize_with = "milliseconds")]
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
-    ts: Time,
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "summary")))]
     event: &'static str,
@@ -42,35 +35,21 @@ pub struct SummaryEvent<'a> {
         )
     )]
     reasons: &'a Reasons,
-    /// Name of the policy.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bundle: Option<&'a PolicyName>,
-    /// Revision of the bundle.
-    revision: u64,
-    /// Number of the event: each VM counts its own from 0 on.
-    seq: u64,
+    #[serde(flatten)]
+    version: Version<'a>,
 }
 
 impl<'a> SummaryEvent<'a> {
-    /// The event of what a gateway in `mode` with this policy counted; `seq` is the number of the event.
-    pub fn of(counted: &'a Counted, policy: &'a Policy, mode: Mode, now: Time, seq: u64) -> Self {
+    /// The event of what a gateway in `mode` with this policy counted.
+    pub fn of(counted: &'a Counted, policy: &'a Policy, mode: Mode) -> Self {
         Self {
-            v: FORMAT_VERSION,
-            ts: now,
             event: "summary",
             mode,
             since: counted.since(),
             count: counted.count(),
             reasons: counted.reasons(),
-            bundle: policy.name(),
-            revision: policy.revision(),
-            seq,
+            version: Version::of(policy),
         }
-    }
-
-    /// The event as one line of JSON.
-    pub fn to_json(&self) -> String {
-        line(self)
     }
 }
 

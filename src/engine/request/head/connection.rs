@@ -4,6 +4,8 @@
 //! Envoy leaves `connection` and `upgrade` on a request only where the connection is to be upgraded, and over HTTP/2
 //! makes a GET of the extended CONNECT that asks for that (RFC 8441), and the other way round.
 
+use crate::engine::request::rule::Rule;
+
 /// The marks of a connection in a request's headers.
 #[derive(Default)]
 pub(super) struct Connection {
@@ -24,12 +26,12 @@ impl Connection {
     }
 
     /// The rule that a request with this method breaks.
-    pub(super) fn broken_rule(&self, method: &[u8]) -> Option<&'static str> {
+    pub(super) fn broken_rule(&self, method: &[u8]) -> Option<Rule> {
         // To an upstream over HTTP/2 all of them become CONNECT, and behind that a GET.
         if self.upgrades && method != b"GET" {
-            return Some("upgrade");
+            return Some(Rule::Upgrade);
         }
-        self.nominates.then_some("connection")
+        self.nominates.then_some(Rule::Connection)
     }
 }
 
@@ -51,13 +53,13 @@ mod tests {
             (&["Upgrade, HTTP2-Settings"], None),
             (&["keep-alive,,TE , close"], None),
             (&[""], None),
-            (&["upgrade, x-tokenward-token"], Some("connection")),
-            (&["X-Tokenward-Identity"], Some("connection")),
-            (&["x-tokenward-token", "upgrade"], Some("connection")),
-            (&["upgrade", "authorization"], Some("connection")),
-            (&[":path"], Some("connection")),
-            (&["upgrade x-tokenward-token"], Some("connection")),
-            (&["upgrade\u{a0}"], Some("connection")),
+            (&["upgrade, x-tokenward-token"], Some(Rule::Connection)),
+            (&["X-Tokenward-Identity"], Some(Rule::Connection)),
+            (&["x-tokenward-token", "upgrade"], Some(Rule::Connection)),
+            (&["upgrade", "authorization"], Some(Rule::Connection)),
+            (&[":path"], Some(Rule::Connection)),
+            (&["upgrade x-tokenward-token"], Some(Rule::Connection)),
+            (&["upgrade\u{a0}"], Some(Rule::Connection)),
         ] {
             let mut connection = Connection::default();
             values.iter().for_each(|value| connection.options(value.as_bytes()));
@@ -69,7 +71,7 @@ mod tests {
     fn whoever_upgrades_does_so_with_get() {
         let connection = Connection { upgrades: true, nominates: false };
         for method in ["POST", "OPTIONS", "CONNECT", "HEAD", "get", ""] {
-            assert_eq!(connection.broken_rule(method.as_bytes()), Some("upgrade"), "{method}");
+            assert_eq!(connection.broken_rule(method.as_bytes()), Some(Rule::Upgrade), "{method}");
         }
         assert_eq!(connection.broken_rule(b"GET"), None);
         assert_eq!(Connection::default().broken_rule(b"POST"), None);

@@ -1,0 +1,70 @@
+//! What every line of the audit has: format, time, bundle and number.
+
+use serde::{Serialize, Serializer};
+
+use crate::engine::config::revocations::Revocations;
+use crate::engine::policy::compiled::Policy;
+use crate::engine::report::audit::line;
+use crate::engine::words::name::PolicyName;
+use crate::engine::words::time::Time;
+
+/// An event with its time and its number: one line of the audit.
+#[derive(Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+pub struct Line<'a, E> {
+    /// Version of the format.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
+    v: u8,
+    /// When it happened: UTC, to the millisecond.
+    #[serde(serialize_with = "milliseconds")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
+    ts: Time,
+    #[serde(flatten)]
+    event: &'a E,
+    /// Number of the event. Each VM counts its own from 0.
+    seq: u64,
+}
+
+impl<'a, E: Serialize> Line<'a, E> {
+    /// The line of an event.
+    pub fn new(event: &'a E, now: Time, seq: u64) -> Self {
+        Self { v: FORMAT_VERSION, ts: now, event, seq }
+    }
+
+    /// The line as JSON in ASCII.
+    pub fn to_json(&self) -> String {
+        line(self)
+    }
+}
+
+/// Which bundle, or list of revocations, an event is about.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+pub struct Version<'a> {
+    /// Name of the policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<&'a PolicyName>,
+    /// Revision of the bundle, or of the list of revocations.
+    pub(super) revision: u64,
+}
+
+impl<'a> Version<'a> {
+    pub(super) fn of(policy: &'a Policy) -> Self {
+        Self { bundle: policy.name(), revision: policy.revision() }
+    }
+
+    pub(super) fn of_list(list: &'a Revocations) -> Self {
+        Self { bundle: Some(&list.name), revision: list.revision }
+    }
+
+    /// The policy's name; empty where there is no usable policy.
+    pub(super) fn name(&self) -> &str {
+        self.bundle.map_or("", PolicyName::as_str)
+    }
+}
+
+pub(super) fn milliseconds<S: Serializer>(time: &Time, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
+const FORMAT_VERSION: u8 = 1;

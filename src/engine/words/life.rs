@@ -1,0 +1,62 @@
+//! The life of a secret: when it works, and how it ends.
+
+use crate::engine::words::reason::Reason;
+use crate::engine::words::time::Time;
+
+/// When a secret works, unless it is revoked.
+#[derive(Clone, Copy, Debug)]
+pub struct Life {
+    /// Before this it does not work yet.
+    pub begins: Option<Time>,
+    /// From this on it no longer works.
+    pub ends: Option<Time>,
+    /// Whether it was rotated out: then it works only until the overlap ends.
+    pub rotated: bool,
+}
+
+impl Life {
+    /// The state of a secret with this life.
+    pub fn state(self, revoked: bool, now: Time) -> SecretState {
+        if revoked {
+            return SecretState::Revoked;
+        }
+        let over = self.ends.is_some_and(|end| end <= now);
+        match (self.rotated, over) {
+            (true, true) => SecretState::Retired,
+            (false, true) => SecretState::Expired,
+            (_, false) if self.begins.is_some_and(|start| now < start) => SecretState::NotYetValid,
+            (true, false) => SecretState::Retiring,
+            (false, false) => SecretState::Active,
+        }
+    }
+}
+
+/// What a secret is good for at a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretState {
+    /// It works.
+    Active,
+    /// It was rotated out, and works until the overlap ends.
+    Retiring,
+    /// It works later.
+    NotYetValid,
+    /// It was rotated out, and the overlap is over.
+    Retired,
+    /// Its life is over.
+    Expired,
+    /// It, or its whole token, was revoked.
+    Revoked,
+}
+
+impl SecretState {
+    /// Why a request with such a secret is denied; `None` where the secret works.
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Active | Self::Retiring => None,
+            Self::NotYetValid => Some(Reason::NotYetValid),
+            Self::Retired => Some(Reason::RetiredSecret),
+            Self::Expired => Some(Reason::ExpiredToken),
+            Self::Revoked => Some(Reason::RevokedToken),
+        }
+    }
+}
