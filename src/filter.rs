@@ -9,16 +9,16 @@ mod bucket;
 mod defense;
 mod feed;
 mod fetched;
-mod freshness;
 mod host;
 mod http;
 mod journal;
 mod kept;
 mod leader;
 mod metrics;
+mod rollback;
 mod root;
 mod shared;
-mod stale;
+mod staleness;
 
 use std::rc::Rc;
 

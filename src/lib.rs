@@ -6,7 +6,7 @@
 //! A configuration, once:
 //!
 //! ```text
-//! bytes ──Gateway::configure──▶ Document ──Policy::compile──▶ Policy, Settings
+//! bytes ──Gateway::configure──▶ Bundle ──Policy::compile──▶ Policy, Settings
 //! ```
 //!
 //! A request (`filter::http`):
@@ -62,7 +62,7 @@
 //! ```
 //! use tokenward::engine::words::address::Source;
 //! use tokenward::engine::policy::decision::Circumstances;
-//! use tokenward::engine::config::document::from_json;
+//! use tokenward::engine::config::bundle::from_json;
 //! use tokenward::engine::request::head::RequestHead;
 //! use tokenward::engine::policy::compiled::Policy;
 //! use tokenward::engine::words::reason::Reason;

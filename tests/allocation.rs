@@ -1,6 +1,6 @@
 //! A permit allocates nothing.
 
-use tokenward::engine::config::document::from_json;
+use tokenward::engine::config::bundle::from_json;
 use tokenward::engine::config::envelope::{Envelope, PayloadType};
 use tokenward::engine::config::problem::Problems;
 use tokenward::engine::config::settings::Settings;

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::authoring::case::{Judged, Outcome, Prepared, Site};
+use tokenward::engine::authoring::case::{Observed, Outcome, Prepared, Site};
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::words::reason::Reason;
@@ -107,7 +107,7 @@ fn is_known(folder: &Path, secret: &str) -> bool {
 }
 
 /// What the folder's policy decides about a request with the secret when that was minted.
-fn judge(folder: &Path, secret: &str) -> Judged {
+fn judge(folder: &Path, secret: &str) -> Observed {
     let (document, _) =
         Workspace::open(folder).unwrap().compile().unwrap_or_else(|failures| panic!("{failures:?}"));
     let created =

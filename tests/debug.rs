@@ -1,6 +1,6 @@
 //! No secret is in Debug output, whatever is shown.
 
-use tokenward::engine::config::document::{Document, from_json};
+use tokenward::engine::config::bundle::{Bundle, from_json};
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::decision::Circumstances;
@@ -21,7 +21,7 @@ fn no_secret_and_no_whole_digest_is_in_debug_output() {
             "tokens": {{ "t": {{ "kind": "service", "roles": ["r"],
                 "secrets": [{{ "id": "1", "sha256": "{digest}" }}] }} }} }}"#
     );
-    let document: Document = from_json(bundle.as_bytes()).unwrap();
+    let document: Bundle = from_json(bundle.as_bytes()).unwrap();
     let mut shown = format!("{document:?}");
     let gateway = Gateway::configure(format!(r#"{{ "bundle": {bundle} }}"#).as_bytes()).unwrap();
     shown += &format!("{gateway:?}");

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use tokenward::engine::authoring::case::{Case, Rehearsal};
-use tokenward::engine::config::document::{Document, PolicyDocument, Registry, from_tree};
+use tokenward::engine::config::bundle::{Bundle, PolicyDocument, Registry, from_tree};
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::words::reason::Reason;
@@ -139,7 +139,7 @@ impl Section {
     }
 
     /// The base's files with this section's on top, each token with a secret.
-    fn on_top_of(&self, base: &Self) -> (Document, Settings) {
+    fn on_top_of(&self, base: &Self) -> (Bundle, Settings) {
         let file = |name| {
             let mut merged = Value::Object(Map::new());
             for block in base.of(name).iter().chain(&self.of(name)) {
@@ -154,7 +154,7 @@ impl Section {
         }
         let policy: PolicyDocument = read(&file("policy.yaml"));
         let registry: Registry = read(&registry);
-        (Document::of(policy, registry), read(&file("gateway.yaml")))
+        (Bundle::of(policy, registry), read(&file("gateway.yaml")))
     }
 }
 

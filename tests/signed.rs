@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
-use tokenward::engine::config::document::from_json;
+use tokenward::engine::config::bundle::from_json;
 use tokenward::engine::config::envelope::{
     BadKey, Envelope, PayloadType, PublicKey, TrustedKeys, pre_authentication_encoding,
 };

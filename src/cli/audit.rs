@@ -78,7 +78,7 @@ impl Verify {
             read(path, number, &mut verifier)?;
         }
         let report = verifier.finish();
-        self.tell(&report, format);
+        self.report(&report, format);
         if !report.is_intact() {
             return Ok(Exit::No);
         }
@@ -96,7 +96,7 @@ impl Verify {
         }
     }
 
-    fn tell(&self, report: &Report, format: Format) {
+    fn report(&self, report: &Report, format: Format) {
         for finding in &report.findings {
             let failure = self.failure(finding);
             match format {

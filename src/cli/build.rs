@@ -10,7 +10,7 @@ use crate::cli::files::Readers;
 use crate::cli::numbering::Former;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, files, output, sign};
-use crate::engine::config::document::Document;
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::revocations::Revocations;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 use crate::engine::words::time::Span;
@@ -71,7 +71,7 @@ impl Build {
         if let Some(revision) = self.allow_rollback {
             document.supersedes = Some(sign::superseded(document.revision, revision)?);
         }
-        let built = |built_at| Document { built_at, ..document.clone() };
+        let built = |built_at| Bundle { built_at, ..document.clone() };
         document.built_at = former.same(document.revision, document.supersedes, built)?.or(Some(now));
         let mut bundle = serde_json::to_string(&document)
             .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;

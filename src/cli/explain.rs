@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::authoring::case::{Judged, Outcome, Rehearsal, Request, Site};
+use crate::engine::authoring::case::{Observed, Outcome, Rehearsal, Request, Site};
 use crate::engine::authoring::explain::Explanation;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
@@ -47,8 +47,8 @@ impl Explain {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open(&self.policy)?;
         let site = Site { environment: self.environment, service: self.service };
-        let document = site.document(&workspace.document()?);
-        let rehearsal = Rehearsal::of(document, &site.settings(&workspace.settings()?), &[])
+        let bundle = site.bundle(&workspace.bundle()?);
+        let rehearsal = Rehearsal::of(bundle, &site.settings(&workspace.settings()?), &[])
             .map_err(|problems| workspace.failures(&problems))?;
         let request = Request {
             method: self.method,
@@ -68,7 +68,7 @@ impl Explain {
         let judged = prepared.judge(&mut explanation);
         let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();
         match format {
-            Format::Text => output::data(&told(&judged, &steps)),
+            Format::Text => output::data(&shown(&judged, &steps)),
             Format::Json => output::json(&json!({
                 "decision": judged.decision,
                 "reason": judged.reason,
@@ -84,7 +84,7 @@ impl Explain {
     }
 }
 
-fn told(judged: &Judged, steps: &[String]) -> String {
+fn shown(judged: &Observed, steps: &[String]) -> String {
     let mut text: String = steps.iter().map(|step| format!("  {step}\n")).collect();
     let status = match (judged.decision, judged.forwarded) {
         (Outcome::Permit, _) => "forwarded".to_owned(),

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::effect::{DryRun, Effect};
+use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
 use crate::cli::registry::yaml::inline;
 use crate::cli::{Exit, Format, output};
-use crate::engine::config::document::TokenPrefix;
+use crate::engine::config::bundle::TokenPrefix;
 use crate::engine::words::name::PolicyName;
 
 /// Write a small policy to begin with, which passes its own tests
@@ -27,7 +27,7 @@ pub(super) struct Init {
 
 impl Init {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let (folder, effect) = (&self.folder, self.dry_run.effect());
+        let (folder, writing) = (&self.folder, self.dry_run.writing());
         let name = self.name.clone().map_or_else(|| name_of(folder), Ok)?;
         if folder.exists() && !folder.is_dir() {
             return Err(Failure::new(format!("{} is not a folder", folder.display())).into());
@@ -37,21 +37,21 @@ impl Init {
                 .hint("nothing was written; name another folder")
                 .into());
         }
-        if effect == Effect::Written {
+        if writing == Writing::Real {
             files::make_folder(folder)?;
             for (file, text, readers) in FILES {
                 files::create(&folder.join(file), &filled(text, &name), readers)?;
             }
         }
         let shown = folder.display();
-        output::done(&effect.told(&format!("wrote {} to {shown}", list_of_files())));
+        output::done(&writing.describe(&format!("wrote {} to {shown}", list_of_files())));
         output::done(&format!(
             "check it with `tokenward lint {shown}` and `tokenward test {shown}`, make it yours, then mint a \
              secret: `tokenward mint {shown} dashboard`"
         ));
         if format == Format::Json {
             let files: Vec<PathBuf> = FILES.iter().map(|(file, ..)| folder.join(file)).collect();
-            output::json(&effect.report(&json!({ "name": name, "files": files })));
+            output::json(&writing.report(&json!({ "name": name, "files": files })));
         }
         Ok(Exit::Yes)
     }

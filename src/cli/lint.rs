@@ -46,7 +46,7 @@ struct Linted {
 fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
     let workspace = Workspace::open(path)?;
     let settings = workspace.settings()?;
-    let (document, policy) = match workspace.compile() {
+    let (bundle, policy) = match workspace.compile() {
         Ok(compiled) => compiled,
         Err(failures) => {
             for failure in &failures {
@@ -58,28 +58,28 @@ fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
             return Ok(Linted { warnings: failures.len(), reliance: Reliance::default() });
         }
     };
-    let mut findings = findings(&document);
-    findings.extend(unsaid_proxies(&document, &settings));
+    let mut findings = findings(&bundle);
+    findings.extend(unsaid_proxies(&bundle, &settings));
     if workspace.is_signed() {
-        findings.extend(findings_of_signed(&document));
+        findings.extend(findings_of_signed(&bundle));
     }
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
         let failure = failure.hint(finding.hint()).at(source.path.display(), position, &finding.place);
-        tell(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
+        print(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
     }
     let mut warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
     if let Some(missing) = workspace.missing_registry() {
         warnings = warnings.saturating_add(1);
-        tell(Severity::Warning, None, &missing, format);
+        print(Severity::Warning, None, &missing, format);
     }
     if format == Format::Text {
         output::done(&format!(
             "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",
-            document.name,
-            document.permissions.len(),
-            document.roles.len(),
+            bundle.name,
+            bundle.permissions.len(),
+            bundle.roles.len(),
             policy.token_count(),
         ));
     }
@@ -101,7 +101,7 @@ fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<F
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, position) in findings.iter().zip(source.positions(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.hint);
-        tell(
+        print(
             finding.severity,
             Some(finding.code),
             &failure.at(path.display(), position, &finding.place),
@@ -115,7 +115,7 @@ fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<F
     Ok(warnings)
 }
 
-fn tell(severity: Severity, code: Option<&str>, failure: &Failure, format: Format) {
+fn print(severity: Severity, code: Option<&str>, failure: &Failure, format: Format) {
     match (format, severity) {
         (Format::Text, Severity::Warning) => output::warning(failure),
         (Format::Text, Severity::Note) => output::note(failure),

@@ -7,9 +7,9 @@ use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::state::State;
+use crate::cli::secret_state::State;
 use crate::cli::{Exit, Format, clock, output, registry};
-use crate::engine::config::document::{Secret, Token};
+use crate::engine::config::bundle::{Secret, Token};
 use crate::engine::words::name::{KindName, RoleName, SecretId, TokenId};
 use crate::engine::words::text::shown;
 use crate::engine::words::time::{Span, Time};

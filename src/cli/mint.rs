@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::description::Description;
-use crate::cli::effect::DryRun;
+use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::NewSecret;
+use crate::cli::token_options::TokenOptions;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
 use crate::engine::authoring::lint::{Finding, attributes_that_fold_together};
-use crate::engine::config::document::{Registry, Secret};
+use crate::engine::config::bundle::{Registry, Secret};
 use crate::engine::config::problem::Step;
 use crate::engine::words::name::{KindName, TokenId};
 use crate::engine::words::time::Span;
@@ -30,7 +30,7 @@ pub(super) struct Mint {
     #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
-    description: Description,
+    description: TokenOptions,
 }
 
 impl Mint {
@@ -45,11 +45,11 @@ impl Mint {
         let mut registry = file.registry().clone();
         self.add(&mut registry, kind, secret.entry.clone())?;
         let warnings = self.warnings(&registry);
-        let effect = self.dry_run.effect();
-        let path = file.edit(registry)?.check(&workspace)?.write(effect)?;
+        let writing = self.dry_run.writing();
+        let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
 
-        secret.show(&self.token, None, effect, format);
-        output::done(&effect.told(&secret.told(&self.token, &path)));
+        secret.show(&self.token, None, writing, format);
+        output::done(&writing.describe(&secret.shown(&self.token, &path)));
         warnings.iter().for_each(output::warning);
         Ok(Exit::Yes)
     }

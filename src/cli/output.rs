@@ -25,17 +25,17 @@ pub(super) fn json(value: &impl Serialize) {
 
 /// Tells a failure.
 pub(super) fn failure(failure: &Failure) {
-    told("error", RED, failure);
+    shown("error", RED, failure);
 }
 
 /// Tells something that should be mended.
 pub(super) fn warning(warning: &Failure) {
-    told("warning", YELLOW, warning);
+    shown("warning", YELLOW, warning);
 }
 
 /// Tells something good to know.
 pub(super) fn note(note: &Failure) {
-    told("note", CYAN, note);
+    shown("note", CYAN, note);
 }
 
 /// Tells what was done.
@@ -43,13 +43,13 @@ pub(super) fn done(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-fn told(word: &str, colour: &str, told: &Failure) {
+fn shown(word: &str, colour: &str, shown: &Failure) {
     let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{colour}{BOLD}{word}{RESET}: {}", told.message);
-    if let Some(place) = &told.place {
+    let _ = writeln!(stderr, "{colour}{BOLD}{word}{RESET}: {}", shown.message);
+    if let Some(place) = &shown.place {
         let _ = writeln!(stderr, "  {CYAN}-->{RESET} {place}");
     }
-    if let Some(hint) = &told.hint {
+    if let Some(hint) = &shown.hint {
         let _ = writeln!(stderr, "{BOLD}hint{RESET}: {hint}");
     }
 }

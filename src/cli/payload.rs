@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
-use crate::engine::config::document::{Document, from_json};
+use crate::engine::config::bundle::{Bundle, from_json};
 use crate::engine::config::envelope::{Envelope, PayloadType};
 use crate::engine::config::problem::Problems;
 use crate::engine::config::revocations::Revocations;
@@ -13,7 +13,7 @@ use crate::engine::words::time::Time;
 
 /// What a file that is signed, or is to be, says.
 pub(super) enum Payload {
-    Bundle(Box<Document>),
+    Bundle(Box<Bundle>),
     Revocations(Revocations),
 }
 
@@ -60,9 +60,9 @@ impl Payload {
     pub(super) fn read(bytes: &[u8], kind: PayloadType) -> Result<Self, Problems> {
         match kind {
             PayloadType::Bundle => {
-                let document: Box<Document> = from_json(bytes)?;
-                Policy::compile(document.as_ref().clone())?;
-                Ok(Self::Bundle(document))
+                let bundle: Box<Bundle> = from_json(bytes)?;
+                Policy::compile(bundle.as_ref().clone())?;
+                Ok(Self::Bundle(bundle))
             }
             PayloadType::Revocations => from_json(bytes).map(Self::Revocations),
         }
@@ -70,42 +70,42 @@ impl Payload {
 
     pub(super) fn name(&self) -> &PolicyName {
         match self {
-            Self::Bundle(document) => &document.name,
+            Self::Bundle(bundle) => &bundle.name,
             Self::Revocations(list) => &list.name,
         }
     }
 
     pub(super) fn revision(&self) -> u64 {
         match self {
-            Self::Bundle(document) => document.revision,
+            Self::Bundle(bundle) => bundle.revision,
             Self::Revocations(list) => list.revision,
         }
     }
 
     pub(super) fn built_at(&self) -> Option<Time> {
         match self {
-            Self::Bundle(document) => document.built_at,
+            Self::Bundle(bundle) => bundle.built_at,
             Self::Revocations(list) => list.built_at,
         }
     }
 
     pub(super) fn expires_at(&self) -> Option<Time> {
         match self {
-            Self::Bundle(document) => document.expires_at,
+            Self::Bundle(bundle) => bundle.expires_at,
             Self::Revocations(_) => None,
         }
     }
 
     pub(super) fn good_until(&self) -> Option<Time> {
         match self {
-            Self::Bundle(document) => document.good_until,
+            Self::Bundle(bundle) => bundle.good_until,
             Self::Revocations(list) => list.good_until,
         }
     }
 
     pub(super) fn supersedes(&self) -> Option<u64> {
         match self {
-            Self::Bundle(document) => document.supersedes,
+            Self::Bundle(bundle) => bundle.supersedes,
             Self::Revocations(list) => list.supersedes,
         }
     }
@@ -113,9 +113,9 @@ impl Payload {
     /// Lets it follow those up to a revision; what is then to be signed.
     pub(super) fn supersede(&mut self, newest: u64) -> Result<Vec<u8>, Failure> {
         let written = match self {
-            Self::Bundle(document) => {
-                document.supersedes = Some(newest);
-                serde_json::to_vec(document)
+            Self::Bundle(bundle) => {
+                bundle.supersedes = Some(newest);
+                serde_json::to_vec(bundle)
             }
             Self::Revocations(list) => {
                 list.supersedes = Some(newest);

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::effect::{DryRun, Effect};
+use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::registry::RegistryFile;
-use crate::cli::state::State;
+use crate::cli::secret_state::State;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::config::document::{Registry, Secret, Token};
+use crate::engine::config::bundle::{Registry, Secret, Token};
 use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::time::{Span, Time};
 
@@ -44,7 +44,7 @@ impl Prune {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let workspace = Workspace::open_folder(&self.policy)?;
         let file = RegistryFile::open_existing(&self.policy)?;
-        let (now, effect) = (clock::now(), self.dry_run.effect());
+        let (now, writing) = (clock::now(), self.dry_run.writing());
         let limit = now.shifted(self.older_than.millis().saturating_neg());
         let mut registry = file.registry().clone();
         let removed = prune(&mut registry, limit);
@@ -52,8 +52,8 @@ impl Prune {
             output::done(&format!("nothing ended more than {} ago: nothing is removed", self.older_than));
             return Ok(Exit::Yes);
         }
-        file.edit(registry)?.check(&workspace)?.write(effect)?;
-        removed.iter().for_each(|removed| removed.tell(effect, format));
+        file.edit(registry)?.check(&workspace)?.write(writing)?;
+        removed.iter().for_each(|removed| removed.report(writing, format));
         Ok(Exit::Yes)
     }
 }
@@ -94,15 +94,17 @@ fn end(token: &Token, secret: &Secret) -> Option<(State, Time)> {
 }
 
 impl Removed {
-    fn tell(&self, effect: Effect, format: Format) {
+    fn report(&self, writing: Writing, format: Format) {
         let Self { token, state, ended_at, .. } = self;
         let removed = match &self.secret_id {
             Some(secret) => format!("secret `{secret}` of token `{token}`"),
             None => format!("token `{token}`"),
         };
-        output::done(&effect.told(&format!("removed {removed}: {state} since {}", String::from(*ended_at))));
+        output::done(
+            &writing.describe(&format!("removed {removed}: {state} since {}", String::from(*ended_at))),
+        );
         if format == Format::Json {
-            output::json(&effect.report(self));
+            output::json(&writing.report(self));
         }
     }
 }

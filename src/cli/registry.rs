@@ -7,14 +7,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::effect::Effect;
+use crate::cli::dry_run::Writing;
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
 use crate::cli::lock::Lock;
 use crate::cli::nearest::did_you_mean;
 use crate::cli::source::Source;
 use crate::cli::workspace::{self, EMPTY_REGISTRY, Workspace};
-use crate::engine::config::document::{Document, Registry, Secret, Token, Version};
+use crate::engine::config::bundle::{Bundle, Registry, Secret, Token, Version};
 use crate::engine::config::problem::{Problem, Problems};
 use crate::engine::policy::compiled::Policy;
 use crate::engine::words::entries::Entries;
@@ -93,22 +93,22 @@ impl Edit {
     /// # Errors
     /// What would be wrong with it.
     pub(super) fn check(self, workspace: &Workspace) -> Result<Self, Vec<Failure>> {
-        let document = Document::of(workspace.policy()?, self.new.clone());
-        let Err(problems) = Policy::compile(document) else { return Ok(self) };
+        let bundle = Bundle::of(workspace.policy()?, self.new.clone());
+        let Err(problems) = Policy::compile(bundle) else { return Ok(self) };
         // What was wrong before has a place that can be told.
         workspace.compile()?;
         let name = self.file.path.file_name().unwrap_or_default().to_string_lossy();
-        let tell = |problem: &Problem| Failure::of(problem, format_args!("{name}, unchanged"), None);
-        Err(Problems::iter(&problems).map(tell).collect())
+        let report = |problem: &Problem| Failure::of(problem, format_args!("{name}, unchanged"), None);
+        Err(Problems::iter(&problems).map(report).collect())
     }
 
     /// Replaces the file, and tells its path.
     ///
     /// # Errors
     /// That it cannot be written, or that it was changed behind the lock's back.
-    pub(super) fn write(self, effect: Effect) -> Result<PathBuf, Failure> {
+    pub(super) fn write(self, writing: Writing) -> Result<PathBuf, Failure> {
         let RegistryFile { path, source, lock, .. } = self.file;
-        if effect == Effect::Written && source.as_ref().map(Source::text) != Some(self.text.as_str()) {
+        if writing == Writing::Real && source.as_ref().map(Source::text) != Some(self.text.as_str()) {
             refuse_changed(&path, source.as_ref())?;
             files::replace(&path, &self.text, Readers::Owner)?;
         }

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::effect::{DryRun, Effect};
+use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, stdin};
-use crate::engine::config::document::{Registry, Secret};
+use crate::engine::config::bundle::{Registry, Secret};
 use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::Time;
@@ -22,7 +22,7 @@ use crate::engine::words::time::Time;
 /// Revoke a token, one of its secrets, or a leaked secret read from standard input
 ///
 /// Only the registry has to be in order: other problems of the policy do not stand in the way. The
-/// revocation takes effect in a gateway when the next bundle is loaded there.
+/// revocation takes writing in a gateway when the next bundle is loaded there.
 #[derive(Args, Debug)]
 pub(super) struct Revoke {
     /// Folder with tokens.yaml
@@ -52,14 +52,14 @@ impl Revoke {
             output::done("no token has this secret: nothing is revoked");
             return Ok(Exit::No);
         }
-        let (now, effect) = (clock::now(), self.dry_run.effect());
+        let (now, writing) = (clock::now(), self.dry_run.writing());
         let mut registry = file.registry().clone();
         targets.iter().for_each(|target| target.revoke(&mut registry, now, &self.reason));
         let outcomes: Vec<Option<Time>> =
             targets.iter().map(|target| target.revoked_at(file.registry())).collect();
-        let path = file.edit(registry)?.write(effect)?;
+        let path = file.edit(registry)?.write(writing)?;
         for (target, before) in targets.iter().zip(outcomes) {
-            target.tell(before, now, (&path, effect), format);
+            target.report(before, now, (&path, writing), format);
         }
         warn_of_problems(&self.policy);
         Ok(Exit::Yes)
@@ -117,7 +117,7 @@ impl Target {
         }
     }
 
-    fn tell(&self, before: Option<Time>, now: Time, (path, effect): (&Path, Effect), format: Format) {
+    fn report(&self, before: Option<Time>, now: Time, (path, writing): (&Path, Writing), format: Format) {
         let Self { token, secret } = self;
         let shown = match secret {
             Some(secret) => format!("secret `{secret}` of token `{token}`"),
@@ -125,13 +125,13 @@ impl Target {
         };
         output::done(&match before {
             Some(before) => format!("{shown} was revoked already, at {}: unchanged", String::from(before)),
-            None => effect.told(&format!(
+            None => writing.describe(&format!(
                 "revoked {shown} in {}; a gateway learns it from the next bundle",
                 path.display()
             )),
         });
         if format == Format::Json {
-            output::json(&effect.report(&json!({
+            output::json(&writing.report(&json!({
                 "token": token,
                 "secret_id": secret,
                 "revoked_at": before.unwrap_or(now),

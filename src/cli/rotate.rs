@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cli::effect::DryRun;
+use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::{NewSecret, Retired};
-use crate::cli::state::State;
+use crate::cli::secret_state::State;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
-use crate::engine::config::document::{Registry, Secret};
+use crate::engine::config::bundle::{Registry, Secret};
 use crate::engine::words::name::TokenId;
 use crate::engine::words::time::{Span, Time};
 
@@ -52,11 +52,11 @@ impl Rotate {
         let secret = NewSecret::mint(&policy, named, &token.secrets, now, self.expires_in)?;
         let mut registry = file.registry().clone();
         let retired = self.rotate(&mut registry, &secret.entry, now);
-        let effect = self.dry_run.effect();
-        let path = file.edit(registry)?.check(&workspace)?.write(effect)?;
+        let writing = self.dry_run.writing();
+        let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
 
-        secret.show(&self.token, Some(&retired), effect, format);
-        output::done(&effect.told(&secret.told(&self.token, &path)));
+        secret.show(&self.token, Some(&retired), writing, format);
+        output::done(&writing.describe(&secret.shown(&self.token, &path)));
         for Retired { secret_id, expires_at } in &retired {
             let end = if *expires_at > now { "works until" } else { "ended" };
             output::done(&format!("secret `{secret_id}` is retired: it {end} {}", String::from(*expires_at)));
@@ -100,7 +100,7 @@ fn grace(text: &str) -> Result<Grace, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::document::from_json;
+    use crate::engine::config::bundle::from_json;
 
     #[test]
     fn a_retired_secret_ends_with_the_grace_but_no_later_than_before_and_not_before_it_began() {

@@ -7,11 +7,11 @@ use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::{StdRng, SysRng};
 use serde::Serialize;
 
-use crate::cli::effect::Effect;
+use crate::cli::dry_run::Writing;
 use crate::cli::failure::Failure;
 use crate::cli::{Format, output};
-use crate::engine::config::document;
-use crate::engine::config::document::{PolicyDocument, TokenPrefix};
+use crate::engine::config::bundle;
+use crate::engine::config::bundle::{PolicyDocument, TokenPrefix};
 use crate::engine::config::problem::Fault;
 use crate::engine::words::name::{KindName, SecretId, TokenId};
 use crate::engine::words::secret::SecretDigest;
@@ -22,7 +22,7 @@ use crate::engine::words::time::{Span, Time};
 pub(super) struct NewSecret {
     clear: String,
     /// What the registry keeps of it.
-    pub(super) entry: document::Secret,
+    pub(super) entry: bundle::Secret,
     lifetime: Span,
 }
 
@@ -35,7 +35,7 @@ impl NewSecret {
     pub(super) fn mint(
         policy: &PolicyDocument,
         (token, kind): (&TokenId, &KindName),
-        others: &[document::Secret],
+        others: &[bundle::Secret],
         now: Time,
         expires_in: Option<Span>,
     ) -> Result<Self, Failure> {
@@ -48,7 +48,7 @@ impl NewSecret {
                 .hint("say how long it lives, as in `--expires-in 30d`")
         })?;
         let clear = clear(policy.token_prefix.as_ref(), kind)?;
-        let entry = document::Secret {
+        let entry = bundle::Secret {
             id: next_id(others)?,
             sha256: SecretDigest::of(clear.as_bytes()),
             created_at: Some(now),
@@ -62,12 +62,18 @@ impl NewSecret {
     }
 
     /// Shows the secret on stdout: once, and only when the registry has its digest.
-    pub(super) fn show(&self, token: &TokenId, retired: Option<&[Retired]>, effect: Effect, format: Format) {
-        let secret = (effect == Effect::Written).then_some(&self.clear);
+    pub(super) fn show(
+        &self,
+        token: &TokenId,
+        retired: Option<&[Retired]>,
+        writing: Writing,
+        format: Format,
+    ) {
+        let secret = (writing == Writing::Real).then_some(&self.clear);
         match (format, secret) {
             (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
             (Format::Text, None) => {}
-            (Format::Json, secret) => output::json(&effect.report(&Shown {
+            (Format::Json, secret) => output::json(&writing.report(&Shown {
                 token,
                 secret_id: &self.entry.id,
                 secret,
@@ -78,7 +84,7 @@ impl NewSecret {
     }
 
     /// What was minted, for stderr.
-    pub(super) fn told(&self, token: &TokenId, registry: &Path) -> String {
+    pub(super) fn shown(&self, token: &TokenId, registry: &Path) -> String {
         format!(
             "minted secret `{}` of token `{token}`, good for {}; {} holds its digest, nothing holds the secret",
             self.entry.id,
@@ -107,7 +113,7 @@ struct Shown<'a> {
     retired: Option<&'a [Retired]>,
 }
 
-fn next_id(others: &[document::Secret]) -> Result<SecretId, Failure> {
+fn next_id(others: &[bundle::Secret]) -> Result<SecretId, Failure> {
     let numbers = others.iter().filter_map(|secret| secret.id.as_str().parse().ok());
     let next = numbers.max().unwrap_or(0_u32).saturating_add(1);
     next.to_string().parse().map_err(|error| Failure::new(format!("{error}")))

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::cli::failure::Failure;
 use crate::cli::position::Position;
-use crate::engine::config::document;
-use crate::engine::config::document::MAX_BYTES;
+use crate::engine::config::bundle;
+use crate::engine::config::bundle::MAX_BYTES;
 use crate::engine::config::envelope::{Envelope, PayloadType};
 use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
 
@@ -60,7 +60,7 @@ impl Source {
     /// The first thing that is wrong with it.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problems> {
         if self.is_json() {
-            return document::from_json(self.text.as_bytes());
+            return bundle::from_json(self.text.as_bytes());
         }
         parse_yaml(&self.text)
     }
@@ -99,7 +99,7 @@ fn position(root: &MarkedYaml<'_>, place: &Place) -> Position {
 /// # Errors
 /// The first thing that is wrong with it.
 pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Problems> {
-    document::from_tree(&tree(text)?)
+    bundle::from_tree(&tree(text)?)
 }
 
 /// The tree of a YAML text.
@@ -114,8 +114,8 @@ fn tree(text: &str) -> Result<Value, Problems> {
     })?;
     match documents.as_slice() {
         [] => Err(nothing()),
-        [document] if is_nothing(document) => Err(nothing()),
-        [document] => value(document, MAX_DEPTH).map_err(|(node, message)| {
+        [bundle] if is_nothing(bundle) => Err(nothing()),
+        [bundle] => value(bundle, MAX_DEPTH).map_err(|(node, message)| {
             syntax(message.to_owned(), node.span.start.line(), node.span.start.col().saturating_add(1))
         }),
         [_, second, ..] => Err(syntax(

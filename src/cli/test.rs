@@ -24,13 +24,13 @@ impl Test {
         let settings = workspace.settings()?;
         let (mut passed, mut failed) = (0_usize, 0_usize);
         for CaseFile { path, cases } in &files {
-            let rehearsal = Rehearsal::of(workspace.document()?, &settings, cases)
+            let rehearsal = Rehearsal::of(workspace.bundle()?, &settings, cases)
                 .map_err(|problems| workspace.failures(&problems))?;
             for case in cases {
                 let wrong = differences(&rehearsal, case);
                 let count = if wrong.is_empty() { &mut passed } else { &mut failed };
                 *count = count.saturating_add(1);
-                tell(&path.display().to_string(), case, &wrong, format);
+                report(&path.display().to_string(), case, &wrong, format);
             }
         }
         if passed.saturating_add(failed) == 0 {
@@ -52,7 +52,7 @@ fn differences(rehearsal: &Rehearsal, case: &Case) -> Vec<String> {
     }
 }
 
-fn tell(file: &str, case: &Case, wrong: &[String], format: Format) {
+fn report(file: &str, case: &Case, wrong: &[String], format: Format) {
     match format {
         Format::Json => {
             output::json(

@@ -65,13 +65,13 @@ impl Verify {
         if let Some(ahead) = numbering::ahead(newest, clock::precise()) {
             return Ok(no(&[ahead.at(&path, None, &Place::default())], format));
         }
-        if let Payload::Bundle(document) = &payload
-            && let Err(problems) = settings.place(document.as_ref().clone())
+        if let Payload::Bundle(bundle) = &payload
+            && let Err(problems) = settings.place(bundle.as_ref().clone())
         {
             let failures = problems.iter().map(|problem| Failure::of(problem, &path, None));
             return Ok(no(&failures.collect::<Vec<_>>(), format));
         }
-        tell(&payload, &verified.signers, format);
+        report(&payload, &verified.signers, format);
         if let Some(note) = note(&payload, &self.bundle) {
             output::note(&note);
         }
@@ -119,7 +119,7 @@ fn note(payload: &Payload, path: &Path) -> Option<Failure> {
         return Some(stale.hint("build and sign it anew: a gateway accepts it, but reports it as stale"));
     }
     match payload {
-        Payload::Bundle(document) if is_endless(document) => Some(
+        Payload::Bundle(bundle) if is_endless(bundle) => Some(
             Failure::new(format!("{path} never expires [{}]", Code::EndlessBundle))
                 .hint(Code::EndlessBundle.hint()),
         ),
@@ -131,7 +131,7 @@ fn note(payload: &Payload, path: &Path) -> Option<Failure> {
     }
 }
 
-fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
+fn report(payload: &Payload, signers: &[KeyId], format: Format) {
     let (name, revision) = (payload.name(), payload.revision());
     if format == Format::Json {
         output::json(&json!({
@@ -160,7 +160,7 @@ fn tell(payload: &Payload, signers: &[KeyId], format: Format) {
         Payload::Revocations(list) => {
             format!(", revokes {} tokens and {} secrets", list.tokens.len(), list.secrets.len())
         }
-        Payload::Bundle(document) => document
+        Payload::Bundle(bundle) => bundle
             .expires_at
             .map_or(", never expires".to_owned(), |end| format!(", expires at {}", String::from(end))),
     };

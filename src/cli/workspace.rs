@@ -8,7 +8,7 @@ use crate::cli::payload::Kind;
 use crate::cli::position::Position;
 use crate::cli::source::Source;
 use crate::engine::authoring::case::Case;
-use crate::engine::config::document::{Document, PolicyDocument, Registry, Version};
+use crate::engine::config::bundle::{Bundle, PolicyDocument, Registry, Version};
 use crate::engine::config::problem::{Place, Problems, Step};
 use crate::engine::config::settings::Settings;
 use crate::engine::policy::compiled::Policy;
@@ -70,12 +70,12 @@ impl Workspace {
     ///
     /// # Errors
     /// What is wrong with their shape: one failure for each problem.
-    pub fn document(&self) -> Result<Document, Vec<Failure>> {
+    pub fn bundle(&self) -> Result<Bundle, Vec<Failure>> {
         if self.registry.is_none() && self.policy.is_json() {
             return read(&self.policy);
         }
         match (self.policy(), self.registry()) {
-            (Ok(policy), Ok(registry)) => Ok(Document::of(policy, registry)),
+            (Ok(policy), Ok(registry)) => Ok(Bundle::of(policy, registry)),
             (policy, registry) => Err(policy.err().into_iter().chain(registry.err()).flatten().collect()),
         }
     }
@@ -111,10 +111,10 @@ impl Workspace {
     ///
     /// # Errors
     /// All that is wrong with them: one failure for each problem.
-    pub fn compile(&self) -> Result<(Document, Policy), Vec<Failure>> {
-        let document = self.document()?;
-        let policy = Policy::compile(document.clone());
-        Ok((document, policy.map_err(|problems| self.failures(&problems))?))
+    pub fn compile(&self) -> Result<(Bundle, Policy), Vec<Failure>> {
+        let bundle = self.bundle()?;
+        let policy = Policy::compile(bundle.clone());
+        Ok((bundle, policy.map_err(|problems| self.failures(&problems))?))
     }
 
     /// A failure for each problem, with file, line and column, in the order of the text.

@@ -3,9 +3,9 @@
 //! In: JSON, trees and protobuf. Out: plain data, or every problem with its place. Never compiles or decides.
 
 pub mod alerts;
+pub mod bundle;
 pub mod credentials;
 pub mod defense;
-pub mod document;
 pub mod envelope;
 pub mod feed;
 pub mod problem;

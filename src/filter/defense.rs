@@ -87,7 +87,7 @@ impl Guard {
     }
 
     /// Tells the host how many are suspended.
-    pub(super) fn tell(&self, policy: &Policy, now: Time) {
+    pub(super) fn set_gauges(&self, policy: &Policy, now: Time) {
         if let Some(defense) = policy.defense() {
             let suspensions = self.suspensions();
             let count = |list: &Suspended, longest: Option<Span>| {
@@ -95,7 +95,7 @@ impl Guard {
             };
             let tokens = count(&suspensions.tokens, defense.longest_of_tokens());
             let sources = count(&suspensions.sources, defense.longest_of_sources());
-            self.gauges.tell(tokens, sources);
+            self.gauges.record(tokens, sources);
         }
     }
 

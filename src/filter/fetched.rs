@@ -7,7 +7,7 @@ use crate::engine::memory::seal::Seal;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::words::time::Time;
-use crate::filter::freshness;
+use crate::filter::rollback;
 
 /// What was fetched, and may be put in force: it is signed, good, of the policy that is there, and not older than
 /// what was before it.
@@ -56,8 +56,8 @@ impl Fetched {
                 Ok(fetched) => admitted(fetched, gateway, now).map(Box::new).map(Self::Bundle),
                 Err(seal) => {
                     // Another key may have signed it since.
-                    let checked = freshness::check_seal(&seal, settings, now);
-                    checked.map_err(|setback| Refused::for_now(setback.told(policy.revision())))?;
+                    let checked = rollback::check_seal(&seal, settings, now);
+                    checked.map_err(|setback| Refused::for_now(setback.message(policy.revision())))?;
                     Ok(Self::Same)
                 }
             },
@@ -67,8 +67,8 @@ impl Fetched {
                 if policy.name().is_some() {
                     policy.owns(&list).map_err(Refused::for_now)?;
                 }
-                let checked = freshness::check_list(&list, &seal, settings, now);
-                checked.map_err(|setback| Refused::for_now(setback.told(list.revision)))?;
+                let checked = rollback::check_list(&list, &seal, settings, now);
+                checked.map_err(|setback| Refused::for_now(setback.message(list.revision)))?;
                 Ok(Self::Revocations(list))
             }
         }
@@ -110,7 +110,7 @@ fn admitted(
     now: Time,
 ) -> Result<Policy, Refused> {
     policy.admits(&fetched).map_err(Refused::for_now)?;
-    let checked = freshness::check(&fetched, settings, now);
-    checked.map_err(|setback| Refused::for_now(setback.told(fetched.revision())))?;
+    let checked = rollback::check(&fetched, settings, now);
+    checked.map_err(|setback| Refused::for_now(setback.message(fetched.revision())))?;
     Ok(fetched)
 }

@@ -82,7 +82,7 @@ impl HttpContext for Request {
             None => Decision::without_clock(),
         };
         shared.decisions.count(&decision, policy, settings.mode);
-        if shared.journal.tells(&decision) && self.has_line(&decision, circumstances.now) {
+        if shared.journal.logs(&decision) && self.has_line(&decision, circumstances.now) {
             let late = if reads_source { Vec::new() } else { host::source_address() };
             let source = if reads_source { source } else { head.source(Source::of(&late), settings) };
             self.audit(&decision, &head, Circumstances { source, ..circumstances });

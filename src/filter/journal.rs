@@ -69,11 +69,11 @@ impl Journal {
     }
 
     /// Whether a decision is told.
-    pub(super) fn tells(&self, decision: &Decision<'_>) -> bool {
+    pub(super) fn logs(&self, decision: &Decision<'_>) -> bool {
         let mut sampler = self.sampler.get();
-        let told = self.is_read() && sampler.picks(self.audit.permits.told_of(decision));
+        let shown = self.is_read() && sampler.picks(self.audit.permits.share_of(decision));
         self.sampler.set(sampler);
-        told
+        shown
     }
 
     /// Whether a decision that is told has a line of its own; if not, a summary counts it.

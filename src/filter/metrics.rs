@@ -82,8 +82,8 @@ impl Decisions {
 pub(super) struct Gauges {
     bundle: PolicyName,
     number: u64,
-    told: Cell<bool>,
-    told_list: Cell<bool>,
+    is_set: Cell<bool>,
+    list_set: Cell<bool>,
 }
 
 impl Gauges {
@@ -95,7 +95,7 @@ impl Gauges {
             live.push((number, bundle.clone()));
             number
         });
-        Some(Self { bundle, number, told: Cell::new(false), told_list: Cell::new(false) })
+        Some(Self { bundle, number, is_set: Cell::new(false), list_set: Cell::new(false) })
     }
 
     /// Whether this root context is the newest with a bundle of its name.
@@ -107,12 +107,12 @@ impl Gauges {
     }
 
     /// Sets the gauges to what the policy comes to now, and the list of revocations on top of it.
-    pub(super) fn tell(&self, policy: &Policy, list: Option<&Revocations>, now: Time) {
-        self.told.set(true);
+    pub(super) fn record(&self, policy: &Policy, list: Option<&Revocations>, now: Time) {
+        self.is_set.set(true);
         self.set(|gauge| gauge.of(policy, now));
         self.set_good_until(PayloadType::Bundle, good_until_seconds(policy.good_until()));
         if let Some(list) = list {
-            self.told_list.set(true);
+            self.list_set.set(true);
             self.set_good_until(PayloadType::Revocations, good_until_seconds(list.good_until));
         }
     }
@@ -142,11 +142,11 @@ impl Drop for Gauges {
         if succeeded {
             return;
         }
-        if self.told.get() {
+        if self.is_set.get() {
             self.set(|_| 0);
             self.set_good_until(PayloadType::Bundle, 0);
         }
-        if self.told_list.get() {
+        if self.list_set.get() {
             self.set_good_until(PayloadType::Revocations, 0);
         }
     }
@@ -156,19 +156,19 @@ impl Drop for Gauges {
 pub(super) struct SuspendedGauges {
     bundle: PolicyName,
     mode: Mode,
-    told: Cell<bool>,
+    is_set: Cell<bool>,
 }
 
 impl SuspendedGauges {
     /// The gauges of a gateway in `mode` with a bundle of this name.
     pub(super) fn of(bundle: PolicyName, mode: Mode) -> Self {
         GUARDS.with_borrow_mut(|guards| guards.push((bundle.clone(), mode)));
-        Self { bundle, mode, told: Cell::new(false) }
+        Self { bundle, mode, is_set: Cell::new(false) }
     }
 
     /// Tells how many tokens and sources are suspended now.
-    pub(super) fn tell(&self, tokens: usize, sources: usize) {
-        self.told.set(true);
+    pub(super) fn record(&self, tokens: usize, sources: usize) {
+        self.is_set.set(true);
         let names = [suspended_tokens(&self.bundle, self.mode), suspended_sources(&self.bundle, self.mode)];
         for (name, count) in names.into_iter().zip([tokens, sources]) {
             if let (Some(metric), Ok(count)) = (metric(MetricType::Gauge, name), u64::try_from(count)) {
@@ -186,8 +186,8 @@ impl Drop for SuspendedGauges {
             guards.iter().position(same).map(|position| guards.swap_remove(position));
             guards.iter().any(same)
         });
-        if self.told.get() && !goes_on {
-            self.tell(0, 0);
+        if self.is_set.get() && !goes_on {
+            self.record(0, 0);
         }
     }
 }

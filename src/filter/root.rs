@@ -7,7 +7,7 @@ use proxy_wasm::types::ContextType;
 
 use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::revocations::Revocations;
-use crate::engine::config::settings::bundle::Bundle;
+use crate::engine::config::settings::shipped::Shipped;
 use crate::engine::memory::marks::Setback;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
@@ -21,8 +21,8 @@ use crate::filter::fetched::{Fetched, Refused, open_kept};
 use crate::filter::http::Request;
 use crate::filter::kept::Kept;
 use crate::filter::metrics::Gauges;
-use crate::filter::stale::Told;
-use crate::filter::{Shared, freshness, host, metrics};
+use crate::filter::staleness::Staleness;
+use crate::filter::{Shared, host, metrics, rollback};
 
 /// The root context: it denies all until it is configured.
 pub(super) struct Root {
@@ -37,7 +37,7 @@ pub(super) struct Root {
     /// The signed bundle of an earlier configuration, where the own one is not taken.
     kept: Option<Kept>,
     /// Whether it was told that the bundle is stale, or the list.
-    told: Option<[Told; 2]>,
+    staleness: Option<[Staleness; 2]>,
 }
 
 impl Default for Root {
@@ -51,7 +51,7 @@ impl Default for Root {
             is_fetched: false,
             revocations: None,
             kept: None,
-            told: None,
+            staleness: None,
         }
     }
 }
@@ -77,10 +77,10 @@ impl Root {
         let signed = gateway.settings.bundle.take();
         let settings = &gateway.settings;
         self.feed = settings.feed.as_ref().map(|feed| Feed::new(feed, settings, policy.name()));
-        self.told =
-            Some([PayloadType::Bundle, PayloadType::Revocations].map(|kind| Told::of(kind, settings)));
+        self.staleness =
+            Some([PayloadType::Bundle, PayloadType::Revocations].map(|kind| Staleness::of(kind, settings)));
         let kept = Kept::new("bundle", settings);
-        let setback = freshness::check(&policy, settings, now).err();
+        let setback = rollback::check(&policy, settings, now).err();
         self.shared = Rc::new(Shared::of(gateway, configuration));
         self.trial = self.shared.journal.open();
         self.is_fetched = false;
@@ -96,9 +96,9 @@ impl Root {
         let brought = self.take_news(now);
         match setback {
             // Beside a feed that is ahead of it, a bundle in the configuration may grow old.
-            Some(Setback::Older(_)) if brought => self.tell_configured(now),
-            Some(setback) => self.tell_refused(&refused, setback, now),
-            None => self.tell_configured(now),
+            Some(Setback::Older(_)) if brought => self.log_configured(now),
+            Some(setback) => self.log_refused(&refused, setback, now),
+            None => self.log_configured(now),
         }
     }
 
@@ -112,12 +112,12 @@ impl Root {
         true
     }
 
-    fn tell_configured(&self, now: Time) {
+    fn log_configured(&self, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
         journal.write(&ConfiguredEvent::of(&gateway.policy, self.trial), now);
     }
 
-    fn tell_refused(&self, refused: &Policy, setback: Setback, now: Time) {
+    fn log_refused(&self, refused: &Policy, setback: Setback, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
         let active = gateway.policy.is_usable().then(|| gateway.policy.revision());
         let event = RefusedEvent::of(refused, setback, active, self.trial);
@@ -184,28 +184,28 @@ impl Root {
     fn renew(&mut self, now: Time) {
         let stayed = self.stay(now);
         if self.take_news(now) || stayed {
-            self.tell_configured(now);
+            self.log_configured(now);
         }
     }
 
     /// Tells how old it is what is in force: one root context for all that serve bundles of one name.
-    fn tell_age(&self, now: Time) {
+    fn report_age(&self, now: Time) {
         let policy = &self.shared.gateway.policy;
         let list = self.revocations.as_ref();
-        let (Some(gauges), Some([of_bundle, of_list])) = (&self.gauges, &self.told) else { return };
+        let (Some(gauges), Some([of_bundle, of_list])) = (&self.gauges, &self.staleness) else { return };
         if !gauges.are_newest() {
             return;
         }
-        gauges.tell(policy, list, now);
+        gauges.record(policy, list, now);
         if of_bundle.is_news(is_stale(policy.good_until(), now)) {
-            self.tell_stale(&StaleEvent::bundle(policy, now), now);
+            self.log_stale(&StaleEvent::bundle(policy, now), now);
         }
         if let Some(list) = list.filter(|list| of_list.is_news(is_stale(list.good_until, now))) {
-            self.tell_stale(&StaleEvent::revocations(list, now), now);
+            self.log_stale(&StaleEvent::revocations(list, now), now);
         }
     }
 
-    fn tell_stale(&self, event: &StaleEvent<'_>, now: Time) {
+    fn log_stale(&self, event: &StaleEvent<'_>, now: Time) {
         self.shared.journal.write(event, now);
         if let Some(warning) = event.warning() {
             host::log_error(&warning);
@@ -234,7 +234,7 @@ impl Root {
         }
         metrics::count(Counter::FeedFetched);
         if feed.publish(kind, &content) && self.put_in_force(fetched, now) {
-            self.tell_configured(now);
+            self.log_configured(now);
         }
         Ok(())
     }
@@ -246,7 +246,7 @@ impl Root {
             feed.refused(kind, etag, lasting, now);
         }
         metrics::count(Counter::FeedFailed);
-        self.tell_trouble(kind, &why, now);
+        self.log_trouble(kind, &why, now);
     }
 
     /// Takes in that nothing came.
@@ -255,12 +255,12 @@ impl Root {
             metrics::count(Counter::FeedFailed);
         }
         if bad.is_news() {
-            self.tell_trouble(kind, &bad.to_string(), now);
+            self.log_trouble(kind, &bad.to_string(), now);
         }
     }
 
     /// Tells why nothing came; the same reason once in a row, until something came.
-    fn tell_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
+    fn log_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
             journal.write(&FeedEvent::failed(kind, error, &gateway.policy), now);
@@ -341,9 +341,9 @@ impl RootContext for Root {
             courier.tick(now);
         }
         if let Some(guard) = &self.shared.guard {
-            guard.tell(&self.shared.gateway.policy, now);
+            guard.set_gauges(&self.shared.gateway.policy, now);
         }
-        self.tell_age(now);
+        self.report_age(now);
     }
 
     fn create_http_context(&self, _context_id: u32) -> Option<Box<dyn HttpContext>> {
@@ -356,8 +356,8 @@ impl RootContext for Root {
 }
 
 /// Keeps the signed bundle of a configuration that is in force, for one whose own is not taken.
-fn keep(kept: &Kept, bundle: Option<&Bundle>) {
-    let Some(Bundle::Signed(text)) = bundle else { return };
+fn keep(kept: &Kept, bundle: Option<&Shipped>) {
+    let Some(Shipped::Signed(text)) = bundle else { return };
     let digest = SecretDigest::of(text.as_bytes()).to_hex();
     if !kept.has(digest.as_bytes()) && !kept.put(text, digest.as_bytes()) {
         host::log_error(

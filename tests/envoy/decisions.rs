@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tokenward::engine::authoring::case::{Case, Judged, Prepared, Site};
+use tokenward::engine::authoring::case::{Case, Observed, Prepared, Site};
 use tokenward::engine::config::settings::{LinesPerSecond, Settings};
 use tokenward::engine::words::hours::Hours;
 use tokenward::engine::words::time::Time;
@@ -164,7 +164,7 @@ impl Group<'_> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         // Whole minutes: hours of the week are told in them.
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
-        let document = self.site.document(self.topic.rehearsal.document());
+        let document = self.site.bundle(self.topic.rehearsal.bundle());
         let (_, prepared) = self.cases.first().unwrap();
         let mut configuration =
             Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
@@ -227,7 +227,7 @@ fn headers<'p>(prepared: &'p Prepared<'_>, forwarded_for: &'p str, id: &'p str) 
     headers.chain([("x-request-id", id.as_bytes()), source]).collect()
 }
 
-fn differences(native: &Judged, response: &http::Response, event: &Value) -> Vec<String> {
+fn differences(native: &Observed, response: &http::Response, event: &Value) -> Vec<String> {
     let mut differences = Vec::new();
     let status = status(response);
     if status != native.status {

@@ -8,8 +8,8 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
-use tokenward::engine::config::document;
-use tokenward::engine::config::document::Document;
+use tokenward::engine::config::bundle;
+use tokenward::engine::config::bundle::Bundle as Document;
 use tokenward::engine::words::time::Time;
 
 use crate::bundles::operations::{free_operations, operations};
@@ -30,7 +30,7 @@ impl std::fmt::Debug for Bundle {
 
 impl Bundle {
     pub(crate) fn document(&self) -> Document {
-        document::from_tree(&self.0).unwrap()
+        bundle::from_tree(&self.0).unwrap()
     }
 }
 

@@ -9,8 +9,8 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 use tokenward::cli::source::Source;
 use tokenward::cli::workspace::Workspace;
-use tokenward::engine::config::document;
-use tokenward::engine::config::document::Document;
+use tokenward::engine::config::bundle;
+use tokenward::engine::config::bundle::Bundle as Document;
 
 use crate::config;
 
@@ -24,7 +24,7 @@ proptest! {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("policy.yaml"), &policy);
         write(&folder.path().join("tokens.yaml"), &registry);
-        let read = Workspace::open(folder.path()).unwrap().document();
+        let read = Workspace::open(folder.path()).unwrap().bundle();
         let read = read.map_err(|failures| TestCaseError::fail(format!("{failures:?}: {policy:?} {registry:?}")))?;
 
         // What was written is in there, and nothing else.
@@ -37,9 +37,9 @@ proptest! {
 
         let mut tree = json!(read);
         tree.as_object_mut().unwrap().extend(shipped);
-        let bundle: Document = document::from_tree(&tree).unwrap();
+        let bundle: Document = bundle::from_tree(&tree).unwrap();
         let json = serde_json::to_vec(&bundle).unwrap();
-        let from_json: Document = document::from_json(&json).unwrap();
+        let from_json: Document = bundle::from_json(&json).unwrap();
         prop_assert_eq!(&from_json, &bundle);
 
         let path = folder.path().join("bundle.yaml");

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokenward::engine::authoring::explain::Explanation;
-use tokenward::engine::config::document::Document;
+use tokenward::engine::config::bundle::Bundle as Document;
 use tokenward::engine::config::settings::Mode;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::decision::{Decision, Standing, Step};

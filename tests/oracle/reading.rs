@@ -1,11 +1,11 @@
 //! The oracle: a naive reading of a bundle's document, written from the design's words alone.
 //!
-//! In: a [`Document`] and one request. Out: an [`Answer`]. It filters all operations one by one and
+//! In: a [`Bundle`] and one request. Out: an [`Answer`]. It filters all operations one by one and
 //! shares no code with the engine's hosts, paths, patterns, index, compilation or decision.
 
 use std::collections::BTreeSet;
 
-use tokenward::engine::config::document::{Document, Role, Secret, Token};
+use tokenward::engine::config::bundle::{Bundle, Role, Secret, Token};
 use tokenward::engine::words::name::RoleName;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
@@ -54,13 +54,13 @@ impl Answer {
 
 /// A document, its operations split into their parts.
 pub(crate) struct Oracle<'d> {
-    document: &'d Document,
+    document: &'d Bundle,
     strict: Vec<Listing>,
     folded: Vec<Listing>,
 }
 
 impl<'d> Oracle<'d> {
-    pub(crate) fn of(document: &'d Document) -> Self {
+    pub(crate) fn of(document: &'d Bundle) -> Self {
         let public = document.public.iter().map(|text| (None, text.clone()));
         let named = document.permissions.iter().flat_map(|(name, texts)| {
             let by = Some(name.to_string());

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use tokenward::engine::authoring::lint;
-use tokenward::engine::config::document::{Document, from_json};
+use tokenward::engine::config::bundle::{Bundle, from_json};
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::words::secret::SecretDigest;
 
@@ -52,7 +52,7 @@ fn refused(bundle: Value) -> Work {
 }
 
 fn linted(bundle: Value) -> Work {
-    let document: Document = from_json(bundle.to_string().as_bytes()).unwrap();
+    let document: Bundle = from_json(bundle.to_string().as_bytes()).unwrap();
     Box::new(move || drop(lint::findings(&document)))
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use tokenward::engine::authoring::case::Case;
-use tokenward::engine::config::document::from_tree;
+use tokenward::engine::config::bundle::from_tree;
 
 use crate::{schema, validator};
 

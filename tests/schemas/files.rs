@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokenward::cli::source::Source;
 use tokenward::cli::workspace::Workspace;
 use tokenward::engine::authoring::case::Case;
-use tokenward::engine::config::document::{Document, PolicyDocument, Registry};
+use tokenward::engine::config::bundle::{Bundle, PolicyDocument, Registry};
 use tokenward::engine::matching::pattern::Operation;
 use tokenward::engine::words::entries::Entries;
 
@@ -115,7 +115,7 @@ impl File {
             }),
             Self::Bundle => source
                 .parse()
-                .is_ok_and(|Document { public, permissions, .. }| all_operations(&public, &permissions)),
+                .is_ok_and(|Bundle { public, permissions, .. }| all_operations(&public, &permissions)),
             Self::Tokens => source.parse::<Registry>().is_ok(),
             Self::Test => source.parse::<Vec<Case>>().is_ok(),
             Self::Gateway => Workspace::open(path.parent().unwrap()).unwrap().settings().is_ok(),

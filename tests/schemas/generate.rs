@@ -5,7 +5,7 @@ use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 use tokenward::engine::authoring::case::Case;
-use tokenward::engine::config::document::{PolicyDocument, Registry};
+use tokenward::engine::config::bundle::{PolicyDocument, Registry};
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::memory::chain_id::ChainId;
 use tokenward::engine::report::audit::Event;

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tokenward::engine::config::document::TokenPrefix;
+use tokenward::engine::config::bundle::TokenPrefix;
 use tokenward::engine::matching::attribute::AttributeValue;
 use tokenward::engine::matching::pattern::Operation;
 use tokenward::engine::words::address::AddressRange;

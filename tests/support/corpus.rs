@@ -28,8 +28,7 @@ fn topic(folder: PathBuf) -> Topic {
     let cases: Vec<Case> = files.into_iter().flat_map(|file| file.cases).collect();
     assert!(!cases.is_empty(), "{} has no cases", folder.display());
     let workspace = Workspace::open(&folder).unwrap();
-    let document =
-        workspace.document().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
+    let document = workspace.bundle().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
     let settings =
         workspace.settings().unwrap_or_else(|failures| panic!("{}: {failures:?}", folder.display()));
     let rehearsal = Rehearsal::of(document, &settings, &cases)

@@ -54,7 +54,7 @@ impl Guide {
 }
 
 /// Takes what is wrong: what, with which event, at which line.
-pub(super) type Tell<'t> = &'t mut dyn FnMut(Fault, u64, Place);
+pub(super) type Report<'t> = &'t mut dyn FnMut(Fault, u64, Place);
 
 impl Track {
     /// A chain from its first event on.
@@ -78,52 +78,52 @@ impl Track {
     }
 
     /// Takes in an event.
-    pub(super) fn event(&mut self, event: Event<'_>, place: Place, guide: &Guide, tell: Tell<'_>) {
+    pub(super) fn event(&mut self, event: Event<'_>, place: Place, guide: &Guide, report: Report<'_>) {
         let seq = event.seq;
         if self.next.is_some_and(|next| seq < next) || self.waiting.contains_key(&seq) {
-            tell(Fault::Repeated, seq, place);
+            report(Fault::Repeated, seq, place);
             return;
         }
         if guide.ordered && self.latest.is_some_and(|latest| seq < latest) {
-            tell(Fault::Reordered, seq, place);
+            report(Fault::Reordered, seq, place);
         }
         self.latest = self.latest.max(Some(seq));
         if seq == self.next.unwrap_or(0) {
-            self.follow(&event, place, guide, tell);
+            self.follow(&event, place, guide, report);
             while let Some((place, event)) = self.next.and_then(|next| self.waiting.remove(&next)) {
-                self.follow(&event, place, guide, tell);
+                self.follow(&event, place, guide, report);
             }
             return;
         }
         self.waiting.insert(seq, (place, event.into_owned()));
         if self.waiting.len() > guide.patience() {
-            self.give_up(guide, tell);
+            self.give_up(guide, report);
         }
     }
 
     /// Takes in all that still waits.
-    pub(super) fn finish(&mut self, guide: &Guide, tell: Tell<'_>) {
+    pub(super) fn finish(&mut self, guide: &Guide, report: Report<'_>) {
         while !self.waiting.is_empty() {
-            self.give_up(guide, tell);
+            self.give_up(guide, report);
         }
     }
 
     /// Goes on behind a gap.
-    fn give_up(&mut self, guide: &Guide, tell: Tell<'_>) {
+    fn give_up(&mut self, guide: &Guide, report: Report<'_>) {
         let Some((seq, (place, event))) = self.waiting.pop_first() else { return };
         if self.next.is_some() || self.starts == Start::First {
-            tell(Fault::Missing(seq.saturating_sub(1)), self.next.unwrap_or(0), place);
+            report(Fault::Missing(seq.saturating_sub(1)), self.next.unwrap_or(0), place);
         }
         self.take(&event, place, [event.hash; 2]);
         while let Some((place, event)) = self.next.and_then(|next| self.waiting.remove(&next)) {
-            self.follow(&event, place, guide, tell);
+            self.follow(&event, place, guide, report);
         }
     }
 
     /// Takes in the event that comes next, and checks its hash.
-    fn follow(&mut self, event: &Event<'_>, place: Place, guide: &Guide, tell: Tell<'_>) {
+    fn follow(&mut self, event: &Event<'_>, place: Place, guide: &Guide, report: Report<'_>) {
         if self.ended {
-            tell(Fault::AfterEnd, event.seq, place);
+            report(Fault::AfterEnd, event.seq, place);
         }
         let candidates = guide.links.iter().enumerate();
         let mut candidates = candidates.filter(|(number, _)| self.links.is_none_or(|links| links == *number));
@@ -137,7 +137,7 @@ impl Track {
             self.take(event, place, [event.hash; 2]);
             return;
         }
-        tell(Fault::Changed, event.seq, place);
+        report(Fault::Changed, event.seq, place);
         // Either its text is another or its hash: what follows was chained to one of the two.
         let [written, _] = self.before;
         let links = guide.links.get(self.links.unwrap_or(0));

@@ -56,7 +56,7 @@ pub struct Verifier {
     heads: Heads,
     chains: BTreeMap<ChainId, Chain>,
     /// By life, how many chains there are at least.
-    told: BTreeMap<u64, u64>,
+    shown: BTreeMap<u64, u64>,
     findings: Findings,
     events: u64,
     counted: u64,
@@ -101,7 +101,7 @@ impl Verifier {
             guide: Guide { links, ordered: rules.order == Order::Kept },
             heads,
             chains: BTreeMap::new(),
-            told: BTreeMap::new(),
+            shown: BTreeMap::new(),
             findings: Findings::default(),
             events: 0,
             counted: 0,
@@ -131,8 +131,8 @@ impl Verifier {
     fn event(&mut self, event: Event<'_>, place: Place) {
         let id = event.chain;
         if let Some(count) = event.chains() {
-            let told = self.told.entry(id.life).or_default();
-            *told = count.max(*told);
+            let shown = self.shown.entry(id.life).or_default();
+            *shown = count.max(*shown);
         }
         match event.counted() {
             Ok(count) => self.counted = self.counted.saturating_add(count),
@@ -140,9 +140,9 @@ impl Verifier {
         }
         let chain = self.chains.entry(id).or_insert_with(|| Chain::of(id, self.rules.starts, &self.heads));
         let findings = &mut self.findings;
-        let mut tell = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
+        let mut report = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
         let track = if event.seq < chain.unknown_from { &mut chain.known } else { &mut chain.new };
-        track.event(event, place, &self.guide, &mut tell);
+        track.event(event, place, &self.guide, &mut report);
     }
 
     /// What was found.
@@ -198,7 +198,7 @@ impl Verifier {
                 }
                 expected = expected.max(number.saturating_add(1));
             }
-            if let Some(last) = self.told.get(&life).copied().filter(|last| *last >= expected) {
+            if let Some(last) = self.shown.get(&life).copied().filter(|last| *last >= expected) {
                 self.findings.add_in(ChainId { life, number: expected }, Fault::NoChain(last), 0, None);
             }
         }
@@ -232,18 +232,18 @@ impl Chain {
 impl Chain {
     /// Takes in all that still waits, and compares what was verified again with what it was.
     fn finish(&mut self, id: ChainId, guide: &Guide, heads: &Heads, findings: &mut Findings) {
-        let mut tell = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
-        self.known.finish(guide, &mut tell);
-        self.new.finish(guide, &mut tell);
+        let mut report = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
+        self.known.finish(guide, &mut report);
+        self.new.finish(guide, &mut report);
         let head = heads.get(id).and_then(|head| Some((head.next, head.link()?)));
         let (Some((known, hash)), Some(next), Some(last)) = (head, self.known.next(), self.known.last())
         else {
             return;
         };
         if next < known {
-            tell(Fault::Cut(known.saturating_sub(1)), next.saturating_sub(1), last);
+            report(Fault::Cut(known.saturating_sub(1)), next.saturating_sub(1), last);
         } else if self.known.hash() != hash {
-            tell(Fault::Replaced, known.saturating_sub(1), last);
+            report(Fault::Replaced, known.saturating_sub(1), last);
         }
     }
 

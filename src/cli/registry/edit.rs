@@ -12,7 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::registry::text::{Splice, Text};
 use crate::cli::registry::yaml::{Addition, Flow, inline};
 use crate::cli::source::parse_yaml;
-use crate::engine::config::document::Registry;
+use crate::engine::config::bundle::Registry;
 
 /// The text of `old`, edited so that it is the text of `new`.
 ///

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::cli::registry::edit::edited;
 use crate::cli::source::parse_yaml;
-use crate::engine::config::document::Registry;
+use crate::engine::config::bundle::Registry;
 use crate::engine::words::time::Time;
 
 /// How a token and its secrets are written.

@@ -54,7 +54,7 @@ pub(super) fn write(
     }
     let text = match (&manifest, format, &destination.output) {
         (Value::Object(entries), Format::Text, _) | (Value::Object(entries), Format::Json, Some(_)) => {
-            yaml::document(entries)
+            yaml::bundle(entries)
         }
         _ => format!("{manifest}\n"),
     };

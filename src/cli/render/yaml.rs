@@ -6,7 +6,7 @@ use crate::cli::registry::yaml::scalar;
 use crate::engine::words::time::Time;
 
 /// The text of a document; keys stay in their order.
-pub(super) fn document(entries: &Map<String, Value>) -> String {
+pub(super) fn bundle(entries: &Map<String, Value>) -> String {
     let mut text = block(entries, 0).join("\n");
     text.push('\n');
     text
@@ -71,7 +71,7 @@ mod tests {
             "at": "2026-01-01T00:00:00Z", "file": "{\"a\": \"b: c # d\"}\n", "lines": "a\nb\n",
             "deep": { "list": [{ "a": [1, "x"], "b": { "c": null } }, ["flow", { "in": "flow" }], "- x", "a: b"] },
         });
-        let text = document(tree.as_object().unwrap());
+        let text = bundle(tree.as_object().unwrap());
         // A reader of YAML 1.2 and one of YAML 1.1's rules.
         let read: Value = yaml_serde::from_str(&text).unwrap();
         assert_eq!(read, tree, "{text}");

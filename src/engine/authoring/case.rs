@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::engine::authoring::case::judged::{Judged, Prepared};
+pub use crate::engine::authoring::case::observed::{Observed, Prepared};
 pub use crate::engine::authoring::case::rehearsal::{BadCase, Rehearsal, Rekeyed, Site};
 use crate::engine::words::entries::Entries;
 use crate::engine::words::fields::given;
@@ -18,7 +18,7 @@ use crate::engine::words::name::{EnvironmentName, PermissionName, ServiceName};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
-mod judged;
+mod observed;
 mod rehearsal;
 
 /// One case: a request and what is expected.

@@ -6,8 +6,8 @@
 use std::fmt;
 
 use crate::engine::config::settings::Mode;
-use crate::engine::matching::index::{Case, Match};
-use crate::engine::policy::compiled::Limits;
+use crate::engine::matching::index::{LetterCase, Match};
+use crate::engine::policy::compiled::UseLimits;
 use crate::engine::policy::decision::{Standing, Step, Trace};
 use crate::engine::words::name::PermissionName;
 use crate::engine::words::reason::Reason;
@@ -67,8 +67,8 @@ impl fmt::Display for Step<'_> {
             ),
             Self::Denied { case, listing, permission, mode } => {
                 let case = match case {
-                    Case::Strict => "",
-                    Case::Folded => ", letters compared without case",
+                    LetterCase::Strict => "",
+                    LetterCase::Folded => ", letters compared without case",
                 };
                 let denies = match mode {
                     Mode::Enforce => "a role denies",
@@ -80,7 +80,7 @@ impl fmt::Display for Step<'_> {
     }
 }
 
-fn limited(f: &mut fmt::Formatter<'_>, reason: Reason, limits: &Limits) -> fmt::Result {
+fn limited(f: &mut fmt::Formatter<'_>, reason: Reason, limits: &UseLimits) -> fmt::Result {
     fn list(entries: &[impl fmt::Display]) -> String {
         entries.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }

@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::engine::authoring::lint::tokens::attributes_that_fold_together;
-use crate::engine::config::document::Document;
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::problem::Place;
 use crate::engine::words::name::RoleName;
 
@@ -151,22 +151,22 @@ impl fmt::Display for Code {
 }
 
 /// Everything that is found in `document`, in a stable order.
-pub fn findings(document: &Document) -> Vec<Finding> {
-    let mut findings = operations::findings(document);
-    findings.extend(denies::findings(document));
-    findings.extend(unused_permissions(document));
-    findings.extend(unused_roles(document));
-    findings.extend(endless_secrets(document));
-    findings.extend(tokens::shadow_roles(document));
-    findings.extend(tokens::unusable_tokens(document));
-    findings.extend(tokens::unbound_tokens(document));
-    findings.extend(attributes_that_fold_together(&document.tokens));
+pub fn findings(bundle: &Bundle) -> Vec<Finding> {
+    let mut findings = operations::findings(bundle);
+    findings.extend(denies::findings(bundle));
+    findings.extend(unused_permissions(bundle));
+    findings.extend(unused_roles(bundle));
+    findings.extend(endless_secrets(bundle));
+    findings.extend(tokens::shadow_roles(bundle));
+    findings.extend(tokens::unusable_tokens(bundle));
+    findings.extend(tokens::unbound_tokens(bundle));
+    findings.extend(attributes_that_fold_together(&bundle.tokens));
     findings
 }
 
 /// Findings about a signed bundle that a gateway fetches and that cannot be replaced by hand.
-pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
-    let endless = is_endless(document).then(|| Finding {
+pub fn findings_of_signed(bundle: &Bundle) -> Vec<Finding> {
+    let endless = is_endless(bundle).then(|| Finding {
         code: Code::EndlessBundle,
         place: Place::default(),
         message: "the signed bundle never expires".to_owned(),
@@ -176,14 +176,14 @@ pub fn findings_of_signed(document: &Document) -> Vec<Finding> {
 }
 
 /// Whether a bundle says neither when it ends nor by when a newer one must be there.
-pub fn is_endless(document: &Document) -> bool {
-    document.expires_at.is_none() && document.good_until.is_none()
+pub fn is_endless(bundle: &Bundle) -> bool {
+    bundle.expires_at.is_none() && bundle.good_until.is_none()
 }
 
-fn unused_permissions(document: &Document) -> Vec<Finding> {
-    let roles = document.roles.iter();
+fn unused_permissions(bundle: &Bundle) -> Vec<Finding> {
+    let roles = bundle.roles.iter();
     let used: HashSet<_> = roles.flat_map(|(_, role)| role.permissions.iter().chain(&role.deny)).collect();
-    let unused = document.permissions.iter().filter(|(name, _)| !used.contains(name));
+    let unused = bundle.permissions.iter().filter(|(name, _)| !used.contains(name));
     unused
         .map(|(name, _)| {
             Finding::new(
@@ -195,16 +195,16 @@ fn unused_permissions(document: &Document) -> Vec<Finding> {
         .collect()
 }
 
-fn unused_roles(document: &Document) -> Vec<Finding> {
-    let roles: HashMap<_, _> = document.roles.iter().map(|(name, role)| (name, role)).collect();
+fn unused_roles(bundle: &Bundle) -> Vec<Finding> {
+    let roles: HashMap<_, _> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
     let mut used: HashSet<&RoleName> = HashSet::new();
-    let mut queue: Vec<&RoleName> = document.tokens.iter().flat_map(|(_, token)| &token.roles).collect();
+    let mut queue: Vec<&RoleName> = bundle.tokens.iter().flat_map(|(_, token)| &token.roles).collect();
     while let Some(name) = queue.pop() {
         if used.insert(name) {
             queue.extend(roles.get(name).iter().flat_map(|role| &role.inherits));
         }
     }
-    let unused = document.roles.iter().filter(|(name, _)| !used.contains(name));
+    let unused = bundle.roles.iter().filter(|(name, _)| !used.contains(name));
     unused
         .map(|(name, _)| {
             Finding::new(Code::UnusedRole, root("roles").key(name), format!("no token holds role `{name}`"))
@@ -212,8 +212,8 @@ fn unused_roles(document: &Document) -> Vec<Finding> {
         .collect()
 }
 
-fn endless_secrets(document: &Document) -> Vec<Finding> {
-    let secrets = document.tokens.iter().flat_map(|(id, token)| {
+fn endless_secrets(bundle: &Bundle) -> Vec<Finding> {
+    let secrets = bundle.tokens.iter().flat_map(|(id, token)| {
         let secrets = token.secrets.iter().enumerate();
         secrets.filter(|(_, secret)| secret.expires_at.is_none() && secret.revoked_at.is_none()).map(
             move |(position, secret)| {

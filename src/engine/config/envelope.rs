@@ -14,8 +14,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::engine::config::document;
-use crate::engine::config::document::MAX_BYTES;
+use crate::engine::config::bundle;
+use crate::engine::config::bundle::MAX_BYTES;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::engine::config::envelope::key::MAX_KEYS;
 pub use crate::engine::config::envelope::key::{BadKey, KeyId, PublicKey, TrustedKeys};
@@ -83,7 +83,7 @@ impl Envelope {
         let root = Place::default;
         at_most(text.len(), MAX_BYTES, "bytes", root())?;
         few_escapes(text)?;
-        let written: Written<'_> = document::from_json(text).map_err(no_envelope)?;
+        let written: Written<'_> = bundle::from_json(text).map_err(no_envelope)?;
         if written.payload_type != kind.as_str() {
             let found = written.payload_type.chars().take(MAX_KEY_ID).collect();
             return Err(refused(root().key("payloadType"), Refusal::Type { found, expected: kind.as_str() }));

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::config::document::{Registry, Version};
+use crate::engine::config::bundle::{Registry, Version};
 use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{given, given_number, number};
 use crate::engine::words::name::{PolicyName, TokenId};

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::config::alerts::Alerts;
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::credentials::CredentialSource;
-use crate::engine::config::document::Document;
 use crate::engine::config::envelope::{KeyId, PublicKey};
 use crate::engine::config::feed::Feed;
 use crate::engine::config::problem::{Fault, Place, Problem, Problems};
@@ -14,8 +14,8 @@ use crate::engine::config::refusal::Refusal;
 pub use crate::engine::config::settings::audit::{
     Audit, ChainKey, Chaining, Level, LinesPerSecond, Permits, SampleSize, Sink,
 };
-use crate::engine::config::settings::bundle::Bundle;
 pub use crate::engine::config::settings::removed::RemovedHeader;
+use crate::engine::config::settings::shipped::Shipped;
 pub use crate::engine::config::settings::source::{Hops, SourceRule};
 use crate::engine::config::settings::trust::Trust;
 use crate::engine::matching::path::PathRules;
@@ -25,8 +25,8 @@ use crate::engine::words::header::same_header;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 
 mod audit;
-pub mod bundle;
 mod removed;
+pub mod shipped;
 mod source;
 pub mod trust;
 
@@ -37,7 +37,7 @@ pub mod trust;
 pub struct Settings {
     /// The bundle; a file of settings has none.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
-    pub bundle: Option<Bundle>,
+    pub bundle: Option<Shipped>,
     /// The keys that may sign the bundle; with them an unsigned one is refused.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
@@ -142,7 +142,7 @@ impl Settings {
     ///
     /// # Errors
     /// That bundle and gateway name different places.
-    pub fn place(&self, mut bundle: Document) -> Result<Document, Problems> {
+    pub fn place(&self, mut bundle: Bundle) -> Result<Bundle, Problems> {
         let mut problems = Vec::new();
         let mut agree = |key: &str, gateway: Option<&str>, bundle: Option<&str>| {
             if let (Some(gateway), Some(bundle)) = (gateway, bundle)

@@ -156,8 +156,8 @@ mod tests {
             ("cafe\u{301}", "`café`"),
             ("\u{212B}", "`Å`"),
         ] {
-            let told = AttributeValue::try_from(value.to_owned()).unwrap_err().to_string();
-            assert!(told.contains(other), "{told}");
+            let shown = AttributeValue::try_from(value.to_owned()).unwrap_err().to_string();
+            assert!(shown.contains(other), "{shown}");
         }
         for value in ["acme\u{200B}", "ac\u{A0}me", "\u{FF41}cme", "acme\u{85}", "...", "\u{212A}"] {
             assert!(AttributeValue::try_from(value.to_owned()).is_err(), "{}", value.escape_unicode());

@@ -37,14 +37,14 @@ impl Listing {
     /// `of` gives the token's value, and an attribute without a value is never met.
     pub fn unmet<'v>(
         &self,
-        case: Case,
+        case: LetterCase,
         path: Segments<'_>,
         of: impl Fn(&AttributeName) -> Option<&'v str>,
     ) -> Option<&AttributeName> {
         let met = |bound: &&Bound| {
             let own = match case {
-                Case::Strict => &bound.strict,
-                Case::Folded => &bound.folded,
+                LetterCase::Strict => &bound.strict,
+                LetterCase::Folded => &bound.folded,
             };
             let value = path.clone().nth(bound.number).map(|segment| own.value(segment));
             value.zip(of(&bound.attribute)).is_some_and(|(value, own)| case.equal(value, own))
@@ -84,7 +84,7 @@ pub enum Match {
 
 /// How letters are compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Case {
+pub enum LetterCase {
     /// As they are.
     Strict,
     /// Without case: the path is folded beyond ASCII, and ASCII letters are compared without case.
@@ -124,25 +124,25 @@ impl Index {
 
     /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
     /// specific one that matches) and those of each `/**` above it.
-    pub fn visit<'i>(&'i self, case: Case, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
+    pub fn visit<'i>(&'i self, case: LetterCase, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
         self.walk(case, target, Reach::MostSpecific, visit);
     }
 
     /// Visits every listing that matches a request, however specific it is.
-    pub fn visit_all<'i>(&'i self, case: Case, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
+    pub fn visit_all<'i>(&'i self, case: LetterCase, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
         self.walk(case, target, Reach::All, |_, listing| visit(listing));
     }
 
     fn walk<'i>(
         &'i self,
-        case: Case,
+        case: LetterCase,
         target: Target<'_>,
         reach: Reach,
         visit: impl FnMut(Match, &'i Listing),
     ) {
         let hosts = match case {
-            Case::Strict => &self.strict,
-            Case::Folded => &self.folded,
+            LetterCase::Strict => &self.strict,
+            LetterCase::Folded => &self.folded,
         };
         let Target { method, host, path } = target;
         let mut walk = Walk { listings: &self.listings, method, case, reach, found: false, visit };
@@ -282,7 +282,7 @@ enum Reach {
 struct Walk<'i, 'r, F> {
     listings: &'i [Listing],
     method: &'r [u8],
-    case: Case,
+    case: LetterCase,
     reach: Reach,
     /// Whether the most specific operation was found.
     found: bool,
@@ -340,7 +340,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
     }
 }
 
-impl Case {
+impl LetterCase {
     /// Orders a literal of the tree and a segment of a path.
     fn compare(self, literal: &str, segment: &str) -> Ordering {
         match self {

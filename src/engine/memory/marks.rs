@@ -103,7 +103,7 @@ impl Marks {
 
 impl Setback {
     /// What it is in words, of a bundle or list of this revision.
-    pub fn told(self, revision: u64) -> String {
+    pub fn message(self, revision: u64) -> String {
         match self {
             Self::Older(mark) if mark.newest() == revision => {
                 format!("a later bundle already superseded revision {revision}")

@@ -1,6 +1,6 @@
 //! The seal of a signed bundle or list: who signed it, and the mark that it leaves.
 
-use crate::engine::config::document::Document;
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::envelope::{KeyId, Verified};
 use crate::engine::config::revocations::Revocations;
 use crate::engine::memory::mark::Mark;
@@ -18,8 +18,8 @@ pub struct Seal {
 
 impl Seal {
     /// The seal of a bundle; `document` is what its payload says.
-    pub fn of(verified: &Verified<'_>, document: &Document) -> Self {
-        Self::new(verified, document.revision, document.supersedes)
+    pub fn of(verified: &Verified<'_>, bundle: &Bundle) -> Self {
+        Self::new(verified, bundle.revision, bundle.supersedes)
     }
 
     /// The seal of a list of revocations: lists follow one another, whatever bundles do.

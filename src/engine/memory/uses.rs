@@ -7,7 +7,7 @@ use crate::engine::words::time::Time;
 /// When the uses of a token's retired secrets were told last, and how many there were since.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Uses {
-    told: Time,
+    alerted: Time,
     since: u32,
 }
 
@@ -16,10 +16,10 @@ impl Slot<Uses> {
     pub fn note(&mut self, key: Key, now: Time) -> Option<u32> {
         let known = self.take(key);
         let count = known.map_or(0, |uses| uses.since).saturating_add(1);
-        let quiet = known.is_some_and(|uses| uses.told.millis().abs_diff(now.millis()) < QUIET_MILLIS);
+        let quiet = known.is_some_and(|uses| uses.alerted.millis().abs_diff(now.millis()) < QUIET_MILLIS);
         let uses = match known {
-            Some(uses) if quiet => Uses { told: uses.told, since: count },
-            Some(_) | None => Uses { told: now, since: 0 },
+            Some(uses) if quiet => Uses { alerted: uses.alerted, since: count },
+            Some(_) | None => Uses { alerted: now, since: 0 },
         };
         self.put(key, uses);
         (!quiet).then_some(count)
@@ -28,18 +28,21 @@ impl Slot<Uses> {
 
 impl Record for Uses {
     fn latest(&self) -> Time {
-        self.told
+        self.alerted
     }
 
     fn read(bytes: &mut &[u8]) -> Option<Self> {
-        let (told, rest) = bytes.split_first_chunk()?;
+        let (alerted, rest) = bytes.split_first_chunk()?;
         let (since, rest) = rest.split_first_chunk()?;
         *bytes = rest;
-        Some(Self { told: Time::from_millis(i64::from_le_bytes(*told)), since: u32::from_le_bytes(*since) })
+        Some(Self {
+            alerted: Time::from_millis(i64::from_le_bytes(*alerted)),
+            since: u32::from_le_bytes(*since),
+        })
     }
 
     fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.told.millis().to_le_bytes());
+        bytes.extend(self.alerted.millis().to_le_bytes());
         bytes.extend(self.since.to_le_bytes());
     }
 }

@@ -1,12 +1,12 @@
 //! From a bundle's document to its policy: names resolved, rules checked, operations indexed.
 //!
-//! In: a [`Document`]. Out: a [`Policy`], or everything that is wrong with the document; a rule that does
+//! In: a [`Bundle`]. Out: a [`Policy`], or everything that is wrong with the document; a rule that does
 //! not compile fails the whole bundle and is never skipped.
 
 use std::collections::HashMap;
 
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::defense::{MAX_PER, MAX_SUSPENSION, Threshold};
-use crate::engine::config::document::Document;
 use crate::engine::config::problem::{Fault, Place, Problem, Problems};
 use crate::engine::matching::index::{Index, Lister};
 use crate::engine::matching::pattern::{BadOperation, Operation};
@@ -16,39 +16,39 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::PermissionName;
 
-mod limits;
 mod roles;
 mod tokens;
+mod use_limits;
 
 impl Policy {
     /// Compiles a bundle's document.
     ///
     /// # Errors
     /// All that is wrong with it.
-    pub fn compile(document: Document) -> Result<Self, Problems> {
+    pub fn compile(bundle: Bundle) -> Result<Self, Problems> {
         let mut check = Check::default();
-        let operations = operations(&document, &mut check);
-        let permissions = Permissions::of(&document);
-        let roles = Roles::resolve(&document.roles, &permissions, &mut check);
-        check.kinds(&document, &roles);
-        check.defense(&document);
-        let tokens = Tokens::resolve(&document, &permissions, &roles, &mut check);
+        let operations = operations(&bundle, &mut check);
+        let permissions = Permissions::of(&bundle);
+        let roles = Roles::resolve(&bundle.roles, &permissions, &mut check);
+        check.kinds(&bundle, &roles);
+        check.defense(&bundle);
+        let tokens = Tokens::resolve(&bundle, &permissions, &roles, &mut check);
         Problems::check(check.0)?;
 
         Ok(Self {
-            name: Some(document.name),
-            revision: document.revision,
-            built_at: document.built_at,
-            expires_at: document.expires_at,
-            good_until: document.good_until,
+            name: Some(bundle.name),
+            revision: bundle.revision,
+            built_at: bundle.built_at,
+            expires_at: bundle.expires_at,
+            good_until: bundle.good_until,
             seal: None,
-            permissions: document.permissions.0.into_iter().map(|(name, _)| name).collect(),
+            permissions: bundle.permissions.0.into_iter().map(|(name, _)| name).collect(),
             index: Index::build(operations),
-            has_public: !document.public.is_empty(),
-            kinds: document.kinds.0.into_iter().map(|(name, _)| name).collect(),
-            token_prefix: document.token_prefix,
-            reads_source: document.defense.is_some() || tokens.have_sources(),
-            defense: document.defense,
+            has_public: !bundle.public.is_empty(),
+            kinds: bundle.kinds.0.into_iter().map(|(name, _)| name).collect(),
+            token_prefix: bundle.token_prefix,
+            reads_source: bundle.defense.is_some() || tokens.have_sources(),
+            defense: bundle.defense,
             ends: tokens.ends(),
             grants: tokens.grants.into(),
             tokens: tokens.tokens.into(),
@@ -67,8 +67,8 @@ impl Check {
         self.0.push(Problem { place, fault });
     }
 
-    fn kinds(&mut self, document: &Document, roles: &Roles<'_>) {
-        for (name, kind) in document.kinds.iter() {
+    fn kinds(&mut self, bundle: &Bundle, roles: &Roles<'_>) {
+        for (name, kind) in bundle.kinds.iter() {
             for (number, role) in kind.roles.iter().flatten().enumerate() {
                 if roles.number(role).is_none() {
                     let place = root("kinds").key(name).key("roles").index(number);
@@ -81,8 +81,8 @@ impl Check {
         }
     }
 
-    fn defense(&mut self, document: &Document) {
-        let defense = document.defense.as_ref();
+    fn defense(&mut self, bundle: &Bundle) {
+        let defense = bundle.defense.as_ref();
         let thresholds = [
             ("denials", defense.and_then(|defense| defense.denials)),
             ("unknown_tokens", defense.and_then(|defense| defense.unknown_tokens)),
@@ -102,8 +102,8 @@ impl Check {
 struct Permissions<'d>(HashMap<&'d PermissionName, usize>);
 
 impl<'d> Permissions<'d> {
-    fn of(document: &'d Document) -> Self {
-        Self(document.permissions.iter().enumerate().map(|(number, (name, _))| (name, number)).collect())
+    fn of(bundle: &'d Bundle) -> Self {
+        Self(bundle.permissions.iter().enumerate().map(|(number, (name, _))| (name, number)).collect())
     }
 
     fn number(&self, name: &PermissionName) -> Option<usize> {
@@ -134,17 +134,17 @@ impl<'d> Permissions<'d> {
     }
 }
 
-fn operations(document: &Document, check: &mut Check) -> Vec<(String, Operation, Lister)> {
+fn operations(bundle: &Bundle, check: &mut Check) -> Vec<(String, Operation, Lister)> {
     let mut operations = Vec::new();
-    let Entries(permissions) = &document.permissions;
-    let public = std::iter::once((root("public"), Lister::Public, &document.public));
+    let Entries(permissions) = &bundle.permissions;
+    let public = std::iter::once((root("public"), Lister::Public, &bundle.public));
     let named = permissions.iter().enumerate().map(|(number, (name, operations))| {
         (root("permissions").key(name), Lister::Permission(number), operations)
     });
     let count = permissions
         .iter()
         .map(|(_, operations)| operations.len())
-        .fold(document.public.len(), usize::saturating_add);
+        .fold(bundle.public.len(), usize::saturating_add);
     if count > MAX_OPERATIONS {
         let fault = Fault::TooMany { what: "operations", count, limit: MAX_OPERATIONS };
         check.fault(root("permissions"), fault);

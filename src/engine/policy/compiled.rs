@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use crate::engine::config::bundle::TokenPrefix;
 use crate::engine::config::defense::Defense;
-use crate::engine::config::document::TokenPrefix;
 use crate::engine::matching::host::Ports;
 use crate::engine::matching::index::Index;
 use crate::engine::memory::seal::Seal;
@@ -158,7 +158,7 @@ pub struct Token {
     /// The digests of its secrets that are neither retired nor revoked, folded into one.
     pub(crate) digests: [u8; 16],
     /// Most tokens have none.
-    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) limits: Option<Box<UseLimits>>,
 }
 
 impl Token {
@@ -171,7 +171,7 @@ impl Token {
 
 /// How the use of one token is limited, whatever its roles.
 #[derive(Debug, Default, PartialEq)]
-pub struct Limits {
+pub struct UseLimits {
     /// Why the token does not work at this gateway, if it does not.
     pub(crate) misplaced: Option<Reason>,
     /// Attributes, in the spelling of canonical paths.

@@ -5,7 +5,7 @@
 //! the requests before it, which only the host knows. Nothing else can make a [`Permit`].
 
 use crate::engine::config::credentials::Intent;
-use crate::engine::matching::index::Case;
+use crate::engine::matching::index::LetterCase;
 use crate::engine::memory::key::Key;
 use crate::engine::policy::compiled::{Grant, Secret, Token};
 pub use crate::engine::policy::decision::trace::{Standing, Step, Trace};
@@ -201,10 +201,10 @@ pub enum Reading {
 }
 
 impl Reading {
-    fn of(case: Case) -> Self {
+    fn of(case: LetterCase) -> Self {
         match case {
-            Case::Strict => Self::Strict,
-            Case::Folded => Self::Loose,
+            LetterCase::Strict => Self::Strict,
+            LetterCase::Folded => Self::Loose,
         }
     }
 }

@@ -4,14 +4,14 @@
 //! or all that is wrong with the configuration. The answer depends on the bytes alone: were it to differ between threads,
 //! Envoy would skip the filter on some.
 
-use crate::engine::config::document;
-use crate::engine::config::document::{Document, MAX_BYTES};
+use crate::engine::config::bundle;
+use crate::engine::config::bundle::{Bundle, MAX_BYTES};
 use crate::engine::config::envelope::{Envelope, PayloadType, TrustedKeys, Verified};
 use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
 use crate::engine::config::protobuf;
 use crate::engine::config::refusal::Refusal;
 use crate::engine::config::revocations::Revocations;
-use crate::engine::config::settings::bundle::Bundle;
+use crate::engine::config::settings::shipped::Shipped;
 use crate::engine::config::settings::trust::Trust;
 use crate::engine::config::settings::{Settings, missing, refused};
 use crate::engine::memory::seal::Seal;
@@ -36,8 +36,8 @@ impl Gateway {
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
         check_size(configuration.len())?;
         let mut settings: Settings = match protobuf::tree(configuration) {
-            Some(tree) => document::from_tree(&tree),
-            None => document::from_json(configuration),
+            Some(tree) => bundle::from_tree(&tree),
+            None => bundle::from_json(configuration),
         }
         .map_err(|problems| problems.below("bundle"))?;
         let bundle = settings.bundle.take();
@@ -49,11 +49,11 @@ impl Gateway {
         match bundle {
             // Until something is fetched, there is no usable policy.
             None => {}
-            Some(Bundle::Signed(text)) => {
+            Some(Shipped::Signed(text)) => {
                 gateway.policy = gateway.signed(&text)?;
-                gateway.settings.bundle = Some(Bundle::Signed(text));
+                gateway.settings.bundle = Some(Shipped::Signed(text));
             }
-            Some(Bundle::Plain(document)) => gateway.policy = gateway.plain(*document)?,
+            Some(Shipped::Plain(bundle)) => gateway.policy = gateway.plain(*bundle)?,
         }
         Ok(gateway)
     }
@@ -69,9 +69,9 @@ impl Gateway {
     }
 
     /// The policy of a plain bundle at this gateway.
-    fn plain(&self, document: Document) -> Result<Policy, Problems> {
+    fn plain(&self, bundle: Bundle) -> Result<Policy, Problems> {
         match self.trust.configuration {
-            None => Policy::compile(self.settings.place(document)?),
+            None => Policy::compile(self.settings.place(bundle)?),
             Some(_) => Err(refused("bundle", Refusal::Unsigned)),
         }
     }
@@ -113,9 +113,9 @@ impl Gateway {
     }
 
     fn sealed(&self, verified: &Verified<'_>) -> Result<Policy, Problems> {
-        let document = self.settings.place(document::from_json(verified.payload)?)?;
-        let seal = Seal::of(verified, &document);
-        Ok(Policy { seal: Some(seal), ..Policy::compile(document)? })
+        let bundle = self.settings.place(bundle::from_json(verified.payload)?)?;
+        let seal = Seal::of(verified, &bundle);
+        Ok(Policy { seal: Some(seal), ..Policy::compile(bundle)? })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::engine::config::document::from_json;
+use crate::engine::config::bundle::from_json;
 use crate::engine::config::envelope::{Envelope, PayloadType, TrustedKeys};
 use crate::engine::config::problem::{Fault, Place, Problem, Problems};
 use crate::engine::config::revocations::Revocations;

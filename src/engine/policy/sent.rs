@@ -209,7 +209,7 @@ const MAX_READ: usize = 8_192;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::config::document::from_json;
+    use crate::engine::config::bundle::from_json;
     use crate::engine::words::secret::SecretDigest;
 
     const PLAIN: &str = "test-svc-reader-0123456789";

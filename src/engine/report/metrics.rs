@@ -246,7 +246,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::engine::config::document::from_json;
+    use crate::engine::config::bundle::from_json;
 
     #[test]
     fn every_tally_has_a_slot_and_a_name_of_its_own() {

@@ -43,7 +43,7 @@ fn hash(seed: u64, number: u64) -> u64 {
 
 impl Permits {
     /// Of how many decisions like this one is told: 1 where each is, 0 where none is.
-    pub fn told_of(self, decision: &Decision<'_>) -> u32 {
+    pub fn share_of(self, decision: &Decision<'_>) -> u32 {
         let retiring = decision.subject().is_some_and(|subject| subject.retiring());
         match self {
             _ if retiring || !decision.is_permit() => 1,

@@ -447,10 +447,10 @@ mod tests {
             ("x-unrelated", b"\xff"),
         ];
         let cleaning = read(&headers).cleaning;
-        let told = [cleaning.forged, cleaning.overrides].concat();
+        let shown = [cleaning.forged, cleaning.overrides].concat();
         let names = |names: &[&str]| names.iter().map(|name| name.as_bytes().to_vec()).collect::<Vec<_>>();
         assert_eq!(
-            told,
+            shown,
             names(&[
                 "x-tokenward-token",
                 "x_tokenward-identity",

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 use tokenward::engine::authoring::lint::{Code, findings};
-use tokenward::engine::config::document::{Document, from_tree};
+use tokenward::engine::config::bundle::{Bundle, from_tree};
 use tokenward::engine::matching::pattern::{Methods, Operation, Segment};
 
 /// Checks the findings of a document with these operations.
 pub(super) fn holds(texts: &[&str], operations: &[Operation]) {
     let document = json!({ "version": 1, "name": "a", "permissions": { "p": texts } });
-    let document: Document = from_tree(&document).unwrap();
+    let document: Bundle = from_tree(&document).unwrap();
     let findings = findings(&document);
     let told = |code: Code| {
         let findings = findings.iter().filter(move |finding| finding.code == code);

@@ -7,7 +7,7 @@ use prost_types::value::Kind;
 use prost_types::{ListValue, Struct};
 use serde_json::Value;
 use tokenward::engine::authoring::lint;
-use tokenward::engine::config::document::{Document, from_json, from_tree};
+use tokenward::engine::config::bundle::{Bundle, from_json, from_tree};
 use tokenward::engine::config::problem::Problems;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::gateway::Gateway;
@@ -25,9 +25,9 @@ pub(crate) fn holds(data: &[u8]) {
         let from_struct = Gateway::configure(&bytes);
         assert!(configured.is_err() || from_struct.is_ok(), "a Struct says what text says: {from_struct:?}");
     }
-    match from_json::<Document>(data) {
+    match from_json::<Bundle>(data) {
         Ok(document) => {
-            assert_eq!(from_tree::<Document>(tree.as_ref().unwrap()).as_ref(), Ok(&document), "as a tree");
+            assert_eq!(from_tree::<Bundle>(tree.as_ref().unwrap()).as_ref(), Ok(&document), "as a tree");
             is_a_document(document);
         }
         Err(problems) => are_told(&problems),
@@ -39,9 +39,9 @@ pub(crate) fn holds(data: &[u8]) {
     }
 }
 
-fn is_a_document(document: Document) {
+fn is_a_document(document: Bundle) {
     let written = serde_json::to_vec(&document).unwrap();
-    let again: Document = from_json(&written).unwrap();
+    let again: Bundle = from_json(&written).unwrap();
     assert_eq!(again, document, "what is written is read as the same");
     for finding in lint::findings(&document) {
         is_one_line(&finding.message);

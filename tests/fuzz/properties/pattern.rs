@@ -1,7 +1,7 @@
 //! Operations: what one matches is what a plain reading of its segments says, alone and in an index.
 
 use tokenward::engine::matching::host::{Host, HostPattern};
-use tokenward::engine::matching::index::{Case, Index, Lister, Match, Target};
+use tokenward::engine::matching::index::{Index, LetterCase, Lister, Match, Target};
 use tokenward::engine::matching::path::{CanonicalPath, PathRules, Segments};
 use tokenward::engine::matching::pattern::{Methods, Operation, Segment};
 
@@ -46,7 +46,7 @@ fn agree(operations: &[Operation], target: Target<'_>) {
     let small = without_case(if path.is_empty() { "/" } else { &path });
     let small = CanonicalPath::parse(small.as_bytes(), &PathRules::default()).unwrap();
     let folded = Target { path: small.segments(), ..target };
-    for (case, target, fold) in [(Case::Strict, target, false), (Case::Folded, folded, true)] {
+    for (case, target, fold) in [(LetterCase::Strict, target, false), (LetterCase::Folded, folded, true)] {
         let mut found = Vec::new();
         index.visit_all(case, target, |listing| {
             let Lister::Permission(number) = listing.by else { panic!("nothing is public") };

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Display};
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use tokenward::engine::config::document::TokenPrefix;
+use tokenward::engine::config::bundle::TokenPrefix;
 use tokenward::engine::matching::attribute::AttributeValue;
 use tokenward::engine::matching::host::{Host, Ports};
 use tokenward::engine::words::address::{AddressRange, Source};

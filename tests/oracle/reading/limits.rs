@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use tokenward::engine::config::document::{Document, Token};
+use tokenward::engine::config::bundle::{Bundle, Token};
 use tokenward::engine::words::time::Time;
 
 use crate::reading::Request;
 
 /// The first limit that a request breaks.
-pub(crate) fn broken(token: &Token, document: &Document, request: &Request) -> Option<&'static str> {
+pub(crate) fn broken(token: &Token, document: &Bundle, request: &Request) -> Option<&'static str> {
     let environment = document.environment.as_ref().map(ToString::to_string);
     let service = document.service.as_ref().map(ToString::to_string);
     let from = address(&request.source);

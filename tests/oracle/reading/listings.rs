@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
-use tokenward::engine::config::document::Token;
+use tokenward::engine::config::bundle::Token;
 
 use crate::reading::target::{Target, decoded, split, without_case};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use crate::engine::authoring::case::{Case, Prepared, Request, Values};
-use crate::engine::config::document::{Document, Secret};
+use crate::engine::config::bundle::{Bundle, Secret};
 use crate::engine::config::problem::Problems;
 use crate::engine::config::settings::Settings;
 use crate::engine::policy::compiled::Policy;
@@ -27,23 +27,23 @@ impl Rehearsal {
     ///
     /// # Errors
     /// All that is wrong with the document.
-    pub fn of(document: Document, settings: &Settings, cases: &[Case]) -> Result<Self, Problems> {
-        let rekeyed = Rekeyed::of(document, cases);
+    pub fn of(bundle: Bundle, settings: &Settings, cases: &[Case]) -> Result<Self, Problems> {
+        let rekeyed = Rekeyed::of(bundle, cases);
         let sites = cases.iter().map(|case| Site::of(&case.request)).chain([Site::default()]);
         let mut gateways = BTreeMap::new();
         for site in sites {
             if let Entry::Vacant(new) = gateways.entry(site) {
                 let settings = new.key().settings(settings);
-                let document = settings.place(new.key().document(&rekeyed.document))?;
-                new.insert(Gateway { policy: Policy::compile(document)?, settings, ..Gateway::default() });
+                let bundle = settings.place(new.key().bundle(&rekeyed.bundle))?;
+                new.insert(Gateway { policy: Policy::compile(bundle)?, settings, ..Gateway::default() });
             }
         }
         Ok(Self { rekeyed, gateways })
     }
 
     /// The rekeyed document.
-    pub fn document(&self) -> &Document {
-        &self.rekeyed.document
+    pub fn bundle(&self) -> &Bundle {
+        &self.rekeyed.bundle
     }
 
     /// The request of a case as headers, and its time.
@@ -61,7 +61,7 @@ impl Rehearsal {
 #[derive(Debug)]
 pub struct Rekeyed {
     /// The document with the digests of made-up secrets.
-    pub document: Document,
+    pub bundle: Bundle,
     secrets: HashMap<TokenId, Vec<KnownSecret>>,
     latest: Time,
 }
@@ -75,15 +75,15 @@ struct KnownSecret {
 
 impl Rekeyed {
     /// Replaces the digests of `document`, but for those of secrets that `cases` present themselves.
-    pub fn of(mut document: Document, cases: &[Case]) -> Self {
+    pub fn of(mut bundle: Bundle, cases: &[Case]) -> Self {
         let presented: Vec<SecretDigest> = cases
             .iter()
             .filter_map(|case| case.request.secret.as_ref())
             .map(|secret| SecretDigest::of(secret.as_bytes()))
             .collect();
         let mut secrets: HashMap<TokenId, Vec<KnownSecret>> = HashMap::new();
-        let mut latest = document.built_at.unwrap_or(Time::from_millis(0));
-        for (token, entry) in &mut document.tokens.0 {
+        let mut latest = bundle.built_at.unwrap_or(Time::from_millis(0));
+        for (token, entry) in &mut bundle.tokens.0 {
             for secret in &mut entry.secrets {
                 let clear = made_up(token, &secret.id);
                 if !presented.contains(&secret.sha256) {
@@ -95,7 +95,7 @@ impl Rekeyed {
                 secrets.entry(token.clone()).or_default().push(known);
             }
         }
-        Self { document, secrets, latest }
+        Self { bundle, secrets, latest }
     }
 
     fn request<'g>(
@@ -173,11 +173,11 @@ impl Site {
     }
 
     /// The document as it is built for this place.
-    pub fn document(&self, document: &Document) -> Document {
-        let mut document = document.clone();
-        document.environment = self.environment.clone().or(document.environment);
-        document.service = self.service.clone().or(document.service);
-        document
+    pub fn bundle(&self, bundle: &Bundle) -> Bundle {
+        let mut bundle = bundle.clone();
+        bundle.environment = self.environment.clone().or(bundle.environment);
+        bundle.service = self.service.clone().or(bundle.service);
+        bundle
     }
 }
 

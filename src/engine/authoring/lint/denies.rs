@@ -6,21 +6,21 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::engine::authoring::lint::{Code, Finding, root};
-use crate::engine::config::document::{Document, Role, Token};
+use crate::engine::config::bundle::{Bundle, Role, Token};
 use crate::engine::matching::host::HostPattern;
 use crate::engine::matching::pattern::{Methods, Operation, Segment};
 use crate::engine::words::name::{PermissionName, RoleName};
 
 /// Denies that are narrower than a grant that they meet in one role or token.
-pub(super) fn findings(document: &Document) -> Vec<Finding> {
-    let roles: Roles<'_> = document.roles.iter().map(|(name, role)| (name, role)).collect();
+pub(super) fn findings(bundle: &Bundle) -> Vec<Finding> {
+    let roles: Roles<'_> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
     if roles.values().all(|role| role.deny.is_empty()) {
         return Vec::new();
     }
-    let permissions = Permissions::of(document);
+    let permissions = Permissions::of(bundle);
     let mut reported = HashSet::new();
     let mut findings = Vec::new();
-    for holder in holders(document, &roles) {
+    for holder in holders(bundle, &roles) {
         let denied = holder.denied(&roles, &permissions);
         if denied.is_empty() {
             continue;
@@ -65,9 +65,9 @@ struct Listed<'d> {
 struct Permissions<'d>(HashMap<&'d PermissionName, Vec<Listed<'d>>>);
 
 impl<'d> Permissions<'d> {
-    fn of(document: &'d Document) -> Self {
+    fn of(bundle: &'d Bundle) -> Self {
         let mut ids = 0..;
-        let permissions = document.permissions.iter().map(|(permission, texts)| {
+        let permissions = bundle.permissions.iter().map(|(permission, texts)| {
             let listed = texts.iter().filter_map(|text| {
                 let operation = folded(Operation::parse(text).ok()?);
                 Some(Listed { id: ids.next()?, permission, text, operation })
@@ -97,15 +97,15 @@ struct Holder<'d> {
 }
 
 /// Each role, and each token with roles that no token before it has.
-fn holders<'d>(document: &'d Document, by_name: &Roles<'d>) -> Vec<Holder<'d>> {
+fn holders<'d>(bundle: &'d Bundle, by_name: &Roles<'d>) -> Vec<Holder<'d>> {
     let mut seen = HashSet::new();
-    let roles = document.roles.iter().map(|(name, _)| Holder {
+    let roles = bundle.roles.iter().map(|(name, _)| Holder {
         name: format!("role `{name}`"),
         roles: with_inherited(by_name, [name]),
         scope: None,
     });
     let several = |token: &&Token| token.roles.len() > 1;
-    let tokens = document.tokens.iter().filter(|(_, token)| several(&token)).filter_map(|(id, token)| {
+    let tokens = bundle.tokens.iter().filter(|(_, token)| several(&token)).filter_map(|(id, token)| {
         let scope = token.scope.as_deref();
         let roles: BTreeSet<_> = token.roles.iter().collect();
         let holder = || Holder {

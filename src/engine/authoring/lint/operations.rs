@@ -4,14 +4,14 @@ use std::ops::ControlFlow;
 
 use crate::engine::authoring::lint::tree::{Reach, Tree};
 use crate::engine::authoring::lint::{Code, Finding, root};
-use crate::engine::config::document::Document;
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::problem::Place;
 use crate::engine::matching::host::HostPattern;
 use crate::engine::matching::pattern::{Methods, Operation, Segment};
 
 /// What is found in the operations of a document.
-pub(super) fn findings(document: &Document) -> Vec<Finding> {
-    let operations = operations(document);
+pub(super) fn findings(bundle: &Bundle) -> Vec<Finding> {
+    let operations = operations(bundle);
     let mut tree = Tree::default();
     for (number, named) in operations.iter().enumerate() {
         tree.insert(&named.key, number);
@@ -29,10 +29,10 @@ struct Named<'d> {
     key: Vec<Segment>,
 }
 
-fn operations(document: &Document) -> Vec<Named<'_>> {
-    let public = std::iter::once((root("public"), &document.public));
+fn operations(bundle: &Bundle) -> Vec<Named<'_>> {
+    let public = std::iter::once((root("public"), &bundle.public));
     let permissions =
-        document.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
+        bundle.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
     let texts = public.chain(permissions).flat_map(|(place, texts)| {
         texts.iter().enumerate().map(move |(position, text)| (place.index(position), text))
     });

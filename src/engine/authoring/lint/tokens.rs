@@ -3,15 +3,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::engine::authoring::lint::{Code, Finding, root};
-use crate::engine::config::document::{Document, Token};
+use crate::engine::config::bundle::{Bundle, Token};
 use crate::engine::matching::pattern::Operation;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{AttributeName, PermissionName, RoleName, TokenId};
 use crate::engine::words::text::shown;
 
 /// Roles that take nothing away yet.
-pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
-    let shadow = document.roles.iter().filter(|(_, role)| role.shadow);
+pub(super) fn shadow_roles(bundle: &Bundle) -> Vec<Finding> {
+    let shadow = bundle.roles.iter().filter(|(_, role)| role.shadow);
     shadow
         .map(|(name, _)| {
             Finding::new(
@@ -24,9 +24,9 @@ pub(super) fn shadow_roles(document: &Document) -> Vec<Finding> {
 }
 
 /// Tokens that can be used nowhere or never.
-pub(super) fn unusable_tokens(document: &Document) -> Vec<Finding> {
+pub(super) fn unusable_tokens(bundle: &Bundle) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (id, token) in document.tokens.iter() {
+    for (id, token) in bundle.tokens.iter() {
         let empty = [
             ("environments", token.environments.as_ref().is_some_and(Vec::is_empty)),
             ("services", token.services.as_ref().is_some_and(Vec::is_empty)),
@@ -45,14 +45,14 @@ pub(super) fn unusable_tokens(document: &Document) -> Vec<Finding> {
 }
 
 /// Tokens that hold a permission for an attribute that they do not have.
-pub(super) fn unbound_tokens(document: &Document) -> Vec<Finding> {
-    let bound = bound_permissions(document);
+pub(super) fn unbound_tokens(bundle: &Bundle) -> Vec<Finding> {
+    let bound = bound_permissions(bundle);
     if bound.is_empty() {
         return Vec::new();
     }
     let mut findings = Vec::new();
-    for (id, token) in document.tokens.iter() {
-        for (permission, attribute) in wanted(document, token, &bound) {
+    for (id, token) in bundle.tokens.iter() {
+        for (permission, attribute) in wanted(bundle, token, &bound) {
             if token.attributes.get(attribute).is_none() {
                 findings.push(Finding::new(
                     Code::UnboundToken,
@@ -68,13 +68,13 @@ pub(super) fn unbound_tokens(document: &Document) -> Vec<Finding> {
 /// Finds tokens whose values of one attribute are the same without letter case. Reports each spelling once, with the first
 /// one.
 pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Finding> {
-    let (mut first, mut told, mut findings) = (HashMap::new(), HashSet::new(), Vec::new());
+    let (mut first, mut seen, mut findings) = (HashMap::new(), HashSet::new(), Vec::new());
     let current = tokens.iter().filter(|(_, token)| token.revoked_at.is_none());
     for (id, name, value) in
         current.flat_map(|(id, token)| token.attributes.iter().map(move |(name, value)| (id, name, value)))
     {
         let (owner, known) = first.entry((name, value.skeleton())).or_insert((id, value));
-        if *known != value && told.insert((name, value)) {
+        if *known != value && seen.insert((name, value)) {
             let (value, known) = (shown(value.as_str()), shown(known.as_str()));
             findings.push(Finding::new(
                 Code::AttributesFoldTogether,
@@ -89,8 +89,8 @@ pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Fi
 }
 
 /// The attributes that each permission's operations are bound to, where they are.
-fn bound_permissions(document: &Document) -> HashMap<&PermissionName, BTreeSet<AttributeName>> {
-    let bound = document.permissions.iter().map(|(name, operations)| {
+fn bound_permissions(bundle: &Bundle) -> HashMap<&PermissionName, BTreeSet<AttributeName>> {
+    let bound = bundle.permissions.iter().map(|(name, operations)| {
         let parsed = operations.iter().filter_map(|text| Operation::parse(text).ok());
         let bindings = parsed.flat_map(|operation| operation.pattern.bindings);
         (name, bindings.map(|binding| binding.attribute).collect::<BTreeSet<_>>())
@@ -100,7 +100,7 @@ fn bound_permissions(document: &Document) -> HashMap<&PermissionName, BTreeSet<A
 
 /// The bound permissions that the token's roles grant it, each with an attribute.
 fn wanted<'d>(
-    document: &Document,
+    bundle: &Bundle,
     token: &Token,
     bound: &'d HashMap<&'d PermissionName, BTreeSet<AttributeName>>,
 ) -> BTreeSet<(&'d PermissionName, &'d AttributeName)> {
@@ -108,7 +108,7 @@ fn wanted<'d>(
     let mut queue: Vec<&RoleName> = token.roles.iter().collect();
     let mut wanted = BTreeSet::new();
     while let Some(name) = queue.pop() {
-        let Some(role) = document.roles.get(name).filter(|_| seen.insert(name)) else { continue };
+        let Some(role) = bundle.roles.get(name).filter(|_| seen.insert(name)) else { continue };
         queue.extend(&role.inherits);
         let in_scope = |name: &&PermissionName| token.scope.as_ref().is_none_or(|scope| scope.contains(name));
         for (name, attributes) in

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::engine::config::document::Role;
+use crate::engine::config::bundle::Role;
 use crate::engine::config::problem::Fault;
 use crate::engine::policy::compile::{Check, Permissions, root};
 use crate::engine::policy::compiled::{Grant, PermissionSet};

@@ -3,11 +3,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
-use crate::engine::config::document;
-use crate::engine::config::document::{Document, Kind, RequiredField};
+use crate::engine::config::bundle;
+use crate::engine::config::bundle::{Bundle, Kind, RequiredField};
 use crate::engine::config::problem::{Fault, Place};
 use crate::engine::policy::compile::roles::Roles;
-use crate::engine::policy::compile::{Check, Permissions, limits, root};
+use crate::engine::policy::compile::{Check, Permissions, root, use_limits};
 use crate::engine::policy::compiled::{Grant, PermissionSet, Revoked, Secret, Token};
 use crate::engine::words::name::{KindName, RoleName, TokenId};
 use crate::engine::words::secret::SecretDigest;
@@ -27,19 +27,19 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn resolve(
-        document: &Document,
+        bundle: &Bundle,
         permissions: &Permissions<'_>,
         roles: &Roles<'_>,
         check: &mut Check,
     ) -> Self {
         let mut tokens = Self::default();
-        let kinds: HashMap<&KindName, (usize, Rails<'_>)> = document
+        let kinds: HashMap<&KindName, (usize, Rails<'_>)> = bundle
             .kinds
             .iter()
             .enumerate()
             .map(|(number, (name, kind))| (name, (number, Rails::of(kind))))
             .collect();
-        for (id, token) in document.tokens.iter() {
+        for (id, token) in bundle.tokens.iter() {
             let grant = tokens.grant(id, token, permissions, roles, check);
             let kind = kinds.get(&token.kind);
             match kind {
@@ -49,9 +49,9 @@ impl Tokens {
                     Fault::UnknownKind { token: id.clone(), kind: token.kind.clone() },
                 ),
             }
-            tokens.add_secrets(id, token, document, check);
+            tokens.add_secrets(id, token, bundle, check);
             let kind = kind.map_or(0, |(number, _)| *number);
-            let limits = limits::of(id, token, document, check);
+            let limits = use_limits::of(id, token, bundle, check);
             let revoked = Revoked::new(token.revoked_at.is_some());
             let digests = digests(token);
             tokens.tokens.push(Token { id: id.clone(), kind, grant, revoked, digests, limits });
@@ -80,7 +80,7 @@ impl Tokens {
     fn grant(
         &mut self,
         id: &TokenId,
-        token: &document::Token,
+        token: &bundle::Token,
         permissions: &Permissions<'_>,
         roles: &Roles<'_>,
         check: &mut Check,
@@ -110,7 +110,7 @@ impl Tokens {
         }
     }
 
-    fn add_secrets(&mut self, id: &TokenId, token: &document::Token, document: &Document, check: &mut Check) {
+    fn add_secrets(&mut self, id: &TokenId, token: &bundle::Token, bundle: &Bundle, check: &mut Check) {
         let number = self.tokens.len();
         let mut ids = HashSet::new();
         for (position, secret) in token.secrets.iter().enumerate() {
@@ -130,7 +130,7 @@ impl Tokens {
             }
             match self.secrets.entry(secret.sha256) {
                 Entry::Occupied(known) => {
-                    let owner = document.tokens.0.get(known.get().token).map_or(id, |(owner, _)| owner);
+                    let owner = bundle.tokens.0.get(known.get().token).map_or(id, |(owner, _)| owner);
                     let fault = Fault::DuplicateDigest {
                         fingerprint: secret.sha256.fingerprint(),
                         first: format!("secret `{}` of token `{owner}`", known.get().id),
@@ -169,7 +169,7 @@ impl Grant {
     fn check_scope(
         &self,
         id: &TokenId,
-        token: &document::Token,
+        token: &bundle::Token,
         permissions: &Permissions<'_>,
         check: &mut Check,
     ) {
@@ -196,7 +196,7 @@ impl<'d> Rails<'d> {
 }
 
 /// Checks the token against its kind's guard-rails.
-fn guard(id: &TokenId, token: &document::Token, Rails { kind, allowed }: &Rails<'_>, check: &mut Check) {
+fn guard(id: &TokenId, token: &bundle::Token, Rails { kind, allowed }: &Rails<'_>, check: &mut Check) {
     for (position, role) in token.roles.iter().enumerate() {
         if allowed.as_ref().is_some_and(|allowed| !allowed.contains(role)) {
             let fault = Fault::RoleNotAllowed {
@@ -224,7 +224,7 @@ fn guard(id: &TokenId, token: &document::Token, Rails { kind, allowed }: &Rails<
     }
 }
 
-fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str> {
+fn missing(token: &bundle::Token, field: RequiredField) -> Option<&'static str> {
     let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.trim().is_empty());
     let (name, present) = match field {
         RequiredField::Owner => ("owner", given(&token.owner)),
@@ -240,7 +240,7 @@ fn missing(token: &document::Token, field: RequiredField) -> Option<&'static str
     (!present).then_some(name)
 }
 
-fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<Fault> {
+fn lifetime(secret: &bundle::Secret, kind: &KindName, limit: Span) -> Option<Fault> {
     let endless = |missing| {
         Some(Fault::EndlessSecret { secret: secret.id.clone(), kind: kind.clone(), limit, missing })
     };
@@ -260,8 +260,8 @@ fn lifetime(secret: &document::Secret, kind: &KindName, limit: Span) -> Option<F
 }
 
 /// The digests of the secrets that are neither retired nor revoked, folded into one.
-fn digests(token: &document::Token) -> [u8; 16] {
-    let current = |secret: &&document::Secret| secret.retired_at.is_none() && secret.revoked_at.is_none();
+fn digests(token: &bundle::Token) -> [u8; 16] {
+    let current = |secret: &&bundle::Secret| secret.retired_at.is_none() && secret.revoked_at.is_none();
     let mut folded = [0; 16];
     for secret in token.secrets.iter().filter(current) {
         folded.iter_mut().zip(secret.sha256.half()).for_each(|(folded, byte)| *folded ^= byte);

@@ -5,11 +5,11 @@
 
 use crate::engine::config::credentials::Intent;
 use crate::engine::config::settings::Mode;
-use crate::engine::matching::index::{Case, Lister, Listing, Match, Target};
+use crate::engine::matching::index::{LetterCase, Lister, Listing, Match, Target};
 use crate::engine::matching::path::Segments;
 use crate::engine::memory::key::Key;
 use crate::engine::memory::suspensions::{Suspended, Suspensions};
-use crate::engine::policy::compiled::{Grant, Limits, PermissionSet, Policy, Secret, Token};
+use crate::engine::policy::compiled::{Grant, PermissionSet, Policy, Secret, Token, UseLimits};
 use crate::engine::policy::decision::readings::Readings;
 use crate::engine::policy::decision::{
     Circumstances, Decision, Deny, Judged, Permit, Reading, Standing, Step, Subject, Trace, Wait,
@@ -124,7 +124,7 @@ impl Policy {
     fn public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> Option<&'p Listing> {
         let mut public = None;
         if self.has_public {
-            self.index.visit(Case::Strict, target, |how, listing| {
+            self.index.visit(LetterCase::Strict, target, |how, listing| {
                 if listing.by == Lister::Public {
                     public = Some(listing);
                     let standing = Standing::Public;
@@ -190,7 +190,7 @@ impl Policy {
     ) -> Result<Permit<'p>, Deny<'p>> {
         let Grant { denied, shadow_denied, in_shadow, .. } = subject.grant;
         let found = self.granted(subject, readings.target, trace);
-        let may = |listing: &Listing, path: Segments<'_>| subject.may(Case::Folded, listing, path);
+        let may = |listing: &Listing, path: Segments<'_>| subject.may(LetterCase::Folded, listing, path);
         let astray = found.and_then(|_| self.astray(readings, may, trace));
         let grant = found.filter(|_| astray.is_none());
         let deny = self.forbids(denied, Mode::Enforce, readings, trace);
@@ -225,8 +225,8 @@ impl Policy {
         trace: &mut impl Trace<'p>,
     ) -> Box<[&'p PermissionName]> {
         let sufficient = match astray {
-            Some(target) => self.sufficient(Case::Folded, target),
-            None => self.sufficient(Case::Strict, readings.target),
+            Some(target) => self.sufficient(LetterCase::Folded, target),
+            None => self.sufficient(LetterCase::Strict, readings.target),
         };
         if sufficient.is_empty() {
             trace.step(|| Step::Unlisted);
@@ -242,13 +242,13 @@ impl Policy {
         trace: &mut impl Trace<'p>,
     ) -> Option<Granted<'p>> {
         let mut by: Option<Granted<'p>> = None;
-        self.index.visit(Case::Strict, target, |how, listing| {
+        self.index.visit(LetterCase::Strict, target, |how, listing| {
             let Lister::Permission(number) = listing.by else {
                 return;
             };
             let permission = self.permission(number);
             let standing =
-                match listing.unmet(Case::Strict, target.path, |name| subject.token.attribute(name)) {
+                match listing.unmet(LetterCase::Strict, target.path, |name| subject.token.attribute(name)) {
                     _ if !subject.grant.permitted.contains(number) => Standing::NotHeld,
                     Some(attribute) => Standing::Unbound(attribute),
                     None => Standing::Held,
@@ -293,7 +293,7 @@ impl Policy {
 
     /// The permissions that list the request's operation.
     #[cold]
-    fn sufficient(&self, case: Case, target: Target<'_>) -> Box<[&PermissionName]> {
+    fn sufficient(&self, case: LetterCase, target: Target<'_>) -> Box<[&PermissionName]> {
         let mut names = Vec::new();
         self.index.visit(case, target, |_, listing| {
             if let Lister::Permission(number) = listing.by
@@ -319,7 +319,7 @@ impl Subject<'_> {
     }
 
     /// Whether a listing is public, or held by the token with its attributes in the path as this reading has it.
-    fn may(&self, case: Case, listing: &Listing, path: Segments<'_>) -> bool {
+    fn may(&self, case: LetterCase, listing: &Listing, path: Segments<'_>) -> bool {
         match listing.by {
             Lister::Public => true,
             Lister::Permission(number) => {
@@ -330,7 +330,7 @@ impl Subject<'_> {
     }
 }
 
-impl Limits {
+impl UseLimits {
     /// Why the token may not be used under these circumstances, if it may not.
     fn broken(&self, circumstances: Circumstances<'_>) -> Option<Reason> {
         let Circumstances { now, source } = circumstances;

@@ -2,7 +2,7 @@
 //!
 //! A permit takes the first and must stand in all; for a deny any will do.
 
-use crate::engine::matching::index::{Case, Lister, Listing, Target};
+use crate::engine::matching::index::{LetterCase, Lister, Listing, Target};
 use crate::engine::matching::path::Segments;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::{Step, Trace};
@@ -26,9 +26,10 @@ impl<'r> Readings<'r> {
     }
 
     /// All of them.
-    pub(super) fn all(self) -> impl Iterator<Item = (Case, Target<'r>)> {
+    pub(super) fn all(self) -> impl Iterator<Item = (LetterCase, Target<'r>)> {
         let folded = [self.folded.or(Some(self.target)), self.loosest].into_iter().flatten();
-        std::iter::once((Case::Strict, self.target)).chain(folded.map(|target| (Case::Folded, target)))
+        std::iter::once((LetterCase::Strict, self.target))
+            .chain(folded.map(|target| (LetterCase::Folded, target)))
     }
 }
 
@@ -48,7 +49,7 @@ impl Policy {
         let targets = [folded.or(Some(target).filter(|_| differs)), loosest];
         targets.into_iter().flatten().find(|target| {
             let (mut other, mut held) = (None, false);
-            self.index.visit(Case::Folded, *target, |_, listing| {
+            self.index.visit(LetterCase::Folded, *target, |_, listing| {
                 held |= holds(listing, target.path);
                 other = other.or(Some(listing));
             });

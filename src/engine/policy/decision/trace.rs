@@ -1,8 +1,8 @@
 //! The steps of a decision, for those who want to be told.
 
 use crate::engine::config::settings::Mode;
-use crate::engine::matching::index::{Case, Listing, Match};
-use crate::engine::policy::compiled::Limits;
+use crate::engine::matching::index::{LetterCase, Listing, Match};
+use crate::engine::policy::compiled::UseLimits;
 use crate::engine::policy::decision::Subject;
 use crate::engine::request::rule::Rule;
 use crate::engine::words::name::{AttributeName, PermissionName};
@@ -24,7 +24,7 @@ pub enum Step<'p> {
     /// The source or the token is suspended.
     Suspended { until: Time },
     /// The token may not be used so, whatever its roles.
-    Limited { reason: Reason, limits: &'p Limits },
+    Limited { reason: Reason, limits: &'p UseLimits },
     /// A listing concerns the request.
     Listed {
         how: Match,
@@ -35,7 +35,7 @@ pub enum Step<'p> {
     /// What is listed for all or held is not this listing, which the request is to some upstreams.
     Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
     /// A role of the token denies the request by this listing, or would if it were not in shadow.
-    Denied { case: Case, listing: &'p Listing, permission: Option<&'p PermissionName>, mode: Mode },
+    Denied { case: LetterCase, listing: &'p Listing, permission: Option<&'p PermissionName>, mode: Mode },
 }
 
 /// How the token stands to a listing.

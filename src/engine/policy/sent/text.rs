@@ -172,16 +172,16 @@ mod tests {
         assert_eq!(text(&sent, 99), "/v1/<hidden>/<ff><hidden><3c>");
         // It is hidden as a whole or not reached.
         for limit in 0..40 {
-            let told = text(&sent, limit);
-            assert!(told.len() <= limit && !told.contains("secret"), "{limit}: {told}");
-            assert_eq!(width(&sent, limit), told.len());
+            let shown = text(&sent, limit);
+            assert!(shown.len() <= limit && !shown.contains("secret"), "{limit}: {shown}");
+            assert_eq!(width(&sent, limit), shown.len());
         }
         assert_eq!(text(&sent, 17), "/v1/<hidden>/<+8>");
     }
 
     #[test]
     fn text_has_one_reading() {
-        for (bytes, told) in [
+        for (bytes, shown) in [
             (&b"/v1/items;a>b"[..], "/v1/items;a>b"),
             (b"", ""),
             ("caf\u{e9}/x".as_bytes(), "caf<c3a9>/x"),
@@ -190,13 +190,13 @@ mod tests {
             (b"a\"\\b\x7f", "a<225c>b<7f>"),
             (b"<+7>", "<3c>+7>"),
         ] {
-            assert_eq!(text(&open(bytes), 99), told);
+            assert_eq!(text(&open(bytes), 99), shown);
         }
     }
 
     #[test]
     fn cut_text_says_how_much_is_missing() {
-        for (bytes, limit, told) in [
+        for (bytes, limit, shown) in [
             (&b"abcdefghij"[..], 10, "abcdefghij"),
             (b"abcdefghijk", 10, "abcdef<+5>"),
             // Nothing is cut within a byte's digits, or without the end of the hex.
@@ -213,7 +213,7 @@ mod tests {
             (b"\xff\xff\xff", 4, "<+3>"),
             (b"\xff\xff\xff", 3, ""),
         ] {
-            assert_eq!(text(&open(bytes), limit), told, "{limit}");
+            assert_eq!(text(&open(bytes), limit), shown, "{limit}");
         }
     }
 
@@ -222,9 +222,9 @@ mod tests {
         for length in 0..200 {
             for bytes in [vec![b'a'; length], vec![0xff; length], b"\xffa".repeat(length)] {
                 for limit in 0..120 {
-                    let told = text(&open(&bytes), limit);
-                    assert!(told.len() <= limit, "{limit}: {told}");
-                    assert_eq!(width(&open(&bytes), limit), told.len());
+                    let shown = text(&open(&bytes), limit);
+                    assert!(shown.len() <= limit, "{limit}: {shown}");
+                    assert_eq!(width(&open(&bytes), limit), shown.len());
                 }
             }
         }

@@ -112,13 +112,13 @@ impl<'a> AuditEvent<'a> {
             version: Version::of(policy),
         };
         let sent = Texts::of(head, circumstances.source, policy);
-        let limits = if subject.is_some() { Limits::MOST } else { sent.limits(&bare, circumstances.now) };
+        let widths = if subject.is_some() { Widths::MOST } else { sent.widths(&bare, circumstances.now) };
         Self {
-            request_id: text(&sent.request_id, limits.request_id),
-            method: text(&sent.method, limits.method),
-            host: text(&sent.host, limits.host),
-            path: text(&sent.path, limits.path),
-            source: text(&sent.source, limits.source),
+            request_id: text(&sent.request_id, widths.request_id),
+            method: text(&sent.method, widths.method),
+            host: text(&sent.host, widths.host),
+            path: text(&sent.path, widths.path),
+            source: text(&sent.source, widths.source),
             ..bare
         }
     }
@@ -135,7 +135,7 @@ struct Texts<'a> {
 
 impl<'a> Texts<'a> {
     fn of(head: &'a RequestHead<'_>, source: Source<'a>, policy: &Policy) -> Self {
-        let most = Limits::MOST;
+        let most = Widths::MOST;
         Self {
             request_id: Sent::new(head.request_id, most.request_id, policy),
             method: Sent::new(head.method, most.method, policy),
@@ -147,7 +147,7 @@ impl<'a> Texts<'a> {
 
     /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
     /// strangers: the caller's address is whole, and the other texts share what it leaves.
-    fn limits(&self, bare: &AuditEvent<'_>, now: Time) -> Limits {
+    fn widths(&self, bare: &AuditEvent<'_>, now: Time) -> Widths {
         // The longest number: where a text is cut does not depend on how many events there were.
         let bare = Line::new(bare, now, u64::MAX);
         let members = [(&self.request_id, REQUEST_ID), (&self.source, SOURCE)];
@@ -155,7 +155,7 @@ impl<'a> Texts<'a> {
         let frame = present.fold(json_width(&bare), |sum, (_, member)| sum.saturating_add(member.len()));
         let source = MAX_ADDRESS;
         let taken = frame.saturating_add(MAX_SEAL).saturating_add(width(&self.source, source));
-        let most = Limits::MOST;
+        let most = Widths::MOST;
         let widths = [
             width(&self.request_id, most.request_id),
             width(&self.method, most.method),
@@ -163,7 +163,7 @@ impl<'a> Texts<'a> {
             width(&self.path, most.path),
         ];
         let share = share(widths, MAX_STRANGERS_LINE.saturating_sub(taken));
-        Limits {
+        Widths {
             request_id: share.min(most.request_id),
             method: share.min(most.method),
             host: share.min(most.host),
@@ -174,7 +174,7 @@ impl<'a> Texts<'a> {
 }
 
 /// How many bytes the texts of an event may take.
-struct Limits {
+struct Widths {
     request_id: usize,
     method: usize,
     host: usize,
@@ -182,7 +182,7 @@ struct Limits {
     source: usize,
 }
 
-impl Limits {
+impl Widths {
     /// Where the token is known.
     const MOST: Self = Self { request_id: 128, method: 32, host: MAX_HOST, path: 1_024, source: MAX_SOURCE };
 }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn of_a_path_that_is_refused_nothing_is_told_that_may_be_a_query() {
-        for (target, told) in [
+        for (target, shown) in [
             ("/v1/x;token=secret", "/v1/x"),
             ("/v1/x%3Btoken=secret", "/v1/x"),
             ("/v1/x%3ftoken=secret", "/v1/x"),
@@ -243,7 +243,7 @@ mod tests {
         ] {
             let headers = [(&b":path"[..], target.as_bytes())];
             let head = RequestHead::read(headers.into_iter(), &Settings::default());
-            assert_eq!(path(&head), told.as_bytes(), "{target}");
+            assert_eq!(path(&head), shown.as_bytes(), "{target}");
         }
     }
 }

@@ -74,7 +74,7 @@ impl<'a> RefusedEvent<'a> {
             ),
             Setback::Ahead { .. } => format!(
                 "tokenward: bundle `{name}`: {}; {active}. Build it anew, or set the clock",
-                self.setback.told(revision)
+                self.setback.message(revision)
             ),
             Setback::Unknown => format!(
                 "tokenward: cannot read the revision of `{name}` on record from the host; {active}. The module \

@@ -115,7 +115,7 @@ mod tests {
 
     const NOON: Time = Time::from_millis(43_200_500);
 
-    fn told(counted: Option<Counted>) -> Option<(u64, String)> {
+    fn shown(counted: Option<Counted>) -> Option<(u64, String)> {
         counted.map(|counted| (counted.count(), serde_json::to_string(counted.reasons()).unwrap()))
     }
 
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(reasons.map(|reason| strangers.admits(reason, NOON)), [true, true, false, false]);
         assert_eq!(strangers.over(NOON.shifted(499)), None, "the second is not over");
         let expected = Some((2, r#"{"missing_token":1,"unknown_token":1}"#.to_owned()));
-        assert_eq!(told(strangers.over(NOON.shifted(500))), expected);
+        assert_eq!(shown(strangers.over(NOON.shifted(500))), expected);
         assert_eq!(strangers.over(NOON.shifted(1_500)), None, "each is told once");
         assert!(strangers.admits(Reason::Public, NOON.shifted(500)));
     }

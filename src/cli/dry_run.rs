@@ -6,11 +6,11 @@ use serde_json::Value;
 
 /// Whether a command's work goes to disk.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Effect {
+pub(super) enum Writing {
     /// It does.
-    Written,
-    /// It is only tried out.
-    Tried,
+    Real,
+    /// It does not: `--dry-run`.
+    DryRun,
 }
 
 /// The option of every command that writes.
@@ -22,24 +22,24 @@ pub(super) struct DryRun {
 }
 
 impl DryRun {
-    pub(super) fn effect(self) -> Effect {
-        if self.dry_run { Effect::Tried } else { Effect::Written }
+    pub(super) fn writing(self) -> Writing {
+        if self.dry_run { Writing::DryRun } else { Writing::Real }
     }
 }
 
-impl Effect {
+impl Writing {
     /// What was done, for stderr: `minted …`, or `dry run, nothing is written: minted …`.
-    pub(super) fn told(self, done: &str) -> String {
+    pub(super) fn describe(self, done: &str) -> String {
         match self {
-            Self::Written => done.to_owned(),
-            Self::Tried => format!("dry run, nothing is written: {done}"),
+            Self::Real => done.to_owned(),
+            Self::DryRun => format!("dry run, nothing is written: {done}"),
         }
     }
 
     /// What was done, as JSON; `"dry_run": true` tells that it was not.
     pub(super) fn report(self, done: &impl Serialize) -> Value {
         let mut report = serde_json::to_value(done).unwrap_or_default();
-        if let (Self::Tried, Value::Object(entries)) = (self, &mut report) {
+        if let (Self::DryRun, Value::Object(entries)) = (self, &mut report) {
             entries.insert("dry_run".to_owned(), Value::Bool(true));
         }
         report

@@ -5,7 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::engine::config::document::{Secret, Token};
+use crate::engine::config::bundle::{Secret, Token};
 use crate::engine::words::life::SecretState;
 use crate::engine::words::time::Time;
 

@@ -7,13 +7,13 @@ use crate::engine::config::settings::Settings;
 use crate::filter::shared;
 
 /// What one module knows of one of the two.
-pub(super) struct Told {
+pub(super) struct Staleness {
     key: Vec<u8>,
     /// What this module saw last.
     seen: Cell<Option<bool>>,
 }
 
-impl Told {
+impl Staleness {
     /// Of a gateway's bundle or list.
     pub(super) fn of(kind: PayloadType, gateway: &Settings) -> Self {
         Self { key: shared::key(&format!("stale/{}", kind.noun()), gateway), seen: Cell::new(None) }
@@ -25,11 +25,11 @@ impl Told {
             return false;
         }
         let flag: &[u8] = if stale { STALE } else { FRESH };
-        let told = shared::change(&self.key, |kept| {
+        let changed = shared::change(&self.key, |kept| {
             let is_news = kept.unwrap_or(FRESH) != flag;
             (is_news.then(|| flag.to_vec()), is_news)
         });
-        told.unwrap_or(stale)
+        changed.unwrap_or(stale)
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Prepared<'g> {
 
 impl<'g> Prepared<'g> {
     /// Judges the request, telling the steps.
-    pub fn judge(&self, trace: &mut impl Trace<'g>) -> Judged {
+    pub fn judge(&self, trace: &mut impl Trace<'g>) -> Observed {
         let Gateway { policy, settings, .. } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let forwarded_for = self.forwarded_for();
@@ -54,7 +54,7 @@ impl<'g> Prepared<'g> {
         let verdict = Verdict::of(&decision, &head, policy, settings);
         let status = verdict.status();
         let host = forwarded_host(&verdict, &head);
-        Judged {
+        Observed {
             decision: if decision.is_permit() { Outcome::Permit } else { Outcome::Deny },
             forwarded: status.is_none(),
             reason: decision.reason(),
@@ -105,7 +105,7 @@ impl Prepared<'_> {
 
 /// What was decided about a request.
 #[derive(Debug, Serialize)]
-pub struct Judged {
+pub struct Observed {
     /// Permit or deny.
     pub decision: Outcome,
     /// The reason.
@@ -126,7 +126,7 @@ pub struct Judged {
     pub event: String,
 }
 
-impl Judged {
+impl Observed {
     /// Where this differs from what is expected: a line for each difference.
     pub fn differences(&self, expect: &Expect) -> Vec<String> {
         let mut differences = Vec::new();

@@ -9,26 +9,26 @@ use serde::Serialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
-use crate::engine::config::document::Document;
+use crate::engine::config::bundle::Bundle;
 
 /// A bundle as a configuration has it.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(untagged)]
-pub enum Bundle {
+pub enum Shipped {
     /// The bundle itself, which nobody signed.
-    Plain(Box<Document>),
+    Plain(Box<Bundle>),
     /// A signed bundle: the text of an envelope.
     Signed(String),
 }
 
-impl From<Document> for Bundle {
-    fn from(document: Document) -> Self {
-        Self::Plain(Box::new(document))
+impl From<Bundle> for Shipped {
+    fn from(bundle: Bundle) -> Self {
+        Self::Plain(Box::new(bundle))
     }
 }
 
-impl<'de> Deserialize<'de> for Bundle {
+impl<'de> Deserialize<'de> for Shipped {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(BundleVisitor)
     }
@@ -37,21 +37,21 @@ impl<'de> Deserialize<'de> for Bundle {
 struct BundleVisitor;
 
 impl<'de> Visitor<'de> for BundleVisitor {
-    type Value = Bundle;
+    type Value = Shipped;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a bundle, or a string with a signed one")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Bundle, A::Error> {
-        Document::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(Bundle::Plain)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Shipped, A::Error> {
+        Bundle::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(Shipped::Plain)
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Bundle, E> {
-        Ok(Bundle::Signed(text.to_owned()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Shipped, E> {
+        Ok(Shipped::Signed(text.to_owned()))
     }
 
-    fn visit_string<E: Error>(self, text: String) -> Result<Bundle, E> {
-        Ok(Bundle::Signed(text))
+    fn visit_string<E: Error>(self, text: String) -> Result<Shipped, E> {
+        Ok(Shipped::Signed(text))
     }
 }

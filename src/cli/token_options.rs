@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use clap::Args;
 
 use crate::cli::failure::Failure;
-use crate::engine::config::document::{Secret, Token};
+use crate::engine::config::bundle::{Secret, Token};
 use crate::engine::matching::attribute::AttributeValue;
 use crate::engine::words::address::AddressRange;
 use crate::engine::words::entries::Entries;
@@ -18,7 +18,7 @@ use crate::engine::words::rate::RateLimit;
 /// What a new token is.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "What a new token is")]
-pub(super) struct Description {
+pub(super) struct TokenOptions {
     /// Kind of the token
     #[arg(long)]
     pub(super) kind: Option<KindName>,
@@ -54,7 +54,7 @@ pub(super) struct Description {
     rate_limit: Option<RateLimit>,
 }
 
-impl Description {
+impl TokenOptions {
     /// Whether no option says anything.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,14 +1,14 @@
-//! Limits of a token: where, when and how often it may be used, whatever its roles.
+//! UseLimits of a token: where, when and how often it may be used, whatever its roles.
 
-use crate::engine::config::document::{Document, Token};
+use crate::engine::config::bundle::{Bundle, Token};
 use crate::engine::config::problem::Fault;
 use crate::engine::policy::compile::{Check, root};
-use crate::engine::policy::compiled::Limits;
+use crate::engine::policy::compiled::UseLimits;
 use crate::engine::words::name::TokenId;
 use crate::engine::words::reason::Reason;
 
 /// The token's limits, if it has any.
-pub(super) fn of(id: &TokenId, token: &Token, document: &Document, check: &mut Check) -> Option<Box<Limits>> {
+pub(super) fn of(id: &TokenId, token: &Token, bundle: &Bundle, check: &mut Check) -> Option<Box<UseLimits>> {
     let place = |key| root("tokens").key(id).key(key);
     let counts = [
         ("attributes", token.attributes.len()),
@@ -19,20 +19,20 @@ pub(super) fn of(id: &TokenId, token: &Token, document: &Document, check: &mut C
         check.fault(place(what), Fault::TooMany { what, count, limit: MAX_ENTRIES });
     }
     let attributes = token.attributes.iter().map(|(name, value)| (name.clone(), value.segment().into()));
-    let limits = Limits {
-        misplaced: misplaced(token, document),
+    let limits = UseLimits {
+        misplaced: misplaced(token, bundle),
         attributes: attributes.collect(),
         sources: token.allowed_sources.as_ref().map(|ranges| ranges.as_slice().into()),
         hours: token.allowed_hours.as_ref().map(|hours| hours.as_slice().into()),
         rate: token.rate_limit,
     };
-    (limits != Limits::default()).then(|| Box::new(limits))
+    (limits != UseLimits::default()).then(|| Box::new(limits))
 }
 
 /// Why the token does not work where the bundle is for, if it does not: where that is nowhere in particular, a token
 /// that is bound to a place does not work.
-fn misplaced(token: &Token, document: &Document) -> Option<Reason> {
-    let (environment, service) = (document.environment.as_ref(), document.service.as_ref());
+fn misplaced(token: &Token, bundle: &Bundle) -> Option<Reason> {
+    let (environment, service) = (bundle.environment.as_ref(), bundle.service.as_ref());
     let elsewhere = token.environments.as_ref();
     if elsewhere.is_some_and(|names| !environment.is_some_and(|environment| names.contains(environment))) {
         return Some(Reason::WrongEnvironment);

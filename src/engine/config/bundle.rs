@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::engine::config::bundle::read::{from_json, from_tree};
 use crate::engine::config::defense::Defense;
-pub use crate::engine::config::document::read::{from_json, from_tree};
 use crate::engine::matching::attribute::AttributeValue;
 use crate::engine::words::address::AddressRange;
 use crate::engine::words::entries::Entries;
@@ -85,7 +85,7 @@ pub struct Registry {
     deny_unknown_fields,
     expecting = "a mapping with `version`, `name`, `permissions`, …"
 )]
-pub struct Document {
+pub struct Bundle {
     /// Version of the format.
     pub version: Version,
     /// Name of the policy.
@@ -142,7 +142,7 @@ pub struct Document {
     pub tokens: Entries<TokenId, Token>,
 }
 
-impl Document {
+impl Bundle {
     /// The bundle of a policy document and a registry; revision and times are set by who ships it.
     pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
         let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds, defense } =
@@ -325,7 +325,7 @@ impl Secret {
     }
 }
 
-mappings!(PolicyDocument, Registry, Document, Role, Kind, Token, Secret);
+mappings!(PolicyDocument, Registry, Bundle, Role, Kind, Token, Secret);
 
 /// The version of the format: 1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
