@@ -45,12 +45,12 @@ impl Report<'_> {
 pub(super) struct Guard {
     /// Begin of all keys.
     prefix: String,
-    /// The version of the key that tells of changes, when the suspensions were read.
+    /// The version of the key that marks changes, when the suspensions were read.
     epoch: Cell<Option<u32>>,
     suspensions: RefCell<Rc<Suspensions>>,
     /// What makes the places of counters unpredictable.
     salt: RefCell<Option<Vec<u8>>>,
-    /// When it was last told that something cannot be remembered.
+    /// When the filter last logged that the host does not store something.
     complained: Cell<Time>,
     gauges: SuspendedGauges,
 }
@@ -86,7 +86,7 @@ impl Guard {
         Rc::clone(&self.suspensions.borrow())
     }
 
-    /// Tells the host how many are suspended.
+    /// Sets the gauges of how many are suspended.
     pub(super) fn set_gauges(&self, policy: &Policy, now: Time) {
         if let Some(defense) = policy.defense() {
             let suspensions = self.suspensions();
@@ -99,7 +99,7 @@ impl Guard {
         }
     }
 
-    /// Counts an offence, and suspends or tells where that is due.
+    /// Counts an offence, and suspends or alerts where that is due.
     pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, report: &Report<'_>) {
         match offence.response {
             Response::Alert => self.alert(offence, scene, report),
@@ -126,7 +126,7 @@ impl Guard {
         }
     }
 
-    /// Suspends; the one worker that puts the suspension there tells of it.
+    /// Suspends. Only the worker that stores the suspension logs it.
     fn suspend(
         &self,
         offence: &Offence<'_>,
@@ -214,7 +214,7 @@ impl Guard {
         format!("{}/{rest}", self.prefix)
     }
 
-    /// Tells of a failure, but not more often than once a minute: under attack there may be many.
+    /// Logs a failure at most once a minute: under attack there may be many.
     fn complain(&self, now: Time, what: &str) {
         if self.complained.get().shifted(MINUTE_MILLIS) <= now {
             self.complained.set(now);

@@ -49,7 +49,7 @@ struct Item {
     known: Known,
     /// By when what was accepted last must be replaced.
     good_until: Option<Time>,
-    /// Why nothing came, as it was told last.
+    /// Why nothing came, as it was logged last.
     trouble: Option<String>,
 }
 

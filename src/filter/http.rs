@@ -38,7 +38,7 @@ impl Request {
         judged.meter(|token, limit| bucket::take(policy, token, limit, circumstances.now))
     }
 
-    /// Whether a decision that is told has a line of its own; a second that is over is summed up before it.
+    /// Whether a logged decision has a line of its own; a second that is over is summed up before it.
     fn has_line(&self, decision: &Decision<'_>, now: Time) -> bool {
         self.shared.sum_up(now);
         self.shared.journal.admits(decision.reason(), now)
@@ -50,7 +50,7 @@ impl Request {
         self.shared.journal.write_decision(&event, circumstances.now);
     }
 
-    /// Tells the defense of what it has to know.
+    /// Reports an offence to the defense.
     fn defend(&self, decision: &Decision<'_>, Circumstances { now, source }: Circumstances<'_>) {
         let Gateway { policy, settings, .. } = &self.shared.gateway;
         if let Some(guard) = &self.shared.guard

@@ -68,7 +68,7 @@ impl Journal {
         !self.audit.sinks.is_empty()
     }
 
-    /// Whether a decision is told.
+    /// Whether a decision is logged.
     pub(super) fn logs(&self, decision: &Decision<'_>) -> bool {
         let mut sampler = self.sampler.get();
         let shown = self.is_read() && sampler.picks(self.audit.permits.share_of(decision));
@@ -76,7 +76,7 @@ impl Journal {
         shown
     }
 
-    /// Whether a decision that is told has a line of its own; if not, a summary counts it.
+    /// Whether a logged decision has a line of its own; if not, a summary counts it.
     pub(super) fn admits(&self, reason: Reason, now: Time) -> bool {
         let admitted = self.strangers.borrow_mut().admits(reason, now);
         if !admitted && self.audit.sinks.contains(&Sink::FilterState) {

@@ -78,7 +78,7 @@ impl Decisions {
 /// The gauges of the bundle that one root context has in force.
 ///
 /// While a new configuration takes over, the root context of the old one lives on for its last requests: the
-/// newest with a bundle of a name is the one that tells of it.
+/// newest with a bundle of a name is the one that reports it.
 pub(super) struct Gauges {
     bundle: PolicyName,
     number: u64,
@@ -133,7 +133,7 @@ impl Gauges {
 }
 
 impl Drop for Gauges {
-    /// A bundle that is no longer in force has no revision: where none of its name takes over, that is told.
+    /// A bundle that is no longer in force has no revision: where none of its name takes over, the gauge says so.
     fn drop(&mut self) {
         let succeeded = LIVE.with_borrow_mut(|live| {
             live.retain(|(number, _)| *number != self.number);

@@ -36,7 +36,7 @@ pub(super) struct Root {
     revocations: Option<Revocations>,
     /// The signed bundle of an earlier configuration, where the own one is not taken.
     kept: Option<Kept>,
-    /// Whether it was told that the bundle is stale, or the list.
+    /// Whether the bundle and the list were reported as stale.
     staleness: Option<[Staleness; 2]>,
 }
 
@@ -69,7 +69,7 @@ impl Root {
     /// Takes a configuration, as it was read from these bytes: of the bundle in it and the one that was fetched, the
     /// newer one is put in force. A signed bundle that is not taken changes nothing: the one before it stays in force.
     ///
-    /// Envoy is told the same whatever the host keeps of others, for its threads are not asked at the same time, and
+    /// Envoy gets the same answer whatever shared data holds, for its threads are not asked at the same time, and
     /// one that says "no" is skipped.
     fn configure(&mut self, mut gateway: Gateway, configuration: &[u8]) {
         let now = host::now().unwrap_or(Time::EPOCH);
@@ -188,7 +188,7 @@ impl Root {
         }
     }
 
-    /// Tells how old it is what is in force: one root context for all that serve bundles of one name.
+    /// Reports how old the active bundle and list are: one root context does for all that serve bundles of one name.
     fn report_age(&self, now: Time) {
         let policy = &self.shared.gateway.policy;
         let list = self.revocations.as_ref();
@@ -259,7 +259,7 @@ impl Root {
         }
     }
 
-    /// Tells why nothing came; the same reason once in a row, until something came.
+    /// Logs why nothing came; the same reason once in a row, until something came.
     fn log_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;

@@ -1,4 +1,4 @@
-//! Whether it was told that a gateway's bundle or list is stale: once for all workers, and once that it no longer is.
+//! Reports that a gateway's bundle or list is stale: one worker does, once, and once that it no longer is.
 
 use std::cell::Cell;
 
@@ -19,7 +19,7 @@ impl Staleness {
         Self { key: shared::key(&format!("stale/{}", kind.noun()), gateway), seen: Cell::new(None) }
     }
 
-    /// Takes in whether it is stale now; whether that is news, which nobody else has told.
+    /// Records whether it is stale now. True where that has changed, and no other worker has reported it.
     pub(super) fn is_news(&self, stale: bool) -> bool {
         if self.seen.replace(Some(stale)) == Some(stale) {
             return false;

@@ -1,4 +1,4 @@
-//! A decision's steps, remembered and told in words.
+//! A decision's steps in words.
 //!
 //! In: the steps of `Policy::decide_traced`. Out: one line for each. It cannot disagree with enforcement:
 //! it only listens.

@@ -66,7 +66,7 @@ mappings!(Defense, Threshold);
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Retired {
-    /// It is told.
+    /// The filter logs an alert.
     Alert,
     /// The whole token is suspended, until it has other secrets or a day is over.
     Suspend,

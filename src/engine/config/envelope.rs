@@ -203,7 +203,7 @@ fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Resu
     if count > limit { Err(Problem { place, fault }.into()) } else { Ok(()) }
 }
 
-/// A text that is no JSON at all is told to be no envelope.
+/// A text that is not JSON is reported as not an envelope.
 fn no_envelope(problems: Problems) -> Problems {
     let syntax = |fault: &Fault| matches!(fault, Fault::Syntax { .. }).then(|| fault.to_string());
     let why = problems.iter().find_map(|problem| syntax(&problem.fault));

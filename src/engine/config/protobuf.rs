@@ -34,7 +34,7 @@ fn value(value: prost_types::Value) -> Option<Value> {
     })
 }
 
-/// A Struct has no integers: one that a double can tell from its neighbours is taken for an integer.
+/// A Struct has no integers: a number that a double represents exactly is read as an integer.
 fn number(number: f64) -> Value {
     let exact = number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number);
     if !exact {

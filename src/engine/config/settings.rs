@@ -68,7 +68,7 @@ pub struct Settings {
     pub credentials: Vec<CredentialSource>,
     /// Whether the upstream gets the credential too.
     pub forward_credential: bool,
-    /// Headers that tell the upstream who calls.
+    /// Headers that name the caller to the upstream.
     pub identity_headers: IdentityHeaders,
     /// How the gateway finds out where a request comes from; without it by what Envoy takes for that.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ pub struct Settings {
     pub remove_headers: Vec<RemovedHeader>,
     /// Where audit events go.
     pub audit: Audit,
-    /// Where events go that somebody is to be told at once.
+    /// Where the filter sends alerts.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub alerts: Option<Alerts>,
 }
@@ -278,7 +278,7 @@ pub enum SecondPath {
     Forward,
 }
 
-/// Names of the headers that tell the upstream who calls.
+/// Names of the headers that name the caller to the upstream.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `token`, `identity`")]

@@ -21,7 +21,7 @@ impl Key {
     }
 
     /// The key of a source: an IPv4 address, or the /64 that an IPv6 address lies in, for who has one address has
-    /// all of these (RFC 6177 §2). None where Envoy tells no address.
+    /// all of these (RFC 6177 §2). `None` where Envoy reports no address.
     pub fn of_source(source: Source<'_>) -> Option<Self> {
         Some(Self(match source.ip()? {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
@@ -29,7 +29,7 @@ impl Key {
         }))
     }
 
-    /// Which of `count` places it has; without the salt nobody can tell who share one.
+    /// Which of `count` places it has; without the salt nobody can compute which keys share one.
     pub fn place(self, salt: &[u8], count: u64) -> u64 {
         let hash = Sha256::new().chain_update(salt).chain_update(self.0).finalize();
         let number = hash.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));

@@ -67,7 +67,7 @@ impl Register {
     }
 }
 
-/// A number by which a plugin's configuration is known again, and by which nobody can tell what is in it. Envoy tries it
+/// A number that identifies a plugin's configuration and reveals nothing of it. Envoy tries it
 /// once for each plugin, and again with another module.
 pub fn fingerprint(plugin: &[u8], configuration: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();

@@ -1,10 +1,10 @@
-//! Uses of a retired secret: told at once, and then not again for a while.
+//! Uses of a retired secret: the first raises an alert at once, later ones wait for a while.
 
 use crate::engine::memory::key::Key;
 use crate::engine::memory::slot::{Record, Slot};
 use crate::engine::words::time::Time;
 
-/// When the uses of a token's retired secrets were told last, and how many there were since.
+/// When the last alert about a token's retired secrets was, and how many uses followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Uses {
     alerted: Time,
@@ -12,7 +12,7 @@ pub struct Uses {
 }
 
 impl Slot<Uses> {
-    /// Counts a use. Where it is to be told: how many there were since they were told last, this one included.
+    /// Counts a use. Where an alert is due: how many uses there were since the last one, this one included.
     pub fn note(&mut self, key: Key, now: Time) -> Option<u32> {
         let known = self.take(key);
         let count = known.map_or(0, |uses| uses.since).saturating_add(1);

@@ -14,7 +14,7 @@ impl Slot<Window> {
     pub fn count(&mut self, key: Key, threshold: Threshold, now: Time) -> Option<usize> {
         let mut window = self.take(key).unwrap_or_default();
         window.0.retain(|moment| is_within(*moment, threshold.per, now));
-        // Threads tell the time one after the other, but need not count in that order.
+        // Threads read the clock one after the other, but need not count in that order.
         let position = window.0.partition_point(|moment| *moment <= now);
         window.0.insert(position, now);
         let count = window.0.len();

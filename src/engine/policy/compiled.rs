@@ -134,7 +134,7 @@ impl Policy {
         self.token_prefix.as_ref().map_or(DEFAULT_PREFIX, TokenPrefix::as_str)
     }
 
-    /// A salt that only who knows this policy's digests could tell: what hashes to one place is not to be chosen.
+    /// A salt that only somebody who knows the policy's digests can compute: callers cannot choose what shares a slot.
     pub fn salt(&self, now: Time) -> [u8; 16] {
         let mut hash = Sha256::new().chain_update(now.millis().to_le_bytes());
         self.tokens.iter().for_each(|token| hash.update(token.digests));

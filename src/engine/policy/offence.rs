@@ -1,4 +1,4 @@
-//! Offences: what a decision tells a defense.
+//! Offences: the decisions that a defense counts.
 
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct Offence<'p> {
     pub response: Response,
 }
 
-/// What somebody is suspended for, or what is told: a key of the policy's `defense`.
+/// Why a token or source is suspended, or why there is an alert: a key of the policy's `defense`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -254,7 +254,7 @@ fn problem(outside: &Outside, head: &RequestHead<'_>, policy: &Policy) -> String
     serde_json::to_string(&problem).unwrap_or_default()
 }
 
-/// What a caller is told: unknown, expired and revoked tokens look alike.
+/// What a caller sees. Unknown, expired and revoked tokens look alike.
 struct Outside {
     status: u32,
     grpc_status: u32,

@@ -1,4 +1,4 @@
-//! Alerts: events that somebody is to be told at once, by HTTP.
+//! Alerts: events that the filter sends to a receiver by HTTP at once.
 //!
 //! `target` is where they go, as configured; `queue` are those that are still to be sent; here is what is sent, and when
 //! it is tried again.
@@ -77,7 +77,7 @@ pub fn backoff(failures: u32) -> i64 {
         .min(MAX_MILLIS)
 }
 
-/// Most bytes of a node id that are told.
+/// Most bytes of a node id in an alert.
 const MAX_NODE: usize = 255;
 const FIRST_MILLIS: i64 = 1_000;
 const MAX_DOUBLINGS: u32 = 6;

@@ -1,4 +1,4 @@
-//! The audit: what is told of each request, and of what the filter itself does; a line of JSON for each event.
+//! The audit: a line of JSON for each request, and for what the filter itself does.
 //!
 //! No event holds a secret of the policy, a whole digest or a query, whatever the secret was sent as, and the length of a line is bounded whatever the request was.
 

@@ -1,4 +1,4 @@
-//! Metrics: what is counted of decisions and configurations, and what is told of the policy in force.
+//! Metrics: counts of decisions and configurations, and gauges of the active policy.
 //!
 //! Out: the names of the host's statistics. A label is in the name as `reason=.=unknown_token;.;`, before the
 //! name proper: the encoding that Istio's rule for `extraStatTags` takes apart (pilot's `envoy_bootstrap.json`),
@@ -62,7 +62,7 @@ pub fn is_use_of_retiring_secret(decision: &Decision<'_>) -> bool {
     !ended && decision.subject().is_some_and(|subject| subject.retiring())
 }
 
-/// A kind that a metric tells apart: the policy's first [`MAX_KINDS`], all others as one, or no kind at all.
+/// A kind as a metric's label: the policy's first [`MAX_KINDS`], all others as one, or no kind at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct KindSlot(usize);
 
@@ -136,7 +136,7 @@ impl Counter {
     }
 }
 
-/// What is told of a bundle.
+/// A gauge of a bundle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Gauge {
     /// Its revision.
@@ -233,7 +233,7 @@ fn value(text: &str) -> String {
     text.replace(['.', ':'], "_")
 }
 
-/// Kinds of a policy that metrics tell apart.
+/// Most kinds of a policy that have a label of their own.
 pub const MAX_KINDS: usize = 16;
 /// With the other kinds and no kind.
 const KINDS: usize = MAX_KINDS + 2;

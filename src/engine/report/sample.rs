@@ -1,4 +1,4 @@
-//! Which permits are told, where not all are.
+//! Which permits are logged, where not all of them are.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -8,7 +8,7 @@ use crate::engine::policy::decision::Decision;
 /// Picks one in so many, by a number that the VM counts and a seed that callers do not know.
 ///
 /// Nothing that a caller sends plays a part: the seed is the configuration's, which holds the digests of all secrets,
-/// and the VM's birth. So nobody can send a request that is sure not to be told, not even by counting.
+/// and the VM's birth. So no caller can predict which request is not logged, not even by counting.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sampler {
     seed: u64,
@@ -21,7 +21,7 @@ impl Sampler {
         Self { seed: hash(configuration, nanoseconds), count: 0 }
     }
 
-    /// Whether the next one is told where one in `size` is; 0 is none.
+    /// Whether the next permit is logged where one in `size` is; 0 logs no permit.
     pub fn picks(&mut self, size: u32) -> bool {
         match size {
             0 => false,
@@ -42,7 +42,7 @@ fn hash(seed: u64, number: u64) -> u64 {
 }
 
 impl Permits {
-    /// Of how many decisions like this one is told: 1 where each is, 0 where none is.
+    /// Log one in this many decisions of this sort; 0 disables logging.
     pub fn share_of(self, decision: &Decision<'_>) -> u32 {
         let retiring = decision.subject().is_some_and(|subject| subject.retiring());
         match self {

@@ -95,7 +95,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// What is left where nobody could tell: nothing, for a second.
+    /// The quota where the host stores no counts: nothing, for a second.
     pub fn unknown(limit: RateLimit) -> Self {
         Self { limit, remaining: 0, reset: MICROS }
     }

@@ -21,7 +21,7 @@ impl Time {
     /// Earlier than any other time; what never was valid has expired then.
     pub const BEGINNING: Self = Self(i64::MIN);
 
-    /// 1970-01-01T00:00:00Z: what is told where there is no clock.
+    /// 1970-01-01T00:00:00Z: the time of events where there is no clock.
     pub const EPOCH: Self = Self(0);
 
     /// A time from milliseconds since the Unix epoch.

@@ -33,7 +33,7 @@ pub struct Prepared<'g> {
 }
 
 impl<'g> Prepared<'g> {
-    /// Judges the request, telling the steps.
+    /// Judges the request, and records the steps in `trace`.
     pub fn judge(&self, trace: &mut impl Trace<'g>) -> Observed {
         let Gateway { policy, settings, .. } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));

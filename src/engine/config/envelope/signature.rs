@@ -108,7 +108,7 @@ mod tests {
         (0..count).map(|seed| PublicKey::from_bytes(key(seed).as_bytes()).unwrap()).collect()
     }
 
-    /// Signatures that might be of any key; the last byte of the number tells them apart.
+    /// Signatures that might be of any key; the last byte of the number distinguishes them.
     fn junk(count: usize, name: Option<&KeyId>) -> Vec<Signature> {
         let point = keys(1)[0].to_bytes();
         let bytes = |number: u8| {

@@ -1,4 +1,4 @@
-//! How events are told: where to, which, and how their lines are chained.
+//! The audit settings: which events are logged, where, and how their lines are chained.
 
 use std::fmt;
 
@@ -55,7 +55,7 @@ pub enum Sink {
     FilterState,
 }
 
-/// Which permits are told, before `strangers` counts them. Denies are, reported ones of shadow too, and uses of a
+/// Which permits are logged, before `strangers` counts them. Denies always are, those in shadow too, and uses of a
 /// retiring secret.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
@@ -70,7 +70,7 @@ pub enum Permits {
     OneIn(SampleSize),
 }
 
-/// Of how many permits one is told: 1 to 1,000,000.
+/// One in how many permits is logged: 1 to 1,000,000.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),

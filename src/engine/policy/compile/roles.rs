@@ -119,5 +119,5 @@ fn report_cycle(chain: &[usize], roles: &Entries<RoleName, Role>, check: &mut Ch
     check.fault(place, Fault::InheritanceCycle { chain: names });
 }
 
-/// Most roles in a policy, and so in what is told of a token.
+/// Most roles in a policy, and so in the event of a token.
 const MAX_ROLES: usize = 1_000;

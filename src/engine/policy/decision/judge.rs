@@ -82,7 +82,7 @@ impl Policy {
         if head.preflight.is_some_and(|method| self.has_operation(method, readings)) {
             return Ok(Permit::without_token(Reason::Preflight));
         }
-        // Before the look-up: else who guesses would still be told when a guess is right.
+        // Before the look-up: otherwise a suspended guesser would still learn that a guess is right.
         if head.brings_token()
             && let Some(until) = self.suspended_source(circumstances, &suspensions.sources)
         {
@@ -254,7 +254,7 @@ impl Policy {
                     None => Standing::Held,
                 };
             trace.step(|| Step::Listed { how, listing, permission, standing });
-            // The operation's own permission is the one to tell, rather than that of a `/**` above it.
+            // The operation's own permission is reported, rather than that of a `/**` above it.
             let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
             if standing == Standing::Held && better {
                 by = permission.map(|permission| Granted { how, permission });

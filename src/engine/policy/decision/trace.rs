@@ -1,4 +1,4 @@
-//! The steps of a decision, for those who want to be told.
+//! The steps of a decision, for `explain`.
 
 use crate::engine::config::settings::Mode;
 use crate::engine::matching::index::{LetterCase, Listing, Match};
@@ -51,13 +51,13 @@ pub enum Standing<'p> {
     Unbound(&'p AttributeName),
 }
 
-/// Somebody who is told the steps of a decision.
+/// Receives the steps of a decision.
 pub trait Trace<'p> {
     /// Takes a step; `step` is only made for those who want it.
     fn step(&mut self, step: impl FnOnce() -> Step<'p>);
 }
 
-/// Nobody: enforcement.
+/// Enforcement: ignores the steps.
 impl<'p> Trace<'p> for () {
     fn step(&mut self, _: impl FnOnce() -> Step<'p>) {}
 }

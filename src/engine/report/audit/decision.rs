@@ -238,7 +238,7 @@ mod tests {
             ("//%2", "//%2"),
             ("/v1/%zz%2e", "/v1/%zz%2e"),
             ("", ""),
-            // One that has a reading is told in full.
+            // A path that has a reading is logged in full.
             ("/v1/x&y", "/v1/x&y"),
         ] {
             let headers = [(&b":path"[..], target.as_bytes())];

@@ -1,4 +1,4 @@
-//! The events as JSON Schema tells of them. Not in the module for Envoy.
+//! The JSON Schema of the events. Not part of the module for Envoy.
 
 use schemars::JsonSchema;
 

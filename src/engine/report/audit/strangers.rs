@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(strangers.over(NOON.shifted(499)), None, "the second is not over");
         let expected = Some((2, r#"{"missing_token":1,"unknown_token":1}"#.to_owned()));
         assert_eq!(shown(strangers.over(NOON.shifted(500))), expected);
-        assert_eq!(strangers.over(NOON.shifted(1_500)), None, "each is told once");
+        assert_eq!(strangers.over(NOON.shifted(1_500)), None, "each request is counted once");
         assert!(strangers.admits(Reason::Public, NOON.shifted(500)));
     }
 

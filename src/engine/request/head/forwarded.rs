@@ -1,4 +1,4 @@
-//! `x-forwarded-for`: through which addresses a request came, as the proxies before Envoy and Envoy itself tell it.
+//! `x-forwarded-for`: the addresses that a request came through, as the proxies before Envoy and Envoy itself report them.
 //!
 //! In: the values of the header, and what Envoy takes for the source. Out: the [`Source`] that the policy goes by, which
 //! is unknown where it cannot be read for certain: Envoy takes the address of whoever connects instead, and behind a

@@ -2,7 +2,7 @@
 //! `<prefix>_<kind letters>_<32 random base62 digits><6 base62 digits of the CRC32 of all before them>`.
 //!
 //! In: bytes. Out: a checksum, or whether bytes have the form but not the checksum. The checksum keeps nobody out:
-//! anybody can compute it. It tells a secret that was copied wrongly from one that somebody made up.
+//! anybody can compute it. It distinguishes a secret that was copied wrongly from an invented one.
 
 use std::ops::Range;
 
