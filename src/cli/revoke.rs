@@ -22,7 +22,7 @@ use crate::engine::words::time::Time;
 /// Revoke a token, one of its secrets, or a leaked secret read from standard input
 ///
 /// Only the registry has to be in order: other problems of the policy do not stand in the way. The
-/// revocation takes writing in a gateway when the next bundle is loaded there.
+/// revocation takes effect in a gateway when the next bundle is loaded there.
 #[derive(Args, Debug)]
 pub(super) struct Revoke {
     /// Folder with tokens.yaml

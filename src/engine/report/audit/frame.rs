@@ -10,7 +10,11 @@ use crate::engine::words::time::Time;
 
 /// An event with its time and its number: one line of the audit.
 #[derive(Debug, Serialize)]
-#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[cfg_attr(
+    not(target_arch = "wasm32"),
+    derive(schemars::JsonSchema),
+    schemars(rename = "{E}", deny_unknown_fields)
+)]
 pub struct Line<'a, E> {
     /// Version of the format.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]

@@ -13,6 +13,8 @@ pub struct ConfiguredEvent<'a> {
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "configured")))]
     event: &'static str,
+    #[serde(flatten)]
+    version: Version<'a>,
     /// The revision that the bundle may go back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
@@ -24,8 +26,6 @@ pub struct ConfiguredEvent<'a> {
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     trial: bool,
-    #[serde(flatten)]
-    version: Version<'a>,
 }
 
 impl<'a> ConfiguredEvent<'a> {
@@ -49,11 +49,11 @@ pub struct ClosedEvent<'a> {
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "closed")))]
     event: &'static str,
+    #[serde(flatten)]
+    version: Version<'a>,
     /// How many chains this Envoy has begun so far, where it is known: a log has all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     chains: Option<u64>,
-    #[serde(flatten)]
-    version: Version<'a>,
 }
 
 impl<'a> ClosedEvent<'a> {

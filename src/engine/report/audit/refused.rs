@@ -13,6 +13,8 @@ pub struct RefusedEvent<'a> {
     /// What happened.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "rollback_refused")))]
     event: &'static str,
+    #[serde(flatten)]
+    version: Version<'a>,
     /// The revision that it may go back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
@@ -33,8 +35,6 @@ pub struct RefusedEvent<'a> {
     trial: bool,
     #[serde(skip)]
     setback: Setback,
-    #[serde(flatten)]
-    version: Version<'a>,
 }
 
 impl<'a> RefusedEvent<'a> {

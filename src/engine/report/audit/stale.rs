@@ -19,11 +19,11 @@ pub struct StaleEvent<'a> {
     /// What it happened to.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["bundle", "revocations"])))]
     what: &'static str,
+    #[serde(flatten)]
+    version: Version<'a>,
     /// By when a newer one must be there.
     #[serde(skip_serializing_if = "Option::is_none")]
     good_until: Option<Time>,
-    #[serde(flatten)]
-    version: Version<'a>,
 }
 
 impl<'a> StaleEvent<'a> {
