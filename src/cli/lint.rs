@@ -117,8 +117,10 @@ fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<F
 
 fn print(severity: Severity, code: Option<&str>, failure: &Failure, format: Format) {
     match (format, severity) {
+        (Format::Text, Severity::Error) => output::failure(failure),
         (Format::Text, Severity::Warning) => output::warning(failure),
         (Format::Text, Severity::Note) => output::note(failure),
+        (Format::Json, Severity::Error) => output::json(&report("error", code, failure)),
         (Format::Json, Severity::Warning) => output::json(&report("warning", code, failure)),
         (Format::Json, Severity::Note) => output::json(&report("note", code, failure)),
     }

@@ -3,15 +3,18 @@
 //! In: a `*.test.yaml` beside a policy. Out: what the policy really decides, and where that differs. The
 //! same cases run here and, by the same headers, through the filter in Envoy.
 //!
-//! A registry holds no secrets, so the document is *rekeyed*: every digest is replaced by that of a made-up
-//! secret, and a case names the token whose secret it brings.
+//! A registry holds no secrets, so the bundle is *rekeyed*: every digest is replaced by that of a made-up secret. A
+//! case says who asks: a token of the registry, a token that need not exist, or a secret as presented.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::engine::authoring::case::observed::{Observed, Prepared};
-pub use crate::engine::authoring::case::rehearsal::{BadCase, Rehearsal, Rekeyed, Site};
+pub use crate::engine::authoring::case::rehearsal::{Rehearsal, Site};
+pub use crate::engine::authoring::case::rekeyed::BadCase;
+use crate::engine::config::bundle::Token;
+use crate::engine::config::credentials::CredentialSource;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::fields::given;
 use crate::engine::words::name::{EnvironmentName, PermissionName, ServiceName};
@@ -19,7 +22,9 @@ use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
 mod observed;
+mod presented;
 mod rehearsal;
+mod rekeyed;
 
 /// One case: a request and what is expected.
 #[derive(Debug, Deserialize)]
@@ -39,7 +44,11 @@ pub struct Case {
 #[cfg_attr(
     not(target_arch = "wasm32"),
     derive(schemars::JsonSchema),
-    schemars(extend("not" = { "required": ["token", "secret"] }))
+    schemars(extend("allOf" = [
+        { "not": { "required": ["token", "secret"] } },
+        { "not": { "required": ["token", "as"] } },
+        { "not": { "required": ["as", "secret"] } }
+    ]))
 )]
 #[serde(deny_unknown_fields)]
 pub struct Request {
@@ -50,13 +59,19 @@ pub struct Request {
     /// `:authority`.
     #[serde(default, deserialize_with = "given")]
     pub host: Option<String>,
-    /// The token whose secret the request brings: `ci-deploy`, or `ci-deploy/2` for one of several
-    /// secrets; without it the last one.
+    /// The token that asks. `ci-deploy` is judged by what the token may do, whatever became of its secrets. With `at`
+    /// it brings its last secret as it is then; `ci-deploy/2` brings that secret of it.
     #[serde(default, deserialize_with = "given")]
     pub token: Option<String>,
+    /// A token that need not exist, instead of `token`: its kind, roles, scope, attributes and limits.
+    #[serde(default, rename = "as", deserialize_with = "given")]
+    pub assumed: Option<Token>,
     /// A secret as presented, instead of `token`.
     #[serde(default, deserialize_with = "given")]
     pub secret: Option<String>,
+    /// Where the request brings its secret; without it in the first place where the gateway looks.
+    #[serde(default, deserialize_with = "given")]
+    pub via: Option<CredentialSource>,
     /// The address that the request comes from.
     #[serde(default, deserialize_with = "given")]
     pub source: Option<String>,
@@ -69,7 +84,7 @@ pub struct Request {
     /// How often the same request was made just before; 0 without it.
     #[serde(default)]
     pub earlier: u32,
-    /// The time; without it the moment in which the token's secret was created.
+    /// The time; without it the moment in which the token's last secret was created.
     #[serde(default, deserialize_with = "given")]
     pub at: Option<Time>,
     /// More headers; a list for one that is repeated.

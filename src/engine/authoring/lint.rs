@@ -9,15 +9,17 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::engine::authoring::lint::tokens::attributes_that_fold_together;
-use crate::engine::config::bundle::Bundle;
+use crate::engine::config::bundle::{Bundle, Role};
 use crate::engine::config::problem::Place;
-use crate::engine::words::name::RoleName;
+use crate::engine::words::name::{PermissionName, RoleName};
 
 mod denies;
+mod listed;
 mod operations;
 mod sources;
 mod tokens;
 mod tree;
+mod variables;
 
 pub use crate::engine::authoring::lint::sources::unsaid_proxies;
 
@@ -49,6 +51,14 @@ impl Finding {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
+    /// A variable `{x}` where tokens have an attribute `x`.
+    ForgottenDollar,
+    /// One variable twice in a pattern.
+    RepeatedVariable,
+    /// A segment that is a variable to other routers.
+    ForeignVariable,
+    /// No token may hold a role that grants the permission.
+    UnholdablePermission,
     /// Two patterns match some path and neither is the more specific everywhere.
     CrossingPatterns,
     /// A `/**` covers operations that have names of their own.
@@ -79,6 +89,8 @@ pub enum Code {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
+    /// The policy does not do what it says.
+    Error,
     /// Mend it, or know why not.
     Warning,
     /// Good to know.
@@ -89,8 +101,12 @@ impl Code {
     /// How much such a finding matters.
     pub fn severity(self) -> Severity {
         match self {
+            Self::ForgottenDollar
+            | Self::RepeatedVariable
+            | Self::ForeignVariable
+            | Self::UnholdablePermission
+            | Self::UnusedPermission => Severity::Error,
             Self::CrossingPatterns
-            | Self::UnusedPermission
             | Self::EndlessSecret
             | Self::UnusableToken
             | Self::UnboundToken
@@ -107,6 +123,10 @@ impl Code {
     /// What to do about it.
     pub fn hint(self) -> &'static str {
         match self {
+            Self::ForgottenDollar => "write `${NAME}`, or give the variable another name",
+            Self::RepeatedVariable => "give one of them another name",
+            Self::ForeignVariable => "write `{NAME}` for a segment with any value",
+            Self::UnholdablePermission => "allow such a role in a kind, or remove the permission",
             Self::CrossingPatterns => "name the path that both match as an operation of its own",
             Self::SubtreeCovers => "check that `/**` may grant these too",
             Self::UnusedPermission => "give it to a role, or remove it",
@@ -134,6 +154,10 @@ impl Code {
 impl fmt::Display for Code {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::ForgottenDollar => "forgotten_dollar",
+            Self::RepeatedVariable => "repeated_variable",
+            Self::ForeignVariable => "foreign_variable",
+            Self::UnholdablePermission => "unholdable_permission",
             Self::CrossingPatterns => "crossing_patterns",
             Self::SubtreeCovers => "subtree_covers",
             Self::UnusedPermission => "unused_permission",
@@ -152,14 +176,17 @@ impl fmt::Display for Code {
 
 /// Everything that is found in `document`, in a stable order.
 pub fn findings(bundle: &Bundle) -> Vec<Finding> {
-    let mut findings = operations::findings(bundle);
-    findings.extend(denies::findings(bundle));
+    let operations = listed::operations(bundle);
+    let mut findings = variables::findings(bundle, &operations);
+    findings.extend(operations::findings(&operations));
+    findings.extend(denies::findings(bundle, &operations));
     findings.extend(unused_permissions(bundle));
+    findings.extend(unholdable_permissions(bundle));
     findings.extend(unused_roles(bundle));
     findings.extend(endless_secrets(bundle));
     findings.extend(tokens::shadow_roles(bundle));
     findings.extend(tokens::unusable_tokens(bundle));
-    findings.extend(tokens::unbound_tokens(bundle));
+    findings.extend(tokens::unbound_tokens(bundle, &operations));
     findings.extend(attributes_that_fold_together(&bundle.tokens));
     findings
 }
@@ -193,6 +220,46 @@ fn unused_permissions(bundle: &Bundle) -> Vec<Finding> {
             )
         })
         .collect()
+}
+
+/// Permissions that roles grant, but none that a token may have: by its kind's `roles`, or because the role also denies
+/// the permission.
+fn unholdable_permissions(bundle: &Bundle) -> Vec<Finding> {
+    let allowed = |role: &RoleName| {
+        bundle.kinds.iter().any(|(_, kind)| kind.roles.as_ref().is_none_or(|roles| roles.contains(role)))
+    };
+    let roles: HashMap<_, _> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
+    let (mut granted, mut held) = (HashSet::new(), HashSet::new());
+    for (name, _) in bundle.roles.iter() {
+        let (permissions, denied) = reach(&roles, name);
+        held.extend(permissions.difference(&denied).filter(|_| allowed(name)).copied());
+        granted.extend(permissions);
+    }
+    let unholdable =
+        bundle.permissions.iter().filter(|(name, _)| granted.contains(name) && !held.contains(name));
+    unholdable
+        .map(|(name, _)| {
+            let message =
+                format!("no token can hold permission `{name}`: no kind allows a role that grants it");
+            Finding::new(Code::UnholdablePermission, root("permissions").key(name), message)
+        })
+        .collect()
+}
+
+/// What a role grants and what it denies, with all that it inherits.
+fn reach<'d>(
+    roles: &HashMap<&'d RoleName, &'d Role>,
+    role: &'d RoleName,
+) -> (HashSet<&'d PermissionName>, HashSet<&'d PermissionName>) {
+    let (mut granted, mut denied, mut seen) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut queue = vec![role];
+    while let Some(name) = queue.pop() {
+        let Some(role) = roles.get(name).filter(|_| seen.insert(name)) else { continue };
+        granted.extend(&role.permissions);
+        denied.extend(role.deny.iter().filter(|_| !role.shadow));
+        queue.extend(&role.inherits);
+    }
+    (granted, denied)
 }
 
 fn unused_roles(bundle: &Bundle) -> Vec<Finding> {

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::engine::authoring::lint::listed::Listed;
 use crate::engine::authoring::lint::{Code, Finding, root};
 use crate::engine::config::bundle::{Bundle, Role, Token};
 use crate::engine::matching::host::HostPattern;
@@ -12,12 +13,12 @@ use crate::engine::matching::pattern::{Methods, Operation, Segment};
 use crate::engine::words::name::{PermissionName, RoleName};
 
 /// Denies that are narrower than a grant that they meet in one role or token.
-pub(super) fn findings(bundle: &Bundle) -> Vec<Finding> {
-    let roles: Roles<'_> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
+pub(super) fn findings<'d>(bundle: &'d Bundle, operations: &[Listed<'d>]) -> Vec<Finding> {
+    let roles: HashMap<&RoleName, &Role> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
     if roles.values().all(|role| role.deny.is_empty()) {
         return Vec::new();
     }
-    let permissions = Permissions::of(bundle);
+    let permissions = Permissions::of(operations);
     let mut reported = HashSet::new();
     let mut findings = Vec::new();
     for holder in holders(bundle, &roles) {
@@ -48,11 +49,8 @@ enum Gap {
     Hosts,
 }
 
-/// The roles by name.
-type Roles<'d> = HashMap<&'d RoleName, &'d Role>;
-
 /// An operation of a permission.
-struct Listed<'d> {
+struct Folded<'d> {
     /// Number of the operation; two entries of a policy differ in it.
     id: usize,
     permission: &'d PermissionName,
@@ -62,22 +60,25 @@ struct Listed<'d> {
 }
 
 /// The operations of each permission.
-struct Permissions<'d>(HashMap<&'d PermissionName, Vec<Listed<'d>>>);
+struct Permissions<'d>(HashMap<&'d PermissionName, Vec<Folded<'d>>>);
 
 impl<'d> Permissions<'d> {
-    fn of(bundle: &'d Bundle) -> Self {
-        let mut ids = 0..;
-        let permissions = bundle.permissions.iter().map(|(permission, texts)| {
-            let listed = texts.iter().filter_map(|text| {
-                let operation = folded(Operation::parse(text).ok()?);
-                Some(Listed { id: ids.next()?, permission, text, operation })
+    fn of(operations: &[Listed<'d>]) -> Self {
+        let mut permissions: HashMap<_, Vec<Folded<'d>>> = HashMap::new();
+        for (id, listed) in operations.iter().enumerate() {
+            let Some(permission) = listed.permission else { continue };
+            let operation = folded(listed.operation.clone());
+            permissions.entry(permission).or_default().push(Folded {
+                id,
+                permission,
+                text: listed.text,
+                operation,
             });
-            (permission, listed.collect())
-        });
-        Self(permissions.collect())
+        }
+        Self(permissions)
     }
 
-    fn all<'s>(&'s self, names: impl IntoIterator<Item = &'d PermissionName>) -> Vec<&'s Listed<'d>> {
+    fn all<'s>(&'s self, names: impl IntoIterator<Item = &'d PermissionName>) -> Vec<&'s Folded<'d>> {
         let names: BTreeSet<_> = names.into_iter().collect();
         names.into_iter().filter_map(|name| self.0.get(name)).flatten().collect()
     }
@@ -97,7 +98,7 @@ struct Holder<'d> {
 }
 
 /// Each role, and each token with roles that no token before it has.
-fn holders<'d>(bundle: &'d Bundle, by_name: &Roles<'d>) -> Vec<Holder<'d>> {
+fn holders<'d>(bundle: &'d Bundle, by_name: &HashMap<&'d RoleName, &'d Role>) -> Vec<Holder<'d>> {
     let mut seen = HashSet::new();
     let roles = bundle.roles.iter().map(|(name, _)| Holder {
         name: format!("role `{name}`"),
@@ -119,7 +120,7 @@ fn holders<'d>(bundle: &'d Bundle, by_name: &Roles<'d>) -> Vec<Holder<'d>> {
 }
 
 fn with_inherited<'d>(
-    roles: &Roles<'d>,
+    roles: &HashMap<&'d RoleName, &'d Role>,
     names: impl IntoIterator<Item = &'d RoleName>,
 ) -> BTreeSet<&'d RoleName> {
     let mut all = BTreeSet::new();
@@ -133,19 +134,31 @@ fn with_inherited<'d>(
 }
 
 impl<'d> Holder<'d> {
-    fn denied<'s>(&self, roles: &Roles<'d>, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
+    fn denied<'s>(
+        &self,
+        roles: &HashMap<&'d RoleName, &'d Role>,
+        permissions: &'s Permissions<'d>,
+    ) -> Vec<&'s Folded<'d>> {
         let roles = self.roles.iter().filter_map(|name| roles.get(name));
         permissions.all(roles.flat_map(|role| &role.deny))
     }
 
-    fn granted<'s>(&self, roles: &Roles<'d>, permissions: &'s Permissions<'d>) -> Vec<&'s Listed<'d>> {
+    fn granted<'s>(
+        &self,
+        roles: &HashMap<&'d RoleName, &'d Role>,
+        permissions: &'s Permissions<'d>,
+    ) -> Vec<&'s Folded<'d>> {
         let roles = self.roles.iter().filter_map(|name| roles.get(name));
         let in_scope = |name: &&PermissionName| self.scope.is_none_or(|scope| scope.contains(name));
         permissions.all(roles.flat_map(|role| &role.permissions).filter(in_scope))
     }
 
     /// The first role that denies the permission, and where in its list.
-    fn entry(&self, roles: &Roles<'d>, deny: &Listed<'_>) -> Option<(&'d RoleName, usize)> {
+    fn entry(
+        &self,
+        roles: &HashMap<&'d RoleName, &'d Role>,
+        deny: &Folded<'_>,
+    ) -> Option<(&'d RoleName, usize)> {
         self.roles.iter().find_map(|name| {
             let mut denied = roles.get(name)?.deny.iter();
             Some((*name, denied.position(|denied| denied == deny.permission)?))
@@ -157,10 +170,10 @@ impl<'d> Holder<'d> {
 ///
 /// Grants of one host and pattern count as one: `GET /**` and `POST /**` are `GET,POST /**`.
 fn gap(
-    deny: &Listed<'_>,
-    grant: &Listed<'_>,
-    granted: &[&Listed<'_>],
-    denied: &[&Listed<'_>],
+    deny: &Folded<'_>,
+    grant: &Folded<'_>,
+    granted: &[&Folded<'_>],
+    denied: &[&Folded<'_>],
 ) -> Option<Gap> {
     let (deny, grant) = (&deny.operation, &grant.operation);
     let alike = |other: &Operation| {
@@ -168,7 +181,7 @@ fn gap(
         other.host == grant.host && one.segments == two.segments && one.subtree == two.subtree
     };
     let shares_method =
-        |other: &&Listed<'_>| alike(&other.operation) && share_methods(deny, &other.operation);
+        |other: &&Folded<'_>| alike(&other.operation) && share_methods(deny, &other.operation);
     if !meet(deny, grant) || !granted.iter().any(shares_method) {
         return None;
     }
@@ -185,7 +198,7 @@ fn gap(
 }
 
 /// The methods of `grant` that no deny takes away at all its hosts on the paths of `deny`; `*` stands for the rest.
-fn open_methods<'g>(deny: &Operation, grant: &'g Operation, denied: &[&Listed<'_>]) -> Vec<&'g str> {
+fn open_methods<'g>(deny: &Operation, grant: &'g Operation, denied: &[&Folded<'_>]) -> Vec<&'g str> {
     let is_open = |method: &&str| {
         !denied.iter().any(|other| {
             let other = &other.operation;
@@ -297,7 +310,7 @@ fn covers_segment(outer: &Segment, inner: &Segment) -> bool {
 fn finding(
     holder: &Holder<'_>,
     (role, position): (&RoleName, usize),
-    (deny, grant): (&Listed<'_>, &Listed<'_>),
+    (deny, grant): (&Folded<'_>, &Folded<'_>),
     gap: Gap,
 ) -> Finding {
     let rest = match gap {
@@ -311,7 +324,7 @@ fn finding(
 }
 
 /// The deny with the methods and the host that the grant has besides.
-fn wider(deny: &Listed<'_>, grant: &Listed<'_>) -> String {
+fn wider(deny: &Folded<'_>, grant: &Folded<'_>) -> String {
     let methods = match (&deny.operation.methods, &grant.operation.methods) {
         (Methods::Any, _) | (_, Methods::Any) => "*".to_owned(),
         (Methods::Named(one), Methods::Named(two)) => {

@@ -2,16 +2,19 @@
 
 use std::ops::ControlFlow;
 
+use crate::engine::authoring::lint::listed::Listed;
 use crate::engine::authoring::lint::tree::{Reach, Tree};
-use crate::engine::authoring::lint::{Code, Finding, root};
-use crate::engine::config::bundle::Bundle;
+use crate::engine::authoring::lint::{Code, Finding};
 use crate::engine::config::problem::Place;
 use crate::engine::matching::host::HostPattern;
 use crate::engine::matching::pattern::{Methods, Operation, Segment};
 
 /// What is found in the operations of a document.
-pub(super) fn findings(bundle: &Bundle) -> Vec<Finding> {
-    let operations = operations(bundle);
+pub(super) fn findings(operations: &[Listed<'_>]) -> Vec<Finding> {
+    let operations: Vec<Named<'_>> = operations
+        .iter()
+        .map(|Listed { text, operation, place, .. }| Named { text, operation, place, key: key(operation) })
+        .collect();
     let mut tree = Tree::default();
     for (number, named) in operations.iter().enumerate() {
         tree.insert(&named.key, number);
@@ -21,28 +24,12 @@ pub(super) fn findings(bundle: &Bundle) -> Vec<Finding> {
     findings
 }
 
-struct Named<'d> {
-    text: &'d str,
-    operation: Operation,
-    place: Place,
+struct Named<'l> {
+    text: &'l str,
+    operation: &'l Operation,
+    place: &'l Place,
     /// Where the operation is in the tree: the host, then the path.
     key: Vec<Segment>,
-}
-
-fn operations(bundle: &Bundle) -> Vec<Named<'_>> {
-    let public = std::iter::once((root("public"), &bundle.public));
-    let permissions =
-        bundle.permissions.iter().map(|(name, operations)| (root("permissions").key(name), operations));
-    let texts = public.chain(permissions).flat_map(|(place, texts)| {
-        texts.iter().enumerate().map(move |(position, text)| (place.index(position), text))
-    });
-    texts
-        .filter_map(|(place, text)| {
-            let operation = Operation::parse(text).ok()?;
-            let key = key(&operation);
-            Some(Named { text, operation, place, key })
-        })
-        .collect()
 }
 
 /// A host is compared with hosts as a segment is with segments.
@@ -60,7 +47,7 @@ fn crossing(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
     for (position, two) in operations.iter().enumerate() {
         let earlier =
             select(operations, tree, two, Reach::Same, MAX_SHOWN.saturating_add(1), |number, one| {
-                number < position && cross(&one.operation, &two.operation)
+                number < position && cross(one.operation, two.operation)
             });
         let shown = earlier.iter().take(MAX_SHOWN).map(|(number, one)| {
             (

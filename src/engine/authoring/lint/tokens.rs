@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use crate::engine::authoring::lint::listed::Listed;
 use crate::engine::authoring::lint::{Code, Finding, root};
 use crate::engine::config::bundle::{Bundle, Token};
-use crate::engine::matching::pattern::Operation;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{AttributeName, PermissionName, RoleName, TokenId};
 use crate::engine::words::text::shown;
@@ -45,8 +45,8 @@ pub(super) fn unusable_tokens(bundle: &Bundle) -> Vec<Finding> {
 }
 
 /// Tokens that hold a permission for an attribute that they do not have.
-pub(super) fn unbound_tokens(bundle: &Bundle) -> Vec<Finding> {
-    let bound = bound_permissions(bundle);
+pub(super) fn unbound_tokens(bundle: &Bundle, operations: &[Listed<'_>]) -> Vec<Finding> {
+    let bound = bound_permissions(operations);
     if bound.is_empty() {
         return Vec::new();
     }
@@ -89,13 +89,14 @@ pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Fi
 }
 
 /// The attributes that each permission's operations are bound to, where they are.
-fn bound_permissions(bundle: &Bundle) -> HashMap<&PermissionName, BTreeSet<AttributeName>> {
-    let bound = bundle.permissions.iter().map(|(name, operations)| {
-        let parsed = operations.iter().filter_map(|text| Operation::parse(text).ok());
-        let bindings = parsed.flat_map(|operation| operation.pattern.bindings);
-        (name, bindings.map(|binding| binding.attribute).collect::<BTreeSet<_>>())
-    });
-    bound.filter(|(_, attributes)| !attributes.is_empty()).collect()
+fn bound_permissions<'d>(operations: &[Listed<'d>]) -> HashMap<&'d PermissionName, BTreeSet<AttributeName>> {
+    let mut bound: HashMap<_, BTreeSet<_>> = HashMap::new();
+    for Listed { permission, operation, .. } in operations {
+        for binding in permission.iter().flat_map(|_| &operation.pattern.bindings) {
+            bound.entry(*permission).or_default().insert(binding.attribute.clone());
+        }
+    }
+    bound.into_iter().filter_map(|(permission, attributes)| Some((permission?, attributes))).collect()
 }
 
 /// The bound permissions that the token's roles grant it, each with an attribute.

@@ -1,0 +1,37 @@
+//! A secret in a request, where a gateway looks for it.
+
+use std::fmt::Write as _;
+
+use crate::engine::config::credentials::CredentialSource;
+
+/// Puts the secret where `source` says; `headers` begin with the pseudo-headers.
+pub(super) fn present(headers: &mut Vec<(String, String)>, source: &CredentialSource, secret: &str) {
+    match source {
+        CredentialSource::Header { name, scheme: Some(scheme) } => {
+            headers.push((name.to_string(), format!("{scheme} {secret}")));
+        }
+        CredentialSource::Header { name, scheme: None } => {
+            headers.push((name.to_string(), secret.to_owned()))
+        }
+        CredentialSource::Cookie(name) => headers.push(("cookie".to_owned(), format!("{name}={secret}"))),
+        CredentialSource::Query(name) => {
+            if let Some((_, path)) = headers.iter_mut().find(|(header, _)| header == ":path") {
+                let mark = if path.contains('?') { '&' } else { '?' };
+                let _ = write!(path, "{mark}{name}={}", encoded(secret));
+            }
+        }
+    }
+}
+
+/// A value of a query (RFC 3986 §3.4): what is not unreserved is percent-encoded.
+fn encoded(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
