@@ -110,7 +110,7 @@ nginx: .tools/nginx/.unpacked
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
 $(CLI): $(SOURCES) .tools/cargo
-	cargo build --release --quiet
+	TOKENWARD_COMMIT="$$(git describe --always --dirty --exclude '*' 2>/dev/null || true)" cargo build --release --quiet
 	@touch $@
 
 $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo

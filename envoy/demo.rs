@@ -135,15 +135,13 @@ impl Gateway {
         }
         let path = |name: &str| folder.join(name).display().to_string();
         let secrets = mint(&path("acme"));
-        tokenward(&["build", &path("acme"), "-o", &path("bundle.json")]);
         let module = envoy::wasm().display().to_string();
         // The demo plays the load balancer that callers come through: one hop more than acme has.
         let settings = fs::read_to_string("policies/acme/gateway.yaml").unwrap();
         let settings = settings.replace("trusted_hops: 0", "trusted_hops: 1");
-        fs::write(path("gateway.yaml"), settings).unwrap();
-        let settings = ["--settings", &path("gateway.yaml")];
-        let render = ["render", "ecds", &path("bundle.json"), "--wasm", &module, "-o", &path("filter.json")];
-        tokenward(&[&render[..], &settings].concat());
+        fs::write(acme.join("gateway.yaml"), settings).unwrap();
+        let render = ["render", "ecds", "-p", &path("acme"), "--wasm", &module, "-o", &path("filter.json")];
+        tokenward(&render);
 
         let address = free_address();
         let configuration = fs::read_to_string("envoy/envoy.yaml").unwrap();
@@ -206,14 +204,9 @@ impl Gateway {
             "  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" -X POST {url}/v1/services/checkout/deployments"
         );
         println!("  curl -i -H \"Authorization: Bearer $CI_DEPLOY\" {url}/v1/users/7");
-        println!("  {CLI} explain {acme} GET /v1/users/7 --token ci-deploy");
+        println!("  {CLI} explain -p {acme} GET /v1/users/7 --token ci-deploy");
         println!("Edit {acme}/policy.yaml, and see it live in two seconds:");
-        println!("  {CLI} build {acme} -o {}", path("bundle.json"));
-        println!(
-            "  {CLI} render ecds {} --wasm $PWD/dist/tokenward.wasm -o {}",
-            path("bundle.json"),
-            path("filter.json")
-        );
+        println!("  {CLI} render ecds -p {acme} --wasm $PWD/dist/tokenward.wasm -o {}", path("filter.json"));
     }
 }
 
@@ -301,20 +294,20 @@ fn table(rows: &[Row]) -> Table {
 /// Mints a secret for each acme token that the requests use, and one that has expired when they come.
 fn mint(acme: &str) -> BTreeMap<&'static str, String> {
     let mut secrets = BTreeMap::new();
-    let expiring = tokenward(&["mint", acme, "billing-export", "--expires-in", "1s"]);
+    let expiring = tokenward(&["mint", "-p", acme, "billing-export", "--expires-in", "1s"]);
     for request in &REQUESTS {
         let token = request.token.trim_end_matches('?');
         if !["", EXPIRED, RETIRING, LEAKED].contains(&token) && !secrets.contains_key(token) {
-            secrets.insert(token, tokenward(&["mint", acme, token]));
+            secrets.insert(token, tokenward(&["mint", "-p", acme, token]));
         }
     }
     // One that leaks out of a build log, and is revoked by what leaked: nobody need know whose it is.
     let new = ["--kind", "service", "--role", "deployer", "--owner", "you@acme.test", "--purpose", "a demo"];
-    let leaked = tokenward(&[&["mint", acme, LEAKED][..], &new].concat());
-    tokenward_told(&["revoke", acme, "--stdin", "--reason", "leaked in a build log"], &leaked);
+    let leaked = tokenward(&[&["mint", "-p", acme, LEAKED][..], &new].concat());
+    tokenward_told(&["revoke", "-p", acme, "--stdin", "--reason", "leaked in a build log"], &leaked);
     secrets.insert(LEAKED, leaked);
     // From here on both secrets work, for a day.
-    let rotated = tokenward(&["rotate", acme, "ci-deploy", "--grace", "24h"]);
+    let rotated = tokenward(&["rotate", "-p", acme, "ci-deploy", "--grace", "24h"]);
     let old = secrets.insert("ci-deploy", rotated);
     secrets.extend(old.map(|old| (RETIRING, old)));
     std::thread::sleep(Duration::from_millis(1_100));

@@ -3,11 +3,13 @@
 //! Data goes to stdout, everything else to stderr. Exit 0 is yes or done, 1 a valid "no" (denied, findings,
 //! failed cases), 2 could not.
 
+use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
 
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
 
 pub mod audit;
 mod build;
@@ -16,8 +18,11 @@ mod dry_run;
 mod explain;
 pub mod failure;
 mod files;
+mod folder;
 mod hash;
+mod help;
 mod init;
+mod input;
 mod key;
 mod keygen;
 mod lint;
@@ -47,19 +52,29 @@ pub mod workspace;
 /// Role policies for API tokens, enforced inside Envoy and Istio.
 #[derive(Debug, Parser)]
 #[command(name = "tokenward", version, max_term_width = 100)]
+#[command(after_help = "`tokenward COMMAND --help` shows the options of a command and two examples.")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Folder of the policy; may stand behind the command too
+    #[arg(short, long, value_name = "DIR")]
+    policy: Option<PathBuf>,
     /// Print data as JSON, one value a line
     #[arg(long, global = true)]
     json: bool,
 }
 
-/// The commands; one without a description here has a longer one of its own.
+/// The commands, in the order of `--help`; one without a description here has a longer one of its own.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write a small policy to begin with, which passes its own tests
     Init(init::Init),
+    /// Check a policy and its tokens
+    Lint(lint::Lint),
+    /// Run a policy's test cases
+    Test(test::Test),
+    /// Show what the policy decides about a request, and why
+    Explain(explain::Explain),
     /// Mint a secret, for a new token or another one for a known token
     Mint(mint::Mint),
     Rotate(rotate::Rotate),
@@ -69,17 +84,10 @@ enum Command {
     Prune(prune::Prune),
     /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),
-    /// Check a policy and its tokens
-    Lint(lint::Lint),
-    /// Run a policy's test cases
-    Test(test::Test),
-    /// Tell what the policy decides about a request, and why
-    Explain(explain::Explain),
     /// Build the bundle that ships
     Build(build::Build),
     Keygen(keygen::Keygen),
     Sign(sign::Sign),
-    /// Check who signed a bundle
     Verify(verify::Verify),
     /// Write the configuration that Envoy loads
     Render(render::Render),
@@ -118,7 +126,18 @@ enum Format {
 /// Runs the command that the arguments name.
 pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
-    let ended = match arguments.command {
+    ended(arguments, format).unwrap_or_else(|failures| {
+        failures.iter().for_each(output::failure);
+        Exit::Failed
+    })
+}
+
+fn ended(arguments: Arguments, format: Format) -> Result<Exit, Vec<Failure>> {
+    let mut command = arguments.command;
+    if let Some(folder) = arguments.policy {
+        command.folder().ok_or_else(needs_none)?.or_before(folder)?;
+    }
+    match command {
         Command::Init(init) => init.run(format),
         Command::Mint(mint) => mint.run(format),
         Command::Rotate(rotate) => rotate.run(format),
@@ -135,11 +154,33 @@ pub fn run(arguments: Arguments) -> Exit {
         Command::Verify(verify) => verify.run(format),
         Command::Render(render) => render.run(format),
         Command::Audit(audit) => audit.run(format),
-    };
-    ended.unwrap_or_else(|failures| {
-        failures.iter().for_each(output::failure);
-        Exit::Failed
-    })
+    }
+}
+
+impl Command {
+    /// The option that names the policy's folder; none where no policy is read.
+    fn folder(&mut self) -> Option<&mut PolicyFolder> {
+        match self {
+            Self::Mint(mint) => Some(&mut mint.folder),
+            Self::Rotate(rotate) => Some(&mut rotate.folder),
+            Self::Revoke(revoke) => Some(&mut revoke.folder),
+            Self::List(list) => Some(&mut list.folder),
+            Self::Prune(prune) => Some(&mut prune.folder),
+            Self::Lint(lint) => Some(&mut lint.input.files.folder),
+            Self::Test(test) => Some(&mut test.files.folder),
+            Self::Explain(explain) => Some(&mut explain.input.files.folder),
+            Self::Build(build) => Some(&mut build.files.folder),
+            Self::Sign(sign) => Some(&mut sign.files.folder),
+            Self::Verify(verify) => Some(&mut verify.files.folder),
+            Self::Render(render) => render.folder(),
+            Self::Init(_) | Self::Hash(_) | Self::Keygen(_) | Self::Audit(_) => None,
+        }
+    }
+}
+
+#[cold]
+fn needs_none() -> Failure {
+    Failure::new("this command reads no policy: it has no `-p`").hint("leave out `-p`")
 }
 
 impl From<Failure> for Vec<Failure> {

@@ -23,7 +23,7 @@ fn commands_do_what_the_transcripts_say() {
 #[test]
 fn a_minted_secret_is_shown_once_and_kept_nowhere() {
     let folder = folder("version: 1\n");
-    let output = run(folder.path(), &["mint", ".", "ci", "--kind", "tool", "--expires-in", "1h"]);
+    let output = run(folder.path(), &["mint", "ci", "--kind", "tool", "--expires-in", "1h"]);
     let secret = minted(&output);
     assert_eq!(text(&output.stdout), format!("{secret}\n"));
     assert!(!text(&output.stderr).contains(&secret));
@@ -43,31 +43,82 @@ fn a_minted_secret_is_shown_once_and_kept_nowhere() {
 #[test]
 fn a_minted_secret_is_permitted_what_its_role_permits() {
     let folder = folder("version: 1\n");
-    let mint = ["mint", ".", "ci", "--kind", "tool", "--role", "any", "--expires-in", "1h"];
+    let mint = ["mint", "ci", "--kind", "tool", "--role", "any", "--expires-in", "1h"];
     let judged = judge(folder.path(), &minted(&run(folder.path(), &mint)));
     assert_eq!((judged.decision, judged.reason), (Outcome::Permit, Reason::Permitted));
 }
 
 #[test]
 fn what_goes_to_a_pipe_has_no_escape_bytes() {
-    let output = run(Path::new("."), &["lint", "tests/documents/two-problems"]);
+    let output = run(Path::new("."), &["lint", "-p", "tests/documents/two-problems"]);
     assert!(output.stderr.starts_with(b"error: ") && !output.stderr.contains(&b'\x1b'));
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color")] {
-        let mut command = command(Path::new("."), &["lint", "tests/documents/two-problems"]);
+        let mut command = command(Path::new("."), &["lint", "-p", "tests/documents/two-problems"]);
         assert_eq!(command.env(name, value).output().unwrap().stderr, output.stderr);
     }
 }
 
 #[test]
 fn a_reader_that_went_away_is_no_failure() {
-    for arguments in
-        [&["build", "policies/acme"][..], &["--help"], &["explain", "policies/acme", "GET", "/healthz"]]
-    {
+    for arguments in [
+        &["build", "-p", "policies/acme"][..],
+        &["--help"],
+        &["explain", "-p", "policies/acme", "GET", "/healthz"],
+    ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let output =
             command(Path::new("."), arguments).stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{arguments:?}");
+    }
+}
+
+#[test]
+fn nearest_policy_upwards_is_found() {
+    let folder = folder("version: 1\n");
+    let inside = folder.path().join("src/app");
+    std::fs::create_dir_all(&inside).unwrap();
+    let output = run(&inside, &["lint"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("--> ../../policy.yaml:"), "{}", text(&output.stderr));
+    // By a whole path it is the same folder, and is shown as shortly.
+    let output = run(&inside, &["lint", "-p", folder.path().to_str().unwrap()]);
+    assert!(text(&output.stderr).contains("--> ../../policy.yaml:"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn settings_beside_the_policy_are_rendered() {
+    let folder = folder("version: 1\n");
+    let write = |file: &str, text: &str| std::fs::write(folder.path().join(file), text).unwrap();
+    write("gateway.yaml", "mode: shadow\nenvironment: production\n");
+    write("other.yaml", "environment: staging\n");
+    let render = |arguments: &[&str]| {
+        run(folder.path(), &[&["render", "ecds", "--wasm", "/etc/tokenward.wasm"], arguments].concat())
+    };
+    assert_eq!(run(folder.path(), &["build", "-o", "bundle.json"]).status.code(), Some(0));
+    for (arguments, setting) in [
+        (&[][..], r#"\"mode\":\"shadow\""#),
+        (&["--bundle", "bundle.json"], r#"\"mode\":\"shadow\""#),
+        (&["--settings", "other.yaml"], r#"\"environment\":\"staging\""#),
+        (&["--bundle", "bundle.json", "--settings", "other.yaml"], r#"\"environment\":\"staging\""#),
+    ] {
+        let output = render(arguments);
+        assert!(text(&output.stdout).contains(setting), "{arguments:?}: {}", text(&output.stdout));
+        assert!(!text(&output.stderr).contains("no gateway.yaml"), "{}", text(&output.stderr));
+    }
+    // `build` builds nothing that the gateway beside it would reject.
+    let staging = ["build", "--environment", "staging"];
+    assert_eq!(run(folder.path(), &staging).status.code(), Some(2));
+    assert_eq!(
+        run(folder.path(), &[&staging[..], &["--settings", "other.yaml"]].concat()).status.code(),
+        Some(0)
+    );
+    std::fs::remove_file(folder.path().join("gateway.yaml")).unwrap();
+    for arguments in [&[][..], &["--bundle", "bundle.json"]] {
+        assert!(
+            text(&render(arguments).stderr).starts_with("warning: there is no gateway.yaml"),
+            "{arguments:?}"
+        );
     }
 }
 

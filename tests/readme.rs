@@ -61,7 +61,7 @@ fn sandbox() -> tempfile::TempDir {
         std::env::var("ENVOY").map_or_else(|_| checkout.join(".tools/envoy"), |path| checkout.join(path));
     symlink(envoy, inside(".tools/envoy")).unwrap();
     symlink(env!("CARGO_BIN_EXE_tokenward"), inside("target/release/tokenward")).unwrap();
-    for file in ["policy.yaml", "tokens.yaml"] {
+    for file in ["policy.yaml", "tokens.yaml", "gateway.yaml"] {
         fs::copy(Path::new("policies/acme").join(file), inside("policies/acme").join(file)).unwrap();
     }
     let policy = blocks("yaml").into_iter().find(|block| block.contains("name: shop")).unwrap();

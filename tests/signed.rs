@@ -535,7 +535,7 @@ fn build_goes_above_the_file_that_it_replaces() {
         // Within one second, one millisecond even, each has a number of its own.
         let mut last = 0;
         for _ in 0..3 {
-            let built = tokenward(&[&["build", ".", "-o", "out.json"], list].concat());
+            let built = tokenward(&[&["build", "-o", "out.json"], list].concat());
             assert_eq!(built.status.code(), Some(0), "{}", text(&built.stderr));
             assert!(revision("out.json") > last);
             last = revision("out.json");
@@ -543,7 +543,7 @@ fn build_goes_above_the_file_that_it_replaces() {
         assert!(last > 1_600_000_000_000, "{last} is in milliseconds");
         // Above one that is ahead of the clock by less than a day, signed or not, and above what it supersedes.
         let ahead = (last + 3_600_000).to_string();
-        let build = |more: &[&str]| tokenward(&[&["build", ".", "-o", "out.json"], list, more].concat());
+        let build = |more: &[&str]| tokenward(&[&["build", "-o", "out.json"], list, more].concat());
         assert_eq!(build(&["--revision", &ahead]).status.code(), Some(0));
         assert_eq!(tokenward(&["sign", "out.json", "--key", "key", "-o", "out.json"]).status.code(), Some(0));
         assert_eq!(build(&[]).status.code(), Some(0));
@@ -611,7 +611,7 @@ fn what_never_ends_gets_a_note() {
         bundle
     };
     let later = "2999-01-01T00:00:00Z";
-    for command in [&verify[..], &["lint", "signed.json"]] {
+    for command in [&verify[..], &["lint", "--bundle", "signed.json"]] {
         assert!(note(command, &bundle(), PayloadType::Bundle).contains("never expires [endless_bundle]"));
         for field in ["expires_at", "good_until"] {
             assert_eq!(note(command, &with(field, later), PayloadType::Bundle), "", "{field}");
@@ -625,7 +625,7 @@ fn what_never_ends_gets_a_note() {
     assert_eq!(note(&verify, &list, PayloadType::Revocations), "");
     // A bundle that nobody signed goes where its author puts it.
     std::fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
-    let output = run(folder.path(), &["lint", "bundle.json"]);
+    let output = run(folder.path(), &["lint", "--bundle", "bundle.json"]);
     assert!(!text(&output.stderr).contains("endless_bundle"), "{}", text(&output.stderr));
 }
 
@@ -636,12 +636,12 @@ fn the_list_of_a_registry_says_the_same_as_its_bundle() {
         std::fs::copy(Path::new("policies/acme").join(file), folder.path().join(file)).unwrap();
     }
     let build = |arguments: &[&str]| {
-        let output = run(folder.path(), &[&["build", "."], arguments].concat());
+        let output = run(folder.path(), &[&["build"], arguments].concat());
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         output.stdout
     };
     let before = build(&[]);
-    let revoke = ["revoke", ".", "ci-deploy", "--reason", "leaked"];
+    let revoke = ["revoke", "ci-deploy", "--reason", "leaked"];
     assert_eq!(run(folder.path(), &revoke).status.code(), Some(0));
     let list: Revocations = from_json(&build(&["--revocations"])).unwrap();
     assert!(list.tokens.iter().any(|token| token.as_str() == "ci-deploy"));

@@ -26,6 +26,10 @@ pub mod verifier;
 
 /// Check what the filter wrote
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward audit verify envoy.log
+  tokenward audit verify --heads heads.json monday.log")]
 pub(super) struct Audit {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +42,10 @@ enum Command {
 }
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward audit verify --closed envoy.log.1 envoy.log
+  kubectl logs edge | tokenward audit verify --heads heads.json")]
 struct Verify {
     /// Envoy's logs, the oldest first; standard input without one, or where it is `-`
     #[arg(value_name = "FILE")]

@@ -7,9 +7,10 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
-use crate::cli::numbering::Former;
+use crate::cli::input::PolicyFiles;
+use crate::cli::numbering::{Former, superseded};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, Format, clock, files, output, sign};
+use crate::cli::{Exit, Format, clock, files, output};
 use crate::engine::config::bundle::Bundle;
 use crate::engine::config::revocations::Revocations;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
@@ -17,12 +18,30 @@ use crate::engine::words::time::Span;
 
 /// Build the bundle that ships
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward build -o bundle.json
+  tokenward build --expires-in 30d --good-for 24h -o bundle.json")]
 pub(super) struct Build {
-    /// Folder with policy.yaml and tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) files: PolicyFiles,
     /// File to write; standard output without it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    contents: Contents,
+    /// Newest revision that this one may follow though its own is lower; for what is signed
+    #[arg(long, value_name = "REVISION")]
+    allow_rollback: Option<u64>,
+    /// Build the list of all that is revoked instead: small, and shipped beside the bundle
+    #[arg(long, conflicts_with_all = ["environment", "service", "expires_in", "settings"])]
+    revocations: bool,
+}
+
+/// What a bundle says beside the policy and its tokens.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub(super) struct Contents {
     /// Number of this bundle, higher than the last one's; without it milliseconds since 1970, and above the file's
     #[arg(long)]
     revision: Option<u64>,
@@ -38,44 +57,17 @@ pub(super) struct Build {
     /// By when a newer one must be there, as in 24h; a gateway without one continues, and reports that this one is stale
     #[arg(long, value_name = "SPAN")]
     good_for: Option<Span>,
-    /// Newest revision that this one may follow though its own is lower; for what is signed
-    #[arg(long, value_name = "REVISION")]
-    allow_rollback: Option<u64>,
-    /// Build the list of all that is revoked instead: small, and shipped beside the bundle
-    #[arg(long, conflicts_with_all = ["environment", "service", "expires_in"])]
-    revocations: bool,
 }
 
 impl Build {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open_folder(&self.policy)?;
+        let workspace = self.files.open()?;
         if self.revocations {
             return self.build_revocations(&workspace, format);
         }
-        let (mut document, _) = workspace.compile()?;
-        if let Some(missing) = workspace.missing_registry() {
-            return Err(missing.into());
-        }
-        let now = clock::now();
         let former = Former::read(self.output.as_deref());
-        document.revision = former.number(self.revision, self.allow_rollback, clock::precise())?;
-        (document.environment, document.service) = (self.environment, self.service);
-        document.expires_at = self.expires_in.map(|span| now.plus(span));
-        document.good_until = self.good_for.map(|span| now.plus(span));
-        if document.expires_at.is_some() && document.expires_at < document.good_until {
-            let failure = Failure::new("`--good-for` is longer than `--expires-in`");
-            return Err(failure
-                .hint("make `--good-for` shorter: after its expiry the gateway denies everything")
-                .into());
-        }
-        if let Some(revision) = self.allow_rollback {
-            document.supersedes = Some(sign::superseded(document.revision, revision)?);
-        }
-        let built = |built_at| Bundle { built_at, ..document.clone() };
-        document.built_at = former.same(document.revision, document.supersedes, built)?.or(Some(now));
-        let mut bundle = serde_json::to_string(&document)
-            .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
-        bundle.push('\n');
+        let document = self.contents.bundle(&workspace, &former, self.allow_rollback)?;
+        let bundle = text(&document)?;
         match &self.output {
             None => output::data(&bundle),
             Some(path) => {
@@ -101,9 +93,10 @@ impl Build {
         let now = clock::now();
         let list = Revocations::of(workspace.policy()?.name, &workspace.registry()?);
         let former = Former::read(self.output.as_deref());
-        let revision = former.number(self.revision, self.allow_rollback, clock::precise())?;
-        let supersedes = self.allow_rollback.map(|newest| sign::superseded(revision, newest)).transpose()?;
-        let good_until = self.good_for.map(|span| now.plus(span));
+        let revision = former.number(self.contents.revision, self.allow_rollback, clock::precise())?;
+        let supersedes =
+            self.allow_rollback.map(|newest| superseded(revision, newest, clock::precise())).transpose()?;
+        let good_until = self.contents.good_for.map(|span| now.plus(span));
         let list = Revocations { revision, good_until, supersedes, ..list };
         let built = |built_at| Revocations { built_at, ..list.clone() };
         let list = built(former.same(revision, supersedes, built)?.or(Some(now)));
@@ -128,4 +121,67 @@ impl Build {
         ));
         Ok(Exit::Yes)
     }
+}
+
+impl Contents {
+    /// The bundle of a policy's folder, in the place of a former one.
+    ///
+    /// # Errors
+    /// What is wrong with the policy or the gateway's settings, or that the gateway would reject the bundle.
+    pub(super) fn bundle(
+        &self,
+        workspace: &Workspace,
+        former: &Former,
+        allow_rollback: Option<u64>,
+    ) -> Result<Bundle, Vec<Failure>> {
+        let (mut document, _) = workspace.compile()?;
+        if let Some(missing) = workspace.missing_registry() {
+            return Err(missing.into());
+        }
+        let now = clock::now();
+        document.revision = former.number(self.revision, allow_rollback, clock::precise())?;
+        if self.environment.is_some() {
+            document.environment.clone_from(&self.environment);
+        }
+        if self.service.is_some() {
+            document.service.clone_from(&self.service);
+        }
+        document.expires_at = self.expires_in.map(|span| now.plus(span));
+        document.good_until = self.good_for.map(|span| now.plus(span));
+        if document.expires_at.is_some() && document.expires_at < document.good_until {
+            let failure = Failure::new("`--good-for` is longer than `--expires-in`");
+            return Err(failure
+                .hint("make `--good-for` shorter: after its expiry the gateway denies everything")
+                .into());
+        }
+        if let Some(newest) = allow_rollback {
+            document.supersedes = Some(superseded(document.revision, newest, clock::precise())?);
+        }
+        fits_gateway(&document, workspace)?;
+        let built = |built_at| Bundle { built_at, ..document.clone() };
+        document.built_at = former.same(document.revision, document.supersedes, built)?.or(Some(now));
+        Ok(document)
+    }
+}
+
+/// Refuses a bundle that the gateway beside the policy would reject.
+fn fits_gateway(document: &Bundle, workspace: &Workspace) -> Result<(), Vec<Failure>> {
+    let Some(gateway) = workspace.gateway() else { return Ok(()) };
+    let Err(problems) = workspace.settings()?.place(document.clone()) else { return Ok(()) };
+    let shown = |problem| {
+        let failure = Failure::of(problem, gateway.path.display(), None);
+        failure
+            .hint("omit `--environment` and `--service`, or name that gateway's settings with `--settings`")
+    };
+    Err(problems.iter().map(shown).collect())
+}
+
+/// A bundle as a file.
+///
+/// # Errors
+/// That it cannot be written as JSON.
+pub(super) fn text(document: &Bundle) -> Result<String, Failure> {
+    let text = serde_json::to_string(document)
+        .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
+    Ok(format!("{text}\n"))
 }

@@ -1,24 +1,26 @@
 //! `tokenward explain`: a decision and the steps that led to it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, Format, clock, output};
+use crate::cli::input::Input;
+use crate::cli::{Exit, Format, clock, output, registry};
 use crate::engine::authoring::case::{Observed, Outcome, Rehearsal, Request, Site};
 use crate::engine::authoring::explain::Explanation;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 use crate::engine::words::time::Time;
 
-/// Tell what the policy decides about a request, and why
+/// Show what the policy decides about a request, and why
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward explain GET /v1/users/7 --token ci-deploy
+  tokenward explain POST /v1/orders --token shop --bundle bundle.json")]
 pub(super) struct Explain {
-    /// Folder with policy.yaml and tokens.yaml, or a bundle
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) input: Input,
     /// Method of the request
     method: String,
     /// Path of the request, query included
@@ -45,7 +47,10 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open(&self.policy)?;
+        let workspace = self.input.open()?;
+        if let Some(note) = self.input.without_settings(workspace.gateway()) {
+            output::note(&note);
+        }
         let site = Site { environment: self.environment, service: self.service };
         let bundle = site.bundle(&workspace.bundle()?);
         let rehearsal = Rehearsal::of(bundle, &site.settings(&workspace.settings()?), &[])
@@ -65,6 +70,10 @@ impl Explain {
             at: Some(self.at.unwrap_or_else(clock::now)),
             headers: Entries::default(),
         };
+        let known = workspace.bundle()?.tokens;
+        if let Some(failure) = request.token.as_deref().and_then(|token| registry::stranger(&known, token)) {
+            return Err(failure.into());
+        }
         let prepared = rehearsal.prepare(&request).map_err(|error| Failure::new(error.to_string()))?;
         let mut explanation = Explanation::default();
         let judged = prepared.judge(&mut explanation);

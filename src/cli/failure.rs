@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::cli::nearest::did_you_mean;
 use crate::cli::position::Position;
 use crate::engine::config::problem::{Fault, Place, Problem};
 
@@ -27,7 +28,8 @@ impl Failure {
             // The position is the reader's own: where there is no document there is no place in it.
             (message, position) = (why.clone(), Some(Position { line: *line, column: *column }));
         }
-        Self { message, place: None, hint: fault.hint() }.at(path, position, place)
+        let near = if let Fault::Shape(message) = fault { near_word(message) } else { None };
+        Self { message, place: None, hint: near.or_else(|| fault.hint()) }.at(path, position, place)
     }
 
     /// The failure with what to do about it.
@@ -48,4 +50,12 @@ impl Failure {
         }
         Self { place: Some(at), ..self }
     }
+}
+
+/// Which of the expected words was meant, where serde names an unknown field or variant.
+fn near_word(message: &str) -> Option<String> {
+    let rest = message.strip_prefix("unknown field ").or_else(|| message.strip_prefix("unknown variant "))?;
+    let mut words = rest.split('`').skip(1).step_by(2);
+    let word = words.next()?;
+    did_you_mean(word, words)
 }

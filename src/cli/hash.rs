@@ -8,6 +8,10 @@ use crate::cli::{Exit, Format, output, stdin};
 
 /// Print the SHA-256 of a secret read from standard input
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  printf %s \"$SECRET\" | tokenward hash
+  tokenward hash --json < secret.txt")]
 pub(super) struct Hash {}
 
 impl Hash {

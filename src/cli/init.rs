@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
+use crate::cli::folder::quoted;
 use crate::cli::registry::yaml::inline;
 use crate::cli::{Exit, Format, output};
 use crate::engine::config::bundle::TokenPrefix;
@@ -15,11 +16,16 @@ use crate::engine::words::name::PolicyName;
 
 /// Write a small policy to begin with, which passes its own tests
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward init shop
+  tokenward init policies/edge --name acme-edge")]
 pub(super) struct Init {
-    /// Folder for policy.yaml, tokens.yaml and policy.test.yaml; nothing that is there is written over
+    /// Folder for policy.yaml, tokens.yaml and policy.test.yaml; no existing file is overwritten
+    #[arg(value_name = "NAME")]
     folder: PathBuf,
     /// Name of the policy; that of the folder without it
-    #[arg(long)]
+    #[arg(long, value_name = "POLICY")]
     name: Option<PolicyName>,
     #[command(flatten)]
     dry_run: DryRun,
@@ -45,9 +51,11 @@ impl Init {
         }
         let shown = folder.display();
         output::done(&writing.describe(&format!("wrote {} to {shown}", list_of_files())));
+        let enter =
+            if folder == Path::new(".") { String::new() } else { format!("`cd {}`, ", quoted(folder)) };
         output::done(&format!(
-            "check it with `tokenward lint {shown}` and `tokenward test {shown}`, make it yours, then mint a \
-             secret: `tokenward mint {shown} dashboard`"
+            "next: {enter}`tokenward lint` and `tokenward test`; make the policy yours; then mint a secret: \
+             `tokenward mint dashboard`"
         ));
         if format == Format::Json {
             let files: Vec<PathBuf> = FILES.iter().map(|(file, ..)| folder.join(file)).collect();

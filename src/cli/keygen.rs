@@ -15,6 +15,10 @@ use crate::cli::{Exit, Format, files, output};
 /// The file is for whoever signs, and for nobody else; the public key, which FILE.pub has as well, goes into `keys` of
 /// each gateway's settings. OpenSSL reads the file, and its keys (`openssl genpkey -algorithm ed25519`) sign as well.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward keygen -o release.key
+  tokenward keygen --public release.key")]
 pub(super) struct Keygen {
     /// File to write the private key to; one that is there is not overwritten
     #[arg(short, long, value_name = "FILE", required_unless_present = "public")]

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::input::Input;
 use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
@@ -17,22 +18,40 @@ mod envoy;
 
 /// Check a policy and its tokens
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward lint --envoy envoy.yaml
+  tokenward lint --bundle bundle.dsse.json --settings production.yaml")]
 pub(super) struct Lint {
-    /// Folder with policy.yaml and tokens.yaml, or a bundle
-    #[arg(required_unless_present = "envoy")]
-    policy: Option<PathBuf>,
-    /// Envoy's configuration: checks what tokenward assumes of it
+    #[command(flatten)]
+    pub(super) input: Input,
+    /// Envoy's configuration, which is checked too; alone where there is no policy
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
 }
 
 impl Lint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let policy = self.policy.as_ref().map(|path| policy(path, format)).transpose()?;
+        let policy = self.policy()?.map(|workspace| policy(&workspace, format)).transpose()?;
         let reliance = policy.as_ref().map(|linted| linted.reliance).unwrap_or_default();
         let envoy = self.envoy.as_ref().map(|path| envoy(path, reliance, format)).transpose()?;
         let warnings = policy.map_or(0, |linted| linted.warnings).saturating_add(envoy.unwrap_or(0));
         Ok(if warnings == 0 { Exit::Yes } else { Exit::No })
+    }
+}
+
+impl Lint {
+    /// The policy; none where only Envoy's configuration is there.
+    fn policy(&self) -> Result<Option<Workspace>, Failure> {
+        let alone = self.envoy.is_some() && self.input.bundle.is_none();
+        if alone && self.input.files.folder.look()?.is_none() {
+            return Ok(None);
+        }
+        let workspace = self.input.open()?;
+        if let Some(note) = self.input.without_settings(workspace.gateway()) {
+            output::note(&note);
+        }
+        Ok(Some(workspace))
     }
 }
 
@@ -43,8 +62,7 @@ struct Linted {
     reliance: Reliance,
 }
 
-fn policy(path: &Path, format: Format) -> Result<Linted, Vec<Failure>> {
-    let workspace = Workspace::open(path)?;
+fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>> {
     let settings = workspace.settings()?;
     let (bundle, policy) = match workspace.compile() {
         Ok(compiled) => compiled,

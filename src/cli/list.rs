@@ -1,24 +1,31 @@
 //! `tokenward list`: tokens and their secrets, with what each is good for.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
+use crate::cli::nearest::help;
 use crate::cli::secret_state::State;
+use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, registry};
-use crate::engine::config::bundle::{Secret, Token};
+use crate::engine::config::bundle::{Registry, Secret, Token};
 use crate::engine::words::name::{KindName, RoleName, SecretId, TokenId};
 use crate::engine::words::text::shown;
 use crate::engine::words::time::{Span, Time};
 
 /// List tokens and their secrets, with what they are good for
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward list --expiring 7d
+  tokenward list --kind service --state active")]
 pub(super) struct List {
-    /// Folder with tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
     /// Only secrets that end within this span, as in 7d; not those that ended already
     #[arg(long, value_name = "SPAN")]
     expiring: Option<Span>,
@@ -56,7 +63,9 @@ struct Line<'r> {
 
 impl List {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let registry = registry::read(&self.policy)?;
+        let folder = self.folder.find()?;
+        let registry = registry::read(&folder)?;
+        self.check(&folder, &registry)?;
         let now = self.at.unwrap_or_else(clock::now);
         let lines = registry.tokens.iter().flat_map(|(id, token)| Line::of_token(id, token, now));
         let lines: Vec<Line<'_>> = lines.filter(|line| self.wants(line, now)).collect();
@@ -66,6 +75,25 @@ impl List {
             Format::Text => output::data(&table(&lines)),
         }
         Ok(Exit::Yes)
+    }
+
+    /// Refuses a filter that no token can match.
+    fn check(&self, folder: &Path, registry: &Registry) -> Result<(), Vec<Failure>> {
+        let tokens = || registry.tokens.iter().map(|(_, token)| token);
+        let mut failures = Vec::new();
+        if let Some(kind) = &self.kind {
+            // The registry alone is enough, whatever is wrong with the policy.
+            let policy = Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
+            let mut known: Vec<&str> = tokens().map(|token| token.kind.as_str()).collect();
+            let defined = policy.iter().flat_map(|policy| policy.kinds.iter());
+            known.extend(defined.map(|(name, _)| name.as_str()));
+            failures.extend(stranger("kind", kind.as_str(), known));
+        }
+        if let Some(owner) = &self.owner {
+            let known = tokens().filter_map(|token| token.owner.as_deref()).collect();
+            failures.extend(stranger("owner", owner, known));
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     fn wants(&self, line: &Line<'_>, now: Time) -> bool {
@@ -126,6 +154,14 @@ impl<'r> Line<'r> {
             self.expires_at.map_or_else(none, String::from),
         ]
     }
+}
+
+/// That a name is not among the known ones.
+fn stranger(what: &str, name: &str, mut known: Vec<&str>) -> Option<Failure> {
+    known.sort_unstable();
+    known.dedup();
+    let failure = || Failure::new(format!("no token has the {what} `{name}`")).hint(help(what, name, &known));
+    (!known.contains(&name)).then(failure)
 }
 
 fn table(lines: &[Line<'_>]) -> String {

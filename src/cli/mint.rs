@@ -1,11 +1,10 @@
 //! `tokenward mint`: a new secret, shown once; the registry gets its digest.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::NewSecret;
 use crate::cli::token_options::TokenOptions;
@@ -19,9 +18,13 @@ use crate::engine::words::time::Span;
 
 /// Mint a secret, for a new token or another one for a known token
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward mint ci-deploy --expires-in 30d
+  tokenward mint billing --kind service --role viewer --owner me@acme.test --purpose 'exports bills'")]
 pub(super) struct Mint {
-    /// Folder with policy.yaml and tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
     /// Id of the token; one that is not in tokens.yaml is added, with the options below
     token: TokenId,
     /// How long the secret lives, as in 24h; as long as its kind allows without it
@@ -35,11 +38,13 @@ pub(super) struct Mint {
 
 impl Mint {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open_folder(&self.policy)?;
+        let folder = self.folder.find()?;
+        let workspace = Workspace::open_folder(&folder)?;
         let policy = workspace.policy()?;
-        let file = RegistryFile::open(&self.policy)?;
+        let file = RegistryFile::open(&folder)?;
 
         let kind = self.kind(file.registry())?;
+        self.description.check(&policy)?;
         let others = file.registry().tokens.get(&self.token).map_or(&[][..], |token| &token.secrets);
         let secret = NewSecret::mint(&policy, (&self.token, &kind), others, clock::now(), self.expires_in)?;
         let mut registry = file.registry().clone();
@@ -68,7 +73,7 @@ impl Mint {
     fn kind(&self, registry: &Registry) -> Result<KindName, Failure> {
         match (registry::token(registry, &self.token), &self.description.kind) {
             (Ok(_), _) if !self.description.is_empty() => Err(Failure::new(format!(
-                "token `{}` is in the registry: what it is cannot be said again",
+                "token `{}` already exists: its description cannot be changed with `mint`",
                 self.token
             ))
             .hint("leave out the options that describe a new token, or edit tokens.yaml")),
@@ -78,8 +83,9 @@ impl Mint {
             }
             (Err(_), Some(kind)) => Ok(kind.clone()),
             (Err(unknown), None) => {
-                let near = unknown.hint.as_ref().map(|near| format!("{near} Else ")).unwrap_or_default();
-                let how = "say what it is: `--kind service --role viewer --owner … --purpose …`";
+                let near = unknown.hint.as_ref().map(|near| format!("{near}; ")).unwrap_or_default();
+                let how =
+                    "for a new token say what it is: `--kind service --role viewer --owner … --purpose …`";
                 Err(unknown.hint(format!("{near}{how}")))
             }
         }

@@ -1,27 +1,58 @@
-//! Slips of the pen: which of the known names was meant.
+//! Misspelled names: which of the known names the person meant, and which names there are.
 
-use strsim::jaro_winkler;
+use strsim::damerau_levenshtein;
 
-/// `did you mean …?`, where one of the known names is near.
-pub(super) fn did_you_mean<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
-    let near = known.map(|known| (jaro_winkler(name, known), known)).filter(|(nearness, _)| *nearness > NEAR);
-    near.max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, known)| format!("did you mean `{known}`?"))
+/// `did you mean …?` where a known name is near, and the known names.
+pub(super) fn help(what: &str, name: &str, known: &[&str]) -> String {
+    let near = did_you_mean(name, known.iter().copied()).map(|near| format!("{near} ")).unwrap_or_default();
+    format!("{near}{}", listed(what, known))
 }
 
-const NEAR: f64 = 0.8;
+/// `did you mean …?`, where one of the known names is near.
+pub(super) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+    let known = known.into_iter().filter(|known| *known != name);
+    let known = known.map(|known| (damerau_levenshtein(name, known), known));
+    let near = known.filter(|(slips, known)| *slips <= known.chars().count() / LETTERS_PER_SLIP);
+    near.min_by_key(|(slips, _)| *slips).map(|(_, known)| format!("did you mean `{known}`?"))
+}
+
+/// The known names: the first ones, where there are many.
+fn listed(what: &str, known: &[&str]) -> String {
+    if known.is_empty() {
+        return format!("there is no {what} yet");
+    }
+    let names: Vec<String> = known.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    let more = known.len().saturating_sub(MOST);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("known: {}{more}", names.join(", "))
+}
+
+/// A near name has at most one slip (a letter too many, too few, another one, or two exchanged) in so many letters.
+const LETTERS_PER_SLIP: usize = 3;
+/// Most names in a list.
+const MOST: usize = 12;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_meant_if_it_is_near() {
+    fn near_name_is_suggested() {
         let known = ["ci-deploy", "ci-destroy", "alice"];
-        let meant = |name| did_you_mean(name, known.into_iter());
+        let meant = |name| did_you_mean(name, known);
         for (name, near) in [("ci-deply", "ci-deploy"), ("deploy", "ci-deploy"), ("alcie", "alice")] {
             assert_eq!(meant(name), Some(format!("did you mean `{near}`?")));
         }
         assert_eq!((meant("bob"), meant("")), (None, None));
+    }
+
+    #[test]
+    fn help_lists_known_names() {
+        let many: Vec<String> = (1..=14).map(|number| format!("role-{number}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let shown = help("role", "roel-3", &many);
+        assert!(shown.starts_with("did you mean `role-3`? known: `role-1`, "), "{shown}");
+        assert!(shown.ends_with("`role-12` and 2 more"), "{shown}");
+        assert_eq!(help("role", "reader", &[]), "there is no role yet");
     }
 }

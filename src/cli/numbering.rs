@@ -109,3 +109,18 @@ pub(super) fn ahead(revision: u64, now: Time) -> Option<Failure> {
     };
     (revision > highest_revision(now)).then(failure)
 }
+
+/// The revision that a bundle or a list of another one may say it supersedes.
+///
+/// # Errors
+/// That it may follow that one anyway.
+pub(super) fn superseded(own: u64, newest: u64, now: Time) -> Result<u64, Failure> {
+    if newest < own {
+        return Err(Failure::new(format!("the bundle's own revision, {own}, is above {newest}"))
+            .hint("give `--allow-rollback` the active revision, which this bundle may replace"));
+    }
+    match ahead(newest, now) {
+        Some(ahead) => Err(ahead),
+        None => Ok(newest),
+    }
+}

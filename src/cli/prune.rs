@@ -1,12 +1,11 @@
 //! `tokenward prune`: what ended long ago leaves the registry.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use serde::Serialize;
 
 use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::RegistryFile;
 use crate::cli::secret_state::State;
 use crate::cli::workspace::Workspace;
@@ -21,9 +20,13 @@ use crate::engine::words::time::{Span, Time};
 /// (`revoked_token`, `expired_token`, `retired_secret`) and whose; afterwards it is an `unknown_token`
 /// like any guess. That is why there is a waiting time.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward prune --dry-run
+  tokenward prune --older-than 90d")]
 pub(super) struct Prune {
-    /// Folder with policy.yaml and tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
     /// How long ago they ended at least, as in 90d
     #[arg(long, value_name = "SPAN", default_value = "30d")]
     older_than: Span,
@@ -42,8 +45,9 @@ struct Removed {
 
 impl Prune {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open_folder(&self.policy)?;
-        let file = RegistryFile::open_existing(&self.policy)?;
+        let folder = self.folder.find()?;
+        let workspace = Workspace::open_folder(&folder)?;
+        let file = RegistryFile::open_existing(&folder)?;
         let (now, writing) = (clock::now(), self.dry_run.writing());
         let limit = now.shifted(self.older_than.millis().saturating_neg());
         let mut registry = file.registry().clone();

@@ -11,7 +11,7 @@ use crate::cli::dry_run::Writing;
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
 use crate::cli::lock::Lock;
-use crate::cli::nearest::did_you_mean;
+use crate::cli::nearest::help;
 use crate::cli::source::Source;
 use crate::cli::workspace::{self, EMPTY_REGISTRY, Workspace};
 use crate::engine::config::bundle::{Bundle, Registry, Secret, Token, Version};
@@ -48,7 +48,9 @@ impl RegistryFile {
             Some(source) => workspace::read(source)?,
             None => Registry { version: Version, tokens: Entries::default() },
         };
-        let path = source.as_ref().map_or_else(|| folder.join("tokens.yaml"), |source| source.path.clone());
+        let path = source
+            .as_ref()
+            .map_or_else(|| workspace::inside(folder, "tokens.yaml"), |source| source.path.clone());
         Ok(Self { path, source, registry, lock })
     }
 
@@ -131,10 +133,24 @@ pub(super) fn read(folder: &Path) -> Result<Registry, Vec<Failure>> {
 /// # Errors
 /// That there is none, and which one may be meant.
 pub(super) fn token<'r>(registry: &'r Registry, id: &TokenId) -> Result<&'r Token, Failure> {
-    registry.tokens.get(id).ok_or_else(|| Failure {
-        hint: did_you_mean(id.as_str(), registry.tokens.iter().map(|(id, _)| id.as_str())),
-        ..Failure::new(format!("token `{id}` is not in the registry"))
+    registry.tokens.get(id).ok_or_else(|| {
+        let known: Vec<&str> = registry.tokens.iter().map(|(id, _)| id.as_str()).collect();
+        Failure::new(format!("token `{id}` is not in the registry")).hint(help("token", id.as_str(), &known))
     })
+}
+
+/// That there is no token, or no secret of it, that a request names as `token` or `token/secret`.
+pub(super) fn stranger(tokens: &Entries<TokenId, Token>, name: &str) -> Option<Failure> {
+    let (id, secret) = name.split_once('/').map_or((name, None), |(id, secret)| (id, Some(secret)));
+    let Some((_, token)) = tokens.iter().find(|(known, _)| known.as_str() == id) else {
+        let known: Vec<&str> = tokens.iter().map(|(id, _)| id.as_str()).collect();
+        let message = format!("token `{}` is not in the registry", id.escape_default());
+        return Some(Failure::new(message).hint(help("token", id, &known)));
+    };
+    let known: Vec<&str> = token.secrets.iter().map(|secret| secret.id.as_str()).collect();
+    let strange = secret.filter(|secret| !known.contains(secret))?;
+    let message = format!("token `{id}` has no secret `{}`", strange.escape_default());
+    Some(Failure::new(message).hint(help("secret", strange, &known)))
 }
 
 /// Refuses a new secret for a token that is revoked: it would never work.
@@ -153,10 +169,8 @@ pub(super) fn refuse_revoked(id: &TokenId, token: &Token) -> Result<(), Failure>
 /// That there is none, and which ones there are.
 pub(super) fn secret<'r>(token: &TokenId, known: &'r Token, id: &SecretId) -> Result<&'r Secret, Failure> {
     known.secrets.iter().find(|secret| secret.id == *id).ok_or_else(|| {
-        let ids: Vec<String> = known.secrets.iter().map(|secret| format!("`{}`", secret.id)).collect();
-        let hint =
-            if ids.is_empty() { "it has none".to_owned() } else { format!("it has {}", ids.join(", ")) };
-        Failure::new(format!("token `{token}` has no secret `{id}`")).hint(hint)
+        let ids: Vec<&str> = known.secrets.iter().map(|secret| secret.id.as_str()).collect();
+        Failure::new(format!("token `{token}` has no secret `{id}`")).hint(help("secret", id.as_str(), &ids))
     })
 }
 

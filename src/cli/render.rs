@@ -1,17 +1,22 @@
 //! `tokenward render`: what Envoy, Istio and Envoy Gateway load, with the bundle in it.
 //!
-//! In: the bundle that `tokenward build` wrote, and a gateway's settings. Out: a configuration in the form that
-//! the one who loads it takes. Nothing is rendered that the filter would refuse.
+//! In: a policy's folder or a bundle, and a gateway's settings. Out: a configuration in the form that its reader
+//! loads. `render` writes nothing that the filter would reject.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 
+use crate::cli::build::Contents;
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
+use crate::cli::folder::PolicyFolder;
+use crate::cli::input::{Input, without_settings};
+use crate::cli::numbering::Former;
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, files, output, workspace};
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::problem::Fault;
 use crate::engine::policy::gateway::Gateway;
 
@@ -27,6 +32,10 @@ mod yaml;
 
 /// Write what Envoy, Istio or Envoy Gateway loads
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward render ecds --wasm /etc/tokenward.wasm -o filter.json
+  tokenward render image --wasm tokenward.wasm -o image")]
 pub(super) struct Render {
     #[command(subcommand)]
     target: Target,
@@ -42,7 +51,26 @@ enum Target {
     Image(image::Image),
 }
 
+impl Target {
+    /// The option that names the policy's folder; none where no policy is read.
+    fn folder(&mut self) -> Option<&mut PolicyFolder> {
+        let policy = match self {
+            Self::Ecds(ecds) => &mut ecds.policy,
+            Self::Istio(istio) => &mut istio.policy,
+            Self::EnvoyGateway(gateway) => &mut gateway.policy,
+            Self::Configmap(map) => &mut map.policy,
+            Self::Image(_) => return None,
+        };
+        Some(&mut policy.input.files.folder)
+    }
+}
+
 impl Render {
+    /// The option that names the policy's folder; none where no policy is read.
+    pub(super) fn folder(&mut self) -> Option<&mut PolicyFolder> {
+        self.target.folder()
+    }
+
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         match self.target {
             Target::Ecds(ecds) => ecds.run(format),
@@ -57,32 +85,30 @@ impl Render {
 /// What is configured: a bundle and a gateway's settings.
 #[derive(Args, Debug)]
 struct Policy {
-    /// Bundle that `tokenward build` or `tokenward sign` wrote; none where the settings have a `feed`
-    bundle: Option<PathBuf>,
-    /// The gateway's settings, as in gateway.yaml; the safe defaults without it
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    input: Input,
 }
 
 impl Policy {
-    /// The plugin configuration.
+    /// The plugin configuration: the settings, with the bundle in them unless they have a `feed` to fetch it from.
     ///
     /// # Errors
-    /// What cannot be read, and what the filter would refuse.
+    /// What cannot be read, and what the filter would reject.
     fn configuration(&self) -> Result<Value, Vec<Failure>> {
-        let mut configuration = match &self.settings {
-            Some(path) => settings(path)?,
-            None => Map::new(),
-        };
-        let name = match &self.bundle {
-            Some(path) => {
+        let settings = self.input.files.settings()?;
+        let mut configuration = settings.as_ref().map_or_else(|| Ok(Map::new()), tree)?;
+        let name = match (&self.input.bundle, &settings) {
+            (Some(path), _) => {
                 configuration.insert("bundle".to_owned(), bundle(path)?);
-                path.as_path()
+                path.clone()
             }
-            None if configuration.contains_key("feed") => {
-                self.settings.as_deref().unwrap_or(Path::new("settings"))
+            (None, Some(settings)) if configuration.contains_key("feed") => settings.path.clone(),
+            (None, _) => {
+                let workspace = self.input.open()?;
+                let bundle = Contents::default().bundle(&workspace, &Former::read(None), None)?;
+                configuration.insert("bundle".to_owned(), value(&bundle)?);
+                workspace.folder().to_owned()
             }
-            None => return Err(no_bundle().into()),
         };
         let configuration = Value::Object(configuration);
         // What Envoy would refuse is not written.
@@ -93,6 +119,9 @@ impl Policy {
             }
             failure.hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
         })?;
+        if settings.is_none() {
+            output::warning(&without_settings());
+        }
         Ok(configuration)
     }
 }
@@ -108,9 +137,8 @@ fn bundle(path: &Path) -> Result<Value, Vec<Failure>> {
     Ok(value)
 }
 
-fn no_bundle() -> Failure {
-    Failure::new("there is no bundle".to_owned())
-        .hint("name the file that `tokenward build` wrote, or `--settings` with a `feed` to fetch it from")
+fn value(bundle: &Bundle) -> Result<Value, Failure> {
+    serde_json::to_value(bundle).map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))
 }
 
 /// Where the text goes.
@@ -138,8 +166,7 @@ impl Destination {
 }
 
 /// The settings in a file, as they are written there.
-fn settings(path: &Path) -> Result<Map<String, Value>, Vec<Failure>> {
-    let source = Source::read(path)?;
-    workspace::settings(&source)?;
+fn tree(source: &Source) -> Result<Map<String, Value>, Vec<Failure>> {
+    workspace::settings(source)?;
     source.parse().map_err(|problems| Failure::new(problems.to_string()).into())
 }

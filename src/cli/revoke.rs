@@ -4,13 +4,14 @@
 //! registry that can be read is all that this command needs. What would keep the revocation from shipping
 //! is told, after it is written.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::json;
 
 use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, stdin};
@@ -24,9 +25,13 @@ use crate::engine::words::time::Time;
 /// Only the registry has to be in order: other problems of the policy do not stand in the way. The
 /// revocation takes effect in a gateway when the next bundle is loaded there.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward revoke ci-deploy --secret-id 2 --reason 'left the team'
+  echo $LEAKED | tokenward revoke --stdin --reason 'in a build log'")]
 pub(super) struct Revoke {
-    /// Folder with tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
     /// Id of the token, which is revoked with all its secrets
     #[arg(required_unless_present = "stdin", conflicts_with = "stdin")]
     token: Option<TokenId>,
@@ -45,7 +50,8 @@ pub(super) struct Revoke {
 
 impl Revoke {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let file = RegistryFile::open_existing(&self.policy)?;
+        let folder = self.folder.find()?;
+        let file = RegistryFile::open_existing(&folder)?;
         let targets = self.targets(file.registry())?;
         refuse_secrets(&self.reason, file.registry())?;
         if targets.is_empty() {
@@ -61,14 +67,24 @@ impl Revoke {
         for (target, before) in targets.iter().zip(outcomes) {
             target.report(before, now, (&path, writing), format);
         }
-        warn_of_problems(&self.policy);
+        self.warn_of_problems(&folder);
         Ok(Exit::Yes)
+    }
+
+    /// Warns if no bundle can be built, which would carry the revocation to the gateways.
+    fn warn_of_problems(&self, folder: &Path) {
+        let workspace = Workspace::open_folder(folder).map_err(Into::into);
+        if workspace.and_then(|workspace| workspace.compile()).is_err() {
+            let warning =
+                Failure::new("the policy has problems: no bundle can be built until they are fixed");
+            output::warning(&warning.hint(format!("run `{}` for a list", self.folder.command("lint"))));
+        }
     }
 
     /// What the arguments name; nothing where no token has the secret on standard input.
     fn targets(&self, registry: &Registry) -> Result<Vec<Target>, Failure> {
         let Some(token) = &self.token else {
-            let digest = stdin::digest("tokenward revoke POLICY --stdin --reason TEXT")?;
+            let digest = stdin::digest("tokenward revoke --stdin --reason TEXT")?;
             let secrets = secrets(registry).filter(|(_, secret)| secret.sha256 == digest);
             let target = |(id, secret): (&TokenId, &Secret)| Target::secret(id, &secret.id);
             return Ok(secrets.map(target).collect());
@@ -156,15 +172,6 @@ fn refuse_secrets(reason: &str, registry: &Registry) -> Result<(), Failure> {
             .hint("pass a leaked secret with `--stdin`"));
     }
     Ok(())
-}
-
-/// Warns if no bundle can be built, which would carry the revocation to the gateways.
-fn warn_of_problems(folder: &Path) {
-    if Workspace::open_folder(folder).map_err(Into::into).and_then(|workspace| workspace.compile()).is_err() {
-        let warning =
-            Failure::new("the policy has problems, and until they are mended no bundle can be built");
-        output::warning(&warning.hint(format!("`tokenward lint {}` tells them", folder.display())));
-    }
 }
 
 fn reason(text: &str) -> Result<String, String> {

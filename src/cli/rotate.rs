@@ -1,11 +1,10 @@
 //! `tokenward rotate`: a new secret for a token, and an end to the ones before it.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::{NewSecret, Retired};
 use crate::cli::secret_state::State;
@@ -20,9 +19,13 @@ use crate::engine::words::time::{Span, Time};
 /// For the grace the old secrets go on working, and each use of them is marked in its audit event, so
 /// that you see who has not moved on. After it their use is told from a guess, as `retired_secret`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward rotate ci-deploy
+  tokenward rotate ci-deploy --grace 7d --expires-in 90d")]
 pub(super) struct Rotate {
-    /// Folder with policy.yaml and tokens.yaml
-    policy: PathBuf,
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
     /// Id of the token
     token: TokenId,
     /// How long the old secrets go on working, as in 24h; 0 ends them now
@@ -41,9 +44,10 @@ struct Grace(Option<Span>);
 
 impl Rotate {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let workspace = Workspace::open_folder(&self.policy)?;
+        let folder = self.folder.find()?;
+        let workspace = Workspace::open_folder(&folder)?;
         let policy = workspace.policy()?;
-        let file = RegistryFile::open_existing(&self.policy)?;
+        let file = RegistryFile::open_existing(&folder)?;
         let token = registry::token(file.registry(), &self.token)?;
         registry::refuse_revoked(&self.token, token)?;
 

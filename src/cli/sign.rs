@@ -5,23 +5,33 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use crate::cli::build::{self, Contents};
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
+use crate::cli::input::PolicyFiles;
 use crate::cli::key::PrivateKey;
+use crate::cli::numbering::{self, Former};
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
-use crate::cli::{Exit, Format, clock, files, numbering, output};
+use crate::cli::{Exit, Format, clock, files, output};
 use crate::engine::config::envelope::{Envelope, KeyId, PayloadType};
 use crate::engine::config::problem::Problems;
 
 /// Sign a bundle, or add a signature to a signed one
 ///
-/// A list of revocations (`build --revocations`) is signed in the same way. Several keys may sign: all at once, or each where it is kept, one after the other. A gateway takes the bundle when
-/// `threshold` of its `keys` have signed.
+/// A list of revocations (`build --revocations`) is signed in the same way. Several keys may sign: all at once, or each
+/// where it is kept, one after the other. A gateway accepts the bundle when `threshold` of its `keys` have signed.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward sign bundle.json --key release.key -o bundle.dsse.json
+  tokenward sign bundle.dsse.json --key security.key -o bundle.dsse.json")]
 pub(super) struct Sign {
-    /// Bundle that `tokenward build` or `tokenward sign` wrote
-    bundle: PathBuf,
+    /// Bundle that `build` or `sign` wrote; without it the policy's folder is built, as a bundle that never expires
+    #[arg(value_name = "FILE", conflicts_with_all = ["policy", "settings"])]
+    bundle: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) files: PolicyFiles,
     /// Private key that `tokenward keygen` wrote; may be there several times
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
@@ -60,17 +70,31 @@ impl Sign {
         Ok(Exit::Yes)
     }
 
+    /// The text of what is to be signed, and what to call it.
+    fn unsigned(&self) -> Result<(String, String), Vec<Failure>> {
+        if let Some(path) = &self.bundle {
+            return Ok((path.display().to_string(), Source::read(path)?.text().to_owned()));
+        }
+        let workspace = self.files.open()?;
+        let former = Former::read(self.output.as_deref());
+        let bundle = Contents::default().bundle(&workspace, &former, None)?;
+        Ok((workspace.folder().display().to_string(), build::text(&bundle)?))
+    }
+
     /// What is to be signed, with the signatures that it has. What a gateway would refuse is not signed.
     fn envelope(&self) -> Result<(Envelope, PayloadType, Payload), Vec<Failure>> {
-        let source = Source::read(&self.bundle)?;
-        let kind = Kind::of(source.text());
-        let unusable = |problems: Problems| {
-            Failure::new(format!("{} is not a usable bundle\n{problems}", self.bundle.display()))
-        };
-        let envelope = kind.envelope(source.text()).map_err(unusable)?;
+        let (name, text) = self.unsigned()?;
+        let kind = Kind::of(&text);
+        let unusable =
+            |problems: Problems| Failure::new(format!("{name} is not a usable bundle\n{problems}"));
+        let envelope = kind.envelope(&text).map_err(unusable)?;
         let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
         let bytes = match self.allow_rollback {
-            Some(newest) => Some(payload.supersede(superseded(payload.revision(), newest)?)?),
+            Some(newest) => Some(payload.supersede(numbering::superseded(
+                payload.revision(),
+                newest,
+                clock::precise(),
+            )?)?),
             None => None,
         };
         let newest = payload.revision().max(payload.supersedes().unwrap_or(0));
@@ -80,20 +104,5 @@ impl Sign {
         let kind = kind.payload();
         let envelope = bytes.map_or(envelope, |bytes| Envelope::unsigned(&bytes, kind));
         Ok((envelope, kind, payload))
-    }
-}
-
-/// The revision that a bundle or a list of another one may say it supersedes.
-///
-/// # Errors
-/// That it may follow that one anyway.
-pub(super) fn superseded(own: u64, newest: u64) -> Result<u64, Failure> {
-    if newest < own {
-        return Err(Failure::new(format!("the bundle's own revision, {own}, is above {newest}"))
-            .hint("give `--allow-rollback` the active revision, which this bundle may replace"));
-    }
-    match numbering::ahead(newest, clock::precise()) {
-        Some(ahead) => Err(ahead),
-        None => Ok(newest),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use clap::Args;
 
 use crate::cli::failure::Failure;
-use crate::engine::config::bundle::{Secret, Token};
+use crate::cli::nearest::help;
+use crate::engine::config::bundle::{PolicyDocument, Secret, Token};
 use crate::engine::matching::attribute::AttributeValue;
 use crate::engine::words::address::AddressRange;
 use crate::engine::words::entries::Entries;
@@ -60,6 +61,35 @@ impl TokenOptions {
         *self == Self::default()
     }
 
+    /// Refuses names that the policy does not have.
+    ///
+    /// # Errors
+    /// The first such name, with those that the policy has.
+    pub(super) fn check(&self, policy: &PolicyDocument) -> Result<(), Vec<Failure>> {
+        let mut failures = Vec::new();
+        let mut check = |what: &str, names: Vec<&str>, known: Vec<&str>| {
+            let strange = names.into_iter().filter(|name| !known.contains(name));
+            failures.extend(strange.map(|name| unknown(what, name, &known)));
+        };
+        let kinds = self.kind.iter().map(KindName::as_str).collect();
+        check("kind", kinds, policy.kinds.iter().map(|(name, _)| name.as_str()).collect());
+        let roles = self.roles.iter().map(RoleName::as_str).collect();
+        check("role", roles, policy.roles.iter().map(|(name, _)| name.as_str()).collect());
+        let scope = self.scope.iter().map(PermissionName::as_str).collect();
+        check("permission", scope, policy.permissions.iter().map(|(name, _)| name.as_str()).collect());
+        let attributes = self.attributes.iter().map(|(name, _)| name.as_str());
+        let known = attributes_of(policy);
+        let strange = attributes.filter(|name| !known.contains(name));
+        failures.extend(strange.map(|name| {
+            Failure::new(format!("no operation of the policy has the attribute `{name}`")).hint(help(
+                "attribute",
+                name,
+                &known,
+            ))
+        }));
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
     /// The token of this kind that the options describe.
     ///
     /// # Errors
@@ -91,6 +121,21 @@ impl TokenOptions {
 /// What was said; none where nothing was.
 fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
     (!values.is_empty()).then_some(values)
+}
+
+/// That the policy defines no such name.
+fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
+    Failure::new(format!("{what} `{name}` is not defined")).hint(help(what, name, known))
+}
+
+/// The attributes that operations name, as in `/tenants/${tenant}/**`.
+fn attributes_of(policy: &PolicyDocument) -> Vec<&str> {
+    let operations = policy.permissions.iter().flat_map(|(_, operations)| operations);
+    let names = operations.flat_map(|operation| operation.split("${").skip(1));
+    let mut names: Vec<&str> = names.filter_map(|rest| Some(rest.split_once('}')?.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn attribute(text: &str) -> Result<(AttributeName, AttributeValue), String> {

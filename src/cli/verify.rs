@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::input::PolicyFiles;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, clock, numbering, output, workspace};
@@ -17,20 +18,26 @@ use crate::engine::config::settings::trust::Trust;
 use crate::engine::policy::rollback::is_stale;
 
 /// Check who signed a bundle
+///
+/// The keys are those of the gateway's settings: of its `feed`, or its `keys` if it fetches nothing. The bundle has to be
+/// for the gateway's environment and service too.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward verify bundle.dsse.json
+  tokenward verify bundle.dsse.json --key release.key.pub")]
 pub(super) struct Verify {
     /// Bundle that `tokenward sign` wrote
+    #[arg(value_name = "FILE")]
     bundle: PathBuf,
-    /// Public key that may have signed, or a file with one; may be there several times
-    #[arg(long, required_unless_present = "settings", conflicts_with = "settings")]
+    /// Public key that may have signed, or a file with one, instead of the settings' keys; may be repeated
+    #[arg(long, conflicts_with = "settings")]
     key: Vec<String>,
     /// How many of the keys must have signed
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "settings")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "key")]
     threshold: u64,
-    /// The gateway's settings, as in gateway.yaml: the keys of its `feed`, or its `keys` where it fetches nothing, and
-    /// its place
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) files: PolicyFiles,
 }
 
 impl Verify {
@@ -80,13 +87,12 @@ impl Verify {
 
     /// The settings of the gateway, or of one that trusts the keys that were named.
     fn settings(&self) -> Result<Settings, Vec<Failure>> {
-        match &self.settings {
-            Some(path) => workspace::settings(&Source::read(path)?),
-            None => {
-                let keys = self.key.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
-                Ok(Settings { keys: Some(keys), threshold: self.threshold, ..Settings::default() })
-            }
+        if self.key.is_empty() {
+            let settings = self.files.settings()?.ok_or_else(no_settings)?;
+            return workspace::settings(&settings);
         }
+        let keys = self.key.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Settings { keys: Some(keys), threshold: self.threshold, ..Settings::default() })
     }
 }
 
@@ -100,6 +106,11 @@ fn trusted(settings: &Settings) -> Result<TrustedKeys, Vec<Failure>> {
     })?;
     let nobody = || Failure::new("the settings have no `keys`").hint("`tokenward keygen` prints one");
     trust.feed.or(trust.configuration).ok_or_else(|| nobody().into())
+}
+
+fn no_settings() -> Failure {
+    Failure::new("there is no gateway.yaml with the keys to check against")
+        .hint("name a key with `--key`, the settings with `--settings`, or the policy's folder with `-p DIR`")
 }
 
 /// Tells why nobody is to rely on the bundle.

@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::Failure;
+use crate::cli::nearest::did_you_mean;
 use crate::cli::payload::Kind;
 use crate::cli::position::Position;
 use crate::cli::source::Source;
 use crate::engine::authoring::case::Case;
 use crate::engine::config::bundle::{Bundle, PolicyDocument, Registry, Version};
-use crate::engine::config::problem::{Place, Problems, Step};
+use crate::engine::config::problem::{Fault, Place, Problems, Step};
 use crate::engine::config::settings::Settings;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::words::entries::Entries;
@@ -31,34 +32,58 @@ impl Workspace {
     /// # Errors
     /// What cannot be read.
     pub fn open(path: &Path) -> Result<Self, Failure> {
-        if path.is_file() {
-            let policy = Source::read(path)?;
-            if !policy.is_json() {
-                return Err(not_a_folder(path));
-            }
-            let signed = matches!(Kind::of(policy.text()), Kind::Signed(_));
-            let policy = policy.opened();
-            return Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None, signed });
-        }
-        let policy = existing(folder(path)?, "policy")
-            .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
-        let gateway = existing(path, "gateway").map(|path| Source::read(&path)).transpose()?;
-        let policy = Source::read(&policy)?;
-        Ok(Self { folder: path.to_owned(), policy, registry: registry(path)?, gateway, signed: false })
+        if path.is_file() { Self::open_bundle(path) } else { Self::open_folder(path) }
     }
 
     /// Reads a policy's folder.
     ///
     /// # Errors
-    /// What cannot be read; also that it is a bundle.
+    /// What cannot be read; also that it is a file.
     pub(crate) fn open_folder(path: &Path) -> Result<Self, Failure> {
-        Self::open(folder(path)?)
+        let policy = existing(folder(path)?, "policy")
+            .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
+        let policy = Source::read(&policy)?;
+        let (registry, gateway) = (registry(path)?, gateway(path)?);
+        Ok(Self { folder: path.to_owned(), policy, registry, gateway, signed: false })
+    }
+
+    /// Reads a bundle, signed or not.
+    ///
+    /// # Errors
+    /// That it cannot be read, or is no JSON by its name.
+    pub(crate) fn open_bundle(path: &Path) -> Result<Self, Failure> {
+        let policy = Source::read(path)?;
+        if !policy.is_json() {
+            return Err(Failure::new(format!(
+                "{} is not a bundle: its name does not end in .json",
+                path.display()
+            ))
+            .hint("name the file that `tokenward build` or `tokenward sign` wrote"));
+        }
+        let signed = matches!(Kind::of(policy.text()), Kind::Signed(_));
+        let policy = policy.opened();
+        Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None, signed })
+    }
+
+    /// The same with the settings in another file, or without any.
+    pub(crate) fn with_settings(self, gateway: Option<Source>) -> Self {
+        Self { gateway, ..self }
+    }
+
+    /// The file with the gateway's settings, if there is one.
+    pub(crate) fn gateway(&self) -> Option<&Source> {
+        self.gateway.as_ref()
     }
 
     /// That a policy's folder has no registry, where it has none.
     pub(crate) fn missing_registry(&self) -> Option<Failure> {
         let missing = self.registry.is_none() && !self.folder.as_os_str().is_empty();
         missing.then(|| no_registry(&self.folder))
+    }
+
+    /// The policy's folder; nothing for a bundle.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Whether it is a signed bundle.
@@ -120,9 +145,16 @@ impl Workspace {
     /// A failure for each problem, with file, line and column, in the order of the text.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
         let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
+        let policy = self.bundle().ok();
         let located = problems.iter().zip(self.locate(&places)).map(|(problem, (source, position))| {
             let order = (source.path != self.policy.path, position);
-            (order, Failure::of(problem, source.path.display(), position))
+            let mut failure = Failure::of(problem, source.path.display(), position);
+            let near = policy.as_ref().and_then(|policy| near_name(&problem.fault, policy));
+            failure.hint = match (near, failure.hint) {
+                (Some(near), Some(hint)) => Some(format!("{near} If not, {hint}")),
+                (near, hint) => near.or(hint),
+            };
+            (order, failure)
         });
         let mut located: Vec<_> = located.collect();
         located.sort_by_key(|(order, _)| *order);
@@ -169,14 +201,21 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
         |error: std::io::Error| vec![Failure::new(format!("cannot read {}: {error}", folder.display()))];
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = entry.map_err(cannot)?.file_name().to_string_lossy().into_owned();
         if [".test.yaml", ".test.yml", ".test.json"].iter().any(|end| name.ends_with(end)) {
-            paths.push(path);
+            paths.push(inside(folder, &name));
         }
     }
     paths.sort();
-    paths.into_iter().map(|path| Ok(CaseFile { cases: read(&Source::read(&path)?)?, path })).collect()
+    paths.iter().map(|path| case_file(path)).collect()
+}
+
+/// The test cases in a file.
+///
+/// # Errors
+/// What cannot be read.
+pub(crate) fn case_file(path: &Path) -> Result<CaseFile, Vec<Failure>> {
+    Ok(CaseFile { cases: read(&Source::read(path)?)?, path: path.to_owned() })
 }
 
 /// The settings in a file: a plugin configuration without its bundle.
@@ -210,6 +249,18 @@ fn failures(source: &Source, problems: &Problems) -> Vec<Failure> {
     located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
 }
 
+/// Which name of the policy was meant, where a fault names one that is not defined.
+fn near_name(fault: &Fault, policy: &Bundle) -> Option<String> {
+    if let Fault::UnknownPermission { permission, .. } = fault {
+        return did_you_mean(permission.as_str(), policy.permissions.iter().map(|(name, _)| name.as_str()));
+    }
+    if let Fault::UnknownRole { role, .. } = fault {
+        return did_you_mean(role.as_str(), policy.roles.iter().map(|(name, _)| name.as_str()));
+    }
+    let Fault::UnknownKind { kind, .. } = fault else { return None };
+    did_you_mean(kind.as_str(), policy.kinds.iter().map(|(name, _)| name.as_str()))
+}
+
 /// The folder of a policy.
 ///
 /// # Errors
@@ -232,20 +283,38 @@ pub(super) fn registry(folder: &Path) -> Result<Option<Source>, Failure> {
     existing(folder, "tokens").map(|path| Source::read(&path)).transpose()
 }
 
+/// The file with the settings of the gateway, if there is one.
+///
+/// # Errors
+/// That it cannot be read.
+pub(super) fn gateway(folder: &Path) -> Result<Option<Source>, Failure> {
+    existing(folder, "gateway").map(|path| Source::read(&path)).transpose()
+}
+
+/// Whether a policy is in the folder.
+pub(super) fn has_policy(folder: &Path) -> bool {
+    existing(folder, "policy").is_some()
+}
+
+/// A file in a folder; in the current one it has no `./` before its name.
+pub(super) fn inside(folder: &Path, file: &str) -> PathBuf {
+    if folder == Path::new(".") { PathBuf::from(file) } else { folder.join(file) }
+}
+
 /// That a policy's folder has no registry.
 pub(super) fn no_registry(folder: &Path) -> Failure {
-    Failure::new(format!("{} has no tokens.yaml: nobody holds a token", folder.display()))
+    Failure::new(format!("{} has no tokens.yaml: no caller can hold a token", folder.display()))
         .hint("`tokenward mint` writes it")
 }
 
 fn not_a_folder(path: &Path) -> Failure {
     let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Failure::new(format!("{} is not a folder with a policy", path.display()))
-        .hint(format!("name the folder that has policy.yaml and tokens.yaml, as in `{}`", folder.display()))
+    Failure::new(format!("{} is a file, where a policy's folder belongs", path.display()))
+        .hint(format!("name the folder that has policy.yaml, as in `-p {}`", folder.display()))
 }
 
 fn existing(folder: &Path, stem: &str) -> Option<PathBuf> {
-    let files = ["yaml", "yml", "json"].map(|extension| folder.join(format!("{stem}.{extension}")));
+    let files = ["yaml", "yml", "json"].map(|extension| inside(folder, &format!("{stem}.{extension}")));
     files.into_iter().find(|path| path.is_file())
 }
 

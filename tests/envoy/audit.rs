@@ -206,8 +206,17 @@ fn the_file_logger_writes_the_filter_state_of_every_request() {
     fs::write(folder.path().join("key"), format!("{key}\n")).unwrap();
     fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
     let wasm = envoy::wasm();
-    let render =
-        ["render", "ecds", "bundle.json", "--settings", "gateway.yaml", "-o", "filter.json", "--wasm"];
+    let render = [
+        "render",
+        "ecds",
+        "--bundle",
+        "bundle.json",
+        "--settings",
+        "gateway.yaml",
+        "-o",
+        "filter.json",
+        "--wasm",
+    ];
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
     assert!(command.args(render).arg(wasm).current_dir(&folder).output().unwrap().status.success());
     let example = fs::read_to_string("envoy/accesslog-file.yaml").unwrap();

@@ -87,7 +87,9 @@ fn render(folder: &Path) {
 fn write_resource(folder: &Path, bundle: &serde_json::Value) {
     fs::write(folder.join("bundle.json"), bundle.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-    command.args(["render", "ecds", "bundle.json", "-o", "filter.json", "--wasm"]).arg(envoy::wasm());
+    command
+        .args(["render", "ecds", "--bundle", "bundle.json", "-o", "filter.json", "--wasm"])
+        .arg(envoy::wasm());
     let output = command.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

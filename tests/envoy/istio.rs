@@ -220,8 +220,16 @@ fn an_envoy_that_watches_a_config_map_takes_the_next_one() {
     let publish = |version: &str, bundle: &Value| {
         std::fs::write(folder.path().join("bundle.json"), bundle.to_string()).unwrap();
         let wasm = envoy::wasm();
-        let arguments =
-            ["render", "configmap", "bundle.json", "--namespace", "edge", "--wasm", wasm.to_str().unwrap()];
+        let arguments = [
+            "render",
+            "configmap",
+            "--bundle",
+            "bundle.json",
+            "--namespace",
+            "edge",
+            "--wasm",
+            wasm.to_str().unwrap(),
+        ];
         let manifest = tokenward(folder.path(), &arguments);
         std::fs::create_dir(mount.join(version)).unwrap();
         let file = manifest["data"]["filter.json"].as_str().unwrap();
@@ -244,7 +252,7 @@ fn an_envoy_that_watches_a_config_map_takes_the_next_one() {
 /// The manifest that `tokenward render` makes of a bundle.
 fn render(folder: &Path, bundle: &Value, arguments: &[&str]) -> Value {
     std::fs::write(folder.join("bundle.json"), bundle.to_string()).unwrap();
-    tokenward(folder, &[&["render"], arguments, &["bundle.json"], &EDGE].concat())
+    tokenward(folder, &[&["render"], arguments, &["--bundle", "bundle.json"], &EDGE].concat())
 }
 
 fn tokenward(folder: &Path, arguments: &[&str]) -> Value {

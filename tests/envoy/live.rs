@@ -170,7 +170,8 @@ fn render(folder: &Path, bundle: &Value) {
     let file = tempfile::NamedTempFile::with_suffix(".json").unwrap();
     std::fs::write(file.path(), bundle.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-    command.args(["render", "ecds", "-o", "filter.json", "--wasm"]).arg(envoy::wasm()).arg(file.path());
+    command.args(["render", "ecds", "-o", "filter.json", "--wasm"]).arg(envoy::wasm());
+    command.arg("--bundle").arg(file.path());
     let output = command.current_dir(folder).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

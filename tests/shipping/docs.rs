@@ -13,12 +13,14 @@ fn the_commands_of_the_page_do_what_it_shows() {
         if old.is_dir() { std::fs::remove_dir_all(old).unwrap() } else { std::fs::remove_file(old).unwrap() }
     }
     std::fs::rename(workshop.path().join("module.wasm"), workshop.path().join("tokenward.wasm")).unwrap();
+    let acme = std::fs::canonicalize("policies/acme").unwrap();
     let mut count = 0;
     for session in page.split("```").skip(1).step_by(2).filter_map(|fence| fence.strip_prefix("console\n")) {
         let (command, expected) = session.split_once('\n').unwrap();
         let arguments = command.strip_prefix("$ tokenward ").unwrap().split(' ');
         let mut tokenward = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-        let output = tokenward.args(arguments).current_dir(workshop.path()).output().unwrap();
+        tokenward.args(arguments).current_dir(workshop.path()).env("TOKENWARD_POLICY", &acme);
+        let output = tokenward.output().unwrap();
         let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
         let start = expected.trim_end().trim_end_matches("[..]");
         assert!(output.status.success() && told.starts_with(start), "{command}\n{told}");

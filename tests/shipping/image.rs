@@ -71,7 +71,8 @@ fn an_image_that_was_tampered_with_pins_nothing() {
     let text = std::fs::read_to_string(&index).unwrap();
     let digest = text.split("sha256:").nth(1).unwrap().split('"').next().unwrap().to_owned();
     std::fs::write(&index, text.replace(&digest, &"0".repeat(64))).unwrap();
-    let arguments = ["render", "istio", "bundle.json", "--url", "oci://a.test/b", "--image", "image"];
+    let arguments =
+        ["render", "istio", "--bundle", "bundle.json", "--url", "oci://a.test/b", "--image", "image"];
     let output = crate::tokenward(
         workshop.path(),
         &[&arguments[..], &["--namespace", "a", "--selector", "a=b"]].concat(),

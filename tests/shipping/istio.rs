@@ -10,7 +10,8 @@ fn manifests_are_as_istios_models_say() {
     let render = |arguments: &[&str]| -> Value {
         let module =
             ["--url", "oci://registry.acme.test/tokenward:1", "--image", "image", "--namespace", "edge"];
-        let arguments = [&["--json", "render", "istio", "bundle.json"], &module[..], arguments].concat();
+        let arguments =
+            [&["--json", "render", "istio", "--bundle", "bundle.json"], &module[..], arguments].concat();
         serde_json::from_str(&printed(workshop.path(), &arguments)).unwrap()
     };
     let (selector, target) = (["--selector", "app=edge"], ["--target", "Gateway/edge"]);

@@ -30,6 +30,7 @@ fn printed(folder: &Path, arguments: &[&str]) -> String {
 fn workshop() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bundle.json"), bundle(1).to_string()).unwrap();
+    std::fs::write(folder.path().join("gateway.yaml"), "mode: enforce\n").unwrap();
     std::fs::write(folder.path().join("module.wasm"), b"\0asm\x01\0\0\0").unwrap();
     printed(
         folder.path(),

@@ -23,8 +23,10 @@ const MODULE: [&str; 6] =
 fn manifests_are_as_their_definitions_say() {
     let workshop = workshop();
     for (name, arguments) in MANIFESTS {
-        let text =
-            printed(workshop.path(), &[&["--json", "render"], arguments, &["bundle.json"], &MODULE].concat());
+        let text = printed(
+            workshop.path(),
+            &[&["--json", "render"], arguments, &["--bundle", "bundle.json"], &MODULE].concat(),
+        );
         let manifest: Value = serde_json::from_str(&text).unwrap();
         let schema = schema(name);
         let wrong: Vec<String> = schema.iter_errors(&manifest).map(|error| error.to_string()).collect();
@@ -40,8 +42,17 @@ fn manifests_are_as_their_definitions_say() {
 #[test]
 fn a_module_by_http_is_pinned_by_its_own_digest() {
     let workshop = workshop();
-    let arguments =
-        ["--json", "render", "envoy-gateway", "bundle.json", "--namespace", "edge", "--target", "Gateway/a"];
+    let arguments = [
+        "--json",
+        "render",
+        "envoy-gateway",
+        "--bundle",
+        "bundle.json",
+        "--namespace",
+        "edge",
+        "--target",
+        "Gateway/a",
+    ];
     let module = ["--url", "https://files.acme.test/tokenward.wasm", "--wasm", "module.wasm"];
     let manifest: Value =
         serde_json::from_str(&printed(workshop.path(), &[&arguments[..], &module].concat())).unwrap();
@@ -54,9 +65,11 @@ fn a_module_by_http_is_pinned_by_its_own_digest() {
 #[test]
 fn yaml_and_json_say_the_same_whoever_reads_them() {
     let workshop = workshop();
-    let config_map = ["configmap", "--wasm", "/etc/tokenward.wasm", "--namespace", "edge", "bundle.json"];
-    let envoy_filter = ["istio", "--as", "envoy-filter", "--selector", "a=b", "bundle.json"];
-    let all = MANIFESTS.iter().map(|(_, arguments)| [*arguments, &["bundle.json"], &MODULE].concat());
+    let config_map =
+        ["configmap", "--wasm", "/etc/tokenward.wasm", "--namespace", "edge", "--bundle", "bundle.json"];
+    let envoy_filter = ["istio", "--as", "envoy-filter", "--selector", "a=b", "--bundle", "bundle.json"];
+    let all =
+        MANIFESTS.iter().map(|(_, arguments)| [*arguments, &["--bundle", "bundle.json"], &MODULE].concat());
     let all = all.chain([config_map.to_vec(), [&envoy_filter[..], &MODULE].concat()]);
     for arguments in all {
         let yaml = printed(workshop.path(), &[&["render"][..], &arguments].concat());
@@ -77,9 +90,17 @@ fn what_kubernetes_does_not_store_is_not_rendered() {
     let workshop = workshop();
     let render = |tokens: usize| {
         std::fs::write(workshop.path().join("bundle.json"), bundle(tokens).to_string()).unwrap();
-        let arguments =
-            ["render", "configmap", "--wasm", "module.wasm", "--namespace", "edge", "bundle.json"];
-        let output = tokenward(workshop.path(), &arguments);
+        let arguments = [
+            "render",
+            "configmap",
+            "--wasm",
+            "module.wasm",
+            "--namespace",
+            "edge",
+            "--bundle",
+            "bundle.json",
+        ];
+        let output = tokenward(workshop.path(), &[&arguments[..], &["--settings", "gateway.yaml"]].concat());
         (output.status.code(), output.stdout, String::from_utf8(output.stderr).unwrap())
     };
     let (code, stdout, told) = render(100);

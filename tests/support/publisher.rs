@@ -32,18 +32,18 @@ impl Publisher {
 
     /// A new secret of a token.
     pub(crate) fn mint(&self, token: &str) -> String {
-        self.tokenward(&["mint", "acme", token])
+        self.tokenward(&["mint", "-p", "acme", token])
     }
 
     /// Puts the policy into `bundles/bundle.json`.
     pub(crate) fn publish(&self) {
-        self.tokenward(&["build", "acme", "--expires-in", "7d", "-o", "bundle.json"]);
+        self.tokenward(&["build", "-p", "acme", "--expires-in", "7d", "-o", "bundle.json"]);
         self.sign("bundle.json");
     }
 
     /// Revokes whatever has this secret, and puts the list of revocations into `bundles/revocations.json`.
     pub(crate) fn revoke(&self, secret: &str) {
-        let mut command = self.command(&["revoke", "acme", "--stdin", "--reason", "leaked"]);
+        let mut command = self.command(&["revoke", "-p", "acme", "--stdin", "--reason", "leaked"]);
         let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut process.stdin.take().unwrap(), secret.as_bytes()).unwrap();
         assert!(process.wait_with_output().unwrap().status.success());
@@ -52,7 +52,7 @@ impl Publisher {
 
     /// Puts the list of all that is revoked into `bundles/revocations.json`.
     pub(crate) fn publish_revocations(&self) {
-        self.tokenward(&["build", "acme", "--revocations", "-o", "revocations.json"]);
+        self.tokenward(&["build", "-p", "acme", "--revocations", "-o", "revocations.json"]);
         self.sign("revocations.json");
     }
 

@@ -15,9 +15,13 @@ use crate::cli::{Exit, Format};
 /// Mounted as a folder, `filter.json` in it is what `tokenward render ecds` writes. Envoy loads a new one without a
 /// restart where the folder is its `watched_directory`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward render configmap --wasm /etc/tokenward.wasm --namespace edge -o map.yaml
+  tokenward render configmap --bundle bundle.dsse.json --wasm /etc/tokenward.wasm --namespace edge")]
 pub(super) struct ConfigMap {
     #[command(flatten)]
-    policy: Policy,
+    pub(super) policy: Policy,
     /// Path of tokenward.wasm in Envoy's container
     #[arg(long, value_name = "FILE")]
     wasm: PathBuf,

@@ -11,9 +11,13 @@ use crate::cli::{Exit, Format, output};
 use crate::engine::words::secret::SecretDigest;
 
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward render ecds --wasm /etc/tokenward.wasm -o filter.json
+  tokenward render ecds --bundle bundle.dsse.json --wasm /etc/tokenward.wasm -o filter.json")]
 pub(super) struct Ecds {
     #[command(flatten)]
-    policy: Policy,
+    pub(super) policy: Policy,
     /// Path of tokenward.wasm, as Envoy sees it
     #[arg(long, value_name = "FILE")]
     wasm: PathBuf,

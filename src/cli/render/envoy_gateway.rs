@@ -12,9 +12,13 @@ use crate::cli::{Exit, Format};
 /// A manifest for Envoy Gateway: an EnvoyExtensionPolicy
 #[derive(Args, Debug)]
 #[group(skip)]
+#[command(after_help = "\
+Examples:
+  tokenward render envoy-gateway --url oci://registry.acme.test/tokenward:1 --image image \\\n      --namespace edge --target Gateway/edge
+  tokenward render envoy-gateway --bundle bundle.dsse.json --url oci://registry.acme.test/tokenward:1 \\\n      --image image --namespace edge --target HTTPRoute/orders")]
 pub(super) struct EnvoyGateway {
     #[command(flatten)]
-    policy: Policy,
+    pub(super) policy: Policy,
     #[command(flatten)]
     module: Module,
     #[command(flatten)]

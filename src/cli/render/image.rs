@@ -15,6 +15,10 @@ use crate::cli::{Exit, Format, output};
 /// The same module gives the same image, byte for byte. Its digest is printed; it stays the same in a registry if
 /// `skopeo`, `oras` or `crane` copies the folder there. `docker push` makes an image of its own with another digest.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tokenward render image --wasm tokenward.wasm -o image
+  tokenward render image --wasm tokenward.wasm -o image --tar image.tar")]
 pub(super) struct Image {
     /// The module
     #[arg(long, value_name = "FILE")]

@@ -21,9 +21,13 @@ mod envoy_filter;
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["selector", "target"]))]
+#[command(after_help = "\
+Examples:
+  tokenward render istio --url oci://registry.acme.test/tokenward:1 --image image \\\n      --namespace edge --selector istio=edge
+  tokenward render istio --as envoy-filter --url https://files.acme.test/tokenward.wasm \\\n      --wasm tokenward.wasm --namespace edge --target Gateway/edge")]
 pub(super) struct Istio {
     #[command(flatten)]
-    policy: Policy,
+    pub(super) policy: Policy,
     /// Kind of the manifest
     #[arg(long = "as", value_enum, default_value_t = Kind::WasmPlugin, value_name = "KIND")]
     kind: Kind,

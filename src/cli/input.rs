@@ -1,0 +1,85 @@
+//! What a command reads of a policy: its folder or a bundle, and the settings of the gateway.
+//!
+//! Whatever takes a bundle takes the folder too. The settings are those beside the policy, unless `--settings`
+//! names others.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::failure::Failure;
+use crate::cli::folder::PolicyFolder;
+use crate::cli::source::Source;
+use crate::cli::workspace::{self, Workspace};
+
+/// A policy's folder, and the settings of the gateway.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub(super) struct PolicyFiles {
+    #[command(flatten)]
+    pub(super) folder: PolicyFolder,
+    /// The gateway's settings; without it gateway.yaml in the policy's folder
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+}
+
+/// A policy's folder or a bundle, and the settings of the gateway.
+#[derive(Args, Clone, Debug, Default)]
+#[group(skip)]
+pub(super) struct Input {
+    #[command(flatten)]
+    pub(super) files: PolicyFiles,
+    /// Bundle that `build` or `sign` wrote, instead of the policy in the folder
+    #[arg(long, value_name = "FILE")]
+    pub(super) bundle: Option<PathBuf>,
+}
+
+impl PolicyFiles {
+    /// Reads the folder.
+    ///
+    /// # Errors
+    /// That there is none, or what cannot be read.
+    pub(super) fn open(&self) -> Result<Workspace, Failure> {
+        let workspace = Workspace::open_folder(&self.folder.find()?)?;
+        match &self.settings {
+            Some(path) => Ok(workspace.with_settings(Some(Source::read(path)?))),
+            None => Ok(workspace),
+        }
+    }
+
+    /// The file with the settings: the one that was named, or the one in the folder, if there is any.
+    ///
+    /// # Errors
+    /// That it cannot be read, or that the folder that was named does not exist.
+    pub(super) fn settings(&self) -> Result<Option<Source>, Failure> {
+        if let Some(path) = &self.settings {
+            return Source::read(path).map(Some);
+        }
+        let folder = self.folder.look()?;
+        folder.map_or(Ok(None), |folder| workspace::gateway(&folder))
+    }
+}
+
+impl Input {
+    /// Reads the folder, or the bundle.
+    ///
+    /// # Errors
+    /// That there is none, or what cannot be read.
+    pub(super) fn open(&self) -> Result<Workspace, Failure> {
+        match &self.bundle {
+            Some(path) => Ok(Workspace::open_bundle(path)?.with_settings(self.files.settings()?)),
+            None => self.files.open(),
+        }
+    }
+
+    /// What to say where a bundle is taken without the settings of a gateway.
+    pub(super) fn without_settings(&self, settings: Option<&Source>) -> Option<Failure> {
+        (self.bundle.is_some() && settings.is_none()).then(without_settings)
+    }
+}
+
+/// That the safe defaults take the place of a gateway's settings.
+pub(super) fn without_settings() -> Failure {
+    Failure::new("there is no gateway.yaml and no `--settings`: the gateway's settings are the safe defaults")
+        .hint("write gateway.yaml beside the policy, name its folder with `-p DIR`, or use `--settings FILE`")
+}
