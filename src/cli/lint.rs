@@ -1,5 +1,6 @@
 //! `tokenward lint`: all that is wrong with a policy, and what is seldom meant.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, output};
-use crate::engine::authoring::lint::{Severity, findings, findings_of_signed, unsaid_proxies};
+use crate::engine::authoring::lint::{Code, Severity, findings, findings_of_signed, unsaid_proxies};
 use crate::engine::config::problem::Place;
 
 mod envoy;
@@ -28,6 +29,9 @@ pub(super) struct Lint {
     /// Envoy's configuration, which is checked too; alone where there is no policy
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
+    /// Exit with 1 on warnings too, not on errors only
+    #[arg(long)]
+    deny_warnings: bool,
 }
 
 impl Lint {
@@ -35,8 +39,9 @@ impl Lint {
         let policy = self.policy()?.map(|workspace| policy(&workspace, format)).transpose()?;
         let reliance = policy.as_ref().map(|linted| linted.reliance).unwrap_or_default();
         let envoy = self.envoy.as_ref().map(|path| envoy(path, reliance, format)).transpose()?;
-        let warnings = policy.map_or(0, |linted| linted.warnings).saturating_add(envoy.unwrap_or(0));
-        Ok(if warnings == 0 { Exit::Yes } else { Exit::No })
+        let counts = policy.map(|linted| linted.counts).into_iter().chain(envoy);
+        let fails = |counts: Counts| counts.errors > 0 || self.deny_warnings && counts.warnings > 0;
+        Ok(if counts.into_iter().any(fails) { Exit::No } else { Exit::Yes })
     }
 }
 
@@ -55,9 +60,36 @@ impl Lint {
     }
 }
 
+/// How many errors and warnings there are.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    errors: usize,
+    warnings: usize,
+}
+
+impl Counts {
+    fn add(&mut self, severity: Severity) {
+        let count = match severity {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+            Severity::Note => return,
+        };
+        *count = count.saturating_add(1);
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.errors > 0 {
+            write!(f, "{} errors, ", self.errors)?;
+        }
+        write!(f, "{} warnings", self.warnings)
+    }
+}
+
 /// What was found of a policy.
 struct Linted {
-    warnings: usize,
+    counts: Counts,
     /// What it relies on in Envoy's configuration.
     reliance: Reliance,
 }
@@ -73,7 +105,8 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
                     Format::Json => output::json(&report("error", None, failure)),
                 }
             }
-            return Ok(Linted { warnings: failures.len(), reliance: Reliance::default() });
+            let counts = Counts { errors: failures.len(), warnings: 0 };
+            return Ok(Linted { counts, reliance: Reliance::default() });
         }
     };
     let mut findings = findings(&bundle);
@@ -82,19 +115,23 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
         findings.extend(findings_of_signed(&bundle));
     }
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
+    let mut counts = Counts::default();
     for (finding, (source, position)) in findings.iter().zip(workspace.locate(&places)) {
+        if position.as_ref().is_some_and(|position| allows(source.text(), position.line, finding.code)) {
+            continue;
+        }
+        counts.add(finding.code.severity());
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
         let failure = failure.hint(finding.hint()).at(source.path.display(), position, &finding.place);
         print(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
     }
-    let mut warnings = findings.iter().filter(|finding| finding.code.severity() == Severity::Warning).count();
     if let Some(missing) = workspace.missing_registry() {
-        warnings = warnings.saturating_add(1);
+        counts.add(Severity::Warning);
         print(Severity::Warning, None, &missing, format);
     }
     if format == Format::Text {
         output::done(&format!(
-            "{}: {} permissions, {} roles, {} tokens, {warnings} warnings",
+            "{}: {} permissions, {} roles, {} tokens, {counts}",
             bundle.name,
             bundle.permissions.len(),
             bundle.roles.len(),
@@ -106,11 +143,23 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
         hosts: policy.index().names_hosts(),
         hops: settings.source.map(|rule| rule.trusted_hops.number()),
     };
-    Ok(Linted { warnings, reliance })
+    Ok(Linted { counts, reliance })
 }
 
-/// The number of warnings about an Envoy configuration.
-fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<Failure>> {
+/// Whether the line of a finding, or the comment above it, allows what was found: `# tokenward: allow unused_role`.
+fn allows(text: &str, line: usize, code: Code) -> bool {
+    let code = code.to_string();
+    let named = |line: &str| {
+        let (_, comment) = line.split_once('#')?;
+        let codes = comment.trim_start().strip_prefix("tokenward:")?.trim_start().strip_prefix("allow ")?;
+        codes.split([',', ' ']).find(|named| *named == code).map(|_| ())
+    };
+    let above = text.lines().nth(line.wrapping_sub(2)).filter(|line| line.trim_start().starts_with('#'));
+    [text.lines().nth(line.wrapping_sub(1)), above].into_iter().flatten().any(|line| named(line).is_some())
+}
+
+/// How many errors and warnings there are about an Envoy configuration.
+fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<Counts, Vec<Failure>> {
     let source = Source::read(path)?;
     let configuration: Value = source.parse().map_err(|problems| {
         problems.iter().map(|problem| Failure::of(problem, path.display(), None)).collect::<Vec<_>>()
@@ -126,11 +175,12 @@ fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<usize, Vec<F
             format,
         );
     }
-    let warnings = findings.iter().filter(|finding| finding.severity == Severity::Warning).count();
+    let mut counts = Counts::default();
+    findings.iter().for_each(|finding| counts.add(finding.severity));
     if format == Format::Text {
-        output::done(&format!("{}: {warnings} warnings", path.display()));
+        output::done(&format!("{}: {counts}", path.display()));
     }
-    Ok(warnings)
+    Ok(counts)
 }
 
 fn print(severity: Severity, code: Option<&str>, failure: &Failure, format: Format) {

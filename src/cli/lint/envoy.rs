@@ -45,7 +45,7 @@ pub(super) fn findings(configuration: &Value, reliance: Reliance) -> Vec<Finding
     if managers.is_empty() && modules.is_empty() {
         return vec![Finding {
             code: "nothing_to_check",
-            severity: Severity::Warning,
+            severity: Severity::Error,
             place: Place::default(),
             message: "there is no HTTP connection manager in this file, and no Wasm filter".to_owned(),
             hint: "name Envoy's bootstrap, the file with its listeners, or what `tokenward render` wrote",
@@ -61,7 +61,7 @@ fn fail_open(filter: &Value, place: &Place) -> Option<Finding> {
     let open = is("/config/failure_policy", "FAIL_OPEN".into()) || is("/config/fail_open", true.into());
     open.then(|| Finding {
         code: "fail_open",
-        severity: Severity::Warning,
+        severity: Severity::Error,
         place: place.key("config"),
         message: "this filter forwards every request while it is broken".to_owned(),
         hint: "set `failure_policy: FAIL_RELOAD`: Envoy rejects requests until the filter is back, a second later",
@@ -83,7 +83,7 @@ impl Manager<'_> {
                 "this connection manager has no Wasm filter: its requests bypass the policy".to_owned();
             return vec![self.finding(
                 "no_filter",
-                Severity::Warning,
+                Severity::Error,
                 self.place.clone(),
                 message,
                 "put the filter before the router, as in envoy/envoy.yaml",
@@ -121,19 +121,19 @@ impl Manager<'_> {
         let name = CHANGES.iter().find(|name| is_type(filter, name))?;
         let name = name.trim_start_matches('.');
         let message = format!("{name} runs after tokenward and may change the judged request");
-        Some(self.finding("changed_after", Severity::Warning, place.clone(), message, BEFORE))
+        Some(self.finding("changed_after", Severity::Error, place.clone(), message, BEFORE))
     }
 
     fn answers_before(&self, filter: &Value, place: &Place) -> Option<Finding> {
         if is_type(filter, ".CacheConfig") || is_type(filter, ".CacheV2Config") {
             let message = "the cache runs before tokenward: every caller gets what it holds".to_owned();
             let hint = "move it after tokenward, and cache only public responses";
-            return Some(self.finding("cached_before", Severity::Warning, place.clone(), message, hint));
+            return Some(self.finding("cached_before", Severity::Error, place.clone(), message, hint));
         }
         let counts = is_type(filter, ".RateLimit");
         let message = "the rate limit filter runs before tokenward and cannot count by identity".to_owned();
         let hint = "move it after tokenward, as in envoy/ratelimit.yaml";
-        counts.then(|| self.finding("counted_before", Severity::Warning, place.clone(), message, hint))
+        counts.then(|| self.finding("counted_before", Severity::Error, place.clone(), message, hint))
     }
 
     /// A filter that is off unless a route switches it on.
@@ -141,7 +141,7 @@ impl Manager<'_> {
         let off = at(filter, "/disabled") == &Value::Bool(true);
         let message = "the filter is disabled: it judges only routes that enable it".to_owned();
         let hint = "remove `disabled`, and list operations that need no token under the policy's `public`";
-        off.then(|| self.finding("disabled_filter", Severity::Warning, place.key("disabled"), message, hint))
+        off.then(|| self.finding("disabled_filter", Severity::Error, place.key("disabled"), message, hint))
     }
 
     /// Routes that switch the filter off.
@@ -154,7 +154,7 @@ impl Manager<'_> {
                 let message = "this route bypasses the policy: the filter is disabled for it".to_owned();
                 let hint = "list operations that need no token under the policy's `public`: then the filter audits them";
                 let place = place.key("typed_per_filter_config").key(name);
-                findings.push(self.finding("disabled_route", Severity::Warning, place, message, hint));
+                findings.push(self.finding("disabled_route", Severity::Error, place, message, hint));
             }
         });
         findings
@@ -164,7 +164,7 @@ impl Manager<'_> {
     fn source_trust(&self) -> Option<Finding> {
         let trusts = at(self.value, "/use_remote_address") != &Value::Bool(true)
             && at(self.value, "/original_ip_detection_extensions").is_null();
-        let severity = if self.reliance.sources { Severity::Warning } else { Severity::Note };
+        let severity = if self.reliance.sources { Severity::Error } else { Severity::Note };
         let message = "a caller can claim any address: Envoy takes it from `x-forwarded-for`".to_owned();
         let hint = "set `use_remote_address: true`, and `xff_num_trusted_hops` to the number of proxies before Envoy";
         trusts.then(|| self.finding("source_trust", severity, self.place.clone(), message, hint))
@@ -175,7 +175,7 @@ impl Manager<'_> {
         let direct = at(self.value, "/use_remote_address") == &Value::Bool(true) && self.envoys_hops() == 0;
         let detects = !at(self.value, "/original_ip_detection_extensions").is_null();
         let reads = (!direct || detects) && self.reliance.hops.is_none();
-        let severity = if self.reliance.sources { Severity::Warning } else { Severity::Note };
+        let severity = if self.reliance.sources { Severity::Error } else { Severity::Note };
         let message =
             "behind a proxy that writes ports into `x-forwarded-for`, requests have no source".to_owned();
         let hint = "set `source: { trusted_hops: N }` in gateway.yaml, with N as in `xff_num_trusted_hops`: then the gateway accepts ports";
@@ -189,7 +189,7 @@ impl Manager<'_> {
             let message = "Envoy does not append the caller to `x-forwarded-for`, so the gateway's `source` reads the wrong entry".to_owned();
             let hint = "remove `skip_xff_append`, or `source` from gateway.yaml";
             let place = self.place.key("skip_xff_append");
-            return Some(self.finding("source_hops", Severity::Warning, place, message, hint));
+            return Some(self.finding("source_hops", Severity::Error, place, message, hint));
         }
         let message = format!(
             "the gateway's `source` trusts {ours} proxies, Envoy trusts {envoys}: its access log and other filters see another source"
@@ -281,7 +281,7 @@ impl Manager<'_> {
                         .to_owned();
                 let hint = "put the filter there too, or omit `filters`";
                 let place = self.place.key("upgrade_configs").index(number).key("filters");
-                findings.push(self.finding("unjudged_upgrade", Severity::Warning, place, message, hint));
+                findings.push(self.finding("unjudged_upgrade", Severity::Error, place, message, hint));
             }
         }
         findings
@@ -302,7 +302,7 @@ impl Manager<'_> {
                     "set the header in Envoy, after tokenward, or name the cluster and host in the route";
                 findings.push(self.finding(
                     "chosen_by_caller",
-                    Severity::Warning,
+                    Severity::Error,
                     place.key(key),
                     message,
                     hint,
