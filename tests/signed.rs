@@ -611,7 +611,9 @@ fn what_never_ends_gets_a_note() {
         bundle
     };
     let later = "2999-01-01T00:00:00Z";
-    for command in [&verify[..], &["lint", "--bundle", "signed.json"]] {
+    std::fs::write(folder.path().join("settings.yaml"), "mode: enforce\n").unwrap();
+    let lint = ["lint", "--bundle", "signed.json", "--settings", "settings.yaml"];
+    for command in [&verify[..], &lint] {
         assert!(note(command, &bundle(), PayloadType::Bundle).contains("never expires [endless_bundle]"));
         for field in ["expires_at", "good_until"] {
             assert_eq!(note(command, &with(field, later), PayloadType::Bundle), "", "{field}");

@@ -21,7 +21,7 @@ fn command() -> Command {
     let command = Arguments::command();
     let groups: String = GROUPS.iter().map(|(title, names)| group(&command, title, names)).collect();
     command.version(version()).help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}"
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}\n"
     ))
 }
 
