@@ -21,7 +21,7 @@ fn commands_do_what_the_transcripts_say() {
 }
 
 #[test]
-fn a_minted_secret_is_shown_once_and_kept_nowhere() {
+fn minted_secret_is_shown_once_and_not_stored() {
     let folder = folder("version: 1\n");
     let output = run(folder.path(), &["mint", "ci", "--kind", "tool", "--expires-in", "1h"]);
     let secret = minted(&output);
@@ -41,7 +41,7 @@ fn a_minted_secret_is_shown_once_and_kept_nowhere() {
 }
 
 #[test]
-fn a_minted_secret_is_permitted_what_its_role_permits() {
+fn minted_secret_has_its_role() {
     let folder = folder("version: 1\n");
     let mint = ["mint", "ci", "--kind", "tool", "--role", "any", "--expires-in", "1h"];
     let judged = judge(folder.path(), &minted(&run(folder.path(), &mint)));
@@ -49,11 +49,11 @@ fn a_minted_secret_is_permitted_what_its_role_permits() {
 }
 
 #[test]
-fn what_goes_to_a_pipe_has_no_escape_bytes() {
-    let output = run(Path::new("."), &["lint", "-p", "tests/documents/two-problems"]);
+fn piped_output_has_no_escape_bytes() {
+    let output = run(Path::new("."), &["lint", "-p", "tests/cli/fixtures/two-problems"]);
     assert!(output.stderr.starts_with(b"error: ") && !output.stderr.contains(&b'\x1b'));
     for (name, value) in [("NO_COLOR", "1"), ("TERM", "xterm-256color")] {
-        let mut command = command(Path::new("."), &["lint", "-p", "tests/documents/two-problems"]);
+        let mut command = command(Path::new("."), &["lint", "-p", "tests/cli/fixtures/two-problems"]);
         assert_eq!(command.env(name, value).output().unwrap().stderr, output.stderr);
     }
 }

@@ -12,7 +12,7 @@ use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
 #[test]
-fn no_secret_and_no_whole_digest_is_in_debug_output() {
+fn debug_output_has_no_secret_and_no_digest() {
     let secret = "test_svc_shown_0123456789";
     let digest = SecretDigest::of(secret.as_bytes()).to_hex();
     let bundle = format!(
@@ -47,7 +47,7 @@ fn no_secret_and_no_whole_digest_is_in_debug_output() {
 }
 
 #[test]
-fn no_key_of_a_chain_is_in_debug_output_or_in_what_is_said_of_a_bad_configuration() {
+fn debug_output_and_errors_have_no_chain_key() {
     let key = "5ec2e7".repeat(10) + "5ec2";
     let configuration = |chain: &str| {
         let bundle = r#"{ "version": 1, "name": "debug" }"#;

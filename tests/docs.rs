@@ -12,13 +12,13 @@ use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::words::reason::Reason;
 
+use crate::session;
+
 #[path = "docs/audit.rs"]
 mod audit;
-#[path = "support/session.rs"]
-mod session;
 
 #[test]
-fn every_command_about_signing_and_the_feed_goes_as_it_shows() {
+fn signing_and_feed_commands_print_what_docs_show() {
     let sandbox = tempfile::tempdir().unwrap();
     let inside = |name: &str| sandbox.path().join(name);
     for folder in ["target/release", "policies/acme", "dist"] {
@@ -53,7 +53,7 @@ fn operations_name_alerts_and_metrics_that_there_are() {
 }
 
 #[test]
-fn the_feed_of_the_page_is_taken_and_its_table_is_whole() {
+fn feed_page_configuration_and_table_are_valid() {
     let page = std::fs::read_to_string("docs/feed.md").unwrap();
     let (_, json) = page.split_once("```json\n").unwrap();
     let settings = json.split("```").next().unwrap();
@@ -84,7 +84,7 @@ fn the_cases_beside_each_feature_hold() {
 }
 
 #[test]
-fn what_does_not_compile_says_what_the_text_says() {
+fn policy_page_errors_match_its_text() {
     let mut count = 0;
     for (base, section) in with_base("docs/policy.md") {
         for text in section.of("text") {

@@ -1,57 +1,42 @@
-//! What is said of bad documents: the same by `lint`, by `build` and by the filter that Envoy configures.
-//!
-//! Each folder below `tests/documents` has a policy, perhaps a registry, and `expected`: what `lint` says.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+//! Bad documents: `lint`, `build` and the filter reject each of them with the same message.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tokenward::engine::config::problem::Problem;
 use tokenward::engine::policy::gateway::Gateway;
 
-#[path = "support/documents.rs"]
-mod documents;
+use crate::bad_documents::{self, BadDocument};
 
 #[test]
 fn lint_says_what_is_wrong_and_where() {
-    for folder in folders() {
-        let output = tokenward("lint", &folder);
-        assert_eq!(text(&output.stderr), expected(&folder), "{}", folder.display());
-        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), ""), "{}", folder.display());
-    }
+    each_document_fails("lint", 1);
 }
 
 #[test]
 fn build_says_the_same_and_builds_nothing() {
-    for folder in folders() {
-        let output = tokenward("build", &folder);
-        assert_eq!(text(&output.stderr), expected(&folder), "{}", folder.display());
-        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{}", folder.display());
+    each_document_fails("build", 2);
+}
+
+#[test]
+fn filter_says_the_same_about_json() {
+    for (topic, documents) in bad_documents::topics() {
+        for document in documents {
+            let mut expected = said_by_lint(&document.error);
+            // lint goes by the text, the filter by the format.
+            expected.sort();
+            let same = said_by_filter(&document) == Some(expected);
+            assert_eq!(same, !ONLY_IN_FILES.contains(&topic.as_str()), "{topic}: {}", document.name);
+        }
     }
 }
 
 #[test]
-fn the_filter_says_the_same_of_the_same_document_as_json() {
-    let differing = folders().into_iter().filter(|folder| {
-        let Some(configuration) = documents::configuration(folder) else { return true };
-        let Err(problems) = Gateway::configure(configuration.as_bytes()) else { return true };
-        let mut said: Vec<Said> = problems.iter().map(Said::of).collect();
-        let mut expected = said_by_lint(&expected(folder));
-        // lint goes by the text, the filter by the format.
-        said.sort();
-        expected.sort();
-        said != expected
-    });
-    let differing: Vec<String> = differing.map(|folder| name(&folder)).collect();
-    assert_eq!(differing, NOT_IN_JSON);
-}
-
-#[test]
-fn no_message_has_a_rust_name_or_a_secret_in_it() {
-    for folder in folders() {
-        let expected = expected(&folder);
+fn messages_have_no_rust_name_and_no_secret() {
+    for BadDocument { name, error, .. } in bad_documents::all() {
         for word in ["struct ", "enum ", "u64", "i64", "Option", "PastedInPlaceOfItsDigest", "gVV1qeg3"] {
-            assert!(!expected.contains(word), "{}: `{word}`", folder.display());
+            assert!(!error.contains(word), "{name}: `{word}`");
         }
     }
 }
@@ -89,7 +74,7 @@ fn more_than_the_engine_takes_is_refused() {
 }
 
 #[test]
-fn the_filter_says_of_bad_settings_what_render_says() {
+fn filter_and_render_report_the_same_bad_settings() {
     let folder = Path::new("tests/cli/settings.in");
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -152,12 +137,25 @@ fn without_guess(hint: &str) -> Option<String> {
     }
 }
 
-/// The folders, in the order of their names.
-fn folders() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(documents::ROOT).unwrap();
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    folders.sort();
-    folders
+/// What the filter says about the document as JSON, in order; `None` where JSON has no equivalent, or the filter takes it.
+fn said_by_filter(document: &BadDocument) -> Option<Vec<Said>> {
+    let problems = Gateway::configure(document.configuration()?.as_bytes()).err()?;
+    let mut said: Vec<Said> = problems.iter().map(Said::of).collect();
+    said.sort();
+    Some(said)
+}
+
+/// Checks that `command` writes each document's error, nothing else, and exits with `code`.
+fn each_document_fails(command: &str, code: i32) {
+    let parent = tempfile::tempdir().unwrap();
+    for document in bad_documents::all() {
+        let folder = document.write(parent.path());
+        let output = tokenward(command, &folder);
+        let places = format!("  --> {}/", folder.display());
+        let said = text(&output.stderr).replace(&places, "  --> ");
+        assert_eq!(said, document.error, "{}", document.name);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(code), ""), "{}", document.name);
+    }
 }
 
 fn tokenward(command: &str, folder: &Path) -> Output {
@@ -177,37 +175,10 @@ fn configuration(settings: &Path) -> String {
     configuration.to_string()
 }
 
-fn expected(folder: &Path) -> String {
-    let path = folder.join("expected");
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-fn name(folder: &Path) -> String {
-    folder.file_name().unwrap().to_string_lossy().into_owned()
-}
-
-/// Folders whose problem a bundle cannot have or does not have in the same words: broken YAML, and what is
-/// wrong with a policy or a registry as a file of its own.
-const NOT_IN_JSON: [&str; 17] = [
-    "list-where-the-policy-belongs",
-    "list-where-the-registry-belongs",
-    "missing-version-of-the-registry",
-    "unknown-key-in-the-policy",
-    "unsupported-version-of-the-registry",
-    "wrong-shape-in-both-files",
-    "yaml-nested-too-deeply",
-    "yaml-syntax",
-    "yaml-with-a-key-that-is-no-text",
-    "yaml-with-a-repeated-key",
-    "yaml-with-a-repeated-role",
-    "yaml-with-a-second-document",
-    "yaml-with-a-tab",
-    "yaml-with-a-tag",
-    "yaml-with-an-empty-registry",
-    "yaml-with-an-unknown-alias",
-    "yaml-with-nothing-in-it",
-];
+/// Topics whose problems a bundle in JSON cannot have, or not in the same words: broken YAML, and what is wrong with
+/// a policy or a registry as a file of its own.
+const ONLY_IN_FILES: [&str; 2] = ["files", "yaml"];

@@ -34,12 +34,12 @@ fn only_what_was_signed_is_trusted() {
 }
 
 #[test]
-fn a_request_has_one_credential_and_none_is_forwarded() {
+fn request_has_one_credential_and_forwards_none() {
     replay("credential", properties::credential::holds);
 }
 
 #[test]
-fn requests_are_judged_and_forwarded_as_they_were_judged() {
+fn requests_are_forwarded_as_judged() {
     replay("request", properties::request::holds);
 }
 

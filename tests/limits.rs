@@ -43,7 +43,7 @@ fn requests_have_the_limits_of_the_page() {
 }
 
 #[test]
-fn a_line_about_an_unknown_token_has_the_limit_of_the_page() {
+fn unknown_token_line_has_the_documented_limit() {
     let most = most("Requests", "bytes of an audit event without a known token");
     assert_eq!(most, MAX_STRANGERS_LINE);
     for field in ["request_id", "method", "host", "path"] {

@@ -10,7 +10,7 @@ use std::process::Command;
 mod session;
 
 #[test]
-fn every_session_of_the_readme_goes_as_it_shows() {
+fn readme_sessions_print_what_it_shows() {
     let sandbox = sandbox();
     assert!(session::run(sandbox.path(), &blocks("console").concat()) > 8);
 }
@@ -29,7 +29,7 @@ fn the_commands_of_the_first_screen_work() {
 }
 
 #[test]
-fn the_snippet_of_the_envoy_configuration_is_from_the_example() {
+fn readme_envoy_snippet_is_from_the_example() {
     let example = fs::read_to_string("envoy/envoy.yaml").unwrap();
     let snippet = blocks("yaml").into_iter().find(|block| block.contains("http_filters")).unwrap();
     assert!(example.contains(&snippet), "{snippet}");

@@ -27,10 +27,7 @@ use tokenward::engine::words::reason::Reason;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
-use crate::signing::{configuration, public, publics, signed};
-
-#[path = "support/signing.rs"]
-mod signing;
+use crate::signing::{configuration, public, publics, signed, signed_as};
 
 #[test]
 fn signatures_of_rfc_8032_are_verified() {
@@ -60,7 +57,7 @@ fn signatures_of_rfc_8032_are_verified() {
 }
 
 #[test]
-fn a_key_that_fits_what_it_never_signed_is_none() {
+fn weak_key_is_rejected() {
     let (mut one, mut minus_one, mut zero) = ([0; 32], [0xFF; 32], [0; 32]);
     one[0] = 1;
     (minus_one[0], minus_one[31]) = (0xEC, 0x7F);
@@ -96,7 +93,7 @@ fn the_private_keys_of_rfc_8410_are_read() {
 }
 
 #[test]
-fn openssl_reads_our_keys_and_verifies_our_signatures_and_we_use_its_keys() {
+fn keys_and_signatures_work_with_openssl() {
     if Command::new("openssl").arg("version").output().is_err() {
         return;
     }
@@ -126,7 +123,7 @@ fn openssl_reads_our_keys_and_verifies_our_signatures_and_we_use_its_keys() {
 }
 
 #[test]
-fn a_private_key_is_its_owners_and_is_never_overwritten() {
+fn private_key_is_private_and_never_overwritten() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let made = run(folder.path(), &["keygen", "-o", "key"]);
@@ -169,7 +166,7 @@ fn enough_distinct_keys_have_to_sign() {
 }
 
 #[test]
-fn a_key_id_is_a_hint_and_no_more() {
+fn key_id_is_only_a_hint() {
     for id in [None, Some(json!("somebody-else")), Some(json!(""))] {
         let mut envelope = signed(&bundle(), &[1]);
         let signature = envelope["signatures"][0].as_object_mut().unwrap();
@@ -184,7 +181,7 @@ fn a_key_id_is_a_hint_and_no_more() {
 }
 
 #[test]
-fn both_alphabets_of_base64_are_read_and_nothing_that_is_nearly_base64() {
+fn both_base64_alphabets_are_read_strictly() {
     let mut bundle = bundle();
     bundle["tokens"]["reader"]["owner"] = json!("??>>~~ÿÿ");
     let good = signed(&bundle, &[1]);
@@ -204,7 +201,7 @@ fn both_alphabets_of_base64_are_read_and_nothing_that_is_nearly_base64() {
 }
 
 #[test]
-fn what_is_refused_says_what_is_wrong_where_and_what_to_do() {
+fn rejected_bundle_has_message_place_and_hint() {
     let good = || signed(&bundle(), &[1]);
     let edited = |edit: &dyn Fn(&mut Value)| {
         let mut envelope = good();
@@ -243,7 +240,7 @@ fn what_is_refused_says_what_is_wrong_where_and_what_to_do() {
 }
 
 #[test]
-fn verify_says_what_a_gateway_with_these_settings_would() {
+fn verify_agrees_with_the_gateway() {
     let folder = tempfile::tempdir().unwrap();
     let write =
         |name: &str, content: &Value| std::fs::write(folder.path().join(name), content.to_string()).unwrap();
@@ -252,7 +249,7 @@ fn verify_says_what_a_gateway_with_these_settings_would() {
     (placed["environment"], placed["service"]) = (json!("production"), json!("edge"));
     write("bundle", &signed(&placed, &[1]));
     let list = json!({ "version": 1, "name": "small", "revision": 8, "tokens": [], "secrets": [] });
-    write("list", &signing::signed_as(&list, PayloadType::Revocations, &[1]));
+    write("list", &signed_as(&list, PayloadType::Revocations, &[1]));
     for (settings, file, code, told) in [
         (json!({ "feed": feed(1) }), "bundle", 0, "signed by"),
         (json!({ "feed": feed(1) }), "list", 0, "signed by"),
@@ -282,7 +279,7 @@ fn verify_says_what_a_gateway_with_these_settings_would() {
 }
 
 #[test]
-fn what_is_wrong_in_a_signed_bundle_is_told_at_its_place_in_the_bundle() {
+fn signed_bundle_problem_has_its_place() {
     let mut wrong = bundle();
     wrong["roles"]["reader"]["permissions"] = json!(["items:eat"]);
     let told = configure(&configuration(&signed(&wrong, &[1]), &[1], 1)).unwrap_err();
@@ -293,7 +290,7 @@ fn what_is_wrong_in_a_signed_bundle_is_told_at_its_place_in_the_bundle() {
 }
 
 #[test]
-fn unnamed_junk_may_use_up_the_checks_and_named_signatures_need_none_of_them() {
+fn named_signatures_survive_junk_signatures() {
     let keys: Vec<PublicKey> = (1..=16).map(public).collect();
     let trusted = TrustedKeys::new(keys, 1).unwrap();
     // Without a name a signature is tried with each key: two of nobody's leave nothing for a third.
@@ -341,7 +338,7 @@ fn what_junk_says_is_not_repeated_at_length() {
 }
 
 #[test]
-fn an_envelope_may_have_some_escapes_and_is_not_made_of_them() {
+fn envelope_may_have_few_escapes() {
     let good = signed(&bundle(), &[1]).to_string();
     let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
     for (from, to) in [("/", "\\/"), ("+", "\\u002b"), ("=", "\\u003d")] {
@@ -363,7 +360,7 @@ fn an_envelope_may_have_some_escapes_and_is_not_made_of_them() {
 }
 
 #[test]
-fn a_bundle_in_force_is_not_read_again_whatever_its_envelope() {
+fn active_bundle_is_not_read_again() {
     let feed = json!({ "cluster": "b", "authority": "b", "path": "/b", "keys": publics(&[1, 2]) });
     let gateway = configure(&json!({ "feed": feed })).unwrap();
     let first = signed(&bundle(), &[1]).to_string();
@@ -385,7 +382,7 @@ fn a_bundle_in_force_is_not_read_again_whatever_its_envelope() {
 }
 
 #[test]
-fn a_list_of_revocations_ends_what_it_names_and_nothing_else() {
+fn revocation_list_revokes_exactly_what_it_names() {
     let secrets = ["one-secret-of-the-first", "other-secret-of-the-first", "a-secret-of-the-second"];
     let [one, other, second] = secrets.map(|secret| SecretDigest::of(secret.as_bytes()).to_hex());
     let mut document = bundle();
@@ -411,10 +408,10 @@ fn a_list_of_revocations_ends_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn a_list_is_of_one_policy_and_signed_as_what_it_is() {
+fn list_belongs_to_one_policy_and_signature_type() {
     let list = json!({ "version": 1, "name": "other", "revision": 8, "tokens": ["reader"], "secrets": [] });
     let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
-    let text = signing::signed_as(&list, PayloadType::Revocations, &[1]).to_string();
+    let text = signed_as(&list, PayloadType::Revocations, &[1]).to_string();
     let (opened, seal) = Revocations::open(text.as_bytes(), &trusted).unwrap();
     assert_eq!(serde_json::to_value(&opened).unwrap(), list);
     assert_eq!(seal.signers, [public(1).id()]);
@@ -423,17 +420,14 @@ fn a_list_is_of_one_policy_and_signed_as_what_it_is() {
     assert!(told.contains("of policy `other`, and this one is `small`"), "{told}");
 
     for (envelope, expected) in [
-        (
-            signing::signed_as(&list, PayloadType::Bundle, &[1]),
-            "not of `application/vnd.tokenward.revocations+json`",
-        ),
-        (signing::signed_as(&list, PayloadType::Revocations, &[2]), "signed by 0 of 1 trusted keys"),
-        (signing::signed_as(&bundle(), PayloadType::Revocations, &[1]), "unknown field `permissions`"),
+        (signed_as(&list, PayloadType::Bundle, &[1]), "not of `application/vnd.tokenward.revocations+json`"),
+        (signed_as(&list, PayloadType::Revocations, &[2]), "signed by 0 of 1 trusted keys"),
+        (signed_as(&bundle(), PayloadType::Revocations, &[1]), "unknown field `permissions`"),
     ] {
         let told = Revocations::open(envelope.to_string().as_bytes(), &trusted).unwrap_err().to_string();
         assert!(told.contains(expected), "{told}");
     }
-    let list_as_bundle = signing::signed_as(&list, PayloadType::Revocations, &[1]);
+    let list_as_bundle = signed_as(&list, PayloadType::Revocations, &[1]);
     let told = configure(&configuration(&list_as_bundle, &[1], 1)).unwrap_err();
     assert!(told.contains("not of `application/vnd.tokenward.bundle+json`"), "{told}");
     // Under the other type's name it is not what was signed.
@@ -443,12 +437,12 @@ fn a_list_is_of_one_policy_and_signed_as_what_it_is() {
 }
 
 #[test]
-fn lists_follow_one_another_and_do_not_go_back() {
+fn older_list_never_replaces_a_newer_one() {
     let trusted = TrustedKeys::new(vec![public(1)], 1).unwrap();
     let mark = |revision: u64, tokens: &[&str]| {
         let list =
             json!({ "version": 1, "name": "a", "revision": revision, "tokens": tokens, "secrets": [] });
-        let text = signing::signed_as(&list, PayloadType::Revocations, &[1]).to_string();
+        let text = signed_as(&list, PayloadType::Revocations, &[1]).to_string();
         Revocations::open(text.as_bytes(), &trusted).unwrap().1.mark
     };
     let eight = mark(8, &["reader"]);
@@ -459,7 +453,7 @@ fn lists_follow_one_another_and_do_not_go_back() {
 }
 
 #[test]
-fn a_list_that_supersedes_is_taken_though_its_revision_is_lower() {
+fn superseding_list_may_have_a_lower_revision() {
     let nine = seal_of_list(json!({ "revision": 9 }), &[1]);
     let back = seal_of_list(json!({ "revision": 7, "supersedes": 9 }), &[1]);
     assert_eq!(nine.mark.order(&back.mark), Order::Newer);
@@ -489,7 +483,7 @@ fn a_revision_lies_at_most_a_day_ahead() {
 }
 
 #[test]
-fn a_removed_key_leaves_no_mark_that_binds_the_others() {
+fn removed_key_leaves_no_binding_mark() {
     let now = Time::from_millis(1_800_000_000_000);
     let (leaked, kept) = (public(1).id(), public(2).id());
     let both = [leaked, kept.clone()];
@@ -504,7 +498,7 @@ fn a_removed_key_leaves_no_mark_that_binds_the_others() {
 }
 
 #[test]
-fn a_bundle_that_was_good_until_now_is_stale_and_works() {
+fn stale_bundle_still_works() {
     let mut good = bundle();
     good["good_until"] = json!("2026-03-01T00:00:00Z");
     let gateway = configure(&configuration(&signed(&good, &[1]), &[1], 1)).unwrap();
@@ -569,7 +563,7 @@ fn build_goes_above_the_file_that_it_replaces() {
 }
 
 #[test]
-fn what_no_gateway_would_take_is_neither_signed_nor_verified() {
+fn invalid_bundle_is_neither_signed_nor_verified() {
     let folder = tempfile::tempdir().unwrap();
     let write =
         |name: &str, content: &Value| std::fs::write(folder.path().join(name), content.to_string()).unwrap();
@@ -583,7 +577,7 @@ fn what_no_gateway_would_take_is_neither_signed_nor_verified() {
             let output = run(folder.path(), &["sign", "ahead.json", "--key", "key"]);
             assert_eq!(output.status.code(), Some(2), "{field}");
             assert!(text(&output.stderr).contains("more than a day ahead"), "{}", text(&output.stderr));
-            write("ahead.json", &signing::signed_as(&ahead, kind, &[1]));
+            write("ahead.json", &signed_as(&ahead, kind, &[1]));
             let output = run(folder.path(), &["verify", "ahead.json", "--key", &public(1).to_string()]);
             assert_eq!(output.status.code(), Some(1), "{field}");
             assert!(text(&output.stderr).contains("more than a day ahead"), "{}", text(&output.stderr));
@@ -595,7 +589,7 @@ fn what_no_gateway_would_take_is_neither_signed_nor_verified() {
 fn what_never_ends_gets_a_note() {
     let folder = tempfile::tempdir().unwrap();
     let note = |command: &[&str], payload: &Value, kind| {
-        let signed = signing::signed_as(payload, kind, &[1]).to_string();
+        let signed = signed_as(payload, kind, &[1]).to_string();
         std::fs::write(folder.path().join("signed.json"), signed).unwrap();
         let output = run(folder.path(), command);
         assert_eq!(output.status.code(), Some(0), "{command:?}: {}", text(&output.stderr));
@@ -632,7 +626,7 @@ fn what_never_ends_gets_a_note() {
 }
 
 #[test]
-fn the_list_of_a_registry_says_the_same_as_its_bundle() {
+fn registry_list_and_bundle_agree() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["policy.yaml", "tokens.yaml"] {
         std::fs::copy(Path::new("policies/acme").join(file), folder.path().join(file)).unwrap();
@@ -660,7 +654,7 @@ fn seal_of_list(fields: Value, signers: &[u8]) -> Seal {
     let trusted = TrustedKeys::new(signers.iter().map(|number| public(*number)).collect(), 1).unwrap();
     let mut list = json!({ "version": 1, "name": "a", "tokens": [], "secrets": [] });
     list.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let text = signing::signed_as(&list, PayloadType::Revocations, signers).to_string();
+    let text = signed_as(&list, PayloadType::Revocations, signers).to_string();
     Revocations::open(text.as_bytes(), &trusted).unwrap().1
 }
 

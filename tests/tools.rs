@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Output};
 
 #[test]
-fn a_missing_tool_gives_one_line_with_the_command_that_mends_it() {
+fn missing_tool_prints_the_install_command() {
     for (program, package, hint) in [
         ("wrk", "wrk", "wrk is missing: install it with  sudo apt-get install wrk\n"),
         (
@@ -40,7 +40,7 @@ fn fuzzing_says_in_one_line_what_it_lacks() {
 }
 
 #[test]
-fn a_tool_that_is_there_is_passed_over_in_silence() {
+fn present_tool_prints_nothing() {
     let output = with_few_programs("tools/need", &["id", "coreutils"]);
     assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty());
 }

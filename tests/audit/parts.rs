@@ -3,16 +3,16 @@
 use tokenward::cli::audit::verifier::{Ends, Order, Rules, Starts};
 use tokenward::engine::report::chain::Links;
 
-use crate::log::{chain, written};
-use crate::tampering::rechained;
-use crate::{WHOLE, codes, verify, verify_from};
+use crate::audit::log::{chain, written};
+use crate::audit::tampering::rechained;
+use crate::audit::{WHOLE, codes, verify, verify_from};
 
 const LIVE: Rules = Rules { ends: Ends::Any, ..WHOLE };
 const ROTATED: Rules = Rules { starts: Starts::Anywhere, ..LIVE };
 const ACCESS_LOG: Rules = Rules { order: Order::Any, ..WHOLE };
 
 #[test]
-fn a_log_that_is_still_written_is_intact_and_its_chains_are_open() {
+fn open_log_is_intact() {
     let log = written(200, &Links::Sha256);
     let report = verify(&log[..150], LIVE, &Links::Sha256);
     assert!(report.is_intact() && report.open > 3, "{:?}", report.findings);
@@ -20,7 +20,7 @@ fn a_log_that_is_still_written_is_intact_and_its_chains_are_open() {
 }
 
 #[test]
-fn a_log_without_its_beginning_is_told_from_one_that_was_rotated() {
+fn cut_beginning_differs_from_rotation() {
     let log = written(200, &Links::Sha256);
     let rest = &log[50..];
     assert!(codes(&verify(rest, WHOLE, &Links::Sha256)).contains(&"missing"));
@@ -48,7 +48,7 @@ fn verification_goes_on_from_heads_file_by_file() {
 }
 
 #[test]
-fn heads_show_what_was_cut_off_changed_or_lost_between_two_verifications() {
+fn heads_reveal_changes_between_two_verifications() {
     let log = written(400, &Links::Sha256);
     let (first, second) = log.split_at(200);
     let heads = || verify(first, LIVE, &Links::Sha256).heads;
@@ -71,7 +71,7 @@ fn heads_show_what_was_cut_off_changed_or_lost_between_two_verifications() {
 }
 
 #[test]
-fn a_chain_that_was_made_anew_without_a_key_does_not_come_to_the_head() {
+fn forged_chain_does_not_reach_the_head() {
     let log = written(100, &Links::Sha256);
     let heads = verify(&log[..80], LIVE, &Links::Sha256).heads;
     let forged = rechained(&log, &Links::Sha256);
@@ -80,7 +80,7 @@ fn a_chain_that_was_made_anew_without_a_key_does_not_come_to_the_head() {
 }
 
 #[test]
-fn an_access_log_has_its_lines_in_any_order_but_has_them_all() {
+fn access_log_is_complete_in_any_order() {
     let mut log = written(300, &Links::Sha256);
     // Requests end in another order than they begin in.
     for at in (0..log.len() - 40).step_by(3) {
@@ -99,7 +99,7 @@ fn an_access_log_has_its_lines_in_any_order_but_has_them_all() {
 }
 
 #[test]
-fn what_is_no_log_of_events_is_not_intact() {
+fn log_without_events_is_not_intact() {
     let nothing = vec!["starting main dispatch loop".to_owned()];
     assert_eq!(codes(&verify(&nothing, LIVE, &Links::Sha256)), ["empty"]);
     let unchained = r#"{"v":1,"ts":"2026-01-01T00:00:00.000Z","event":"decision","seq":7}"#.to_owned();

@@ -130,7 +130,7 @@ fn worst() -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn a_line_about_a_stranger_has_at_most_512_bytes() {
+fn stranger_line_has_at_most_512_bytes() {
     let gateway = gateway();
     let mut longest = 0;
     for text in worst() {
@@ -179,7 +179,7 @@ fn an_ordinary_line_about_a_stranger_is_whole() {
 }
 
 #[test]
-fn a_line_about_a_known_token_is_bounded_too() {
+fn known_token_line_is_bounded() {
     let gateway = gateway();
     let authorization = format!("Bearer {SECRET}");
     for text in worst() {
@@ -232,7 +232,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_a_stranger_sends_its_line_is_short_and_has_one_reading(
+    fn any_stranger_line_is_short_and_unambiguous(
         method in bytes(50), host in bytes(300), path in bytes(1_200), id in bytes(200),
     ) {
         let request =

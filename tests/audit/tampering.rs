@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use tokenward::cli::audit::event::Line;
 use tokenward::engine::report::chain::{Chain, Links};
 
-use crate::log::{chain, written};
-use crate::{WHOLE, codes, keyed, verify};
+use crate::audit::log::{chain, written};
+use crate::audit::{WHOLE, codes, keyed, verify};
 
 /// What is done to one line.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +74,7 @@ fn whatever_is_done_to_any_line_is_found() {
 }
 
 #[test]
-fn whatever_chain_is_gone_as_a_whole_is_found() {
+fn each_missing_chain_is_found() {
     let log = written(120, &Links::Sha256);
     let names: std::collections::BTreeSet<&str> = log.iter().filter_map(|line| chain(line)).collect();
     assert_eq!(names.len(), 12);
@@ -86,7 +86,7 @@ fn whatever_chain_is_gone_as_a_whole_is_found() {
 }
 
 #[test]
-fn the_finding_names_the_line_and_what_was_done_to_it() {
+fn finding_names_the_line_and_the_change() {
     let log = written(120, &Links::Sha256);
     // A decision in the middle of a chain, and the next of its chain.
     let at = (60..).find(|at| log[*at].contains("\"decision\"")).unwrap();
@@ -148,7 +148,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_done_to_any_line_of_a_hundred_thousand_is_found(
+    fn any_change_to_a_line_is_found(
         at in any::<prop::sample::Index>(), tampering in tampering(), is_keyed: bool,
     ) {
         static LOGS: OnceLock<[(Links, Vec<String>); 2]> = OnceLock::new();

@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use tokenward::engine::words::secret::SecretDigest;
 
-use crate::{command, folder, is_known, minted, registry, run, text};
+use crate::cli::{command, folder, is_known, minted, registry, run, text};
 
 #[test]
-fn mint_leaves_every_byte_that_was_there_whatever_the_style() {
+fn mint_keeps_the_existing_bytes_in_any_style() {
     let styles = [
         ("version: 1\n", "ci"),
         ("version: 1", "ci"),
@@ -51,7 +51,7 @@ fn mint_leaves_every_byte_that_was_there_whatever_the_style() {
 }
 
 #[test]
-fn an_empty_list_or_mapping_makes_room_for_the_first() {
+fn mint_fills_empty_lists_and_mappings() {
     for (before, kind) in [
         ("# one\nversion: 1\ntokens: {}   # two\n# three\n", ["--kind", "tool"].as_slice()),
         ("tokens: {\n  }\nversion: 1\n", &["--kind", "tool"]),
@@ -70,7 +70,7 @@ fn an_empty_list_or_mapping_makes_room_for_the_first() {
 }
 
 #[test]
-fn a_registry_that_cannot_be_edited_is_refused_and_left_alone() {
+fn uneditable_registry_is_rejected_and_unchanged() {
     for before in [
         "version: 1\ntokens:\n",
         "version: 1\ntokens:\n  b: &b\n    kind: tool\n  c: *b\n",
@@ -85,7 +85,7 @@ fn a_registry_that_cannot_be_edited_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_registry_keeps_its_permissions_and_a_new_one_is_its_owners() {
+fn registry_keeps_its_mode_and_starts_private() {
     let mode =
         |folder: &Path| std::fs::metadata(folder.join("tokens.yaml")).unwrap().permissions().mode() & 0o7777;
     let mint = ["mint", "ci", "--kind", "tool", "--expires-in", "1h"];
@@ -119,7 +119,7 @@ fn many_writers_at_once_lose_no_secret() {
 }
 
 #[test]
-fn a_dry_run_shows_no_secret_and_writes_nothing() {
+fn dry_run_writes_nothing_and_hides_the_secret() {
     let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
     let folder = folder(before);
     for format in [&[][..], &["--json"]] {
@@ -132,7 +132,7 @@ fn a_dry_run_shows_no_secret_and_writes_nothing() {
 }
 
 #[test]
-fn a_token_is_revoked_whatever_else_is_wrong_with_the_policy() {
+fn revoke_works_with_a_broken_policy() {
     let before = "version: 1\ntokens:\n  ci: { kind: unknown }\n";
     for policy in [Some(&b"version: 1\nname: [\n"[..]), Some(b"\xff"), None] {
         let folder = folder(before);
@@ -150,7 +150,7 @@ fn a_token_is_revoked_whatever_else_is_wrong_with_the_policy() {
 }
 
 #[test]
-fn lines_that_end_as_in_windows_go_on_doing_so() {
+fn mint_keeps_windows_line_endings() {
     let crlf = |path: &str| std::fs::read_to_string(path).unwrap().replace('\n', "\r\n");
     let folder = folder(&crlf("tests/cli/prune.in/tokens.yaml"));
     std::fs::copy("tests/cli/prune.in/policy.yaml", folder.path().join("policy.yaml")).unwrap();
@@ -197,7 +197,7 @@ fn a_registry_in_json_stays_json() {
 }
 
 #[test]
-fn where_nothing_can_be_written_the_registry_stays_and_no_secret_is_shown() {
+fn failed_write_keeps_registry_and_hides_secret() {
     let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
     for arguments in ["revoke ci --reason leaked", "mint ci --expires-in 1h"] {
         let folder = folder(before);

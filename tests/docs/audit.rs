@@ -13,7 +13,7 @@ use tokenward::engine::report::chain::{Chain, Links};
 use tokenward::engine::words::time::Time;
 
 #[test]
-fn the_commands_of_the_page_go_as_it_shows() {
+fn audit_page_commands_print_what_it_shows() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy("docs/audit.md", folder.path().join("audit.md")).unwrap();
     write_logs(&folder.path().join("audit.in"));

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, secret, token};
 use crate::hook::{Hook, Received};
-use crate::{echo, trap, wait};
+use crate::{echo, tripwire, wait};
 
 #[test]
-fn each_suspension_arrives_once_in_order_and_says_what_the_event_says() {
+fn each_suspension_alert_arrives_once_in_order() {
     let hook = Hook::start();
     let envoy = start(&configuration("alerts"), hook.address, 2);
     let mut clients: Vec<_> = (0..6).map(|_| envoy.client("main")).collect();
@@ -50,7 +50,7 @@ fn each_suspension_arrives_once_in_order_and_says_what_the_event_says() {
 }
 
 #[test]
-fn what_the_receiver_refuses_is_sent_again_until_it_takes_it() {
+fn rejected_alert_is_sent_again() {
     let hook = Hook::start();
     hook.answer(503, Duration::ZERO);
     let envoy = start(&configuration("alerts"), hook.address, 2);
@@ -67,7 +67,7 @@ fn what_the_receiver_refuses_is_sent_again_until_it_takes_it() {
 }
 
 #[test]
-fn one_that_the_receiver_will_never_take_does_not_hold_up_the_others() {
+fn undeliverable_alert_does_not_block_the_others() {
     let hook = Hook::start();
     hook.answer(422, Duration::ZERO);
     let envoy = start(&configuration("alerts"), hook.address, 2);
@@ -120,7 +120,7 @@ fn a_slow_receiver_delays_no_request() {
 }
 
 #[test]
-fn more_than_the_queue_takes_drop_the_oldest_and_are_counted() {
+fn full_queue_drops_and_counts_the_oldest() {
     let hook = Hook::start();
     hook.answer(503, Duration::ZERO);
     let mut configuration = configuration("alerts");
@@ -153,17 +153,17 @@ fn alerts_outlive_a_trap() {
     let hook = Hook::start();
     hook.answer(503, Duration::ZERO);
     let folder = tempfile::tempdir().unwrap();
-    let module = trap::module_with_tripwire(folder.path(), trap::Wire::Trap);
+    let module = tripwire::module_with_tripwire(folder.path(), tripwire::Wire::Trap);
     let filter = envoy::wasm_filter(&module, &string(&configuration("alerts")));
     let envoy = start_filter(&filter, hook.address, 2);
     let mut client = envoy.client("main");
     (0..2).for_each(|number| probe(&mut client, number));
     envoy.wait_for_log("cannot send an alert");
     for _ in 0..8 {
-        trap::trap(&mut envoy.client("main"));
+        tripwire::trap(&mut envoy.client("main"));
     }
     hook.answer(204, Duration::ZERO);
-    trap::until_back(&mut client);
+    tripwire::until_back(&mut client);
     let received = hook.wait_for(2);
     assert_eq!(tokens(&received)[..2], ["prober-0", "prober-1"]);
 }

@@ -13,7 +13,7 @@ use crate::hook::Hook;
 use crate::http::Client;
 
 #[test]
-fn an_attack_is_told_step_by_step_and_honest_traffic_goes_on() {
+fn attack_is_reported_and_honest_traffic_continues() {
     let hook = Hook::start();
     let envoy = alerts::start_filter(&envoy::filter(&configuration().to_string()), hook.address, 2);
     let over = AtomicBool::new(false);

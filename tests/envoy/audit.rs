@@ -4,12 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::audit_log::{events, read_schema, verify};
+use crate::discovery::{discovered, write_resource};
 use crate::envoy::{self, Envoy};
-use crate::failure::{discovered, write_resource};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, secret, start, token};
 use crate::http::Client;
 use crate::{echo, http2, wait};
@@ -52,7 +53,7 @@ fn every_event_is_what_the_schema_says() {
 }
 
 #[test]
-fn every_request_that_reaches_the_filter_has_one_event() {
+fn each_request_has_one_event() {
     let filter = envoy::filter(&json!({ "bundle": bundle() }).to_string());
     let listeners = [envoy::listener("main", &[filter])];
     let envoy = Envoy::start(&envoy::configuration(&listeners, impatient()), 1).unwrap();
@@ -147,7 +148,7 @@ fn impatient() -> SocketAddr {
 }
 
 #[test]
-fn what_an_earlier_filter_answers_does_not_reach_this_one() {
+fn earlier_filter_reply_has_no_event() {
     let abort = json!({ "name": "fault", "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault",
         "abort": { "http_status": 418, "percentage": { "numerator": 100 } },
@@ -162,7 +163,7 @@ fn what_an_earlier_filter_answers_does_not_reach_this_one() {
 }
 
 #[test]
-fn four_workers_and_a_new_policy_leave_a_log_in_which_no_line_can_be_touched() {
+fn log_of_four_workers_reveals_any_change() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("filter.json");
     write_resource(&resource, &bundle());
@@ -198,7 +199,7 @@ fn four_workers_and_a_new_policy_leave_a_log_in_which_no_line_can_be_touched() {
 }
 
 #[test]
-fn the_file_logger_writes_the_filter_state_of_every_request() {
+fn file_logger_writes_filter_state_of_every_request() {
     let folder = tempfile::tempdir().unwrap();
     let key = "0123456789abcdef".repeat(4);
     let audit = json!({ "sinks": ["filter_state"], "chain": { "hmac_sha256": key } });
@@ -250,7 +251,7 @@ fn the_file_logger_writes_the_filter_state_of_every_request() {
 }
 
 #[test]
-fn what_the_host_does_not_take_as_filter_state_goes_to_the_log() {
+fn event_goes_to_log_without_filter_state() {
     let mut filter =
         envoy::filter(&json!({ "bundle": bundle(), "audit": { "sinks": ["filter_state"] } }).to_string());
     // Neither `proxy_set_property` nor shared data, of which the names of chains are made.
@@ -307,7 +308,7 @@ fn permits_can_be_left_out_and_nothing_else() {
 }
 
 #[test]
-fn in_shadow_a_deny_that_is_only_reported_is_told() {
+fn shadow_deny_has_an_event() {
     let configuration = json!({ "bundle": bundle(), "mode": "shadow", "audit": { "permits": "none" } });
     let mut envoy = start(&configuration);
     let mut client = envoy.client("main");
@@ -330,25 +331,4 @@ fn requests(envoy: &Envoy, connections: usize) {
             client.get("/v1/items", secret);
         }
     }
-}
-
-/// The schema of events.
-pub(crate) fn read_schema() -> jsonschema::Validator {
-    let schema: Value = serde_json::from_str(&fs::read_to_string("schemas/event.json").unwrap()).unwrap();
-    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
-}
-
-/// The events in a log.
-pub(crate) fn events(log: &str) -> Vec<Value> {
-    let events = log.lines().filter_map(|line| Some(&line[line.find("{\"v\":1,")?..]));
-    events.map(|event| serde_json::from_str(event).unwrap()).collect()
-}
-
-/// `tokenward audit verify` with this standard input.
-pub(crate) fn verify(folder: &Path, arguments: &[&str], input: &str) -> Output {
-    let mut stdin = tempfile::tempfile().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    std::io::Seek::rewind(&mut stdin).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
-    command.args(["audit", "verify"]).args(arguments).current_dir(folder).stdin(stdin).output().unwrap()
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::audit::verify;
+use crate::audit_log::verify;
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, start_with};
-use crate::{echo, trap};
+use crate::{echo, tripwire};
 
 #[test]
 fn two_filters_with_one_configuration_have_two_trials() {
@@ -28,7 +28,7 @@ fn two_filters_with_one_configuration_have_two_trials() {
 }
 
 #[test]
-fn a_log_of_two_lives_is_whole_and_no_chain_of_either_can_be_taken_out() {
+fn log_of_two_runs_reveals_missing_chains() {
     let log: String = (0..2)
         .map(|_| {
             let mut envoy = start_with(&json!({ "bundle": bundle() }), 2);
@@ -53,13 +53,13 @@ fn a_log_of_two_lives_is_whole_and_no_chain_of_either_can_be_taken_out() {
 }
 
 #[test]
-fn a_crash_leaves_a_chain_without_an_end_and_the_rest_whole() {
+fn crash_leaves_one_chain_without_an_end() {
     let folder = tempfile::tempdir().unwrap();
-    let mut envoy = trap::start(folder.path(), &bundle());
+    let mut envoy = tripwire::start(folder.path(), &bundle());
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
-    assert_eq!(trap::trap(&mut client).status, 503);
-    trap::until_back(&mut client);
+    assert_eq!(tripwire::trap(&mut client).status, 503);
+    tripwire::until_back(&mut client);
     envoy.terminate();
     let (code, text) = told(&envoy.log(), "--json");
     assert!(code == Some(0) && text.contains("\"chains\":4,\"open\":1,"), "{text}");

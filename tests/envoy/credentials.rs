@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixture::{READER, bundle, start, upstream_header};
 
 #[test]
-fn a_credential_reaches_no_upstream_wherever_it_comes_from() {
+fn credential_never_reaches_the_upstream() {
     let envoy = start(&configuration());
     let mut client = envoy.client("main");
     let token = |scheme: &str| format!("{scheme}{READER}");
@@ -74,7 +74,7 @@ fn two_credentials_are_none() {
 }
 
 #[test]
-fn a_credential_that_the_gateway_does_not_look_for_is_the_upstreams() {
+fn other_credentials_are_forwarded() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let bearer = format!("Bearer {READER}");
     let response = envoy.client("main").send(&[

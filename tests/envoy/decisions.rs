@@ -14,7 +14,7 @@ use crate::envoy::{self, Envoy};
 use crate::{echo, fixture, http};
 
 #[test]
-fn the_corpus_is_decided_in_envoy_as_natively() {
+fn corpus_is_decided_in_envoy_as_natively() {
     let topics = topics();
     let groups = groups(&topics);
     let wrong = run(
@@ -33,7 +33,7 @@ fn the_corpus_is_decided_in_envoy_as_natively() {
 }
 
 #[test]
-fn what_envoy_normalises_is_decided_as_it_is_forwarded() {
+fn normalised_path_is_judged_as_forwarded() {
     let topics = topics();
     let groups = groups(&topics);
     let mut changed = 0;

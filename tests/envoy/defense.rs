@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, secret, start_with, token};
 use crate::http::{Client, Response};
-use crate::{echo, failure, fixture, trap, wait};
+use crate::{discovery, echo, fixture, tripwire, wait};
 
 #[test]
-fn a_token_that_probes_is_suspended_on_all_workers_by_exactly_the_last_denial_of_the_limit() {
+fn probing_token_is_suspended_on_all_workers() {
     let envoy = start_with(&guarded(json!({ "denials": { "limit": 20, "per": "1m", "suspend": "15m" } })), 4);
     let mut clients = clients(&envoy, 12);
     let statuses: Vec<u16> =
@@ -35,7 +35,7 @@ fn a_token_that_probes_is_suspended_on_all_workers_by_exactly_the_last_denial_of
 }
 
 #[test]
-fn denials_at_the_same_moment_on_four_workers_suspend_once() {
+fn simultaneous_denials_suspend_once() {
     let envoy = start_with(&guarded(json!({ "denials": { "limit": 40, "per": "1m", "suspend": "15m" } })), 4);
     let address = envoy.listener("main");
     std::thread::scope(|scope| {
@@ -54,7 +54,7 @@ fn denials_at_the_same_moment_on_four_workers_suspend_once() {
 }
 
 #[test]
-fn an_address_that_guesses_is_suspended_whatever_it_presents_then() {
+fn guessing_address_is_suspended_for_any_token() {
     let envoy =
         start_with(&guarded(json!({ "unknown_tokens": { "limit": 5, "per": "1m", "suspend": "15m" } })), 2);
     let mut clients = clients(&envoy, 6);
@@ -93,16 +93,16 @@ fn a_suspension_ends_in_time() {
 }
 
 #[test]
-fn a_suspension_outlives_a_trap_and_so_do_counts() {
+fn suspensions_and_counts_outlive_a_trap() {
     let folder = tempfile::tempdir().unwrap();
     let configuration = guarded(json!({ "denials": { "limit": 3, "per": "1m", "suspend": "15m" } }));
-    let envoy = trap::start(folder.path(), &configuration["bundle"]);
+    let envoy = tripwire::start(folder.path(), &configuration["bundle"]);
     let mut client = envoy.client("main");
     let mut denied = |count: usize| (0..count).all(|_| client.get("/v1/other", Some(PROBER)).status == 403);
     assert!(denied(2));
     let trapped = |client: &mut Client| {
-        assert_eq!(trap::trap(client).status, 503);
-        trap::until_back(client);
+        assert_eq!(tripwire::trap(client).status, 503);
+        tripwire::until_back(client);
     };
     trapped(&mut envoy.client("main"));
     assert!(denied(1));
@@ -113,12 +113,12 @@ fn a_suspension_outlives_a_trap_and_so_do_counts() {
 }
 
 #[test]
-fn a_suspension_outlives_a_new_policy_but_not_a_new_secret() {
+fn suspension_outlives_new_policy_not_new_secret() {
     let folder = tempfile::tempdir().unwrap();
     let mut configuration = guarded(json!({ "denials": { "limit": 2, "per": "1m", "suspend": "15m" } }));
     let resource = folder.path().join("filter.json");
-    failure::write_resource(&resource, &configuration["bundle"]);
-    let listener = envoy::listener("main", &[failure::discovered(folder.path())]);
+    discovery::write_resource(&resource, &configuration["bundle"]);
+    let listener = envoy::listener("main", &[discovery::discovered(folder.path())]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
     let mut client = envoy.client("main");
     assert_eq!([0; 3].map(|_| client.get("/v1/other", Some(PROBER)).status), [403, 403, 401]);
@@ -135,7 +135,7 @@ fn a_suspension_outlives_a_new_policy_but_not_a_new_secret() {
 }
 
 #[test]
-fn a_retired_secret_is_told_once_in_a_while() {
+fn retired_secret_is_reported_at_intervals() {
     let envoy = start_with(&guarded(json!({ "retired_secret": "alert" })), 2);
     let mut clients = clients(&envoy, 6);
     for client in &mut clients {
@@ -150,7 +150,7 @@ fn a_retired_secret_is_told_once_in_a_while() {
 }
 
 #[test]
-fn a_retired_secret_suspends_the_whole_token_where_that_is_wanted() {
+fn retired_secret_suspends_the_token_if_configured() {
     let envoy = start_with(&guarded(json!({ "retired_secret": "suspend" })), 2);
     let mut clients = clients(&envoy, 6);
     assert_eq!(clients[0].get("/v1/items", Some(ROTATED)).status, 200);
@@ -166,7 +166,7 @@ fn a_retired_secret_suspends_the_whole_token_where_that_is_wanted() {
 }
 
 #[test]
-fn a_gateway_in_shadow_reports_suspensions_and_suspends_nowhere() {
+fn shadow_gateway_reports_suspensions_without_rejecting() {
     let enforcing = guarded(json!({ "denials": { "limit": 2, "per": "1m", "suspend": "15m" } }));
     let mut shadow = enforcing.clone();
     shadow["mode"] = json!("shadow");
@@ -186,7 +186,7 @@ fn a_gateway_in_shadow_reports_suspensions_and_suspends_nowhere() {
 }
 
 #[test]
-fn garbage_where_the_defense_remembers_suspends_nobody_and_harms_nothing() {
+fn garbage_in_shared_data_suspends_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let configuration = guarded(json!({
         "denials": { "limit": 2, "per": "1m", "suspend": "15m" },
@@ -208,13 +208,13 @@ fn garbage_where_the_defense_remembers_suspends_nobody_and_harms_nothing() {
 }
 
 #[test]
-fn where_the_host_keeps_nothing_the_policy_holds_without_its_defense() {
+fn policy_holds_without_shared_data() {
     let configuration = guarded(json!({
         "denials": { "limit": 2, "per": "1m", "suspend": "15m" },
         "unknown_tokens": { "limit": 2, "per": "1m", "suspend": "15m" },
         "retired_secret": "suspend",
     }));
-    let filter = failure::without(&configuration, &["proxy_get_shared_data", "proxy_set_shared_data"]);
+    let filter = discovery::without(&configuration, &["proxy_get_shared_data", "proxy_set_shared_data"]);
     let listener = envoy::listener("main", &[filter]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
     let mut client = envoy.client("main");
@@ -257,7 +257,7 @@ fn from(source: &str, client: &mut Client, secret: &str) -> Response {
 fn ship(resource: &Path, envoy: &Envoy, bundle: &mut Value) {
     let revision = bundle["revision"].as_u64().unwrap() + 1;
     bundle["revision"] = json!(revision);
-    failure::write_resource(resource, bundle);
+    discovery::write_resource(resource, bundle);
     // In a canary, in the main thread and in two workers.
     wait::until(|| {
         let configured = envoy.events("configured");

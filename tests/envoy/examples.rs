@@ -37,7 +37,7 @@ fn envoy_finds_every_example_valid() {
 }
 
 #[test]
-fn the_fleets_limit_counts_tokens_and_nothing_that_needs_none() {
+fn global_rate_limit_counts_tokens_not_public_requests() {
     let folder = tempfile::tempdir().unwrap();
     render(folder.path());
     let example = fs::read_to_string("envoy/ratelimit.yaml").unwrap();
@@ -54,7 +54,7 @@ fn the_fleets_limit_counts_tokens_and_nothing_that_needs_none() {
 }
 
 #[test]
-fn behind_use_remote_address_nobody_can_claim_another_source() {
+fn callers_cannot_forge_source_behind_use_remote_address() {
     let mut bundle = bundle();
     bundle["tokens"]["reader"]["allowed_sources"] = json!(["203.0.113.0/24"]);
     let folder = tempfile::tempdir().unwrap();

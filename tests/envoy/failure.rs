@@ -1,30 +1,33 @@
 //! Whatever goes wrong, nothing is let through unjudged.
 
-use std::path::Path;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokenward::engine::policy::gateway::Gateway;
 
+use crate::discovery::{discovered, without, write_resource};
 use crate::envoy::{self, Envoy};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, start};
-use crate::{documents, echo, http, wait};
+use crate::{bad_documents, echo, http, wait};
 
 #[test]
-fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
+fn envoy_rejects_wrong_configuration_and_logs_why() {
     let mut cycle = bundle();
     cycle["roles"]["reader"]["inherits"] = json!(["writer"]);
     let mut unknown_key = bundle();
     unknown_key["tokens"]["reader"]["sope"] = json!([]);
-    let bad_documents = [
-        "bad-digest-is-not-shown",
-        "operation-with-a-double-slash-before-a-subtree",
-        "roles-that-inherit-in-a-circle",
-        "token-without-what-its-kind-requires",
-        "unknown-key-in-a-role",
+    let names = [
+        "bad digest is not shown",
+        "operation with a double slash before a subtree",
+        "roles that inherit in a circle",
+        "token without what its kind requires",
+        "unknown key in a role",
     ];
-    let bad_documents =
-        bad_documents.map(|name| documents::configuration(&Path::new(documents::ROOT).join(name)).unwrap());
+    let bad_documents: Vec<String> = bad_documents::all()
+        .filter(|document| names.contains(&document.name.as_str()))
+        .filter_map(|document| document.configuration())
+        .collect();
+    assert_eq!(bad_documents.len(), names.len());
     let bad_settings = [
         String::new(),
         "{".to_owned(),
@@ -45,7 +48,7 @@ fn envoy_does_not_start_with_a_configuration_that_is_wrong_and_says_why() {
 }
 
 #[test]
-fn where_the_host_does_not_hand_over_the_configuration_everything_is_denied() {
+fn unreadable_configuration_denies_everything() {
     let filter = without(&json!({ "bundle": bundle() }), &["proxy_get_buffer_bytes"]);
     let listener = envoy::listener("main", &[filter]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 2).unwrap();
@@ -69,7 +72,7 @@ fn an_expired_bundle_denies_everything() {
 }
 
 #[test]
-fn a_bundle_that_expires_while_it_serves_denies_from_then_on() {
+fn bundle_that_expires_while_serving_denies_everything() {
     let mut bundle = bundle();
     let until = in_seconds(10);
     bundle["expires_at"] = json!(until);
@@ -122,7 +125,7 @@ fn until_the_first_good_policy_everything_is_denied() {
 }
 
 #[test]
-fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_force() {
+fn reload_applies_good_policy_and_ignores_bad_one() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("filter.json");
     write_resource(&resource, &bundle());
@@ -149,61 +152,4 @@ fn a_new_policy_is_live_without_a_restart_and_a_bad_one_leaves_the_last_good_in_
         assert_eq!(status().status, 401, "every worker has the new policy");
     }
     assert_eq!(envoy.decisions().last().unwrap()["reason"], "revoked_token");
-}
-
-/// The filter with everything that it uses but these calls of the host.
-pub(crate) fn without(configuration: &Value, missing: &[&str]) -> Value {
-    let all = [
-        "proxy_on_context_create",
-        "proxy_on_configure",
-        "proxy_on_request_headers",
-        "proxy_on_delete",
-        "proxy_log",
-        "proxy_get_buffer_bytes",
-        "proxy_get_current_time_nanoseconds",
-        "proxy_get_header_map_pairs",
-        "proxy_get_property",
-        "proxy_get_shared_data",
-        "proxy_set_shared_data",
-        "proxy_remove_header_map_value",
-        "proxy_add_header_map_value",
-        "proxy_replace_header_map_value",
-        "proxy_send_local_response",
-    ];
-    let allowed = all.into_iter().filter(|name| !missing.contains(name));
-    let allowed: serde_json::Map<String, Value> = allowed.map(|name| (name.to_owned(), json!({}))).collect();
-    let mut filter = envoy::filter(&configuration.to_string());
-    filter["typed_config"]["config"]["vm_config"]["capability_restriction_config"] =
-        json!({ "allowed_capabilities": allowed });
-    filter
-}
-
-/// The filter of `envoy/envoy.yaml`, with its file in a folder.
-pub(crate) fn discovered(folder: &Path) -> Value {
-    let example = std::fs::read_to_string("envoy/envoy.yaml").unwrap();
-    let example: Value = yaml_serde::from_str(&example).unwrap();
-    let manager =
-        &example["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-    let mut filter = manager["http_filters"][0].clone();
-    let source = &mut filter["config_discovery"]["config_source"]["path_config_source"];
-    *source = json!({ "path": folder.join("filter.json"), "watched_directory": { "path": folder } });
-    filter
-}
-
-/// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
-pub(crate) fn write_resource(path: &Path, bundle: &Value) {
-    write_configuration(path, &json!({ "bundle": bundle }));
-}
-
-/// The same for a whole configuration.
-pub(crate) fn write_configuration(path: &Path, configuration: &Value) {
-    let filter = envoy::filter(&configuration.to_string());
-    let resource = json!({ "version_info": configuration.to_string(), "resources": [{
-        "@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig",
-        "name": "tokenward",
-        "typed_config": filter["typed_config"],
-    }]});
-    let new = path.with_extension("new");
-    std::fs::write(&new, resource.to_string()).unwrap();
-    std::fs::rename(new, path).unwrap();
 }

@@ -15,10 +15,10 @@ use crate::nginx::Nginx;
 use crate::relay::{Fault, Relay};
 use crate::signing::{publics, signed, signed_as};
 use crate::wait::until;
-use crate::{echo, succession, trap};
+use crate::{echo, feed_policies, tripwire};
 
 #[test]
-fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
+fn one_worker_fetches_for_all() {
     let site = Site::start(Fault::Down);
     let mut clients: Vec<Client> = (0..8).map(|_| site.envoy.client("main")).collect();
     // Nothing was fetched yet, and nothing else is there.
@@ -50,7 +50,7 @@ fn what_is_fetched_is_in_force_on_all_workers_and_asked_for_by_one() {
 }
 
 #[test]
-fn nothing_that_goes_wrong_changes_what_is_in_force() {
+fn failed_fetch_keeps_the_active_bundle() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     site.nginx.put("revocations.json", &revocations(1, &[], &[]));
@@ -120,7 +120,7 @@ fn what_was_refused_is_not_sent_again() {
     let asked = || -> Vec<String> {
         site.nginx.requests().into_iter().filter(|line| line.ends_with("/bundle.json")).collect()
     };
-    let failed = || succession::failed(&site.envoy);
+    let failed = || feed_policies::failed(&site.envoy);
     let (before, count, told) = (asked().len(), failed(), site.failures());
     until(|| asked().len() >= before + 2);
     assert!(asked()[before..].iter().all(|line| line == "304 /bundle.json"), "{:?}", asked());
@@ -135,7 +135,7 @@ fn what_was_refused_is_not_sent_again() {
 }
 
 #[test]
-fn a_bundle_in_force_in_another_envelope_is_no_news() {
+fn active_bundle_in_another_envelope_is_ignored() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     let bundle = revision(1, json!({}));
@@ -186,7 +186,7 @@ fn as_much_is_fetched_as_envoy_keeps() {
 }
 
 #[test]
-fn a_short_list_revokes_before_the_next_bundle_is_there() {
+fn revocation_list_applies_before_the_next_bundle() {
     let site = Site::start(Fault::None);
     let mut clients: Vec<Client> = (0..4).map(|_| site.envoy.client("main")).collect();
     let two = json!({ "tokens": {
@@ -218,7 +218,7 @@ fn a_short_list_revokes_before_the_next_bundle_is_there() {
 }
 
 #[test]
-fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
+fn configured_bundle_serves_until_the_first_fetch() {
     let mut inline = configuration();
     inline["bundle"] = numbered(1, json!({}));
     let site = Site::start_with(Fault::Down, &inline);
@@ -230,7 +230,7 @@ fn a_bundle_in_the_configuration_serves_until_one_is_fetched() {
 }
 
 #[test]
-fn after_a_trap_what_was_fetched_is_there_at_once() {
+fn fetched_bundle_is_active_after_a_trap() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
     let relay = Relay::start(nginx.address(), Fault::None);
     let two = json!({ "tokens": {
@@ -240,13 +240,13 @@ fn after_a_trap_what_was_fetched_is_there_at_once() {
     nginx.put("bundle.json", &revision(1, two));
     nginx.put("revocations.json", &revocations(1, &["other"], &[]));
     let cluster = cluster(relay.address());
-    let envoy = trap::start_with_cluster(folder.path(), &configuration(), &cluster);
+    let envoy = tripwire::start_with_cluster(folder.path(), &configuration(), &cluster);
     let mut client = envoy.client("main");
     until(|| client.get("/v1/items", Some(READER)).status == 200);
     relay.set(Fault::Down);
-    assert_eq!(trap::trap(&mut client).status, 503);
+    assert_eq!(tripwire::trap(&mut client).status, 503);
     // 503 is also what a gateway without a bundle says, so it is the last of these that counts.
-    trap::until_back(&mut client);
+    tripwire::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(client.get("/v1/items", Some(OTHER)).status, 401);
 
@@ -257,7 +257,7 @@ fn after_a_trap_what_was_fetched_is_there_at_once() {
 }
 
 #[test]
-fn as_many_keys_as_the_threshold_says_must_have_signed() {
+fn feed_requires_the_threshold_of_signatures() {
     let mut configuration = configuration();
     configuration["feed"]["keys"] = publics(&[1, 2]);
     configuration["feed"]["threshold"] = json!(2);

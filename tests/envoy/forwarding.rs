@@ -8,7 +8,7 @@ use crate::http::Response;
 use crate::{echo, fixture};
 
 #[test]
-fn the_upstream_gets_the_identity_and_not_the_credential() {
+fn upstream_gets_identity_without_the_credential() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let response = envoy.client("main").send(&headers(b"/v1/items/7?page=2&token=x", &reader()));
     assert_eq!(response.status, 200);
@@ -20,7 +20,7 @@ fn the_upstream_gets_the_identity_and_not_the_credential() {
 }
 
 #[test]
-fn no_inbound_copy_of_an_identity_header_survives_however_spelled() {
+fn inbound_identity_headers_are_removed_in_any_spelling() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let forged = [
         "x-tokenward-token",
@@ -70,7 +70,7 @@ fn the_settings_remove_more_headers_however_spelled() {
 }
 
 #[test]
-fn a_second_path_reaches_the_upstream_only_where_it_judges_it() {
+fn second_path_is_forwarded_only_if_configured() {
     for (setting, status) in [("reject", 400), ("forward", 200)] {
         let envoy = start(&json!({ "bundle": bundle(), "second_path": setting }));
         let mut client = envoy.client("main");
@@ -114,7 +114,7 @@ fn the_path_is_forwarded_as_it_was_judged() {
 }
 
 #[test]
-fn the_credential_is_forwarded_where_that_is_asked_for() {
+fn credential_is_forwarded_if_configured() {
     let configuration = json!({
         "bundle": bundle(),
         "forward_credential": true,
@@ -129,7 +129,7 @@ fn the_credential_is_forwarded_where_that_is_asked_for() {
 }
 
 #[test]
-fn a_struct_configures_the_filter_as_its_json_text_does() {
+fn struct_configuration_equals_its_json_text() {
     let configuration = json!({ "bundle": bundle(), "audit": { "level": "warn" } });
     let filter = envoy::filter_from_struct(&configuration);
     let listener = envoy::listener("main", &[filter]);

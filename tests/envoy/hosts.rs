@@ -10,7 +10,7 @@ use crate::fixture::{READER, reader, secret, token, upstream_header};
 use crate::{echo, http, http2};
 
 #[test]
-fn every_spelling_of_a_host_reaches_who_was_judged() {
+fn each_host_spelling_reaches_the_judged_host() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut wire = Wire::to(&envoy);
     for (spelling, expected) in SPELLINGS {
@@ -22,7 +22,7 @@ fn every_spelling_of_a_host_reaches_who_was_judged() {
 }
 
 #[test]
-fn no_end_of_a_host_separates_judgement_from_route() {
+fn host_suffixes_do_not_change_the_route() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut wire = Wire::to(&envoy);
     let mut passed = 0;
@@ -89,7 +89,7 @@ fn envoy_can_name_the_port_of_the_listener() {
 }
 
 #[test]
-fn a_port_is_forwarded_where_no_operation_names_a_host() {
+fn port_is_forwarded_if_no_operation_has_hosts() {
     let mut bundle = bundle();
     bundle["permissions"] = json!({ "billing": [], "shop": [], "rest": ["GET /who"] });
     let envoy = start(&json!({ "bundle": bundle }));
@@ -106,7 +106,7 @@ fn a_port_is_forwarded_where_no_operation_names_a_host() {
 }
 
 #[test]
-fn in_shadow_a_host_is_forwarded_as_it_came() {
+fn shadow_gateway_forwards_the_host_unchanged() {
     let envoy = start(&json!({ "bundle": bundle(), "mode": "shadow" }));
     let mut wire = Wire::to(&envoy);
     for (sent, reached) in [

@@ -22,7 +22,7 @@ const EDGE: [&str; 6] =
 const PIN: &str = "5eba690460d64f816e44f47a860c9faba7bc7a9b3a84f63bb199cb67cb1ccd3d";
 
 #[test]
-fn wasm_plugins_work_as_istio_hands_them_over_and_two_of_them_keep_apart() {
+fn two_wasm_plugins_work_and_stay_apart() {
     let folder = tempfile::tempdir().unwrap();
     let mut other = bundle();
     other["tokens"] = json!({ "other": token(json!([secret("1", OTHER, json!({}))])) });
@@ -51,7 +51,7 @@ fn wasm_plugins_work_as_istio_hands_them_over_and_two_of_them_keep_apart() {
 }
 
 #[test]
-fn an_envoy_filter_is_taken_and_lets_the_module_do_nothing_but_its_work() {
+fn envoy_filter_restricts_the_module() {
     let folder = tempfile::tempdir().unwrap();
     let mut limited = bundle();
     limited["tokens"]["reader"]["rate_limit"] = json!("2/1h");
@@ -87,7 +87,7 @@ fn an_envoy_filter_is_taken_and_lets_the_module_do_nothing_but_its_work() {
 }
 
 #[test]
-fn an_envoy_filter_with_a_feed_and_alerts_lives_through_the_answers() {
+fn envoy_filter_with_feed_and_alerts_keeps_serving() {
     let folder = tempfile::tempdir().unwrap();
     let nginx = Nginx::start();
     nginx.put("bundle.json", &feed::revision(1, json!({})));
@@ -110,7 +110,7 @@ fn an_envoy_filter_with_a_feed_and_alerts_lives_through_the_answers() {
 }
 
 #[test]
-fn an_envoy_filter_lists_all_that_the_filter_does() {
+fn envoy_filter_lists_every_capability() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = render(folder.path(), &bundle(), &["istio", "--as", "envoy-filter", "--selector", "a=b"]);
     let config = &patches(&manifest).0["typed_config"]["config"];
@@ -156,7 +156,7 @@ const NEVER_CALLED: [&str; 17] = [
 ];
 
 #[test]
-fn an_extension_policy_works_as_envoy_gateway_hands_it_over() {
+fn extension_policy_works_as_envoy_gateway_passes_it() {
     let folder = tempfile::tempdir().unwrap();
     let manifest = render(folder.path(), &bundle(), &["envoy-gateway", "--target", "Gateway/edge"]);
     let wasm = &manifest["spec"]["wasm"][0];
@@ -212,7 +212,7 @@ fn an_extension_policy_works_as_envoy_gateway_hands_it_over() {
 }
 
 #[test]
-fn an_envoy_that_watches_a_config_map_takes_the_next_one() {
+fn envoy_reloads_a_watched_config_map() {
     // The kubelet mounts a ConfigMap as links through `..data`, and renames that link to another folder.
     let folder = tempfile::tempdir().unwrap();
     let mount = folder.path().join("mount");
@@ -239,7 +239,7 @@ fn an_envoy_that_watches_a_config_map_takes_the_next_one() {
     };
     publish("..1", &bundle());
     std::os::unix::fs::symlink("..data/filter.json", mount.join("filter.json")).unwrap();
-    let listener = envoy::listener("main", &[crate::failure::discovered(&mount)]);
+    let listener = envoy::listener("main", &[crate::discovery::discovered(&mount)]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);

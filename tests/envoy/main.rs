@@ -4,10 +4,15 @@
 #![expect(clippy::print_stdout, reason = "a test tells how many cases it ran")]
 #![expect(clippy::disallowed_methods, reason = "a test runs where there is a clock")]
 
+#[path = "../support/audit_log.rs"]
+mod audit_log;
+#[path = "../support/bad_documents.rs"]
+#[expect(dead_code, reason = "Envoy takes JSON; the rest is for the command line")]
+mod bad_documents;
 #[path = "../support/corpus.rs"]
 mod corpus;
-#[path = "../support/documents.rs"]
-mod documents;
+#[path = "../support/discovery.rs"]
+mod discovery;
 #[path = "../support/echo.rs"]
 mod echo;
 #[path = "../support/envoy.rs"]
@@ -25,13 +30,14 @@ mod nginx;
 mod relay;
 #[path = "../support/signing.rs"]
 mod signing;
+#[path = "../support/tripwire.rs"]
+mod tripwire;
 #[path = "../support/wait.rs"]
 mod wait;
 
 mod alerts;
 mod attack;
 mod audit;
-mod bytes;
 mod chains;
 mod credentials;
 mod decisions;
@@ -40,22 +46,23 @@ mod differential;
 mod examples;
 mod failure;
 mod feed;
+mod feed_policies;
 mod fixture;
 mod forwarding;
 mod hosts;
 mod istio;
 mod limits;
-mod live;
 mod metrics;
 mod module;
 mod preflight;
+mod raw_bytes;
+mod reload;
 mod replies;
 mod secrets;
 mod shadow;
 mod signed;
 mod sources;
 mod strangers;
-mod succession;
 mod trailers;
 mod trap;
 mod upgrades;

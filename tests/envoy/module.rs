@@ -5,7 +5,7 @@ use wasmparser::{Parser, Payload};
 use crate::envoy;
 
 #[test]
-fn the_module_exports_what_a_decision_takes_and_nothing_else() {
+fn module_exports_only_what_it_needs() {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let mut exports = Vec::new();
     for payload in Parser::new(0).parse_all(&module) {

@@ -6,7 +6,7 @@ use crate::fixture::{bundle, headers, reader, start};
 use crate::http2;
 
 #[test]
-fn a_preflight_over_http_2_ends_with_its_head() {
+fn http_2_preflight_ends_with_its_head() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let fields: Vec<_> = [
         (":method", "OPTIONS"),
@@ -39,7 +39,7 @@ fn a_preflight_over_http_2_ends_with_its_head() {
 }
 
 #[test]
-fn a_preflight_over_http_1_ends_with_its_head() {
+fn http_1_preflight_ends_with_its_head() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let send = |more: &str| {
         let head = "OPTIONS /v1/items/7 HTTP/1.1\r\nhost: gateway.test\r\norigin: https://app.test\r\n\
@@ -58,7 +58,7 @@ fn a_preflight_over_http_1_ends_with_its_head() {
 }
 
 #[test]
-fn what_is_no_preflight_is_judged_by_its_token() {
+fn other_options_requests_need_a_token() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);

@@ -6,7 +6,7 @@ use crate::fixture::{ALL, EXPIRED, READER, REVOKED, bundle, headers, in_seconds,
 use crate::http::{Client, Response};
 
 #[test]
-fn each_way_to_lose_the_right_has_its_reason_status_and_challenge() {
+fn each_denial_has_reason_status_and_challenge() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut client = envoy.client("main");
     let wrong = READER.replace("reader", "readeR");
@@ -60,7 +60,7 @@ fn unknown_expired_and_revoked_look_alike_from_outside() {
 }
 
 #[test]
-fn the_body_is_a_problem_that_says_no_more_than_the_caller_may_know() {
+fn reply_body_reveals_only_what_callers_may_know() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut request = headers(b"/v1/items/7?secret=1", b"Bearer test_svc_nobody_0123456789");
     request.push(("x-request-id", b"7d3b"));
@@ -114,7 +114,7 @@ fn grpc(client: &mut Client, path: &[u8], authorization: &[u8]) -> Response {
 }
 
 #[test]
-fn a_secret_stops_working_in_the_second_in_which_it_expires() {
+fn secret_expires_at_its_second() {
     let mut bundle = bundle();
     let until = in_seconds(10);
     bundle["tokens"]["reader"]["secrets"][0]["expires_at"] = json!(until);
@@ -130,7 +130,7 @@ fn a_secret_stops_working_in_the_second_in_which_it_expires() {
 }
 
 #[test]
-fn no_secret_is_in_the_log_the_events_or_a_reply() {
+fn logs_events_and_replies_have_no_secret() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut client = envoy.client("main");
     let guessed = "test_svc_guessed_0123456789";

@@ -15,7 +15,7 @@ const MINTED: &str = "acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu";
 const RETIRED: &str = "q83vAb/SNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFY=";
 
 #[test]
-fn no_secret_is_written_whatever_it_is_sent_as() {
+fn secret_in_any_field_is_never_logged() {
     for mode in ["enforce", "shadow"] {
         let folder = tempfile::tempdir().unwrap();
         let mut envoy = logged(folder.path(), mode);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::fixture::{EXPIRED, READER, bundle, start, upstream_header};
 
 #[test]
-fn a_gateway_in_shadow_forwards_everything_as_it_came_and_reports_what_it_would_have_done() {
+fn shadow_gateway_forwards_unchanged_and_reports_denials() {
     let envoy = start(&json!({ "bundle": bundle(), "mode": "shadow" }));
     let mut client = envoy.client("main");
     let reader = format!("Bearer {READER}");
@@ -40,7 +40,7 @@ fn a_gateway_in_shadow_forwards_everything_as_it_came_and_reports_what_it_would_
 }
 
 #[test]
-fn a_role_in_shadow_is_reported_on_while_the_rest_is_enforced() {
+fn shadow_role_is_reported_and_others_are_enforced() {
     let envoy = start(&json!({ "bundle": trial() }));
     let mut client = envoy.client("main");
     for (number, (path, status, decision, mode, identity)) in [

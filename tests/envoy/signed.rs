@@ -9,10 +9,10 @@ use tokenward::engine::words::time::Time;
 use crate::envoy::{self, Envoy};
 use crate::fixture::{READER, bundle, in_seconds, start, start_with};
 use crate::signing::{configuration, public, signed};
-use crate::{echo, trap, wait};
+use crate::{echo, tripwire, wait};
 
 #[test]
-fn a_signed_bundle_is_in_force_and_who_signed_it_is_told() {
+fn signed_bundle_is_active_and_signers_are_logged() {
     let configuration = configuration(&signed(&bundle(), &[1, 2]), &[2, 3, 1], 2);
     let from_struct = envoy::listener("struct", &[envoy::filter_from_struct(&configuration)]);
     let text = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
@@ -27,7 +27,7 @@ fn a_signed_bundle_is_in_force_and_who_signed_it_is_told() {
 }
 
 #[test]
-fn envoy_does_not_start_with_a_bundle_that_nobody_trusted_has_signed() {
+fn envoy_rejects_a_bundle_without_trusted_signature() {
     let good = || signed(&bundle(), &[1]);
     let edited = |edit: &dyn Fn(&mut Value)| {
         let mut envelope = good();
@@ -79,7 +79,7 @@ fn keys_are_rotated_without_a_gap() {
 }
 
 #[test]
-fn nothing_goes_back_but_by_a_statement_that_somebody_signed() {
+fn rollback_needs_a_signed_statement() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("ecds.json");
     let ship = |bundle: &Value| write(&resource, &configuration(&signed(bundle, &[1]), &[1], 1));
@@ -158,10 +158,10 @@ fn equal_revision_with_other_content_changes_nothing() {
 }
 
 #[test]
-fn what_stays_in_force_is_back_after_a_trap() {
+fn active_bundle_is_restored_after_a_trap() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("ecds.json");
-    let module = trap::module_with_tripwire(folder.path(), trap::Wire::Trap);
+    let module = tripwire::module_with_tripwire(folder.path(), tripwire::Wire::Trap);
     let ship = |bundle: &Value| {
         let configuration = configuration(&signed(bundle, &[1]), &[1], 1).to_string();
         let text =
@@ -178,14 +178,14 @@ fn what_stays_in_force_is_back_after_a_trap() {
     ship(&bundle);
     wait::until(|| envoy.events("rollback_refused").len() == 3);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
-    assert_eq!(trap::trap(&mut client).status, 503);
-    trap::until_back(&mut client);
+    assert_eq!(tripwire::trap(&mut client).status, 503);
+    tripwire::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(envoy.events("rollback_refused").len(), 4);
 }
 
 #[test]
-fn a_revision_ahead_of_the_clock_is_refused_and_leaves_no_mark() {
+fn future_revision_is_rejected_and_not_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("ecds.json");
     let closed = |fields: Value| {
@@ -224,7 +224,7 @@ fn a_revision_ahead_of_the_clock_is_refused_and_leaves_no_mark() {
 }
 
 #[test]
-fn a_leaked_key_is_recovered_from_by_removing_it() {
+fn removing_a_leaked_key_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("ecds.json");
     let ship = |number: u64, signer: u8, keys: &[u8]| {
@@ -281,7 +281,7 @@ fn a_stale_bundle_works_and_is_reported_once() {
 }
 
 #[test]
-fn a_bundle_of_another_name_goes_no_way_around() {
+fn bundle_of_another_name_cannot_bypass_rollback() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("ecds.json");
     let named = |name: &str, number: u64| {
@@ -303,7 +303,7 @@ fn a_bundle_of_another_name_goes_no_way_around() {
 }
 
 #[test]
-fn two_gateways_of_one_envoy_go_their_own_ways() {
+fn two_gateways_in_one_envoy_are_independent() {
     let at = |number: u64, service: &str| {
         let mut configuration = configuration(&revision(number, &[1]), &[1], 1);
         configuration["service"] = json!(service);
@@ -320,16 +320,16 @@ fn two_gateways_of_one_envoy_go_their_own_ways() {
 fn a_signed_bundle_is_back_after_a_trap() {
     let folder = tempfile::tempdir().unwrap();
     let configuration = configuration(&signed(&bundle(), &[1]), &[1], 1);
-    let envoy = trap::start_with(folder.path(), &configuration);
+    let envoy = tripwire::start_with(folder.path(), &configuration);
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
-    assert_eq!(trap::trap(&mut client).status, 503);
-    trap::until_back(&mut client);
+    assert_eq!(tripwire::trap(&mut client).status, 503);
+    tripwire::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 }
 
 #[test]
-fn where_the_host_keeps_no_mark_a_signed_bundle_is_not_in_force() {
+fn signed_bundle_needs_shared_data() {
     let mut filter = envoy::filter(&configuration(&signed(&bundle(), &[1]), &[1], 1).to_string());
     let allowed = [
         "proxy_on_context_create",

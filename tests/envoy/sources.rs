@@ -11,7 +11,7 @@ use crate::nginx::Nginx;
 use crate::{echo, fixture};
 
 #[test]
-fn a_hop_that_envoy_cannot_read_never_makes_the_balancer_the_source() {
+fn unreadable_hop_is_not_the_balancer() {
     let envoy = start(&[("main", json!({ "bundle": guarded() }), Manager::ENVOYS_DEFAULT)]);
     let mut client = envoy.client("main");
     // Of these Envoy makes the address of whoever connects, which is an inner one.
@@ -31,7 +31,7 @@ fn a_hop_that_envoy_cannot_read_never_makes_the_balancer_the_source() {
 }
 
 #[test]
-fn behind_envoys_own_trusted_hops_the_balancer_is_not_the_source_either() {
+fn envoy_trusted_hops_exclude_the_balancer() {
     let manager = Manager { remote: true, hops: 1 };
     let configuration = json!({ "bundle": guarded() });
     let envoy = start(&[("main", configuration, manager)]);
@@ -43,7 +43,7 @@ fn behind_envoys_own_trusted_hops_the_balancer_is_not_the_source_either() {
 }
 
 #[test]
-fn trusted_hops_count_as_envoys_do_with_both_of_its_settings() {
+fn trusted_hops_count_like_envoy() {
     let sides = [true, false].map(|remote| {
         [0, 1, 2].map(|hops| {
             let configuration = json!({ "bundle": bundle(), "source": { "trusted_hops": hops } });
@@ -107,7 +107,7 @@ fn an_nginx_that_writes_ports_is_seen_through() {
 }
 
 #[test]
-fn who_connects_cannot_hide_behind_junk_where_no_hop_is_trusted() {
+fn junk_hides_no_source_without_trusted_hops() {
     let configuration = json!({ "bundle": guarded(), "source": { "trusted_hops": 0 } });
     let envoy = start(&[("main", configuration, Manager { remote: true, hops: 0 })]);
     let mut client = envoy.client("main");
@@ -143,7 +143,7 @@ fn images_of_a_foreign_page_suspend_no_visitor() {
 }
 
 #[test]
-fn images_of_a_foreign_page_suspend_no_token_in_a_cookie() {
+fn foreign_page_cannot_suspend_a_cookie_token() {
     let mut bundle = bundle();
     bundle["defense"] =
         json!({ "denials": { "limit": 3, "per": "1m", "suspend": "15m" }, "retired_secret": "suspend" });

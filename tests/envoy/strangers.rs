@@ -7,9 +7,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::audit::{events, read_schema, verify};
+use crate::audit_log::{events, read_schema, verify};
+use crate::discovery::{discovered, write_configuration};
 use crate::envoy::{self, Envoy};
-use crate::failure::{discovered, write_configuration};
 use crate::fixture::{EXPIRED, READER, REVOKED, bundle, start};
 use crate::{echo, wait};
 
@@ -52,7 +52,7 @@ fn beyond_the_budget_strangers_are_counted_by_reason() {
 }
 
 #[test]
-fn a_second_has_so_many_lines_and_one_summary() {
+fn each_second_has_limited_lines_and_a_summary() {
     let mut bundle = bundle();
     bundle["defense"] = json!({ "unknown_tokens": { "limit": 5, "per": "1m", "suspend": "1m" } });
     let mut envoy = start(&json!({ "bundle": bundle, "audit": { "strangers": 3 } }));

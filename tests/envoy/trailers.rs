@@ -11,7 +11,7 @@ use crate::fixture::{bundle, headers, reader};
 use crate::{http2, wait};
 
 #[test]
-fn no_trailer_tells_the_upstream_who_calls_or_what_is_asked_for() {
+fn trailers_cannot_forge_identity_or_path() {
     let received = sent(&json!({ "bundle": bundle(), "remove_headers": ["x-scope-orgid"] }));
     assert!(received.contains("x-harmless: root"), "{received}");
     assert_eq!(received.matches("root").count(), 1, "{received}");
@@ -19,7 +19,7 @@ fn no_trailer_tells_the_upstream_who_calls_or_what_is_asked_for() {
 }
 
 #[test]
-fn a_trailer_names_a_second_path_only_where_headers_may() {
+fn trailer_second_path_follows_the_header_setting() {
     let received = sent(&json!({ "bundle": bundle(), "second_path": "forward" }));
     assert_eq!(received.matches("root").count(), 4, "{received}");
     for header in ["x-harmless: root", "destination: root", "x_amz_copy_source: root", "x_scope_orgid: root"]
@@ -29,7 +29,7 @@ fn a_trailer_names_a_second_path_only_where_headers_may() {
 }
 
 #[test]
-fn in_shadow_no_trailer_tells_the_upstream_who_calls() {
+fn shadow_gateway_removes_identity_trailers() {
     let received = sent(&json!({ "bundle": bundle(), "mode": "shadow" }));
     assert_eq!(received.matches("root").count(), 6, "{received}");
     for header in

@@ -7,7 +7,7 @@ use crate::fixture::{bundle, headers, reader, upstream_header};
 use crate::{echo, http2};
 
 #[test]
-fn an_upgrade_is_judged_as_the_get_that_it_is() {
+fn upgrade_is_judged_as_get() {
     let envoy = start(&writing());
     for (method, upgrade, status) in [
         ("GET", &b"websocket"[..], 200),
@@ -32,7 +32,7 @@ fn an_upgrade_is_judged_as_the_get_that_it_is() {
 }
 
 #[test]
-fn an_extended_connect_is_judged_as_the_get_that_envoy_makes_of_it() {
+fn extended_connect_is_judged_as_get() {
     let envoy = start(&bundle());
     let authorization = reader();
     let field = |name: &str, value: &[u8]| (name.as_bytes().to_vec(), value.to_vec());
@@ -52,7 +52,7 @@ fn an_extended_connect_is_judged_as_the_get_that_envoy_makes_of_it() {
 }
 
 #[test]
-fn what_a_caller_names_in_connection_takes_no_identity_away() {
+fn connection_header_cannot_remove_identity() {
     let envoy = start(&bundle());
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);

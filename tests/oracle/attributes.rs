@@ -5,15 +5,15 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 use tokenward::engine::words::secret::SecretDigest;
 
-use crate::bundles::Bundle;
-use crate::reading::Request;
-use crate::{compile, config, decide};
+use crate::oracle::bundles::Bundle;
+use crate::oracle::reading::Request;
+use crate::oracle::{compile, config, decide};
 
 proptest! {
     #![proptest_config(config(500))]
 
     #[test]
-    fn a_token_reaches_the_bound_paths_of_its_own_attributes_and_never_those_of_another(
+    fn token_reaches_only_its_own_attributes(
         world in worlds(),
         spelling in select(vec![Spelling::Plain, Spelling::Escaped, Spelling::InFull]),
         (method, end) in (select(vec!["GET", "HEAD", "DELETE"]), select(vec!["", "/", "?x=/t/acme"])),
@@ -27,7 +27,7 @@ proptest! {
                     path: world.path(owner, spelling) + end,
                     authorization: vec![format!("Bearer {}", secret(number))],
                     source: String::new(),
-                    now: crate::bundles::time(0),
+                    now: crate::oracle::bundles::time(0),
                 };
                 let decided = decide(&policy, &request).reason().code();
                 // Whoever has the same values where the pattern asks for them is no other here.

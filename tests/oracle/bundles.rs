@@ -12,8 +12,8 @@ use tokenward::engine::config::bundle;
 use tokenward::engine::config::bundle::Bundle as Document;
 use tokenward::engine::words::time::Time;
 
-use crate::bundles::operations::{free_operations, operations};
-use crate::bundles::tokens::{TokenDraft, secret, token_drafts};
+use crate::oracle::bundles::operations::{free_operations, operations};
+use crate::oracle::bundles::tokens::{TokenDraft, secret, token_drafts};
 
 pub(crate) mod operations;
 pub(crate) mod tokens;

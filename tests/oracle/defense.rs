@@ -15,14 +15,14 @@ use tokenward::engine::memory::window::Window;
 use tokenward::engine::words::address::Source;
 use tokenward::engine::words::time::{Span, Time};
 
-use crate::config;
+use crate::oracle::config;
 
 proptest! {
     #![proptest_config(config(2_000))]
 
     /// Exactly the offences that are the `limit`-th in some span of `per` suspend: none is missed, none is too early.
     #[test]
-    fn a_limit_is_reached_by_as_many_in_its_span_and_by_no_fewer(
+    fn limit_is_reached_by_exactly_its_count(
         limit in 1..6_u64,
         per in 1..8_i64,
         steps in vec((0..4_usize, 0..3_000_i64), 1..60),
@@ -48,7 +48,7 @@ proptest! {
 
     /// Threads tell the time one after the other and count in any order.
     #[test]
-    fn moments_out_of_order_count_as_those_in_order(
+    fn unordered_moments_count_like_ordered_ones(
         moments in vec(0..900_i64, 5).prop_shuffle(),
     ) {
         let mut slot = Slot::<Window>::default();
@@ -61,7 +61,7 @@ proptest! {
 
     /// Whoever else is counted, who was counted most lately in a slot is not forgotten before eight others came.
     #[test]
-    fn a_slot_is_bounded_and_forgets_who_was_counted_least_lately(
+    fn slot_is_bounded_and_drops_the_oldest(
         others in vec(1..40_usize, 0..100),
     ) {
         let threshold = threshold(2, 3_600);
@@ -86,7 +86,7 @@ proptest! {
 
     /// Nobody who is suspended is let go before the end, however many come, and all are after it.
     #[test]
-    fn a_suspension_lasts_to_its_end_and_no_longer(
+    fn suspension_lasts_exactly_to_its_end(
         steps in vec((0..30_usize, 1..20_i64, 0..4_000_i64), 1..80),
     ) {
         let longest = span(20);
@@ -132,7 +132,7 @@ proptest! {
 }
 
 #[test]
-fn a_list_is_full_when_it_is_and_has_room_again_when_somebody_is_free() {
+fn full_list_has_room_after_a_suspension_ends() {
     let (now, longest) = (Time::from_millis(0), span(60));
     let mut suspended = Suspended::default();
     for who in 0..4_096 {
@@ -146,7 +146,7 @@ fn a_list_is_full_when_it_is_and_has_room_again_when_somebody_is_free() {
 }
 
 #[test]
-fn uses_of_a_retired_secret_are_told_at_once_and_then_every_ten_minutes() {
+fn retired_secret_is_reported_every_ten_minutes() {
     let mut slot = Slot::<Uses>::default();
     let mut told = |minute: i64, who| slot.note(key(who), Time::from_millis(minute * 60_000));
     let noted = [told(0, 1), told(1, 1), told(1, 2), told(9, 1), told(10, 1), told(11, 1), told(25, 1)];

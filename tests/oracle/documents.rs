@@ -12,7 +12,7 @@ use tokenward::cli::workspace::Workspace;
 use tokenward::engine::config::bundle;
 use tokenward::engine::config::bundle::Bundle as Document;
 
-use crate::config;
+use crate::oracle::config;
 
 proptest! {
     #![proptest_config(config(300))]

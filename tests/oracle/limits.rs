@@ -6,15 +6,15 @@ use serde_json::json;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
-use crate::bundles::Bundle;
-use crate::reading::{Oracle, Request};
-use crate::{compile, config, decide};
+use crate::oracle::bundles::Bundle;
+use crate::oracle::reading::{Oracle, Request};
+use crate::oracle::{compile, config, decide};
 
 proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn hours_are_those_of_the_week_at_their_offset(
+    fn hours_match_the_week_at_their_offset(
         hours in vec(hours(), 1..=2),
         starts in vec(0..7 * 1_440_i64, 8),
         shift in -1..=1_i64,
@@ -27,7 +27,7 @@ proptest! {
     }
 
     #[test]
-    fn sources_are_those_with_the_bits_of_a_range(ranges in vec(ranges(), 1..=2), bits in vec(0..=128_u32, 4)) {
+    fn sources_match_the_bits_of_a_range(ranges in vec(ranges(), 1..=2), bits in vec(0..=128_u32, 4)) {
         let near = ranges.iter().flat_map(|range| bits.iter().flat_map(|bit| neighbours(range, *bit)));
         let requests = near.map(|source| request(&source, MONDAY));
         agree(&json!({ "allowed_sources": ranges }), requests, "source_not_allowed")?;

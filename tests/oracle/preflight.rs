@@ -9,9 +9,9 @@ use proptest::test_runner::TestRunner;
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::request::head::{RequestHead, Rest};
 
-use crate::reading::{Oracle, Request};
-use crate::requests::{Case, cases};
-use crate::{agree, at, compile, config};
+use crate::oracle::reading::{Oracle, Request};
+use crate::oracle::requests::{Case, cases};
+use crate::oracle::{agree, at, compile, config};
 
 proptest! {
     #![proptest_config(config(500))]

@@ -11,17 +11,17 @@ use tokenward::engine::policy::compiled::Policy;
 use tokenward::engine::policy::decision::{Decision, Standing, Step};
 use tokenward::engine::words::entries::Entries;
 
-use crate::bundles::Bundle;
-use crate::bundles::operations::operations;
-use crate::reading::{Oracle, Request};
-use crate::requests::{Case, cases};
-use crate::{at, compile, config, decide, head, is_forwarded};
+use crate::oracle::bundles::Bundle;
+use crate::oracle::bundles::operations::operations;
+use crate::oracle::reading::{Oracle, Request};
+use crate::oracle::requests::{Case, cases};
+use crate::oracle::{at, compile, config, decide, head, is_forwarded};
 
 proptest! {
     #![proptest_config(config(150))]
 
     #[test]
-    fn a_decision_is_the_same_when_its_steps_are_told(case in cases()) {
+    fn explained_decision_is_the_same(case in cases()) {
         let policy = compile(&case.bundle);
         for request in &case.requests {
             let mut explanation = Explanation::default();
@@ -34,19 +34,19 @@ proptest! {
     }
 
     #[test]
-    fn taking_a_permission_out_of_a_role_never_permits_more(case in cases()) {
+    fn fewer_permissions_in_a_role_never_permit_more(case in cases()) {
         let lists = lists_of(&case.bundle, "roles", "permissions");
         permits_no_more(&case, less(&case.bundle, &lists))?;
     }
 
     #[test]
-    fn taking_a_permission_out_of_a_scope_never_permits_more(case in cases()) {
+    fn fewer_permissions_in_a_scope_never_permit_more(case in cases()) {
         let lists = lists_of(&case.bundle, "tokens", "scope");
         permits_no_more(&case, less(&case.bundle, &lists))?;
     }
 
     #[test]
-    fn taking_an_entry_out_of_a_limit_never_permits_more(case in cases()) {
+    fn fewer_entries_in_a_limit_never_permit_more(case in cases()) {
         let names = ["environments", "services", "allowed_sources", "allowed_hours"];
         let lists: Vec<String> =
             names.iter().flat_map(|name| lists_of(&case.bundle, "tokens", name)).collect();
@@ -56,7 +56,7 @@ proptest! {
     // A role that denies is a restriction: taking it away lifts that, and is left out here. So is a role whose
     // loss leaves a token with roles in shadow alone: that token is then only reported on.
     #[test]
-    fn taking_away_a_role_that_restricts_nothing_never_permits_more(case in cases()) {
+    fn fewer_roles_never_permit_more(case in cases()) {
         let mut lists = lists_of(&case.bundle, "tokens", "roles");
         lists.extend(lists_of(&case.bundle, "roles", "inherits"));
         let removals = without_one(&case.bundle, &lists).into_iter();
@@ -92,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn naming_a_new_operation_never_gives_anyone_who_does_not_hold_it_more_than_before(
+    fn new_operation_never_permits_more_to_others(
         case in cases(),
         others in proptest::collection::vec(operations(), 10),
     ) {

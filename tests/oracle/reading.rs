@@ -10,8 +10,8 @@ use tokenward::engine::words::name::RoleName;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
-use crate::reading::listings::{Concerned, Listing, names};
-use crate::reading::target::{Target, without_case};
+use crate::oracle::reading::listings::{Concerned, Listing, names};
+use crate::oracle::reading::target::{Target, without_case};
 
 mod limits;
 mod listings;
@@ -43,10 +43,6 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn permits(&self) -> bool {
-        ["permitted", "public"].contains(&self.reason)
-    }
-
     fn because(reason: &'static str) -> Self {
         Self { reason, tried: false, permissions: BTreeSet::new() }
     }

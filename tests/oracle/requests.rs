@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use tokenward::engine::words::time::Time;
 
-use crate::bundles::{Bundle, Draft, drafts, time};
-use crate::reading::Request;
+use crate::oracle::bundles::{Bundle, Draft, drafts, time};
+use crate::oracle::reading::Request;
 
 /// A bundle and requests for it.
 #[derive(Clone, Debug)]

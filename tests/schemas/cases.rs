@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 use tokenward::engine::authoring::case::Case;
 use tokenward::engine::config::bundle::from_tree;
 
-use crate::{schema, validator};
+use crate::schemas::{schema, validator};
 
 #[test]
-fn a_case_is_taken_by_schema_and_reader_alike() {
+fn schema_and_reader_agree_on_cases() {
     let validator = validator(&schema("test"));
     for (request, expect, good) in cases() {
         let file = json!([{ "name": "a case", "request": request, "expect": expect }]);

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use tokenward::engine::policy::gateway::Gateway;
 
-use crate::{schema, validator};
+use crate::schemas::{schema, validator};
 
 #[test]
-fn a_configuration_is_taken_by_schema_and_filter_alike() {
+fn schema_and_filter_agree_on_configurations() {
     let (configuration, gateway) = (validator(&schema("configuration")), validator(&schema("gateway")));
     for (settings, good) in settings() {
         assert_eq!(gateway.is_valid(&settings), good, "{settings}");
@@ -23,7 +23,7 @@ fn alerts(cluster: &str, authority: &str, path: &str) -> Value {
 }
 
 #[test]
-fn a_signed_bundle_and_its_keys_are_taken_by_schema_and_filter_alike() {
+fn schema_and_filter_agree_on_signed_bundles() {
     let validator = validator(&schema("configuration"));
     let envelope = crate::signing::signed(&json!({ "version": 1, "name": "acme" }), &[1, 2]);
     let good = crate::signing::configuration(&envelope, &[1, 2], 2);

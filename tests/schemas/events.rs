@@ -4,10 +4,10 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::{schema, validator};
+use crate::schemas::{schema, validator};
 
 #[test]
-fn every_event_that_a_page_shows_is_what_the_schema_says() {
+fn events_in_docs_match_the_schema() {
     let validator = validator(&schema("event"));
     let pages = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path());
     let mut checked = 0;

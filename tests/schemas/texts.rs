@@ -12,7 +12,7 @@ use tokenward::engine::words::rate::RateLimit;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::{Span, Time};
 
-use crate::{definition, schema};
+use crate::schemas::{definition, schema};
 
 /// A type, what its values are like, and what its pattern is known to take beyond the parser.
 struct Text {
@@ -25,7 +25,7 @@ struct Text {
 }
 
 #[test]
-fn a_pattern_takes_what_is_good_and_refuses_what_is_bad() {
+fn schema_patterns_accept_good_and_reject_bad() {
     for Text { schema: file, definition: name, parses, good, bad, beyond } in TEXTS {
         let validator = definition(&schema(file), name);
         let takes = |text: &str| validator.is_valid(&text.into());
@@ -42,7 +42,7 @@ fn a_pattern_takes_what_is_good_and_refuses_what_is_bad() {
 }
 
 #[test]
-fn an_editor_never_marks_what_a_program_would_take() {
+fn editor_never_marks_valid_texts() {
     for Text { schema: file, definition: name, parses, good, .. } in TEXTS {
         // RFC 3339 is what is documented; the parser takes more of ISO 8601.
         if *name == "Time" {

@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::workshop;
+use crate::shipping::workshop;
 
 #[test]
-fn the_commands_of_the_page_do_what_it_shows() {
+fn kubernetes_page_commands_do_what_it_shows() {
     let page = std::fs::read_to_string("docs/kubernetes.md").unwrap();
     let workshop = workshop();
     for old in ["image.tar", "image"] {

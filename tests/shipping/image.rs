@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use tokenward::engine::words::secret::SecretDigest;
 
-use crate::{printed, workshop};
+use crate::shipping::{printed, workshop};
 
 #[test]
 fn the_layout_holds_what_both_fetchers_look_for() {
@@ -47,7 +47,7 @@ fn the_layout_holds_what_both_fetchers_look_for() {
 }
 
 #[test]
-fn the_same_module_gives_the_same_bytes_and_an_old_image_is_replaced() {
+fn image_is_reproducible_and_replaced() {
     let (one, other) = (workshop(), workshop());
     let (first, tar) =
         (files(&one.path().join("image")), std::fs::read(one.path().join("image.tar")).unwrap());
@@ -73,7 +73,7 @@ fn an_image_that_was_tampered_with_pins_nothing() {
     std::fs::write(&index, text.replace(&digest, &"0".repeat(64))).unwrap();
     let arguments =
         ["render", "istio", "--bundle", "bundle.json", "--url", "oci://a.test/b", "--image", "image"];
-    let output = crate::tokenward(
+    let output = crate::shipping::tokenward(
         workshop.path(),
         &[&arguments[..], &["--namespace", "a", "--selector", "a=b"]].concat(),
     );

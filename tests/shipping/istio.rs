@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{check, printed, workshop};
+use crate::shipping::{check, printed, workshop};
 
 #[test]
 fn manifests_are_as_istios_models_say() {

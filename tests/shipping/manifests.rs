@@ -3,7 +3,7 @@
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-use crate::{bundle, printed, tokenward, workshop};
+use crate::shipping::{bundle, printed, tokenward, workshop};
 
 /// Arguments of every kind of manifest, and the schema of it.
 const MANIFESTS: [(&str, &[&str]); 5] = [
@@ -40,7 +40,7 @@ fn manifests_are_as_their_definitions_say() {
 }
 
 #[test]
-fn a_module_by_http_is_pinned_by_its_own_digest() {
+fn http_module_is_pinned_by_its_digest() {
     let workshop = workshop();
     let arguments = [
         "--json",
@@ -63,7 +63,7 @@ fn a_module_by_http_is_pinned_by_its_own_digest() {
 }
 
 #[test]
-fn yaml_and_json_say_the_same_whoever_reads_them() {
+fn manifests_are_the_same_in_yaml_and_json() {
     let workshop = workshop();
     let config_map =
         ["configmap", "--wasm", "/etc/tokenward.wasm", "--namespace", "edge", "--bundle", "bundle.json"];
@@ -78,7 +78,7 @@ fn yaml_and_json_say_the_same_whoever_reads_them() {
         assert_eq!(yaml_serde::from_str::<Value>(&yaml).unwrap(), json, "{yaml}");
         // PyYAML knows the words and dates of YAML 1.1.
         let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
-        let read = crate::check(&["-c", script], &yaml);
+        let read = crate::shipping::check(&["-c", script], &yaml);
         let error = String::from_utf8_lossy(&read.stderr).into_owned();
         let read: Value = serde_json::from_slice(&read.stdout).unwrap_or_else(|_| panic!("{error}\n{yaml}"));
         assert_eq!(read, json, "{yaml}");

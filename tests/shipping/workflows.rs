@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::check;
+use crate::shipping::check;
 
 const FOLDER: &str = ".github/workflows";
 
@@ -57,7 +57,7 @@ fn what_they_make_are_targets() {
 }
 
 #[test]
-fn actions_are_pinned_and_only_what_publishes_may_write() {
+fn actions_are_pinned_and_only_publishing_writes() {
     for (name, text) in workflows() {
         let workflow: Value = yaml_serde::from_str(&text).unwrap();
         assert_eq!(workflow["permissions"], serde_json::json!({}), "{name}");

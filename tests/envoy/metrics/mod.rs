@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::discovery::{discovered, write_resource};
 use crate::envoy::{self, Envoy};
-use crate::failure::{discovered, write_resource};
 use crate::fixture::{EXPIRED, READER, bundle, in_seconds, secret, start, start_with, token};
 use crate::http::Client;
 use crate::metrics::scrape::{Series, scrape, value};
@@ -18,7 +18,7 @@ const OLD: &str = "test_svc_rotated_0123456789";
 const PROBE: &str = "test_svc_probing_0123456789";
 
 #[test]
-fn labels_come_out_by_the_rules_of_the_example_and_by_istios_own() {
+fn example_and_istio_rules_extract_labels() {
     for stats in [example(), istio()] {
         let busy = Busy::start(&stats);
         let series = busy.series();
@@ -75,7 +75,7 @@ fn labels_come_out_by_the_rules_of_the_example_and_by_istios_own() {
 }
 
 #[test]
-fn configurations_count_once_refused_and_once_a_thread_accepted() {
+fn configurations_are_counted() {
     let busy = Busy::start(&example());
     let count = |series: &[Series], result| {
         value(series, "tokenward_configurations_total", &[("result", result)]).unwrap()
@@ -122,7 +122,7 @@ fn where_a_defense_is_gone_nobody_is_suspended() {
 }
 
 #[test]
-fn the_newest_bundle_of_a_name_is_the_one_that_is_told_of_and_one_that_is_gone_is_nought() {
+fn metrics_report_the_newest_bundle_of_a_name() {
     let (folder, envoy) = reloadable();
     let put = |name: &str, revision: u64| {
         let mut bundle = bundle();
@@ -153,7 +153,7 @@ fn the_newest_bundle_of_a_name_is_the_one_that_is_told_of_and_one_that_is_gone_i
 }
 
 #[test]
-fn the_counters_of_four_workers_add_up_to_the_requests() {
+fn counters_of_four_workers_add_up() {
     let envoy = start_with(&json!({ "bundle": bundle(), "audit": { "sinks": [] } }), 4);
     let address = envoy.listener("main");
     std::thread::scope(|scope| {
@@ -180,7 +180,7 @@ fn the_counters_of_four_workers_add_up_to_the_requests() {
 }
 
 #[test]
-fn callers_cannot_make_series_and_many_kinds_make_few() {
+fn callers_cannot_create_metric_series() {
     let mut bundle = bundle();
     let kinds: serde_json::Map<String, Value> =
         (0..30).map(|kind| (format!("kind{kind}"), json!({}))).collect();
@@ -207,7 +207,7 @@ fn callers_cannot_make_series_and_many_kinds_make_few() {
 }
 
 #[test]
-fn istio_without_extra_stat_tags_shows_the_labels_in_the_name() {
+fn istio_without_tags_has_labels_in_names() {
     let mut stats = istio();
     let rules = stats["stats_tags"].as_array_mut().unwrap();
     rules.retain(|rule| !LABELS.contains(&rule["tag_name"].as_str().unwrap()));

@@ -11,7 +11,7 @@ use crate::metrics::scrape::{ADDED, Series, selectors};
 use crate::metrics::{Busy, example};
 
 #[test]
-fn dashboard_and_rules_ask_for_metrics_and_labels_that_envoy_shows() {
+fn dashboard_and_rules_query_existing_metrics() {
     let series = Busy::start(&example()).series();
     let expressions = [dashboard(), rules()].concat();
     assert!(expressions.len() > 20, "{expressions:#?}");
@@ -44,7 +44,7 @@ fn dashboard_and_rules_ask_for_metrics_and_labels_that_envoy_shows() {
 }
 
 #[test]
-fn the_page_names_the_metrics_and_labels_that_envoy_shows_and_no_others() {
+fn metrics_page_lists_exactly_the_metrics() {
     let mut shown: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for series in Busy::start(&example()).series() {
         shown.entry(series.name).or_default().extend(series.labels.into_keys());
@@ -62,7 +62,7 @@ fn the_page_names_the_metrics_and_labels_that_envoy_shows_and_no_others() {
 }
 
 #[test]
-fn the_page_says_what_to_do_on_each_alert() {
+fn metrics_page_explains_each_alert() {
     let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `Tokenward"));
     let cells = |row: &'_ str| {
@@ -77,7 +77,7 @@ fn the_page_says_what_to_do_on_each_alert() {
 }
 
 #[test]
-fn the_alert_rules_are_valid_and_fire_when_they_should() {
+fn alert_rules_are_valid_and_fire() {
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "rules.test.yaml"]] {
         let mut promtool = Command::new(envoy::built("PROMTOOL", ".tools/promtool", "make promtool"));
         let output = promtool.args(arguments).current_dir("envoy/prometheus").output().unwrap();

@@ -7,7 +7,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 use tokenward::engine::words::secret::SecretDigest;
 
-use crate::bundles::put_time;
+use crate::oracle::bundles::put_time;
 
 /// A token; its roles and its scope are numbers, as bits.
 #[derive(Clone, Debug)]

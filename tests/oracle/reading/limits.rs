@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use tokenward::engine::config::bundle::{Bundle, Token};
 use tokenward::engine::words::time::Time;
 
-use crate::reading::Request;
+use crate::oracle::reading::Request;
 
 /// The first limit that a request breaks.
 pub(crate) fn broken(token: &Token, document: &Bundle, request: &Request) -> Option<&'static str> {

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 use tokenward::engine::config::bundle::Token;
 
-use crate::reading::target::{Target, decoded, split, without_case};
+use crate::oracle::reading::target::{Target, decoded, split, without_case};
 
 /// An operation as one permission, or `public`, lists it.
 pub(crate) struct Listing {

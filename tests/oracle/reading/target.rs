@@ -2,7 +2,7 @@
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::reading::Request;
+use crate::oracle::reading::Request;
 
 /// Method, host and segments of a request.
 pub(crate) struct Target {
