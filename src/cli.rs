@@ -126,7 +126,9 @@ enum Format {
 /// Runs the command that the arguments name.
 pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
-    ended(arguments, format).unwrap_or_else(|failures| {
+    let ended = ended(arguments, format);
+    let ended = ended.and_then(|exit| output::lost().map_or(Ok(exit), |lost| Err(lost.into())));
+    ended.unwrap_or_else(|failures| {
         failures.iter().for_each(output::failure);
         Exit::Failed
     })

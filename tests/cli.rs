@@ -12,6 +12,8 @@ use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::words::reason::Reason;
 use tokenward::engine::words::secret::SecretDigest;
 
+#[path = "cli/nothing_lost.rs"]
+mod nothing_lost;
 #[path = "cli/registry.rs"]
 mod written_registry;
 

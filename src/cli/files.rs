@@ -1,11 +1,11 @@
 //! Writing files: whole or not at all.
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{Builder, NamedTempFile};
 
 use crate::cli::failure::Failure;
 
@@ -14,21 +14,43 @@ use crate::cli::failure::Failure;
 pub(super) enum Readers {
     /// Its owner only.
     Owner,
-    /// Everybody, Envoy under a user of its own among them.
+    /// Everybody that the umask allows, Envoy under a user of its own among them.
     Everybody,
 }
 
 /// Puts `text` in the place of the file at `path`, in one step: a reader sees the old text or the new one.
 ///
-/// A new file can be read by `readers`; an old one keeps its permissions.
+/// A link is followed: its target is replaced. What is not a regular file (a device, a pipe) gets the text written into
+/// it. A new file can be read by `readers`, as far as the umask allows; an old one keeps its permissions.
 ///
 /// # Errors
 /// That it cannot be written; the old file is then as it was.
 pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> Result<(), Failure> {
-    let old = std::fs::metadata(path).map(|metadata| metadata.permissions());
-    let file = written(path, text.as_ref(), old.unwrap_or_else(|_| readers.permissions()))?;
-    file.persist(path).map_err(|error| cannot(path, &error.error))?;
+    let metadata = std::fs::metadata(path).ok();
+    if metadata.as_ref().is_some_and(|metadata| !metadata.is_file()) || is_open_file(path) {
+        let write = || OpenOptions::new().write(true).open(path)?.write_all(text.as_ref());
+        return write().map_err(|error| cannot(path, &error));
+    }
+    let target = resolved(path);
+    let file = written(&target, text.as_ref(), metadata.map(|metadata| metadata.permissions()), readers)?;
+    file.persist(&target).map_err(|error| cannot(path, &error.error))?;
     Ok(())
+}
+
+/// Whether the path names a file that is open in a process, as `/dev/stdout` does: replacing it would leave the process
+/// with the old one.
+fn is_open_file(path: &Path) -> bool {
+    path.starts_with("/dev") || path.starts_with("/proc")
+}
+
+/// The file that a path names once its links are followed, also where the last of them leads to no file yet.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Ok(target) = std::fs::read_link(&path) else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
 /// Makes a file with `text`, in one step.
@@ -36,7 +58,7 @@ pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> 
 /// # Errors
 /// That it cannot be written, or is there already.
 pub(super) fn create(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
-    let file = written(path, text.as_bytes(), readers.permissions())?;
+    let file = written(path, text.as_bytes(), None, readers)?;
     file.persist_noclobber(path).map_err(|error| cannot(path, &error.error))?;
     Ok(())
 }
@@ -51,7 +73,12 @@ pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
 }
 
 /// A nameless neighbour of `path` with `text`, on disk.
-fn written(path: &Path, text: &[u8], permissions: Permissions) -> Result<NamedTempFile, Failure> {
+fn written(
+    path: &Path,
+    text: &[u8],
+    permissions: Option<Permissions>,
+    readers: Readers,
+) -> Result<NamedTempFile, Failure> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         Some(_) | None => Path::new("."),
@@ -61,9 +88,12 @@ fn written(path: &Path, text: &[u8], permissions: Permissions) -> Result<NamedTe
         return Err(Failure::new(format!("cannot write {path}: there is no folder {folder}")));
     }
     let write = || {
-        let mut file = NamedTempFile::new_in(folder)?;
+        // The umask applies to the permissions of a new file (open(2)).
+        let mut file = Builder::new().permissions(readers.permissions()).tempfile_in(folder)?;
         file.write_all(text)?;
-        file.as_file().set_permissions(permissions)?;
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions)?;
+        }
         file.as_file().sync_all()?;
         Ok(file)
     };
@@ -74,7 +104,7 @@ impl Readers {
     fn permissions(self) -> Permissions {
         Permissions::from_mode(match self {
             Self::Owner => 0o600,
-            Self::Everybody => 0o644,
+            Self::Everybody => 0o666,
         })
     }
 }
@@ -82,3 +112,6 @@ impl Readers {
 fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot write {}: {error}", path.display()))
 }
+
+/// Most links that are followed, as in Linux (path_resolution(7)).
+const MAX_LINKS: usize = 40;

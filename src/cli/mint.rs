@@ -53,7 +53,7 @@ impl Mint {
         let writing = self.dry_run.writing();
         let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
 
-        secret.show(&self.token, None, writing, format);
+        secret.show(&self.token, None, writing, format)?;
         output::done(&writing.describe(&secret.shown(&self.token, &path)));
         warnings.iter().for_each(output::warning);
         Ok(Exit::Yes)

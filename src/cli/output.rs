@@ -3,17 +3,29 @@
 //! The only file that prints. Colours go only to a terminal, and never where `NO_COLOR` is set.
 
 use std::io::{self, Write};
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
 
-/// Writes data to stdout, as it is.
-///
-/// A reader that went away is no failure of ours: what it did not want is not written.
+/// Writes data to stdout, as it is. The first error is kept for [`unwritten`] and [`lost`].
 pub(super) fn data(text: &str) {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        let _ = ERROR.set(error);
+    }
+}
+
+/// Why stdout did not take all data: it was closed, or writing failed.
+pub(super) fn unwritten() -> Option<&'static io::Error> {
+    ERROR.get()
+}
+
+/// The failure of a command whose data is lost. A reader that closed its pipe wanted no more: that is no failure.
+pub(super) fn lost() -> Option<Failure> {
+    let error = unwritten().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)?;
+    Some(Failure::new(format!("cannot write to standard output: {error}")))
 }
 
 /// Writes a value to stdout, as one line of JSON.
@@ -23,22 +35,22 @@ pub(super) fn json(value: &impl Serialize) {
     data(&text);
 }
 
-/// Tells a failure.
+/// Prints a failure.
 pub(super) fn failure(failure: &Failure) {
     shown("error", RED, failure);
 }
 
-/// Tells something that should be mended.
+/// Prints a warning.
 pub(super) fn warning(warning: &Failure) {
     shown("warning", YELLOW, warning);
 }
 
-/// Tells something good to know.
+/// Prints a note.
 pub(super) fn note(note: &Failure) {
     shown("note", CYAN, note);
 }
 
-/// Tells what was done.
+/// Prints what was done.
 pub(super) fn done(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
@@ -53,6 +65,8 @@ fn shown(word: &str, colour: &str, shown: &Failure) {
         let _ = writeln!(stderr, "{BOLD}hint{RESET}: {hint}");
     }
 }
+
+static ERROR: OnceLock<io::Error> = OnceLock::new();
 
 /// ANSI X3.64 sequences; `anstream` takes them out where they are not wanted.
 const RED: &str = "\x1b[31m";

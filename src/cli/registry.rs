@@ -42,7 +42,10 @@ impl RegistryFile {
     /// # Errors
     /// That the folder cannot be locked, or what is wrong with the registry.
     pub(super) fn open(folder: &Path) -> Result<Self, Vec<Failure>> {
-        let lock = Lock::of(workspace::folder(folder)?)?;
+        // Where the registry is a link, its target is what changes.
+        let target = files::resolved(&workspace::inside(workspace::folder(folder)?, "tokens.yaml"));
+        let lock =
+            Lock::of(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(folder))?;
         let source = workspace::registry(folder)?;
         let registry = match &source {
             Some(source) => workspace::read(source)?,

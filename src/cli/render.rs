@@ -150,11 +150,13 @@ struct Destination {
 }
 
 impl Destination {
+    /// Writes what was rendered; a file with the key of a chain can be read by its owner only.
     fn write(&self, text: &str, format: Format) -> Result<Exit, Vec<Failure>> {
+        let readers = if text.contains(KEY_OF_A_CHAIN) { Readers::Owner } else { Readers::Everybody };
         match &self.output {
             None => output::data(text),
             Some(path) => {
-                files::replace(path, text, Readers::Everybody)?;
+                files::replace(path, text, readers)?;
                 if format == Format::Json {
                     output::json(&json!({ "file": path }));
                 }
@@ -170,3 +172,6 @@ fn tree(source: &Source) -> Result<Map<String, Value>, Vec<Failure>> {
     workspace::settings(source)?;
     source.parse().map_err(|problems| Failure::new(problems.to_string()).into())
 }
+
+/// The key of the settings that has the key of the audit's chain.
+const KEY_OF_A_CHAIN: &str = "hmac_sha256";

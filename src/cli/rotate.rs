@@ -59,7 +59,7 @@ impl Rotate {
         let writing = self.dry_run.writing();
         let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
 
-        secret.show(&self.token, Some(&retired), writing, format);
+        secret.show(&self.token, Some(&retired), writing, format)?;
         output::done(&writing.describe(&secret.shown(&self.token, &path)));
         for Retired { secret_id, expires_at } in &retired {
             let end = if *expires_at > now { "works until" } else { "ended" };

@@ -62,13 +62,16 @@ impl NewSecret {
     }
 
     /// Shows the secret on stdout: once, and only when the registry has its digest.
+    ///
+    /// # Errors
+    /// That stdout did not take it, closed or full: then nobody has the secret.
     pub(super) fn show(
         &self,
         token: &TokenId,
         retired: Option<&[Retired]>,
         writing: Writing,
         format: Format,
-    ) {
+    ) -> Result<(), Failure> {
         let secret = (writing == Writing::Real).then_some(&self.clear);
         match (format, secret) {
             (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
@@ -80,6 +83,17 @@ impl NewSecret {
                 expires_at: self.entry.expires_at,
                 retired,
             })),
+        }
+        match output::unwritten().filter(|_| writing == Writing::Real) {
+            None => Ok(()),
+            Some(error) => {
+                let id = &self.entry.id;
+                let message =
+                    format!("secret `{id}` of token `{token}` was minted, but not handed out: {error}");
+                Err(Failure::new(message).hint(format!(
+                    "nobody has it: `tokenward revoke {token} --secret-id {id} --reason 'not handed out'`, then mint another"
+                )))
+            }
         }
     }
 

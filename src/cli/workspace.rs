@@ -202,7 +202,9 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let name = entry.map_err(cannot)?.file_name().to_string_lossy().into_owned();
-        if [".test.yaml", ".test.yml", ".test.json"].iter().any(|end| name.ends_with(end)) {
+        // An editor's or a file system's own: `.#a.test.yaml`, `._a.test.yaml`.
+        let is_hidden = name.starts_with(['.', '#']);
+        if !is_hidden && [".test.yaml", ".test.yml", ".test.json"].iter().any(|end| name.ends_with(end)) {
             paths.push(inside(folder, &name));
         }
     }
