@@ -6,7 +6,7 @@ use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::{self, RegistryFile};
-use crate::cli::secret::NewSecret;
+use crate::cli::secret::{Keeper, NewSecret};
 use crate::cli::token_options::TokenOptions;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
@@ -31,6 +31,8 @@ pub(super) struct Mint {
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     #[command(flatten)]
+    keeper: Keeper,
+    #[command(flatten)]
     dry_run: DryRun,
     #[command(flatten)]
     description: TokenOptions,
@@ -51,10 +53,12 @@ impl Mint {
         self.add(&mut registry, kind, secret.entry.clone())?;
         let warnings = self.warnings(&registry);
         let writing = self.dry_run.writing();
-        let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
+        let edit = file.edit(registry)?.check(&workspace)?;
+        secret.keep(&self.keeper, writing)?;
+        let path = edit.write(writing).inspect_err(|_| self.keeper.discard(writing))?;
 
-        secret.show(&self.token, None, writing, format)?;
-        output::done(&writing.describe(&secret.shown(&self.token, &path)));
+        secret.show(&self.token, None, &self.keeper, writing, format)?;
+        output::done(&writing.describe(&secret.shown(&self.token, &path, &self.keeper)));
         warnings.iter().for_each(output::warning);
         Ok(Exit::Yes)
     }

@@ -6,7 +6,7 @@ use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
 use crate::cli::registry::{self, RegistryFile};
-use crate::cli::secret::{NewSecret, Retired};
+use crate::cli::secret::{Keeper, NewSecret, Retired};
 use crate::cli::secret_state::State;
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output};
@@ -35,6 +35,8 @@ pub(super) struct Rotate {
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     #[command(flatten)]
+    keeper: Keeper,
+    #[command(flatten)]
     dry_run: DryRun,
 }
 
@@ -57,10 +59,12 @@ impl Rotate {
         let mut registry = file.registry().clone();
         let retired = self.rotate(&mut registry, &secret.entry, now);
         let writing = self.dry_run.writing();
-        let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
+        let edit = file.edit(registry)?.check(&workspace)?;
+        secret.keep(&self.keeper, writing)?;
+        let path = edit.write(writing).inspect_err(|_| self.keeper.discard(writing))?;
 
-        secret.show(&self.token, Some(&retired), writing, format)?;
-        output::done(&writing.describe(&secret.shown(&self.token, &path)));
+        secret.show(&self.token, Some(&retired), &self.keeper, writing, format)?;
+        output::done(&writing.describe(&secret.shown(&self.token, &path, &self.keeper)));
         for Retired { secret_id, expires_at } in &retired {
             let end = if *expires_at > now { "works until" } else { "ended" };
             output::done(&format!("secret `{secret_id}` is retired: it {end} {}", String::from(*expires_at)));

@@ -1,7 +1,8 @@
 //! New secrets: made of the system's random numbers, shown once; the registry gets their digest.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use rand::SeedableRng;
 use rand::distr::{Alphanumeric, SampleString};
 use rand::rngs::{StdRng, SysRng};
@@ -9,6 +10,7 @@ use serde::Serialize;
 
 use crate::cli::dry_run::Writing;
 use crate::cli::failure::Failure;
+use crate::cli::files::{self, Readers};
 use crate::cli::{Format, output};
 use crate::engine::config::bundle;
 use crate::engine::config::bundle::{PolicyDocument, TokenPrefix};
@@ -69,10 +71,12 @@ impl NewSecret {
         &self,
         token: &TokenId,
         retired: Option<&[Retired]>,
+        keeper: &Keeper,
         writing: Writing,
         format: Format,
     ) -> Result<(), Failure> {
-        let secret = (writing == Writing::Real).then_some(&self.clear);
+        let file = keeper.output.as_deref();
+        let secret = (writing == Writing::Real && file.is_none()).then_some(&self.clear);
         match (format, secret) {
             (Format::Text, Some(secret)) => output::data(&format!("{secret}\n")),
             (Format::Text, None) => {}
@@ -80,11 +84,12 @@ impl NewSecret {
                 token,
                 secret_id: &self.entry.id,
                 secret,
+                file,
                 expires_at: self.entry.expires_at,
                 retired,
             })),
         }
-        match output::unwritten().filter(|_| writing == Writing::Real) {
+        match output::unwritten().filter(|_| secret.is_some()) {
             None => Ok(()),
             Some(error) => {
                 let id = &self.entry.id;
@@ -97,14 +102,44 @@ impl NewSecret {
         }
     }
 
+    /// Writes the secret into the new file that was asked for, before the registry has its digest.
+    ///
+    /// # Errors
+    /// That the file cannot be written, or exists already.
+    pub(super) fn keep(&self, keeper: &Keeper, writing: Writing) -> Result<(), Failure> {
+        match keeper.output.as_ref().filter(|_| writing == Writing::Real) {
+            Some(path) => files::create(path, &format!("{}\n", self.clear), Readers::Owner),
+            None => Ok(()),
+        }
+    }
+
     /// What was minted, for stderr.
-    pub(super) fn shown(&self, token: &TokenId, registry: &Path) -> String {
+    pub(super) fn shown(&self, token: &TokenId, registry: &Path, keeper: &Keeper) -> String {
+        let holder =
+            keeper.output.as_ref().map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
         format!(
-            "minted secret `{}` of token `{token}`, good for {}; {} holds its digest, nothing holds the secret",
+            "minted secret `{}` of token `{token}`, good for {}; {} holds its digest, {holder} holds the secret",
             self.entry.id,
             self.lifetime,
             registry.display()
         )
+    }
+}
+
+/// Where a new secret goes.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Keeper {
+    /// New file for the secret, which only its owner can read; standard output without it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Keeper {
+    /// Removes the file again, because the registry did not get the digest.
+    pub(super) fn discard(&self, writing: Writing) {
+        if let Some(path) = self.output.as_ref().filter(|_| writing == Writing::Real) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -122,6 +157,8 @@ struct Shown<'a> {
     secret_id: &'a SecretId,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a Path>,
     expires_at: Option<Time>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retired: Option<&'a [Retired]>,

@@ -60,6 +60,25 @@ fn secret_that_nobody_got_is_named() {
 }
 
 #[test]
+fn secret_in_a_file_is_its_owners() {
+    let folder = folder(TOKEN);
+    let output =
+        run(folder.path(), &["mint", "ci", "--kind", "tool", "--expires-in", "1h", "-o", "ci.secret"]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), ""), "{}", text(&output.stderr));
+    let path = folder.path().join("ci.secret");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = std::fs::read_to_string(&path).unwrap();
+    let registry = || std::fs::read_to_string(folder.path().join("tokens.yaml")).unwrap();
+    let digest = tokenward::engine::words::secret::SecretDigest::of(secret.trim_end().as_bytes());
+    assert!(registry().contains(&digest.to_hex()));
+    // A file that is there is kept, and no secret is minted.
+    let before = registry();
+    let output = run(folder.path(), &["rotate", "job", "--expires-in", "1h", "-o", "ci.secret"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!((std::fs::read_to_string(&path).unwrap(), registry()), (secret, before));
+}
+
+#[test]
 fn linked_registry_is_changed_where_it_is() {
     let folder = folder("version: 1\n");
     let real = tempfile::tempdir().unwrap();
