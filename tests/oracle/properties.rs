@@ -85,7 +85,7 @@ proptest! {
         let policy = compile(&case.bundle);
         let Ok(folded) = Policy::compile(without_capitals(&case.bundle.document())) else { return Ok(()) };
         for request in &case.requests {
-            let lower = Request { path: request.path.to_ascii_lowercase(), ..request.clone() };
+            let lower = Request { path: without_capital_letters(&request.path), ..request.clone() };
             let permits = decide(&folded, &lower).is_permit();
             prop_assert!(!decide(&policy, request).is_permit() || permits, "{:?}", request);
         }
@@ -108,6 +108,13 @@ proptest! {
             forwards_no_more(&document, others, std::iter::once(more))?;
         }
     }
+}
+
+/// The path in lower case, its percent-encoded letters too: `/a/%41` is `/a/A` to the filter.
+fn without_capital_letters(path: &str) -> String {
+    ('A'..='Z').fold(path.to_ascii_lowercase(), |path, letter| {
+        path.replace(&format!("%{:02x}", u32::from(letter)), &letter.to_ascii_lowercase().to_string())
+    })
 }
 
 /// Whether the steps say by which permission, `public` entry or limit the request is decided.
