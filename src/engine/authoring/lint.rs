@@ -9,7 +9,7 @@ use std::fmt;
 use serde::Serialize;
 
 pub use crate::engine::authoring::lint::tokens::attributes_that_fold_together;
-use crate::engine::config::bundle::{Bundle, Role};
+use crate::engine::config::bundle::Bundle;
 use crate::engine::config::problem::Place;
 use crate::engine::words::name::{PermissionName, RoleName};
 
@@ -222,18 +222,20 @@ fn unused_permissions(bundle: &Bundle) -> Vec<Finding> {
         .collect()
 }
 
-/// Permissions that roles grant, but none that a token may have: by its kind's `roles`, or because the role also denies
-/// the permission.
+/// Permissions that roles grant, but no role that a kind allows, itself or by inheritance.
 fn unholdable_permissions(bundle: &Bundle) -> Vec<Finding> {
-    let allowed = |role: &RoleName| {
-        bundle.kinds.iter().any(|(_, kind)| kind.roles.as_ref().is_none_or(|roles| roles.contains(role)))
-    };
+    if bundle.kinds.iter().any(|(_, kind)| kind.roles.is_none()) {
+        return Vec::new();
+    }
     let roles: HashMap<_, _> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
-    let (mut granted, mut held) = (HashSet::new(), HashSet::new());
-    for (name, _) in bundle.roles.iter() {
-        let (permissions, denied) = reach(&roles, name);
-        held.extend(permissions.difference(&denied).filter(|_| allowed(name)).copied());
-        granted.extend(permissions);
+    let granted: HashSet<_> = roles.values().flat_map(|role| &role.permissions).collect();
+    let (mut held, mut seen): (HashSet<&PermissionName>, HashSet<&RoleName>) = Default::default();
+    let mut queue: Vec<&RoleName> =
+        bundle.kinds.iter().flat_map(|(_, kind)| kind.roles.iter().flatten()).collect();
+    while let Some(name) = queue.pop() {
+        let Some(role) = roles.get(name).filter(|_| seen.insert(name)) else { continue };
+        held.extend(&role.permissions);
+        queue.extend(&role.inherits);
     }
     let unholdable =
         bundle.permissions.iter().filter(|(name, _)| granted.contains(name) && !held.contains(name));
@@ -244,22 +246,6 @@ fn unholdable_permissions(bundle: &Bundle) -> Vec<Finding> {
             Finding::new(Code::UnholdablePermission, root("permissions").key(name), message)
         })
         .collect()
-}
-
-/// What a role grants and what it denies, with all that it inherits.
-fn reach<'d>(
-    roles: &HashMap<&'d RoleName, &'d Role>,
-    role: &'d RoleName,
-) -> (HashSet<&'d PermissionName>, HashSet<&'d PermissionName>) {
-    let (mut granted, mut denied, mut seen) = (HashSet::new(), HashSet::new(), HashSet::new());
-    let mut queue = vec![role];
-    while let Some(name) = queue.pop() {
-        let Some(role) = roles.get(name).filter(|_| seen.insert(name)) else { continue };
-        granted.extend(&role.permissions);
-        denied.extend(role.deny.iter().filter(|_| !role.shadow));
-        queue.extend(&role.inherits);
-    }
-    (granted, denied)
 }
 
 fn unused_roles(bundle: &Bundle) -> Vec<Finding> {
