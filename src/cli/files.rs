@@ -20,15 +20,14 @@ pub(super) enum Readers {
 
 /// Puts `text` in the place of the file at `path`, in one step: a reader sees the old text or the new one.
 ///
-/// A link is followed: its target is replaced. What is not a regular file (a device, a pipe) gets the text written into
-/// it. A new file can be read by `readers`, as far as the umask allows; an old one keeps its permissions.
+/// A link is followed: its target is replaced. To what is not a regular file (a device, a pipe) the text is appended. A new file can be read by `readers`, as far as the umask allows; an old one keeps its permissions.
 ///
 /// # Errors
 /// That it cannot be written; the old file is then as it was.
 pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> Result<(), Failure> {
     let metadata = std::fs::metadata(path).ok();
     if metadata.as_ref().is_some_and(|metadata| !metadata.is_file()) || is_open_file(path) {
-        let write = || OpenOptions::new().write(true).open(path)?.write_all(text.as_ref());
+        let write = || OpenOptions::new().append(true).open(path)?.write_all(text.as_ref());
         return write().map_err(|error| cannot(path, &error));
     }
     let target = resolved(path);
@@ -37,10 +36,10 @@ pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> 
     Ok(())
 }
 
-/// Whether the path names a file that is open in a process, as `/dev/stdout` does: replacing it would leave the process
-/// with the old one.
+/// Whether the path names an open file of a process, as `/dev/stdout` does. Replacing it would leave the process with
+/// the old file.
 fn is_open_file(path: &Path) -> bool {
-    path.starts_with("/dev") || path.starts_with("/proc")
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|open| path.starts_with(open))
 }
 
 /// The file that a path names once its links are followed, also where the last of them leads to no file yet.

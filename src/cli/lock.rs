@@ -14,6 +14,15 @@ use rustix::io::Errno;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 
+/// What a command does if another one keeps the lock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Held {
+    /// It fails.
+    Fail,
+    /// It continues with a warning: anybody who can read the folder can hold the lock, and a leak must not wait.
+    Continue,
+}
+
 /// The right to change what is in a folder, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
@@ -25,11 +34,11 @@ impl Lock {
     ///
     /// # Errors
     /// That the folder cannot be opened, or that another command holds the lock for too long.
-    pub(super) fn of(folder: &Path) -> Result<Self, Failure> {
-        Self::within(folder, PATIENCE)
+    pub(super) fn of(folder: &Path, held: Held) -> Result<Self, Failure> {
+        Self::within(folder, held, PATIENCE)
     }
 
-    fn within(folder: &Path, patience: Duration) -> Result<Self, Failure> {
+    fn within(folder: &Path, held: Held, patience: Duration) -> Result<Self, Failure> {
         let shown = folder.display();
         let handle =
             File::open(folder).map_err(|error| Failure::new(format!("cannot read {shown}: {error}")))?;
@@ -40,6 +49,13 @@ impl Lock {
                 Err(Errno::WOULDBLOCK | Errno::INTR) if waited < patience => {
                     sleep(PAUSE);
                     waited = waited.saturating_add(PAUSE);
+                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) if held == Held::Continue => {
+                    let message = format!("another program keeps {shown} locked: revoking without the lock");
+                    output::warning(
+                        &Failure::new(message).hint("check afterwards that the registry is as it should be"),
+                    );
+                    return Ok(Self { _folder: handle });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     let message = format!("another command is changing {shown}, for {waited:?} now");
@@ -66,11 +82,11 @@ mod tests {
     #[test]
     fn one_of_two_gets_the_lock_and_the_other_an_error_or_the_lock_after_it() {
         let folder = tempfile::tempdir().unwrap();
-        let held = Lock::of(folder.path()).unwrap();
-        let failure = Lock::within(folder.path(), PAUSE * 3).unwrap_err();
+        let held = Lock::of(folder.path(), Held::Fail).unwrap();
+        let failure = Lock::within(folder.path(), Held::Fail, PAUSE * 3).unwrap_err();
         assert!(failure.message.starts_with("another command is changing "), "{}", failure.message);
         std::thread::scope(|threads| {
-            let waiting = threads.spawn(|| Lock::of(folder.path()));
+            let waiting = threads.spawn(|| Lock::of(folder.path(), Held::Fail));
             sleep(PAUSE * 3);
             drop(held);
             assert!(waiting.join().unwrap().is_ok());

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
+use crate::cli::lock::Held;
 use crate::cli::registry::RegistryFile;
 use crate::cli::secret_state::State;
 use crate::cli::workspace::Workspace;
@@ -47,7 +48,7 @@ impl Prune {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let folder = self.folder.find()?;
         let workspace = Workspace::open_folder(&folder)?;
-        let file = RegistryFile::open_existing(&folder)?;
+        let file = RegistryFile::open_existing(&folder, Held::Fail)?;
         let (now, writing) = (clock::now(), self.dry_run.writing());
         let limit = now.shifted(self.older_than.millis().saturating_neg());
         let mut registry = file.registry().clone();

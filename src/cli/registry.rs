@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::dry_run::Writing;
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
-use crate::cli::lock::Lock;
+use crate::cli::lock::{Held, Lock};
 use crate::cli::nearest::help;
 use crate::cli::source::Source;
 use crate::cli::workspace::{self, EMPTY_REGISTRY, Workspace};
@@ -37,15 +37,31 @@ pub(super) struct RegistryFile {
 }
 
 impl RegistryFile {
-    /// Locks a policy's folder and reads its registry; that is empty where there is none.
+    /// Locks a policy's folder and reads its registry, which is empty without a file.
     ///
     /// # Errors
     /// That the folder cannot be locked, or what is wrong with the registry.
     pub(super) fn open(folder: &Path) -> Result<Self, Vec<Failure>> {
-        // Where the registry is a link, its target is what changes.
+        Self::locked(folder, Held::Fail)
+    }
+
+    /// Locks a policy's folder and reads its registry.
+    ///
+    /// # Errors
+    /// That the folder cannot be locked, that it has no registry, or what is wrong with the registry.
+    pub(super) fn open_existing(folder: &Path, held: Held) -> Result<Self, Vec<Failure>> {
+        let file = Self::locked(folder, held)?;
+        if file.source.is_none() {
+            return Err(workspace::no_registry(folder).into());
+        }
+        Ok(file)
+    }
+
+    fn locked(folder: &Path, held: Held) -> Result<Self, Vec<Failure>> {
+        // If the registry is a link, its target is what changes.
         let target = files::resolved(&workspace::inside(workspace::folder(folder)?, "tokens.yaml"));
-        let lock =
-            Lock::of(target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(folder))?;
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let lock = Lock::of(parent.unwrap_or(folder), held)?;
         let source = workspace::registry(folder)?;
         let registry = match &source {
             Some(source) => workspace::read(source)?,
@@ -55,18 +71,6 @@ impl RegistryFile {
             .as_ref()
             .map_or_else(|| workspace::inside(folder, "tokens.yaml"), |source| source.path.clone());
         Ok(Self { path, source, registry, lock })
-    }
-
-    /// Locks a policy's folder and reads its registry.
-    ///
-    /// # Errors
-    /// That the folder cannot be locked, that it has no registry, or what is wrong with that.
-    pub(super) fn open_existing(folder: &Path) -> Result<Self, Vec<Failure>> {
-        let file = Self::open(folder)?;
-        if file.source.is_none() {
-            return Err(workspace::no_registry(folder).into());
-        }
-        Ok(file)
     }
 
     /// What the file says.

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::cli::dry_run::{DryRun, Writing};
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
+use crate::cli::lock::Held;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, stdin};
@@ -51,7 +52,7 @@ pub(super) struct Revoke {
 impl Revoke {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let folder = self.folder.find()?;
-        let file = RegistryFile::open_existing(&folder)?;
+        let file = RegistryFile::open_existing(&folder, Held::Continue)?;
         let targets = self.targets(file.registry())?;
         refuse_secrets(&self.reason, file.registry())?;
         if targets.is_empty() {

@@ -5,6 +5,7 @@ use clap::Args;
 use crate::cli::dry_run::DryRun;
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
+use crate::cli::lock::Held;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::secret::{Keeper, NewSecret, Retired};
 use crate::cli::secret_state::State;
@@ -49,7 +50,7 @@ impl Rotate {
         let folder = self.folder.find()?;
         let workspace = Workspace::open_folder(&folder)?;
         let policy = workspace.policy()?;
-        let file = RegistryFile::open_existing(&folder)?;
+        let file = RegistryFile::open_existing(&folder, Held::Fail)?;
         let token = registry::token(file.registry(), &self.token)?;
         registry::refuse_revoked(&self.token, token)?;
 

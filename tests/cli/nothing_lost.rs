@@ -6,6 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::{command, folder, run, text};
 
 /// Each command that writes data, but for those that hand out a secret.
@@ -111,6 +113,42 @@ fn output_is_written_into_devices_and_pipes() {
 
     let output = run(folder.path(), &["build", "-o", "/dev/full"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn appended_output_keeps_what_was_there() {
+    let folder = folder(TOKEN);
+    let log = folder.path().join("log");
+    std::fs::write(&log, "what was there\n").unwrap();
+    let appended = OpenOptions::new().append(true).open(&log).unwrap();
+    let output = written_to(&appended, folder.path(), &["build", "-o", "/dev/stdout"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(std::fs::read_to_string(&log).unwrap().starts_with("what was there\n{"));
+}
+
+#[test]
+fn file_in_shared_memory_is_replaced() {
+    let memory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let folder = folder(TOKEN);
+    let bundle = memory.path().join("bundle.json");
+    for _ in 0..2 {
+        let output = run(folder.path(), &["build", "--revision", "7", "-o", bundle.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
+    assert_eq!(std::fs::read_to_string(&bundle).unwrap().lines().count(), 1);
+}
+
+#[test]
+fn strangers_lock_does_not_block_revoke() {
+    let folder = folder(TOKEN);
+    let stranger = File::open(folder.path()).unwrap();
+    flock(&stranger, FlockOperation::LockExclusive).unwrap();
+    let output = run(folder.path(), &["revoke", "job", "--reason", "leaked"]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("revoking without the lock"), "{said}");
+    let registry = std::fs::read_to_string(folder.path().join("tokens.yaml")).unwrap();
+    assert!(registry.contains("revoked_at"), "{registry}");
 }
 
 #[test]
