@@ -160,7 +160,7 @@ fn ended(arguments: Arguments, format: Format) -> Result<Exit, Vec<Failure>> {
 }
 
 impl Command {
-    /// The option that names the policy's folder; none where no policy is read.
+    /// The option that names the policy's folder. `None` if the command reads no policy.
     fn folder(&mut self) -> Option<&mut PolicyFolder> {
         match self {
             Self::Mint(mint) => Some(&mut mint.folder),

@@ -28,7 +28,7 @@ impl PolicyFolder {
         self.look()?.ok_or_else(nowhere)
     }
 
-    /// The folder; none where no folder is named and there is none upwards.
+    /// The folder. `None` if no folder is named and no folder upwards has a policy.
     ///
     /// # Errors
     /// That the folder that was named does not exist.

@@ -46,7 +46,7 @@ impl Lint {
 }
 
 impl Lint {
-    /// The policy; none where only Envoy's configuration is there.
+    /// The policy. `None` if the user gave only Envoy's configuration.
     fn policy(&self) -> Result<Option<Workspace>, Failure> {
         let alone = self.envoy.is_some() && self.input.bundle.is_none();
         if alone && self.input.files.folder.look()?.is_none() {

@@ -52,7 +52,7 @@ enum Target {
 }
 
 impl Target {
-    /// The option that names the policy's folder; none where no policy is read.
+    /// The option that names the policy's folder. `None` if the command reads no policy.
     fn folder(&mut self) -> Option<&mut PolicyFolder> {
         let policy = match self {
             Self::Ecds(ecds) => &mut ecds.policy,
@@ -66,7 +66,7 @@ impl Target {
 }
 
 impl Render {
-    /// The option that names the policy's folder; none where no policy is read.
+    /// The option that names the policy's folder. `None` if the command reads no policy.
     pub(super) fn folder(&mut self) -> Option<&mut PolicyFolder> {
         self.target.folder()
     }

@@ -66,7 +66,7 @@ impl NewSecret {
     /// Shows the secret on stdout: once, and only when the registry has its digest.
     ///
     /// # Errors
-    /// That stdout did not take it, closed or full: then nobody has the secret.
+    /// That stdout is closed or full: then the caller did not get the secret.
     pub(super) fn show(
         &self,
         token: &TokenId,
@@ -96,7 +96,7 @@ impl NewSecret {
                 let message =
                     format!("secret `{id}` of token `{token}` was minted, but not handed out: {error}");
                 Err(Failure::new(message).hint(format!(
-                    "nobody has it: `tokenward revoke {token} --secret-id {id} --reason 'not handed out'`, then mint another"
+                    "it is lost: revoke it with `tokenward revoke {token} --secret-id {id} --reason 'not handed out'`, then mint another"
                 )))
             }
         }

@@ -6,11 +6,11 @@ use crate::engine::words::time::Time;
 /// When a secret works, unless it is revoked.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
-    /// Before this it does not work yet.
+    /// The secret is rejected before this time.
     pub begins: Option<Time>,
-    /// From this on it no longer works.
+    /// The secret is rejected from this time on.
     pub ends: Option<Time>,
-    /// Whether it was rotated out: then it works only until the overlap ends.
+    /// Whether `rotate` replaced the secret: then it works only until the overlap ends.
     pub rotated: bool,
 }
 
@@ -38,11 +38,11 @@ pub enum SecretState {
     Active,
     /// It was rotated out, and works until the overlap ends.
     Retiring,
-    /// It works later.
+    /// It does not work yet.
     NotYetValid,
     /// It was rotated out, and the overlap is over.
     Retired,
-    /// Its life is over.
+    /// It has expired.
     Expired,
     /// It, or its whole token, was revoked.
     Revoked,

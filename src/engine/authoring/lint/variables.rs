@@ -32,6 +32,8 @@ fn attributes(bundle: &Bundle, operations: &[Listed<'_>]) -> HashMap<String, Str
 
 /// `{tenant}` where tokens have an attribute `tenant`: the segment has any value, not the token's own.
 fn forgotten_dollar(listed: &Listed<'_>, attributes: &HashMap<String, String>) -> Option<Finding> {
+    // What is public has no token whose attribute could be meant.
+    listed.permission?;
     let (variable, attribute) =
         variables(listed.text).find_map(|name| Some((name, attributes.get(&alike(name))?)))?;
     let message = format!(
