@@ -21,10 +21,10 @@ help: ## Show this list
 build: $(CLI) $(WASM) ## Build target/release/tokenward and dist/tokenward.wasm
 
 demo: build envoy ## See a real Envoy enforce policies/acme, then stop
-	@cargo run --quiet --example demo
+	@cargo run --quiet --package demo
 
 run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
-	@cargo run --quiet --example demo -- --serve
+	@cargo run --quiet --package demo -- --serve
 
 test: lint build envoy checks promtool nginx ## Everything that CI runs
 	cargo test --quiet
@@ -40,16 +40,16 @@ compose: build envoy ## envoy/compose.yaml and the acme requests against it (KEE
 	@cargo test --quiet --test compose -- $(if $(KEEP),--keep)
 
 lint: .tools/cargo ## Formatting, lints of all targets, who imports whom, docs
-	cargo fmt --check
+	cargo fmt --all --check
 	cargo fmt --check --manifest-path $(FUZZ)
-	cargo clippy --all-targets --quiet -- -D warnings
+	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	@tools/wasm clippy
 	cargo clippy --manifest-path $(FUZZ) --no-default-features --target-dir target/fuzz/check --quiet -- -D warnings
 	cargo test --quiet --test layers
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --quiet
 
 fmt: ## Format the code
-	cargo fmt
+	cargo fmt --all
 
 schemas: .tools/cargo ## Write schemas/*.json anew from the types
 	@UPDATE_SCHEMAS=1 cargo test --quiet --test native schemas_match_the_types

@@ -25,7 +25,7 @@ fn the_commands_of_the_first_screen_work() {
     let told = String::from_utf8_lossy(&demo.stdout);
     assert!(demo.status.success() && told.contains("20 of 20 requests were answered as expected"), "{told}");
     let run = Command::new("make").args(["--dry-run", "run"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&run.stdout).contains("--example demo -- --serve"));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("--package demo -- --serve"));
 }
 
 #[test]

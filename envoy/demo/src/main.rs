@@ -23,14 +23,14 @@ use serde_json::Value;
 use crate::envoy::Envoy;
 use crate::http::{Client, Response};
 
-#[path = "../tests/support/echo.rs"]
+#[path = "../../../tests/support/echo.rs"]
 mod echo;
-#[path = "../tests/support/envoy.rs"]
+#[path = "../../../tests/support/envoy.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod envoy;
-#[path = "../tests/support/http.rs"]
+#[path = "../../../tests/support/http.rs"]
 mod http;
-#[path = "../tests/support/wait.rs"]
+#[path = "../../../tests/support/wait.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod wait;
 
