@@ -50,17 +50,17 @@ impl Journal {
         }
     }
 
-    /// Begins the chain; whether it is that of a trial, in a VM that serves no request.
+    /// Begins the chain; whether it is that of a canary, in a VM that serves no request.
     pub(super) fn open(&self) -> bool {
         if !self.is_read() {
             return false;
         }
         self.sampler.set(Sampler::new(self.fingerprint, host::nanoseconds()));
         let Some(links) = Links::of(&self.audit.chain) else { return false };
-        let Birth { id, trial } = birth(self.fingerprint);
+        let Birth { id, canary } = birth(self.fingerprint);
         self.chain.set(Some(Chain::new(id, links)));
         self.life.set(id.life);
-        trial
+        canary
     }
 
     /// Whether anybody reads events.
@@ -159,7 +159,7 @@ fn birth(configuration: u64) -> Birth {
         let birth = register.enter(configuration);
         (Some(register.to_bytes()), birth)
     });
-    birth.unwrap_or_else(|| Birth { trial: false, ..begun().enter(configuration) })
+    birth.unwrap_or_else(|| Birth { canary: false, ..begun().enter(configuration) })
 }
 
 /// Other modules may share the namespace, so the key begins with our name.

@@ -28,7 +28,7 @@ use crate::filter::{Shared, host, metrics, rollback};
 pub(super) struct Root {
     shared: Rc<Shared>,
     /// Whether this is a VM in which Envoy only tries the configuration.
-    trial: bool,
+    canary: bool,
     gauges: Option<Gauges>,
     feed: Option<Feed>,
     /// Whether the bundle in force is one that was fetched.
@@ -45,7 +45,7 @@ impl Default for Root {
         let shared = Rc::new(Shared::of(Gateway::deny_all(), b""));
         Self {
             shared,
-            trial: false,
+            canary: false,
             gauges: None,
             feed: None,
             is_fetched: false,
@@ -82,7 +82,7 @@ impl Root {
         let kept = Kept::new("bundle", settings);
         let setback = rollback::check(&policy, settings, now).err();
         self.shared = Rc::new(Shared::of(gateway, configuration));
-        self.trial = self.shared.journal.open();
+        self.canary = self.shared.journal.open();
         self.is_fetched = false;
         let refused = policy.withdrawn();
         if setback.is_none() {
@@ -114,13 +114,13 @@ impl Root {
 
     fn log_configured(&self, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
-        journal.write(&ConfiguredEvent::of(&gateway.policy, self.trial), now);
+        journal.write(&ConfiguredEvent::of(&gateway.policy, self.canary), now);
     }
 
     fn log_refused(&self, refused: &Policy, setback: Setback, now: Time) {
         let Shared { gateway, journal, .. } = &*self.shared;
         let active = gateway.policy.is_usable().then(|| gateway.policy.revision());
-        let event = RefusedEvent::of(refused, setback, active, self.trial);
+        let event = RefusedEvent::of(refused, setback, active, self.canary);
         journal.write(&event, now);
         host::log_error(&event.message());
         metrics::count(Counter::ConfigurationRefused);

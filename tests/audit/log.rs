@@ -64,7 +64,7 @@ impl<'l> Envoy<'l> {
         let birth = self.register.enter(configuration);
         let mut vm = Vm { chain: Chain::new(birth.id, self.links.clone()), seq: 0 };
         let event =
-            Line::new(&ConfiguredEvent::of(&self.gateway.policy, birth.trial), Time::EPOCH, 0).to_json();
+            Line::new(&ConfiguredEvent::of(&self.gateway.policy, birth.canary), Time::EPOCH, 0).to_json();
         self.write(&mut vm, event);
         vm
     }

@@ -54,7 +54,7 @@ fn a_log_as_it_was_written_is_intact() {
         let log = written(400, &links);
         let report = verify(&log, WHOLE, &links);
         assert!(report.is_intact(), "{:?}", report.findings);
-        // Two configurations: one VM each for the trial and the main thread, and four workers.
+        // Two configurations: one VM each for the canary and the main thread, and four workers.
         assert_eq!((report.chains, report.open), (12, 0));
         assert_eq!(report.events, 400 + 2 + 10 * 2);
         assert_eq!(report.other_lines, 40);

@@ -91,7 +91,7 @@ fn log(links: &Links) -> Vec<String> {
         let birth = register.enter(1);
         let mut vm = (Chain::new(birth.id, links.clone()), 0);
         say(&mut lines, &mut vm, &|seq| {
-            audit::Line::new(&ConfiguredEvent::of(&policy, birth.trial), Time::EPOCH, seq).to_json()
+            audit::Line::new(&ConfiguredEvent::of(&policy, birth.canary), Time::EPOCH, seq).to_json()
         });
         vms.push(vm);
     }

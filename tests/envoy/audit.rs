@@ -38,7 +38,7 @@ fn every_event_is_what_the_schema_says() {
     envoy.terminate();
     let events = events(&envoy.log());
     let kinds = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
-    // The trial, the main thread and a worker; the trial has no end.
+    // The canary, the main thread and a worker; the canary has no end.
     assert_eq!((kinds("configured"), kinds("decision"), kinds("closed")), (3, 6, 2));
     assert_eq!(kinds("suspended"), 2);
     let schema = read_schema();
@@ -180,7 +180,7 @@ fn log_of_four_workers_reveals_any_change() {
     let output = verify(folder.path(), &["-", "--closed"], &log);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}\n{log}");
-    // Two configurations: the trial, the main thread, four workers.
+    // Two configurations: the canary, the main thread, four workers.
     assert!(told.starts_with("142 events in 12 chains: intact; 0 chains open"), "{told}");
 
     let lines: Vec<&str> = log.lines().collect();

@@ -10,7 +10,7 @@ use crate::fixture::{READER, bundle, start_with};
 use crate::{echo, tripwire};
 
 #[test]
-fn two_filters_with_one_configuration_have_two_trials() {
+fn two_filters_with_one_configuration_have_two_canaries() {
     let configuration = json!({ "bundle": bundle() }).to_string();
     let listeners = ["main", "other"].map(|name| {
         let mut filter = envoy::filter(&configuration);
@@ -23,7 +23,7 @@ fn two_filters_with_one_configuration_have_two_trials() {
     }
     envoy.terminate();
     let events = envoy.events("configured");
-    assert_eq!(events.iter().filter(|event| event["trial"] == true).count(), 2, "{events:?}");
+    assert_eq!(events.iter().filter(|event| event["canary"] == true).count(), 2, "{events:?}");
     assert_eq!(told(&envoy.log(), "--closed").0, Some(0), "{:?}", told(&envoy.log(), "--closed"));
 }
 
@@ -41,7 +41,7 @@ fn log_of_two_runs_reveals_missing_chains() {
         .collect();
     let (code, text) = told(&log, "--closed");
     assert_eq!(code, Some(0), "{text}");
-    // Of each life the trial, the main thread and two workers.
+    // Of each life the canary, the main thread and two workers.
     assert!(text.contains("in 8 chains: intact; 0 chains open"), "{text}");
     let chain = |line: &str| Some(line.split_once("\"chain\":\"")?.1.split('"').next()?.to_owned());
     let chains: std::collections::BTreeSet<String> = log.lines().filter_map(chain).collect();

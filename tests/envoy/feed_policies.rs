@@ -384,7 +384,7 @@ impl Gateway {
         write(&self.resource, configuration);
     }
 
-    /// Waits until so many configurations were accepted: each on trial, by the main thread and by the worker.
+    /// Waits until so many configurations were accepted: each by the canary, by the main thread and by the worker.
     fn accepted(&self, configurations: u64) {
         until(|| {
             statistic(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations

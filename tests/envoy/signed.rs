@@ -138,7 +138,7 @@ fn equal_revision_with_other_content_changes_nothing() {
     };
     assert_eq!(statuses(), [200; 16]);
     write(&resource, &other);
-    // On trial, by the main thread and by each worker.
+    // By the canary, by the main thread and by each worker.
     wait::until(|| envoy.events("rollback_refused").len() == 6);
     for event in envoy.events("rollback_refused") {
         assert_eq!(event["cause"], "other_content");
@@ -213,7 +213,7 @@ fn future_revision_is_rejected_and_not_remembered() {
     {
         let refused = envoy.events("rollback_refused").len();
         write(&resource, &closed(fields));
-        // By the main thread and by the worker; on trial too, where the configuration is new.
+        // By the main thread and by the worker; by the canary too, where the configuration is new.
         wait::until(|| envoy.events("rollback_refused").len() >= refused + 2);
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{number}");
     }

@@ -94,9 +94,9 @@ impl<'a> Event<'a> {
     }
 
     /// Whether it is the only one of its chain, which Envoy tries a configuration with.
-    pub fn is_trial(&self) -> bool {
+    pub fn is_canary(&self) -> bool {
         matches!(self.kind(), Some(b"configured" | b"rollback_refused"))
-            && last(&self.signed, b",\"trial\":true,").is_some()
+            && last(&self.signed, b",\"canary\":true,").is_some()
     }
 
     /// How many chains there are by the end of this one; none where it does not say.

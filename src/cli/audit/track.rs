@@ -24,7 +24,7 @@ pub(super) struct Track {
     latest: Option<u64>,
     waiting: BTreeMap<u64, (Place, Event<'static>)>,
     ended: bool,
-    trial: bool,
+    canary: bool,
     /// The line with the last event.
     last: Option<Place>,
 }
@@ -67,7 +67,7 @@ impl Track {
             latest: None,
             waiting: BTreeMap::new(),
             ended: false,
-            trial: false,
+            canary: false,
             last: None,
         }
     }
@@ -146,7 +146,7 @@ impl Track {
     }
 
     fn take(&mut self, event: &Event<'_>, place: Place, before: [Link; 2]) {
-        self.trial = self.next.is_none() && event.seq == 0 && event.is_trial();
+        self.canary = self.next.is_none() && event.seq == 0 && event.is_canary();
         self.next = Some(event.seq.saturating_add(1));
         self.before = before;
         self.ended = event.is_end();
@@ -166,7 +166,7 @@ impl Track {
 
     /// Whether nothing more comes.
     pub(super) fn is_ended(&self) -> bool {
-        self.ended || self.trial
+        self.ended || self.canary
     }
 
     /// The line with the last event.

@@ -25,7 +25,7 @@ pub struct Birth {
     pub id: ChainId,
     /// Whether no VM of this Envoy had the configuration before. Envoy tries each new one in a VM that serves no
     /// request and is thrown away without a word: this one, as far as one can know.
-    pub trial: bool,
+    pub canary: bool,
 }
 
 impl Register {
@@ -58,12 +58,12 @@ impl Register {
     /// The next chain, of a VM with the configuration of this fingerprint.
     pub fn enter(&mut self, configuration: u64) -> Birth {
         self.count = self.count.saturating_add(1);
-        let trial = !self.known.contains(&configuration);
-        if trial {
+        let canary = !self.known.contains(&configuration);
+        if canary {
             self.known.insert(0, configuration);
             self.known.truncate(MAX_KNOWN);
         }
-        Birth { id: ChainId { life: self.life, number: self.count }, trial }
+        Birth { id: ChainId { life: self.life, number: self.count }, canary }
     }
 }
 
@@ -88,12 +88,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_are_numbered_and_only_the_first_of_a_configuration_is_a_trial() {
+    fn chains_are_numbered_and_only_the_first_of_a_configuration_is_a_canary() {
         let mut register = Register::new(1, b"gateway");
         let births = [7, 7, 8, 7, 8].map(|configuration| {
             let birth = register.enter(configuration);
             register = Register::from_bytes(&register.to_bytes()).unwrap();
-            (birth.id.number, birth.trial)
+            (birth.id.number, birth.canary)
         });
         assert_eq!(births, [(1, true), (2, false), (3, true), (4, false), (5, false)]);
     }

@@ -25,19 +25,19 @@ pub struct ConfiguredEvent<'a> {
     tokens: usize,
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    trial: bool,
+    canary: bool,
 }
 
 impl<'a> ConfiguredEvent<'a> {
-    /// The event of a policy that is now active; `trial` is true in Envoy's canary VM.
-    pub fn of(policy: &'a Policy, trial: bool) -> Self {
+    /// The event of a policy that is now active; `canary` is true in Envoy's canary VM.
+    pub fn of(policy: &'a Policy, canary: bool) -> Self {
         Self {
             event: "configured",
             version: Version::of(policy),
             supersedes: policy.seal().and_then(|seal| seal.supersedes),
             signers: policy.seal().map(|seal| seal.signers.as_slice()),
             tokens: policy.token_count(),
-            trial,
+            canary,
         }
     }
 }

@@ -32,15 +32,15 @@ pub struct RefusedEvent<'a> {
     active: Option<u64>,
     /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    trial: bool,
+    canary: bool,
     #[serde(skip)]
     setback: Setback,
 }
 
 impl<'a> RefusedEvent<'a> {
     /// The event of a bundle that is not taken, where the bundle of revision `active` stays in force or nothing does;
-    /// `trial` is true in Envoy's canary VM.
-    pub fn of(refused: &'a Policy, setback: Setback, active: Option<u64>, trial: bool) -> Self {
+    /// `canary` is true in Envoy's canary VM.
+    pub fn of(refused: &'a Policy, setback: Setback, active: Option<u64>, canary: bool) -> Self {
         Self {
             event: "rollback_refused",
             version: Version::of(refused),
@@ -48,7 +48,7 @@ impl<'a> RefusedEvent<'a> {
             newest: setback.newest(),
             cause: setback.code(),
             active,
-            trial,
+            canary,
             setback,
         }
     }
