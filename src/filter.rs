@@ -22,6 +22,8 @@ mod staleness;
 
 use std::rc::Rc;
 
+use proxy_wasm::types::LogLevel;
+
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::report::audit::{ClosedEvent, Counted, SummaryEvent};
@@ -33,6 +35,8 @@ use crate::filter::metrics::Decisions;
 use crate::filter::root::Root;
 
 proxy_wasm::main! {{
+    // The SDK's logger writes what goes through `log`; its own panic hook, which it sets here, would print payloads.
+    proxy_wasm::set_log_level(LogLevel::Info);
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}

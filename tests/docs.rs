@@ -66,6 +66,24 @@ fn feed_page_configuration_and_table_are_valid() {
 }
 
 #[test]
+fn security_page_lists_the_linked_crates() {
+    let page = std::fs::read_to_string("SECURITY.md").unwrap();
+    let (_, table) = page.split_once("## What the module links").unwrap();
+    let crates =
+        table.lines().filter(|line| line.starts_with("| `")).map(|row| row.split('|').nth(1).unwrap());
+    let listed: BTreeSet<&str> = crates.flat_map(|names| names.split('`').skip(1).step_by(2)).collect();
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap();
+    let linked =
+        ["[dependencies]\n", "[target.'cfg(target_arch = \"wasm32\")'.dependencies]\n"].map(|heading| {
+            let (_, section) = manifest.split_once(heading).unwrap();
+            section.split("\n\n").next().unwrap()
+        });
+    let linked =
+        linked.iter().flat_map(|section| section.lines()).map(|line| line.split(' ').next().unwrap());
+    assert_eq!(listed, linked.collect());
+}
+
+#[test]
 fn the_cases_beside_each_feature_hold() {
     for (base, section) in PAGES.iter().flat_map(|page| with_base(page)) {
         let (document, settings) = section.on_top_of(&base);

@@ -77,11 +77,11 @@ impl Courier {
             Some(false) => {}
             Some(true) => {
                 metrics::count(Counter::DroppedEvent);
-                host::log_error("tokenward: too many alerts wait to be sent: dropping the oldest")
+                log::error!("tokenward: too many alerts wait to be sent: dropping the oldest")
             }
             None => {
                 metrics::count(Counter::DroppedEvent);
-                host::log_error("tokenward: the host does not store alerts: dropping one");
+                log::error!("tokenward: the host does not store alerts: dropping one");
             }
         }
     }
@@ -145,20 +145,20 @@ impl Courier {
 
     fn refused(&self, what: &str) {
         metrics::count(Counter::DroppedEvent);
-        host::log_error(&format!(
+        log::error!(
             "tokenward: cluster `{}` rejects an alert ({what}): dropping it",
             self.target.cluster.as_str()
-        ));
+        );
     }
 
     fn failed(&self, what: &str, now: Time) {
         let failures = self.failures.get().saturating_add(1);
         self.failures.set(failures);
         self.next.set(now.shifted(backoff(failures)));
-        host::log_error(&format!(
+        log::warn!(
             "tokenward: cannot send an alert to cluster `{}` ({what}): retrying",
             self.target.cluster.as_str()
-        ));
+        );
     }
 
     fn queue(&self) -> Option<Queue> {

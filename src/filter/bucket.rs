@@ -4,7 +4,7 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::words::name::TokenId;
 use crate::engine::words::rate::{Bucket, Quota, RateLimit, Taken};
 use crate::engine::words::time::Time;
-use crate::filter::{host, shared};
+use crate::filter::shared;
 
 /// Takes a request of the token out of its bucket.
 ///
@@ -20,7 +20,7 @@ pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time
         }
     });
     taken.unwrap_or_else(|| {
-        host::log_error(
+        log::error!(
             "tokenward: the host does not store request counts; rejecting a request of a token with a rate limit",
         );
         Taken::Refused(Quota::unknown(limit))

@@ -218,9 +218,7 @@ impl Guard {
     fn complain(&self, now: Time, what: &str) {
         if self.complained.get().shifted(MINUTE_MILLIS) <= now {
             self.complained.set(now);
-            host::log_error(&format!(
-                "tokenward: {what}: the filter rejects offending requests, but cannot suspend"
-            ));
+            log::error!("tokenward: {what}: the filter rejects offending requests, but cannot suspend");
         }
     }
 }

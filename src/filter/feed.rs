@@ -177,7 +177,7 @@ impl Item {
     fn publish(&mut self, content: &str) -> bool {
         let kept = self.kept.put(content, b"1");
         if !kept {
-            host::log_error("tokenward: the host does not store the fetched content: it is not active");
+            log::error!("tokenward: the host does not store the fetched content: it is not active");
         }
         // This module has it already.
         self.kept.look_past();

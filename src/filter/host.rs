@@ -170,12 +170,12 @@ pub(super) fn send_reply(reply: &Reply) {
     };
     if status != OK {
         // The request stays paused: it is not answered, but it is not forwarded either.
-        log_error("tokenward: the host refused a reply");
+        log::error!("tokenward: the host refused a reply");
     }
 }
 
-/// Writes a line into the host's log.
-pub(super) fn log(level: Level, line: &str) {
+/// Writes an audit event into the host's log.
+pub(super) fn log_event(level: Level, line: &str) {
     write_log(
         match level {
             Level::Info => LogLevel::Info,
@@ -185,11 +185,6 @@ pub(super) fn log(level: Level, line: &str) {
         },
         line,
     );
-}
-
-/// Writes an error into the host's log.
-pub(super) fn log_error(line: &str) {
-    write_log(LogLevel::Error, line);
 }
 
 /// Writes where a panic happened; never what it said, which may hold a request's bytes.

@@ -125,9 +125,7 @@ fn continue_with(forward: &Forward<'_>) -> Action {
 
 /// What was judged cannot be forwarded: refuses it rather than forward something else.
 fn refuse() -> Action {
-    host::log_error(
-        "tokenward: the host refused to change a permitted request; the filter answers it with 503",
-    );
+    log::error!("tokenward: the host refused to change a permitted request; the filter answers it with 503",);
     answer(&Reply::unchangeable())
 }
 

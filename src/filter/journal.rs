@@ -103,7 +103,7 @@ impl Journal {
         // What the host does not take as filter state is not lost.
         let lost = names(Sink::FilterState) && !host::set_filter_state(&line);
         if names(Sink::Log) || lost {
-            host::log(self.audit.level, &line);
+            host::log_event(self.audit.level, &line);
         }
     }
 
@@ -113,7 +113,7 @@ impl Journal {
             return Line::new(event, now, 0);
         }
         let line = Line::new(event, now, self.next());
-        host::log(self.audit.level, &self.chained(line.to_json()));
+        host::log_event(self.audit.level, &self.chained(line.to_json()));
         line
     }
 

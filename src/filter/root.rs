@@ -122,7 +122,7 @@ impl Root {
         let active = gateway.policy.is_usable().then(|| gateway.policy.revision());
         let event = RefusedEvent::of(refused, setback, active, self.canary);
         journal.write(&event, now);
-        host::log_error(&event.message());
+        log::error!("{}", event.message());
         metrics::count(Counter::ConfigurationRefused);
     }
 
@@ -208,7 +208,7 @@ impl Root {
     fn log_stale(&self, event: &StaleEvent<'_>, now: Time) {
         self.shared.journal.write(event, now);
         if let Some(warning) = event.warning() {
-            host::log_error(&warning);
+            log::warn!("{warning}");
         }
     }
 
@@ -264,10 +264,10 @@ impl Root {
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
             journal.write(&FeedEvent::failed(kind, error, &gateway.policy), now);
-            host::log_error(&format!(
+            log::warn!(
                 "tokenward: the feed cannot load the {}: {error}; the active one stays active",
                 kind.noun()
-            ));
+            );
         }
     }
 
@@ -314,7 +314,7 @@ impl RootContext for Root {
         let Some(configuration) = host::plugin_configuration(length) else {
             // No fault of the configuration's: on a thread that said "no" Envoy would skip the filter. So it is there,
             // and denies all.
-            host::log_error("tokenward: cannot read the plugin configuration: denying all requests");
+            log::error!("tokenward: cannot read the plugin configuration: denying all requests");
             return true;
         };
         match Gateway::configure(&configuration) {
@@ -325,7 +325,7 @@ impl RootContext for Root {
                 true
             }
             Err(problems) => {
-                host::log_error(&format!("tokenward: the plugin configuration is invalid\n{problems}"));
+                log::error!("tokenward: the plugin configuration is invalid\n{problems}");
                 metrics::count(Counter::ConfigurationRefused);
                 false
             }
@@ -360,7 +360,7 @@ fn keep(kept: &Kept, bundle: Option<&Shipped>) {
     let Some(Shipped::Signed(text)) = bundle else { return };
     let digest = SecretDigest::of(text.as_bytes()).to_hex();
     if !kept.has(digest.as_bytes()) && !kept.put(text, digest.as_bytes()) {
-        host::log_error(
+        log::error!(
             "tokenward: the host does not store the bundle: after a refused bundle the filter will deny everything",
         );
     }
