@@ -51,12 +51,12 @@ fn metrics_page_lists_exactly_the_metrics() {
     }
     let page = std::fs::read_to_string("docs/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `tokenward_"));
-    let told = rows.map(|row| {
+    let listed = rows.map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
         let labels = cells[2].split('`').skip(1).step_by(2).map(str::to_owned).collect();
         (format!("tokenward_{}", cells[0].trim().trim_end_matches('`')), labels)
     });
-    assert_eq!(told.collect::<BTreeMap<String, BTreeSet<String>>>(), shown);
+    assert_eq!(listed.collect::<BTreeMap<String, BTreeSet<String>>>(), shown);
     let tags = format!("extraStatTags: [{}]", super::LABELS.join(", "));
     assert!(page.contains(&tags), "{tags}");
 }
@@ -68,12 +68,12 @@ fn metrics_page_explains_each_alert() {
     let cells = |row: &'_ str| {
         row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>()
     };
-    let told: Vec<_> =
+    let listed: Vec<_> =
         rows.map(cells).map(|cells| (format!("Tokenward{}", cells[0]), cells[1].clone())).collect();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rules: Vec<_> =
         rule_list().iter().map(|rule| (text(&rule["alert"]), text(&rule["labels"]["severity"]))).collect();
-    assert_eq!(told, rules);
+    assert_eq!(listed, rules);
 }
 
 #[test]
