@@ -31,8 +31,11 @@ fn secret_in_any_field_is_never_logged() {
             let mut second = http2::Client::connect(envoy.listener("main"));
             for request in requests(clear) {
                 // Envoy itself ends a connection whose authority it cannot read.
-                match second.exchange(&fields(&request)) {
-                    Ok(_) => sent += 1,
+                match second.exchange_with_trailers(&fields(&request), &trailers(clear)) {
+                    Ok(_) => {
+                        sent += 1;
+                        bodies += &String::from_utf8_lossy(second.content());
+                    }
                     Err(_) => second = http2::Client::connect(envoy.listener("main")),
                 }
             }
@@ -129,6 +132,16 @@ fn requests(secret: &str) -> Vec<Vec<(String, String)>> {
         requests.push(plain(&[(name, format!("Bearer {secret}"))]));
     }
     requests
+}
+
+/// Trailers with the secret as a credential, and as a value of any other name.
+fn trailers(secret: &str) -> [(Vec<u8>, Vec<u8>); 3] {
+    [
+        ("authorization", format!("Bearer {secret}")),
+        ("x-tokenward-token", secret.to_owned()),
+        ("x-any", secret.to_owned()),
+    ]
+    .map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes()))
 }
 
 /// The text with each byte percent-encoded.

@@ -44,8 +44,11 @@ fn answer(received: &[u8]) -> Option<(usize, Vec<u8>)> {
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
     let headers: Vec<(String, String)> =
         request.headers.iter().map(|header| (header.name.to_lowercase(), text(header.value))).collect();
-    let body = headers.iter().find(|(name, _)| name == "content-length");
-    let body: usize = body.map_or(0, |(_, value)| value.parse().unwrap_or(0));
+    let value = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let body = match value("transfer-encoding") {
+        Some("chunked") => chunks(&received[head..])?,
+        _ => value("content-length").map_or(0, |length| length.parse().unwrap_or(0)),
+    };
     if received.len() < head + body {
         return None;
     }
@@ -57,4 +60,24 @@ fn answer(received: &[u8]) -> Option<(usize, Vec<u8>)> {
         echo.len()
     );
     Some((head + body, answer.into_bytes()))
+}
+
+/// The length of a chunked body with its trailers (RFC 9112 §7.1), once it is complete.
+fn chunks(body: &[u8]) -> Option<usize> {
+    let mut read = 0;
+    loop {
+        let httparse::Status::Complete((line, size)) = httparse::parse_chunk_size(body.get(read..)?).ok()?
+        else {
+            return None;
+        };
+        read += line;
+        if size == 0 {
+            let mut slots = [httparse::EMPTY_HEADER; 16];
+            return match httparse::parse_headers(body.get(read..)?, &mut slots).ok()? {
+                httparse::Status::Complete((trailers, _)) => Some(read + trailers),
+                httparse::Status::Partial => None,
+            };
+        }
+        read += usize::try_from(size).ok()? + "\r\n".len();
+    }
 }

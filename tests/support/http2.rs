@@ -9,6 +9,7 @@ pub(crate) struct Client {
     stream: TcpStream,
     decoder: loona_hpack::Decoder<'static>,
     next_stream: u32,
+    content: Vec<u8>,
 }
 
 /// A header: any bytes.
@@ -27,7 +28,8 @@ impl Client {
         stream.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
-        let mut client = Self { stream, decoder: loona_hpack::Decoder::new(), next_stream: 1 };
+        let mut client =
+            Self { stream, decoder: loona_hpack::Decoder::new(), next_stream: 1, content: Vec::new() };
         client.write(SETTINGS, 0, 0, &[]).unwrap();
         client
     }
@@ -97,6 +99,11 @@ impl Client {
         self.write(RST_STREAM, 0, stream, &CANCEL.to_be_bytes())
     }
 
+    /// The content of the last response.
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.content
+    }
+
     fn open(&mut self) -> u32 {
         let stream = self.next_stream;
         self.next_stream += 2;
@@ -105,6 +112,7 @@ impl Client {
 
     fn receive(&mut self, stream: u32) -> std::io::Result<Option<Vec<Field>>> {
         let mut response = None;
+        self.content.clear();
         loop {
             let frame = self.read()?;
             match frame.kind {
@@ -118,7 +126,10 @@ impl Client {
                         response.get_or_insert(headers);
                     }
                 }
-                DATA => self.give_window(&frame)?,
+                DATA => {
+                    self.give_window(&frame)?;
+                    self.content.extend(&frame.payload);
+                }
                 RST_STREAM if frame.stream == stream => return Ok(response),
                 GOAWAY => return Err(std::io::ErrorKind::ConnectionAborted.into()),
                 _ => {}
