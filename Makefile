@@ -10,21 +10,32 @@ ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
 WASM := dist/tokenward.wasm
 FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
+DEMO := target/release/demo
 CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+DEMO_SOURCES := $(shell find envoy/demo tests/support -name '*.rs')
+# Cargo shows its progress where somebody watches.
+QUIET := $(shell test -t 2 || echo --quiet)
+COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
+# Two programs compile side by side: each ends with one large crate, which uses one core.
+SIDE_BY_SIDE := $(MAKE) --no-print-directory --silent --jobs 3
 
-.PHONY: help build wasm envoy promtool nginx drill compose demo run test e2e lint fmt schemas bypass soak bench pause fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt schemas bypass soak bench pause fuzz size image dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: $(CLI) $(WASM) ## Build target/release/tokenward and dist/tokenward.wasm
+build: ## Build target/release/tokenward and dist/tokenward.wasm
+	@$(SIDE_BY_SIDE) $(CLI) $(WASM)
 
-demo: build envoy ## See a real Envoy enforce policies/acme, then stop
-	@cargo run --quiet --package demo
+demo: demo-needs ## See a real Envoy enforce policies/acme, then stop
+	@$(DEMO)
 
-run: build envoy ## The same, and keep serving until Ctrl-C (PORT=10000)
-	@cargo run --quiet --package demo -- --serve
+run: demo-needs ## The same, and keep serving until Ctrl-C (PORT=10000)
+	@$(DEMO) --serve
+
+demo-needs:
+	@$(SIDE_BY_SIDE) $(DEMO) $(WASM) envoy
 
 test: lint build envoy checks promtool nginx ## Everything that CI runs
 	cargo test --quiet
@@ -81,7 +92,8 @@ image: build ## Write the module as an OCI image: dist/image, and dist/image.tar
 	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar | tee dist/image.digest
 
 dist: image ## Write all that a release has into dist, with SHA256SUMS
-	@cp $(CLI) dist/tokenward
+	@TOKENWARD_COMMIT="$(COMMIT)" cargo build --profile dist --bin tokenward --locked $(QUIET)
+	@cp target/dist/tokenward dist/tokenward
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
 	@cd dist && sha256sum tokenward tokenward.wasm image.tar image.digest schemas.tar | tee SHA256SUMS
 
@@ -109,9 +121,11 @@ nginx: .tools/nginx/.unpacked
 
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
-$(CLI): $(SOURCES) .tools/cargo
-	TOKENWARD_COMMIT="$$(git describe --always --dirty --exclude '*' 2>/dev/null || true)" cargo build --release --quiet
-	@touch $@
+# The demo is built with the command: most of its crates are the command's.
+$(CLI) $(DEMO) &: $(SOURCES) $(DEMO_SOURCES) .tools/cargo
+	@echo "command: compiling with $$(rustc --version | cut -d' ' -f1,2)"
+	@unset MAKEFLAGS MFLAGS; TOKENWARD_COMMIT="$(COMMIT)" cargo build --release --workspace --bins $(QUIET)
+	@touch $(CLI) $(DEMO)
 
 $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
 	@tools/wasm build

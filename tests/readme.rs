@@ -22,10 +22,13 @@ fn the_commands_of_the_first_screen_work() {
         shell.lines().filter_map(|line| line.strip_prefix("make ")?.split(' ').next()).collect();
     assert_eq!(targets, ["demo", "run"]);
     let demo = Command::new("make").arg("demo").env("PORT", "0").output().unwrap();
-    let told = String::from_utf8_lossy(&demo.stdout);
-    assert!(demo.status.success() && told.contains("20 of 20 requests were answered as expected"), "{told}");
+    let shown = String::from_utf8_lossy(&demo.stdout);
+    assert!(
+        demo.status.success() && shown.contains("20 of 20 requests were answered as expected"),
+        "{shown}"
+    );
     let run = Command::new("make").args(["--dry-run", "run"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&run.stdout).contains("--package demo -- --serve"));
+    assert!(String::from_utf8_lossy(&run.stdout).contains("target/release/demo --serve"));
 }
 
 #[test]
