@@ -42,6 +42,7 @@ mod rotate;
 mod secret;
 mod secret_state;
 mod sign;
+mod silence;
 pub mod source;
 mod stdin;
 mod test;

@@ -13,7 +13,7 @@ use crate::cli::audit::lines::Lines;
 use crate::cli::audit::verifier::{Ends, Order, Report, Rules, Starts, Verifier};
 use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
-use crate::cli::{Exit, Format, files, output};
+use crate::cli::{Exit, Format, files, output, stdin};
 use crate::engine::config::settings::ChainKey;
 use crate::engine::report::chain::Links;
 
@@ -148,6 +148,7 @@ impl Verify {
 fn read(path: &Path, file: usize, verifier: &mut Verifier) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", name(path)));
     let input: Box<dyn Read> = if path == Path::new("-") {
+        stdin::prompt("reading the log from the terminal: paste it, press Enter, then press Ctrl-D:\n");
         Box::new(std::io::stdin().lock())
     } else {
         Box::new(File::open(path).map_err(cannot)?)

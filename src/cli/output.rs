@@ -55,6 +55,12 @@ pub(super) fn done(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// Prints what to type; the cursor stays behind it.
+pub(super) fn prompt(text: &str) {
+    let mut stderr = anstream::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
 fn shown(word: &str, colour: &str, shown: &Failure) {
     let mut stderr = anstream::stderr().lock();
     let _ = writeln!(stderr, "{colour}{BOLD}{word}{RESET}: {}", shown.message);

@@ -14,14 +14,15 @@ use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
 use crate::cli::lock::Held;
 use crate::cli::registry::{self, RegistryFile};
+use crate::cli::stdin::{self, Line};
 use crate::cli::workspace::Workspace;
-use crate::cli::{Exit, Format, clock, output, stdin};
+use crate::cli::{Exit, Format, clock, output};
 use crate::engine::config::bundle::{Registry, Secret};
 use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::Time;
 
-/// Revoke a token, one of its secrets, or a leaked secret read from standard input
+/// Revoke a token, one of its secrets, or leaked secrets read from standard input
 ///
 /// Only the registry has to be in order: other problems of the policy do not stand in the way. The
 /// revocation takes effect in a gateway when the next bundle is loaded there.
@@ -39,7 +40,7 @@ pub(super) struct Revoke {
     /// Only this secret of the token
     #[arg(long, value_name = "ID", requires = "token", conflicts_with = "stdin")]
     secret_id: Option<SecretId>,
-    /// Only the secret that standard input has; it is shown nowhere
+    /// Only the secrets that standard input has, one a line, as in a header or bare; they are shown nowhere
     #[arg(long)]
     stdin: bool,
     /// Why, in up to 256 characters: the registry keeps it
@@ -53,12 +54,24 @@ impl Revoke {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let folder = self.folder.find()?;
         let file = RegistryFile::open_existing(&folder, Held::Continue)?;
-        let targets = self.targets(file.registry())?;
+        let Found { targets, unmatched } = self.find(file.registry())?;
         refuse_secrets(&self.reason, file.registry())?;
-        if targets.is_empty() {
+        if !targets.is_empty() {
+            self.revoke(file, &targets, format)?;
+            self.warn_of_problems(&folder);
+        } else if let [Line { digest: Some(_), .. }] = unmatched.as_slice() {
             output::done("no token has this secret: nothing is revoked");
             return Ok(Exit::No);
         }
+        unmatched.iter().for_each(|line| report_unmatched(line, format));
+        Ok(match unmatched.iter().any(|line| line.digest.is_none()) {
+            true => Exit::Failed,
+            false if unmatched.is_empty() => Exit::Yes,
+            false => Exit::No,
+        })
+    }
+
+    fn revoke(&self, file: RegistryFile, targets: &[Target], format: Format) -> Result<(), Vec<Failure>> {
         let (now, writing) = (clock::now(), self.dry_run.writing());
         let mut registry = file.registry().clone();
         targets.iter().for_each(|target| target.revoke(&mut registry, now, &self.reason));
@@ -68,8 +81,7 @@ impl Revoke {
         for (target, before) in targets.iter().zip(outcomes) {
             target.report(before, now, (&path, writing), format);
         }
-        self.warn_of_problems(&folder);
-        Ok(Exit::Yes)
+        Ok(())
     }
 
     /// Warns if no bundle can be built, which would carry the revocation to the gateways.
@@ -82,23 +94,59 @@ impl Revoke {
         }
     }
 
-    /// What the arguments name; nothing where no token has the secret on standard input.
-    fn targets(&self, registry: &Registry) -> Result<Vec<Target>, Failure> {
+    /// What the arguments or the secrets on standard input name.
+    fn find(&self, registry: &Registry) -> Result<Found, Failure> {
         let Some(token) = &self.token else {
-            let digest = stdin::digest("tokenward revoke --stdin --reason TEXT")?;
-            let secrets = secrets(registry).filter(|(_, secret)| secret.sha256 == digest);
-            let target = |(id, secret): (&TokenId, &Secret)| Target::secret(id, &secret.id);
-            return Ok(secrets.map(target).collect());
+            let lines = stdin::lines("tokenward revoke --stdin --reason TEXT")?;
+            return Ok(Found::of(lines, registry));
         };
         let known = registry::token(registry, token)?;
-        Ok(vec![match &self.secret_id {
+        let target = match &self.secret_id {
             Some(secret) => Target::secret(token, &registry::secret(token, known, secret)?.id),
             None => Target { token: token.clone(), secret: None },
-        }])
+        };
+        Ok(Found { targets: vec![target], unmatched: Vec::new() })
+    }
+}
+
+/// What is to be revoked, and the lines of standard input with a secret of no token, or no secret.
+#[derive(Default)]
+struct Found {
+    targets: Vec<Target>,
+    unmatched: Vec<Line>,
+}
+
+impl Found {
+    fn of(lines: Vec<Line>, registry: &Registry) -> Self {
+        let mut found = Self::default();
+        for line in lines {
+            let matching = secrets(registry).filter(|(_, secret)| Some(secret.sha256) == line.digest);
+            let targets: Vec<_> = matching.map(|(id, secret)| Target::secret(id, &secret.id)).collect();
+            if targets.is_empty() {
+                found.unmatched.push(line);
+            }
+            let new = targets.into_iter().filter(|target| !found.targets.contains(target));
+            let new: Vec<_> = new.collect();
+            found.targets.extend(new);
+        }
+        found
+    }
+}
+
+/// Reports a line of standard input by its number, never by its text.
+fn report_unmatched(line: &Line, format: Format) {
+    let number = line.number;
+    output::failure(&match line.digest {
+        Some(_) => Failure::new(format!("no token has the secret in line {number} of standard input")),
+        None => Failure::new(format!("line {number} of standard input is not a secret")).hint(stdin::form()),
+    });
+    if format == Format::Json {
+        output::json(&json!({ "line": number, "token": null }));
     }
 }
 
 /// What is revoked: a token, or one of its secrets.
+#[derive(Eq, PartialEq)]
 struct Target {
     token: TokenId,
     secret: Option<SecretId>,

@@ -1,26 +1,172 @@
-//! A secret on standard input, where no process list and no shell history shows it.
+//! Secrets on standard input, where no process list and no shell history shows them.
+//!
+//! A terminal gets a prompt and does not show what is typed.
 
-use std::io::Read;
+use std::io::{self, IsTerminal, Read};
+
+use zeroize::Zeroizing;
 
 use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::silence::Silence;
 use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, SecretDigest};
 
-/// The digest of the secret on standard input; `command` is how the person can pass one.
+/// A line of standard input that is not empty.
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) number: usize,
+    /// The digest of the secret in it. `None` if the line is not a secret.
+    pub(super) digest: Option<SecretDigest>,
+}
+
+/// The digest of the only secret on standard input; `command` is how the person can pass one.
 ///
 /// # Errors
-/// That standard input cannot be read, or is no secret; it is never shown.
+/// That standard input cannot be read, or is not one secret; it is never shown.
 pub(super) fn digest(command: &str) -> Result<SecretDigest, Failure> {
-    let mut input = Vec::new();
-    let limit = u64::try_from(MAX_SECRET_BYTES).unwrap_or(u64::MAX).saturating_add(2);
-    std::io::stdin()
-        .take(limit)
-        .read_to_end(&mut input)
-        .map_err(|error| Failure::new(format!("cannot read standard input: {error}")))?;
-    let secret = Secret::parse(input.trim_ascii_end()).ok_or_else(|| {
-        Failure::new("standard input is not a secret").hint(format!(
-            "a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits and `- . _ ~ + / =`; \
-             pass it with `printf %s \"$SECRET\" | {command}`"
-        ))
-    })?;
-    Ok(secret.digest())
+    let lines = read("type or paste the secret, which is not shown; then press Enter: ", Until::Enter)?;
+    match lines.as_slice() {
+        [Line { digest: Some(digest), .. }] => Ok(*digest),
+        [_, _, ..] => {
+            let several = Failure::new(format!("standard input has {} lines with text", lines.len()));
+            Err(several.hint("pass one secret at a time"))
+        }
+        [] | [_] => Err(no_secret(command)),
+    }
+}
+
+/// The lines of standard input: a secret in each.
+///
+/// # Errors
+/// That standard input cannot be read, or has no secret at all.
+pub(super) fn lines(command: &str) -> Result<Vec<Line>, Failure> {
+    let prompt = "paste the secrets, one a line, which are not shown; press Enter, then press Ctrl-D:\n";
+    let lines = read(prompt, Until::End)?;
+    if lines.iter().all(|line| line.digest.is_none()) { Err(no_secret(command)) } else { Ok(lines) }
+}
+
+/// Prompts for what is not secret, if standard input is a terminal.
+pub(super) fn prompt(prompt: &str) {
+    if io::stdin().is_terminal() {
+        output::prompt(prompt);
+    }
+}
+
+/// How a secret looks.
+pub(super) fn form() -> String {
+    format!("a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits and `- . _ ~ + / =`")
+}
+
+/// What ends the input at a terminal.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Until {
+    Enter,
+    End,
+}
+
+fn read(prompt: &str, until: Until) -> Result<Vec<Line>, Failure> {
+    let input = if io::stdin().is_terminal() { typed(prompt, until)? } else { piped()? };
+    if input.len() > MAX_BYTES {
+        return Err(Failure::new(format!("standard input has more than the {MAX_BYTES} bytes allowed")));
+    }
+    Ok(parsed(&input))
+}
+
+fn piped() -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut input = Zeroizing::new(Vec::new());
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
+    io::stdin().take(limit).read_to_end(&mut input).map_err(|error| unreadable(&error))?;
+    Ok(input)
+}
+
+/// What is typed at the terminal; each read gives one line.
+fn typed(prompt: &str, until: Until) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let silence = Silence::begin()?;
+    output::prompt(prompt);
+    let (mut input, mut line) = (Zeroizing::new(Vec::new()), Zeroizing::new([0; LONGEST_LINE]));
+    loop {
+        let length = io::stdin().read(line.as_mut_slice()).map_err(|error| unreadable(&error))?;
+        input.extend_from_slice(line.get(..length).unwrap_or_default());
+        if silence.is_broken(&input) {
+            return Err(Failure::new("interrupted: nothing was done"));
+        }
+        if length == 0 || until == Until::Enter || input.len() > MAX_BYTES {
+            return Ok(input);
+        }
+    }
+}
+
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot read standard input: {error}"))
+}
+
+fn parsed(input: &[u8]) -> Vec<Line> {
+    let lines = (1..).zip(input.split(|byte| *byte == b'\n'));
+    let lines = lines.filter(|(_, text)| !text.trim_ascii().is_empty());
+    lines.map(|(number, text)| Line { number, digest: secret(text).map(Secret::digest) }).collect()
+}
+
+/// The secret in a line as it is copied: quoted or not, with a header's name and scheme or without.
+fn secret(line: &[u8]) -> Option<Secret<'_>> {
+    let value = without_word(bare(line), b"authorization:");
+    let secret = SCHEMES.iter().fold(bare(value), |value, scheme| without_word(value, scheme));
+    Secret::parse(bare(secret))
+}
+
+/// The text without spaces and quotes around it.
+fn bare(text: &[u8]) -> &[u8] {
+    let is_edge = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`".contains(byte);
+    let start = text.iter().position(|byte| !is_edge(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|byte| !is_edge(byte)).map_or(start, |last| last.saturating_add(1));
+    text.get(start..end).unwrap_or_default()
+}
+
+/// The text behind a word, in whatever letter case, that it begins with.
+fn without_word<'t>(text: &'t [u8], word: &[u8]) -> &'t [u8] {
+    match text.split_at_checked(word.len()) {
+        Some((start, rest)) if start.eq_ignore_ascii_case(word) => rest,
+        Some(_) | None => text,
+    }
+}
+
+fn no_secret(command: &str) -> Failure {
+    Failure::new("standard input is not a secret")
+        .hint(format!("{}; pass it with `printf %s \"$SECRET\" | {command}`", form()))
+}
+
+/// The schemes of the `authorization` header that secrets are sent with.
+const SCHEMES: [&[u8]; 2] = [b"bearer ", b"token "];
+/// Most bytes of standard input.
+const MAX_BYTES: usize = 1 << 20;
+/// Longest line that a terminal gives (N_TTY in Linux), and more.
+const LONGEST_LINE: usize = 8_192;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secret_is_found_in_what_people_paste() {
+        let is_found = |text: &str| {
+            secret(text.as_bytes())
+                .is_some_and(|secret| secret.digest() == SecretDigest::of(b"an-old-secret-of-ours"))
+        };
+        for text in [
+            "an-old-secret-of-ours",
+            "  an-old-secret-of-ours\r",
+            "Bearer an-old-secret-of-ours",
+            "token an-old-secret-of-ours",
+            "authorization: Bearer an-old-secret-of-ours",
+            "Authorization:\tToken an-old-secret-of-ours",
+            "'Authorization: bearer  an-old-secret-of-ours'",
+            "\"an-old-secret-of-ours\"",
+            "authorization: \"Bearer 'an-old-secret-of-ours'\"",
+        ] {
+            assert!(is_found(text), "{text}");
+        }
+        for text in ["", "Bearer", "Basic an-old-secret-of-ours", "Bearer an-old-secret-of-ours x", "hunter2"]
+        {
+            assert!(secret(text.as_bytes()).is_none(), "{text}");
+        }
+    }
 }
