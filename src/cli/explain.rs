@@ -5,9 +5,12 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::input::Input;
+use crate::cli::position::Position;
+use crate::cli::workspace::Workspace;
 use crate::cli::{Exit, Format, clock, output, registry};
 use crate::engine::authoring::case::{Observed, Outcome, Rehearsal, Request, Site};
-use crate::engine::authoring::explain::Explanation;
+use crate::engine::authoring::explain::{Explanation, Line};
+use crate::engine::config::problem::Place;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 use crate::engine::words::time::Time;
@@ -51,41 +54,32 @@ impl Explain {
         if let Some(note) = self.input.without_settings(workspace.gateway()) {
             output::note(&note);
         }
-        let site = Site { environment: self.environment, service: self.service };
+        let site = Site { environment: self.environment.clone(), service: self.service.clone() };
         let bundle = site.bundle(&workspace.bundle()?);
         let rehearsal = Rehearsal::of(bundle, &site.settings(&workspace.settings()?), &[])
             .map_err(|problems| workspace.failures(&problems))?;
-        let request = Request {
-            method: self.method,
-            path: self.path,
-            host: self.host,
-            token: self.token,
-            assumed: None,
-            secret: None,
-            via: None,
-            source: self.source,
-            environment: None,
-            service: None,
-            earlier: 0,
-            at: Some(self.at.unwrap_or_else(clock::now)),
-            headers: Entries::default(),
-        };
-        let known = workspace.bundle()?.tokens;
-        if let Some(failure) = request.token.as_deref().and_then(|token| registry::stranger(&known, token)) {
+        let now = self.at.unwrap_or_else(clock::now);
+        let request = self.request(now);
+        let document = workspace.bundle()?;
+        let known = &document.tokens;
+        if let Some(failure) = request.token.as_deref().and_then(|token| registry::stranger(known, token)) {
             return Err(failure.into());
         }
         let prepared = rehearsal.prepare(&request).map_err(|error| Failure::new(error.to_string()))?;
         let mut explanation = Explanation::default();
         let judged = prepared.judge(&mut explanation);
-        let steps: Vec<String> = explanation.steps().map(ToString::to_string).collect();
+        let lines = explanation.lines(&document, now);
+        let places = places(&workspace, &lines);
+        let steps: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         match format {
-            Format::Text => output::data(&shown(&judged, &steps)),
+            Format::Text => output::data(&shown(&judged, &steps, &places)),
             Format::Json => output::json(&json!({
                 "decision": judged.decision,
                 "reason": judged.reason,
                 "permission": judged.permission,
                 "status": judged.status,
                 "steps": steps,
+                "places": places,
             })),
         }
         Ok(match judged.decision {
@@ -93,10 +87,44 @@ impl Explain {
             Outcome::Deny => Exit::No,
         })
     }
+
+    fn request(&self, at: Time) -> Request {
+        Request {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            host: self.host.clone(),
+            token: self.token.clone(),
+            assumed: None,
+            secret: None,
+            via: None,
+            source: self.source.clone(),
+            environment: None,
+            service: None,
+            earlier: 0,
+            at: Some(at),
+            headers: Entries::default(),
+        }
+    }
 }
 
-fn shown(judged: &Observed, steps: &[String]) -> String {
-    let mut text: String = steps.iter().map(|step| format!("  {step}\n")).collect();
+/// Where the entry is that each line is about: file, line and column.
+fn places(workspace: &Workspace, lines: &[Line]) -> Vec<Option<String>> {
+    let named: Vec<&Place> = lines.iter().filter_map(|line| line.place.as_ref()).collect();
+    let mut located = workspace.locate(&named).into_iter();
+    let place = |line: &Line| {
+        let (source, position) = line.place.as_ref().and_then(|_| located.next())?;
+        let Position { line, column } = position?;
+        Some(format!("{}:{line}:{column}", source.path.display()))
+    };
+    lines.iter().map(place).collect()
+}
+
+fn shown(judged: &Observed, steps: &[&str], places: &[Option<String>]) -> String {
+    let mut text = String::new();
+    for (step, place) in steps.iter().zip(places) {
+        text.push_str(&format!("  {step}\n"));
+        text.extend(place.as_ref().map(|place| format!("    --> {place}\n")));
+    }
     let status = match (judged.decision, judged.forwarded) {
         (Outcome::Permit, _) => "forwarded".to_owned(),
         (Outcome::Deny, true) => "forwarded in shadow".to_owned(),

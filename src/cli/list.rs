@@ -1,8 +1,9 @@
 //! `tokenward list`: tokens and their secrets, with what each is good for.
 
+use std::cmp::Ordering;
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use serde::Serialize;
 
@@ -22,7 +23,7 @@ use crate::engine::words::time::{Span, Time};
 #[command(after_help = "\
 Examples:
   tokenward list --expiring 7d
-  tokenward list --kind service --state active")]
+  tokenward list --role deployer --state active --sort expires")]
 pub(super) struct List {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
@@ -32,15 +33,34 @@ pub(super) struct List {
     /// Only tokens of this kind
     #[arg(long)]
     kind: Option<KindName>,
+    /// Only tokens that tokens.yaml gives this role
+    #[arg(long)]
+    role: Option<RoleName>,
     /// Only tokens of this owner
     #[arg(long)]
     owner: Option<String>,
     /// Only secrets in this state; may be repeated
     #[arg(long = "state", value_name = "STATE")]
     states: Vec<State>,
+    /// What to sort by; without it the order of tokens.yaml
+    #[arg(long, value_name = "COLUMN")]
+    sort: Option<Order>,
     /// Time to list for, in RFC 3339; now without it
     #[arg(long, value_name = "TIME")]
     at: Option<Time>,
+}
+
+/// What the lines are sorted by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Order {
+    /// By id
+    Token,
+    Kind,
+    /// Tokens without an owner first
+    Owner,
+    State,
+    /// What ends first, then what never ends
+    Expires,
 }
 
 /// A secret of a token, or a token without one.
@@ -68,11 +88,14 @@ impl List {
         self.check(&folder, &registry)?;
         let now = self.at.unwrap_or_else(clock::now);
         let lines = registry.tokens.iter().flat_map(|(id, token)| Line::of_token(id, token, now));
-        let lines: Vec<Line<'_>> = lines.filter(|line| self.wants(line, now)).collect();
+        let mut lines: Vec<Line<'_>> = lines.filter(|line| self.wants(line, now)).collect();
+        if let Some(order) = self.sort {
+            lines.sort_by(|one, two| order.compare(one, two));
+        }
         match format {
             Format::Json => lines.iter().for_each(output::json),
             Format::Text if lines.is_empty() => output::done("no token or secret is to be listed"),
-            Format::Text => output::data(&table(&lines)),
+            Format::Text => output::data(&table(&lines, now)),
         }
         Ok(Exit::Yes)
     }
@@ -81,13 +104,22 @@ impl List {
     fn check(&self, folder: &Path, registry: &Registry) -> Result<(), Vec<Failure>> {
         let tokens = || registry.tokens.iter().map(|(_, token)| token);
         let mut failures = Vec::new();
+        // The registry alone is enough, whatever is wrong with the policy.
+        let policy = || Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
         if let Some(kind) = &self.kind {
-            // The registry alone is enough, whatever is wrong with the policy.
-            let policy = Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
+            let policy = policy();
             let mut known: Vec<&str> = tokens().map(|token| token.kind.as_str()).collect();
             let defined = policy.iter().flat_map(|policy| policy.kinds.iter());
             known.extend(defined.map(|(name, _)| name.as_str()));
             failures.extend(stranger("kind", kind.as_str(), known));
+        }
+        if let Some(role) = &self.role {
+            let policy = policy();
+            let mut known: Vec<&str> =
+                tokens().flat_map(|token| &token.roles).map(RoleName::as_str).collect();
+            let defined = policy.iter().flat_map(|policy| policy.roles.iter());
+            known.extend(defined.map(|(name, _)| name.as_str()));
+            failures.extend(stranger("role", role.as_str(), known));
         }
         if let Some(owner) = &self.owner {
             let known = tokens().filter_map(|token| token.owner.as_deref()).collect();
@@ -98,6 +130,7 @@ impl List {
 
     fn wants(&self, line: &Line<'_>, now: Time) -> bool {
         self.kind.as_ref().is_none_or(|kind| kind == line.kind)
+            && self.role.as_ref().is_none_or(|role| line.roles.contains(role))
             && self.owner.as_ref().is_none_or(|owner| Some(owner.as_str()) == line.owner)
             && (self.states.is_empty() || self.states.contains(&line.state))
             && self.expiring.is_none_or(|span| line.ends_by(now.plus(span)))
@@ -143,17 +176,45 @@ impl<'r> Line<'r> {
         }
     }
 
-    fn cells(&self) -> [String; 6] {
+    fn cells(&self, now: Time) -> [String; 8] {
         let none = || "-".to_owned();
+        let roles: Vec<&str> = self.roles.iter().map(RoleName::as_str).collect();
         [
             self.token.to_string(),
             self.secret_id.map_or_else(none, ToString::to_string),
             self.kind.to_string(),
+            if roles.is_empty() { none() } else { roles.join(" ") },
             self.owner.map_or_else(none, shown),
+            self.purpose.map_or_else(none, shown),
             self.state.to_string(),
-            self.expires_at.map_or_else(none, String::from),
+            self.expires_at.map_or_else(|| endless(self.secret_id), |end| expiry(end, now)),
         ]
     }
+}
+
+impl Order {
+    fn compare(self, one: &Line<'_>, two: &Line<'_>) -> Ordering {
+        let end = |line: &Line<'_>| (line.expires_at.is_none(), line.expires_at);
+        match self {
+            Self::Token => one.token.as_str().cmp(two.token.as_str()),
+            Self::Kind => one.kind.as_str().cmp(two.kind.as_str()),
+            Self::Owner => one.owner.cmp(&two.owner),
+            Self::State => one.state.cmp(&two.state),
+            Self::Expires => end(one).cmp(&end(two)),
+        }
+    }
+}
+
+/// What stands for an expiry where there is no end.
+fn endless(secret: Option<&SecretId>) -> String {
+    if secret.is_some() { "never" } else { "-" }.to_owned()
+}
+
+/// When a secret ends, in words and as a date.
+fn expiry(end: Time, now: Time) -> String {
+    let time = String::from(end);
+    let date = time.split('T').next().unwrap_or(&time);
+    format!("{} ({date})", end.from_now(now))
 }
 
 /// That a name is not among the known ones.
@@ -164,15 +225,15 @@ fn stranger(what: &str, name: &str, mut known: Vec<&str>) -> Option<Failure> {
     (!known.contains(&name)).then(failure)
 }
 
-fn table(lines: &[Line<'_>]) -> String {
+fn table(lines: &[Line<'_>], now: Time) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(HEADER);
-    table.add_rows(lines.iter().map(Line::cells));
+    table.add_rows(lines.iter().map(|line| line.cells(now)));
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP));
     }
     format!("{}\n", table.trim_fmt())
 }
 
-const HEADER: [&str; 6] = ["token", "secret", "kind", "owner", "state", "expires"];
+const HEADER: [&str; 8] = ["token", "secret", "kind", "roles", "owner", "purpose", "state", "expires"];
 const GAP: u16 = 2;

@@ -58,7 +58,8 @@ impl Lock {
                     return Ok(Self { _folder: handle });
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
-                    let message = format!("another command is changing {shown}, for {waited:?} now");
+                    let message =
+                        format!("another command is changing {shown}, for {} seconds now", waited.as_secs());
                     return Err(Failure::new(message).hint("wait for it, or end it; then try again"));
                 }
                 // Some network file systems have no such lock; a leaked token must be revoked there too.

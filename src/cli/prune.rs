@@ -54,11 +54,14 @@ impl Prune {
         let mut registry = file.registry().clone();
         let removed = prune(&mut registry, limit);
         if removed.is_empty() {
-            output::done(&format!("nothing ended more than {} ago: nothing is removed", self.older_than));
+            output::done(&format!(
+                "nothing ended more than {} ago: nothing is removed",
+                self.older_than.words()
+            ));
             return Ok(Exit::Yes);
         }
         file.edit(registry)?.check(&workspace)?.write(writing)?;
-        removed.iter().for_each(|removed| removed.report(writing, format));
+        removed.iter().for_each(|removed| removed.report(now, writing, format));
         Ok(Exit::Yes)
     }
 }
@@ -99,15 +102,14 @@ fn end(token: &Token, secret: &Secret) -> Option<(State, Time)> {
 }
 
 impl Removed {
-    fn report(&self, writing: Writing, format: Format) {
+    fn report(&self, now: Time, writing: Writing, format: Format) {
         let Self { token, state, ended_at, .. } = self;
         let removed = match &self.secret_id {
             Some(secret) => format!("secret `{secret}` of token `{token}`"),
             None => format!("token `{token}`"),
         };
-        output::done(
-            &writing.describe(&format!("removed {removed}: {state} since {}", String::from(*ended_at))),
-        );
+        let (since, far) = (String::from(*ended_at), ended_at.from_now(now));
+        output::done(&writing.describe(&format!("removed {removed}: {state} since {since} ({far})")));
         if format == Format::Json {
             output::json(&writing.report(self));
         }

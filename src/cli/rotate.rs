@@ -68,7 +68,8 @@ impl Rotate {
         output::done(&writing.describe(&secret.shown(&self.token, &path, &self.keeper)));
         for Retired { secret_id, expires_at } in &retired {
             let end = if *expires_at > now { "works until" } else { "ended" };
-            output::done(&format!("secret `{secret_id}` is retired: it {end} {}", String::from(*expires_at)));
+            let (time, far) = (String::from(*expires_at), expires_at.from_now(now));
+            output::done(&format!("secret `{secret_id}` is retired: it {end} {time} ({far})"));
         }
         Ok(Exit::Yes)
     }

@@ -120,7 +120,7 @@ impl NewSecret {
         format!(
             "minted secret `{}` of token `{token}`, good for {}; {} holds its digest, {holder} holds the secret",
             self.entry.id,
-            self.lifetime,
+            self.lifetime.words(),
             registry.display()
         )
     }

@@ -10,7 +10,7 @@ use crate::engine::words::life::SecretState;
 use crate::engine::words::time::Time;
 
 /// What a secret, or a token without one, is good for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
     /// It works

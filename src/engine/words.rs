@@ -14,3 +14,4 @@ pub mod reason;
 pub mod secret;
 pub(crate) mod text;
 pub mod time;
+pub mod wording;

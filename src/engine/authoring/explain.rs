@@ -1,16 +1,21 @@
 //! A decision's steps in words.
 //!
-//! In: the steps of `Policy::decide_traced`. Out: one line for each. It cannot disagree with enforcement:
-//! it only listens.
+//! In: the steps of `Policy::decide_traced`, and the document that the policy was compiled from. Out: lines, with their
+//! places in the document. It cannot disagree with enforcement: it only listens.
 
 use std::fmt;
 
+use crate::engine::config::bundle::{Bundle, Token};
+use crate::engine::config::problem::Place;
 use crate::engine::config::settings::Mode;
-use crate::engine::matching::index::{LetterCase, Match};
+use crate::engine::matching::index::{LetterCase, Listing, Match};
 use crate::engine::policy::compiled::UseLimits;
 use crate::engine::policy::decision::{Standing, Step, Trace};
-use crate::engine::words::name::PermissionName;
+use crate::engine::words::life::SecretState;
+use crate::engine::words::name::{PermissionName, RoleName, SecretId};
 use crate::engine::words::reason::Reason;
+use crate::engine::words::text::shown;
+use crate::engine::words::time::Time;
 
 /// The steps of a decision, in their order.
 #[derive(Debug, Default)]
@@ -21,6 +26,113 @@ impl<'p> Explanation<'p> {
     pub fn steps(&self) -> impl Iterator<Item = &Step<'p>> {
         self.0.iter()
     }
+
+    /// The steps in words, for a request at the time `now`.
+    pub fn lines(&self, document: &Bundle, now: Time) -> Vec<Line> {
+        let mut roles: &[RoleName] = &[];
+        let mut lines = Vec::new();
+        for step in self.steps() {
+            if let Step::Denied { case, listing, permission: Some(permission), mode } = step {
+                lines.extend(deniers(document, roles, permission, *mode).map(|(role, place)| Line {
+                    text: denial(&format!("role `{role}`"), *case, listing, Some(permission), *mode),
+                    place: Some(place),
+                }));
+                continue;
+            }
+            let place = if let Step::Listed { listing, permission, .. }
+            | Step::Astray { listing, permission } = step
+            {
+                listed(document, listing, *permission)
+            } else {
+                None
+            };
+            lines.push(Line { text: step.to_string(), place });
+            if let Step::Token(subject) = step {
+                roles = subject.roles();
+                let token = document.tokens.get(subject.token());
+                let life = token.and_then(|token| life(token, subject.secret(), now));
+                lines.extend(life.map(|text| Line { text, place: None }));
+            }
+        }
+        lines
+    }
+}
+
+/// A step in words.
+#[derive(Debug)]
+pub struct Line {
+    /// The words.
+    pub text: String,
+    /// The entry of the document that they are about.
+    pub place: Option<Place>,
+}
+
+/// The roles among `roles` that deny a permission, each with its entry under `deny`.
+fn deniers<'d>(
+    document: &'d Bundle,
+    roles: &'d [RoleName],
+    permission: &'d PermissionName,
+    mode: Mode,
+) -> impl Iterator<Item = (&'d RoleName, Place)> {
+    let in_shadow = mode == Mode::Shadow;
+    roles.iter().filter_map(move |name| {
+        let role = document.roles.get(name).filter(|role| role.shadow == in_shadow)?;
+        let index = role.deny.iter().position(|denied| denied == permission)?;
+        Some((name, Place::default().key("roles").key(name).key("deny").index(index)))
+    })
+}
+
+/// The entry of the document that a listing was compiled from.
+fn listed(document: &Bundle, listing: &Listing, permission: Option<&PermissionName>) -> Option<Place> {
+    let (operations, place) = match permission {
+        Some(name) => (document.permissions.get(name)?, Place::default().key("permissions").key(name)),
+        None => (&document.public, Place::default().key("public")),
+    };
+    let index = operations.iter().position(|operation| *operation.as_str() == *listing.text)?;
+    Some(place.index(index))
+}
+
+/// When a secret ended, or will for having been rotated out. `None` while the secret just works.
+fn life(token: &Token, id: &SecretId, now: Time) -> Option<String> {
+    let secret = token.secrets.iter().find(|secret| secret.id == *id)?;
+    let revoked = [(token.revoked_at, &token.revoked_reason), (secret.revoked_at, &secret.revoked_reason)];
+    if let Some((at, reason)) = revoked.into_iter().find_map(|(at, reason)| Some((at?, reason))) {
+        let reason = reason.as_ref().map(|reason| format!("; reason: {}", shown(reason)));
+        return Some(format!("secret {id} was revoked at {}{}", moment(at, now), reason.unwrap_or_default()));
+    }
+    let life = secret.life();
+    let (begins, ends) = (life.begins.map(|time| moment(time, now)), life.ends.map(|time| moment(time, now)));
+    match life.state(false, now) {
+        SecretState::Retired => Some(format!("secret {id} was rotated out, and ended at {}", ends?)),
+        SecretState::Retiring => Some(format!("secret {id} was rotated out, and works until {}", ends?)),
+        SecretState::Expired => Some(format!("secret {id} expired at {}", ends?)),
+        SecretState::NotYetValid => Some(format!("secret {id} works from {}", begins?)),
+        SecretState::Active | SecretState::Revoked => None,
+    }
+}
+
+/// A time, and how far it is from the request.
+fn moment(time: Time, now: Time) -> String {
+    let side = if time > now { "after" } else { "before" };
+    format!("{}, {} {side} this request", String::from(time), time.distance(now))
+}
+
+fn denial(
+    who: &str,
+    case: LetterCase,
+    listing: &Listing,
+    permission: Option<&PermissionName>,
+    mode: Mode,
+) -> String {
+    let case = match case {
+        LetterCase::Strict => "",
+        LetterCase::Folded => ", letters compared without case",
+    };
+    let denies = match mode {
+        Mode::Enforce => "denies",
+        Mode::Shadow => "in shadow would deny",
+    };
+    format!("{who} {denies} {}, which lists {}{case}", lister(permission), listing.text)
 }
 
 impl<'p> Trace<'p> for Explanation<'p> {
@@ -66,15 +178,7 @@ impl fmt::Display for Step<'_> {
                 lister(*permission)
             ),
             Self::Denied { case, listing, permission, mode } => {
-                let case = match case {
-                    LetterCase::Strict => "",
-                    LetterCase::Folded => ", letters compared without case",
-                };
-                let denies = match mode {
-                    Mode::Enforce => "a role denies",
-                    Mode::Shadow => "a role in shadow would deny",
-                };
-                write!(f, "{denies} {}, which lists {}{case}", lister(*permission), listing.text)
+                f.write_str(&denial("a role", *case, listing, *permission, *mode))
             }
         }
     }

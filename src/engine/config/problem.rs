@@ -11,6 +11,7 @@ use crate::engine::words::name::{KindName, PermissionName, RoleName, SecretId, T
 use crate::engine::words::secret::{Fingerprint, discreet};
 use crate::engine::words::text::shown;
 use crate::engine::words::time::Span;
+use crate::engine::words::wording::Words;
 
 /// Where in a document something stands: `roles.editor.inherits[0]`.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -286,12 +287,13 @@ impl fmt::Display for Told<'_> {
             Fault::EndlessSecret { secret, kind, limit, missing } => {
                 write!(
                     f,
-                    "secret `{secret}` has no `{missing}`, but kind `{kind}` allows a lifetime of at most {limit}"
+                    "secret `{secret}` has no `{missing}`, but kind `{kind}` allows a lifetime of at most {}",
+                    limit.words()
                 )
             }
             Fault::LongLifetime { secret, kind, limit, seconds } => {
-                write!(f, "secret `{secret}` lives {seconds} s, but kind `{kind}` allows at most {limit}")?;
-                write!(f, " ({} s)", limit.seconds())
+                let (life, limit) = (Words::of_seconds(*seconds), limit.words());
+                write!(f, "secret `{secret}` lives {life}, but kind `{kind}` allows at most {limit}")
             }
             Fault::ScopeBeyondRoles { token, permission } => {
                 write!(f, "scope of token `{token}` names `{permission}`, which none of its roles grants")
@@ -309,7 +311,7 @@ impl fmt::Display for Told<'_> {
                 write!(f, "secret `{secret}` is retired but has no `expires_at`")
             }
             Fault::LongSpan { what, span, limit } => {
-                write!(f, "`{what}` of {span} is longer than the {limit} allowed")
+                write!(f, "`{what}` of {} is longer than the {} allowed", span.words(), limit.words())
             }
             Fault::TooMany { what, count, limit } => {
                 write!(f, "{count} {what} are more than the {limit} allowed")
