@@ -58,6 +58,11 @@ impl PolicyFolder {
         Ok(())
     }
 
+    /// Whether the person named a folder with `-p`.
+    pub(super) fn is_named(&self) -> bool {
+        self.policy.is_some()
+    }
+
     /// How to call another command for the same folder.
     pub(super) fn command(&self, command: &str) -> String {
         match &self.policy {

@@ -21,7 +21,7 @@ Examples:
   tokenward init shop
   tokenward init policies/edge --name acme-edge")]
 pub(super) struct Init {
-    /// Folder for policy.yaml, tokens.yaml and policy.test.yaml; no existing file is overwritten
+    /// Folder for policy.yaml, tokens.yaml, policy.test.yaml and gateway.yaml; no existing file is overwritten
     #[arg(value_name = "NAME")]
     folder: PathBuf,
     /// Name of the policy; that of the folder without it
@@ -75,7 +75,7 @@ fn name_of(folder: &Path) -> Result<PolicyName, Failure> {
 
 /// A file in the folder that a policy could be made of.
 fn old_file(folder: &Path) -> Option<PathBuf> {
-    let others = ["policy.yml", "policy.json", "tokens.yml", "tokens.json"];
+    let others = ["policy.yml", "policy.json", "tokens.yml", "tokens.json", "gateway.yml", "gateway.json"];
     let names = FILES.iter().map(|(file, ..)| *file).chain(others);
     names.map(|file| folder.join(file)).find(|path| path.symlink_metadata().is_ok())
 }
@@ -97,8 +97,35 @@ fn prefix(name: &PolicyName) -> String {
     TokenPrefix::try_from(word.to_owned()).map_or_else(|_| "tw".to_owned(), String::from)
 }
 
-const FILES: [(&str, &str, Readers); 3] = [
+const FILES: [(&str, &str, Readers); 4] = [
     ("policy.yaml", include_str!("init/policy.yaml"), Readers::Everybody),
     ("tokens.yaml", include_str!("init/tokens.yaml"), Readers::Owner),
     ("policy.test.yaml", include_str!("init/policy.test.yaml"), Readers::Everybody),
+    ("gateway.yaml", include_str!("init/gateway.yaml"), Readers::Everybody),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::source::parse_yaml;
+    use crate::engine::config::settings::Settings;
+
+    const GATEWAY: &str = include_str!("init/gateway.yaml");
+
+    fn settings(text: &str) -> Value {
+        serde_json::to_value(parse_yaml::<Settings>(text).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn written_settings_are_the_defaults() {
+        assert_eq!(settings(GATEWAY), serde_json::to_value(Settings::default()).unwrap());
+    }
+
+    #[test]
+    fn each_omitted_setting_is_valid_as_shown() {
+        let lines: Vec<&str> = GATEWAY.lines().filter_map(|line| line.strip_prefix("#")).collect();
+        let shown = lines.iter().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+        let shown: String = shown.map(|line| format!("{line}\n")).collect();
+        assert_eq!(settings(&shown)["environment"], "production");
+    }
+}

@@ -3,12 +3,13 @@
 //! Whatever takes a bundle takes the folder too. The settings are those beside the policy, unless `--settings`
 //! names others.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use crate::cli::failure::Failure;
 use crate::cli::folder::PolicyFolder;
+use crate::cli::payload;
 use crate::cli::source::Source;
 use crate::cli::workspace::{self, Workspace};
 
@@ -58,6 +59,34 @@ impl PolicyFiles {
         let folder = self.folder.look()?;
         folder.map_or(Ok(None), |folder| workspace::gateway(&folder))
     }
+
+    /// The same for a bundle, or a list of revocations.
+    ///
+    /// # Errors
+    /// That it cannot be read, or that the folder has another policy than the bundle.
+    pub(super) fn settings_for(&self, bundle: &Path) -> Result<Option<Source>, Failure> {
+        let settings = self.settings()?;
+        let is_used = self.folder.is_named() || (self.settings.is_none() && settings.is_some());
+        if let Some(folder) = self.folder.look()?.filter(|_| is_used) {
+            same_policy(bundle, &folder)?;
+        }
+        Ok(settings)
+    }
+}
+
+/// Refuses a bundle of another policy than the folder's; what cannot be read is reported elsewhere.
+fn same_policy(bundle: &Path, folder: &Path) -> Result<(), Failure> {
+    let policy = Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
+    let (Some(policy), Some(name)) = (policy, payload::name_in(bundle)) else { return Ok(()) };
+    if policy.name == name {
+        return Ok(());
+    }
+    let (file, folder) = (bundle.display(), folder.display());
+    let failure =
+        Failure::new(format!("{file} is of policy `{name}`, but {folder} has policy `{}`", policy.name));
+    Err(failure.hint(format!(
+        "name the folder of `{name}` with `-p DIR`, or the gateway's settings alone with `--settings FILE`"
+    )))
 }
 
 impl Input {
@@ -67,9 +96,17 @@ impl Input {
     /// That there is none, or what cannot be read.
     pub(super) fn open(&self) -> Result<Workspace, Failure> {
         match &self.bundle {
-            Some(path) => Ok(Workspace::open_bundle(path)?.with_settings(self.files.settings()?)),
+            Some(path) => Ok(Workspace::open_bundle(path)?.with_settings(self.settings()?)),
             None => self.files.open(),
         }
+    }
+
+    /// The file with the settings, if there is any.
+    ///
+    /// # Errors
+    /// That it cannot be read, or that the folder has another policy than the bundle.
+    pub(super) fn settings(&self) -> Result<Option<Source>, Failure> {
+        self.bundle.as_ref().map_or_else(|| self.files.settings(), |bundle| self.files.settings_for(bundle))
     }
 
     /// What to say where a bundle is taken without the settings of a gateway.

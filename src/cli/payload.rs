@@ -1,8 +1,13 @@
 //! What is signed: a bundle, or a list of revocations.
 
+use std::fmt;
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::source::Source;
+use crate::engine::authoring::lint::{Code, is_endless};
 use crate::engine::config::bundle::{Bundle, from_json};
 use crate::engine::config::envelope::{Envelope, PayloadType};
 use crate::engine::config::problem::Problems;
@@ -50,6 +55,14 @@ impl Kind {
             Self::Unsigned(kind) => Ok(Envelope::unsigned(text.as_bytes(), kind)),
         }
     }
+}
+
+/// The name of the policy that a file's bundle or list is of.
+pub(super) fn name_in(path: &Path) -> Option<PolicyName> {
+    let source = Source::read(path).ok()?;
+    let envelope = Kind::of(source.text()).envelope(source.text()).ok()?;
+    let payload: Value = serde_json::from_slice(envelope.payload()).ok()?;
+    payload.get("name")?.as_str()?.parse().ok()
 }
 
 impl Payload {
@@ -100,6 +113,22 @@ impl Payload {
         match self {
             Self::Bundle(bundle) => bundle.good_until,
             Self::Revocations(list) => list.good_until,
+        }
+    }
+
+    /// That no gateway can see that it is old; `name` is what to call it.
+    pub(super) fn endless(&self, name: impl fmt::Display) -> Option<Failure> {
+        match self {
+            Self::Bundle(bundle) if is_endless(bundle) => Some(
+                Failure::new(format!("{name} never expires [{}]", Code::EndlessBundle))
+                    .hint(Code::EndlessBundle.hint()),
+            ),
+            Self::Revocations(list) if list.good_until.is_none() => {
+                Some(Failure::new(format!("{name} has no `good_until`")).hint(
+                    "build it with `--good-for 24h`: then the gateway reports a server that repeats it",
+                ))
+            }
+            Self::Bundle(_) | Self::Revocations(_) => None,
         }
     }
 

@@ -95,7 +95,7 @@ impl Policy {
     /// # Errors
     /// What cannot be read, and what the filter would reject.
     fn configuration(&self) -> Result<Value, Vec<Failure>> {
-        let settings = self.input.files.settings()?;
+        let settings = self.input.settings()?;
         let mut configuration = settings.as_ref().map_or_else(|| Ok(Map::new()), tree)?;
         let name = match (&self.input.bundle, &settings) {
             (Some(path), _) => {

@@ -67,6 +67,13 @@ impl Sign {
                 output::done(&format!("signed {}: {name}, revision {revision}, by {keys}", path.display()));
             }
         }
+        let noun = match kind {
+            PayloadType::Bundle => "the signed bundle",
+            PayloadType::Revocations => "the signed list",
+        };
+        if let Some(warning) = payload.endless(noun) {
+            output::warning(&warning);
+        }
         Ok(Exit::Yes)
     }
 

@@ -10,12 +10,12 @@ use crate::cli::input::PolicyFiles;
 use crate::cli::payload::{Kind, Payload};
 use crate::cli::source::Source;
 use crate::cli::{Exit, Format, clock, numbering, output, workspace};
-use crate::engine::authoring::lint::{Code, is_endless};
 use crate::engine::config::envelope::{BadKey, KeyId, PublicKey, TrustedKeys};
 use crate::engine::config::problem::{Place, Problems};
 use crate::engine::config::settings::Settings;
 use crate::engine::config::settings::trust::Trust;
 use crate::engine::policy::rollback::is_stale;
+use crate::engine::words::time::Time;
 
 /// Check who signed a bundle
 ///
@@ -63,8 +63,8 @@ impl Verify {
             }
         };
         let payload = Payload::read(verified.payload, kind.payload()).map_err(unusable)?;
-        if payload.expires_at().is_some_and(|end| end <= clock::now()) {
-            let expired = Failure::new(format!("{path} has expired"));
+        if let Some(end) = payload.expires_at().filter(|end| *end <= clock::now()) {
+            let expired = Failure::new(format!("{path} expired at {}", time(end)));
             let hint = "build and sign it anew: a gateway answers everything with 503";
             return Ok(no(&[expired.hint(hint)], format));
         }
@@ -88,7 +88,7 @@ impl Verify {
     /// The settings of the gateway, or of one that trusts the keys that were named.
     fn settings(&self) -> Result<Settings, Vec<Failure>> {
         if self.key.is_empty() {
-            let settings = self.files.settings()?.ok_or_else(no_settings)?;
+            let settings = self.files.settings_for(&self.bundle)?.ok_or_else(no_settings)?;
             return workspace::settings(&settings);
         }
         let keys = self.key.iter().map(|key| public_key(key)).collect::<Result<Vec<_>, _>>()?;
@@ -129,17 +129,7 @@ fn note(payload: &Payload, path: &Path) -> Option<Failure> {
         let stale = Failure::new(format!("{path} is stale: its `good_until` has passed"));
         return Some(stale.hint("build and sign it anew: a gateway accepts it, but reports it as stale"));
     }
-    match payload {
-        Payload::Bundle(bundle) if is_endless(bundle) => Some(
-            Failure::new(format!("{path} never expires [{}]", Code::EndlessBundle))
-                .hint(Code::EndlessBundle.hint()),
-        ),
-        Payload::Revocations(list) if list.good_until.is_none() => Some(
-            Failure::new(format!("{path} has no `good_until`"))
-                .hint("build it with `--good-for 24h`: then the gateway reports a server that repeats it"),
-        ),
-        Payload::Bundle(_) | Payload::Revocations(_) => None,
-    }
+    payload.endless(path)
 }
 
 fn report(payload: &Payload, signers: &[KeyId], format: Format) {
@@ -165,7 +155,7 @@ fn report(payload: &Payload, signers: &[KeyId], format: Format) {
         text += &format!(", built at {}", String::from(built_at));
     }
     if let Some(good_until) = payload.good_until() {
-        text += &format!(", good until {}", String::from(good_until));
+        text += &format!(", good until {}", time(good_until));
     }
     text += &match payload {
         Payload::Revocations(list) => {
@@ -173,10 +163,15 @@ fn report(payload: &Payload, signers: &[KeyId], format: Format) {
         }
         Payload::Bundle(bundle) => bundle
             .expires_at
-            .map_or(", never expires".to_owned(), |end| format!(", expires at {}", String::from(end))),
+            .map_or(", never expires".to_owned(), |end| format!(", expires at {}", time(end))),
     };
     let keys = signers.iter().map(KeyId::as_str).collect::<Vec<_>>().join(", ");
     output::data(&format!("{text}\nsigned by {keys}\n"));
+}
+
+/// A time and how far it is.
+fn time(time: Time) -> String {
+    format!("{} ({})", String::from(time), time.from_now(clock::now()))
 }
 
 /// A public key as it is, or in a file.
