@@ -1,17 +1,23 @@
 //! What a command writes arrives, or the command fails: full devices, closed pipes, links, pipes with a name.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{command, folder, run, text};
 
-/// Each command that writes data, but for those that hand out a secret.
-const WRITERS: [&[&str]; 12] = [
+/// Each command that writes data, but for those that hand out a secret; in an order in which each finds its files.
+const WRITERS: [&[&str]; 15] = [
+    &["keygen", "-o", "key.pem", "--json"],
+    &["sign", "bundle.json", "--key", "key.pem"],
+    &["init", "new", "--json"],
+    &["prune", "--json"],
     &["list"],
     &["list", "--json"],
     &["build"],
@@ -20,7 +26,6 @@ const WRITERS: [&[&str]; 12] = [
     &["explain", "GET", "/healthz", "--json"],
     &["lint", "--json"],
     &["render", "ecds", "--wasm", "/etc/tokenward.wasm"],
-    &["keygen", "key.pem"],
     &["hash", "--json"],
     &["--help"],
     &["--version"],
@@ -28,16 +33,85 @@ const WRITERS: [&[&str]; 12] = [
 
 #[test]
 fn full_device_is_a_failure() {
-    let folder = folder(TOKEN);
+    let folder = folder(&format!("{TOKEN}{EXPIRED}"));
     std::fs::write(folder.path().join("a.test.yaml"), CASES).unwrap();
+    assert_eq!(run(folder.path(), &["build", "-o", "bundle.json"]).status.code(), Some(0));
     for arguments in WRITERS {
         let output =
             written_to(&OpenOptions::new().write(true).open("/dev/full").unwrap(), folder.path(), arguments);
         // The command line's own help has no result that could be lost.
-        let is_help = arguments[0].starts_with("--");
-        assert!(is_help || output.status.code() == Some(2), "{arguments:?}: {}", text(&output.stderr));
+        if arguments[0].starts_with("--") {
+            continue;
+        }
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains("error: cannot write to standard output: "), "{arguments:?}: {said}");
     }
 }
+
+/// Each command that writes a file.
+const FILE_WRITERS: [&[&str]; 15] = [
+    &["init", "new"],
+    &["init", "."],
+    &["mint", "ci", "--kind", "tool", "--expires-in", "1h"],
+    &["mint", "ci", "--kind", "tool", "--expires-in", "1h", "-o", "ci.secret"],
+    &["rotate", "job", "--expires-in", "1h"],
+    &["rotate", "job", "--expires-in", "1h", "-o", "job.secret"],
+    &["revoke", "job", "--reason", "leaked"],
+    &["prune"],
+    &["build", "-o", "new.json"],
+    &["build", "-o", "bundle.json"],
+    &["build", "--revocations", "-o", "new.json"],
+    &["keygen", "-o", "new.key"],
+    &["sign", "bundle.json", "--key", "one.key", "-o", "signed.json"],
+    &["render", "ecds", "--wasm", "/etc/tokenward.wasm", "-o", "filter.json"],
+    &["render", "image", "--wasm", "empty.wasm", "-o", "image", "--tar", "image.tar"],
+];
+
+#[test]
+fn read_only_folder_is_a_failure_and_stays_as_it_was() {
+    let folder = folder(&format!("{TOKEN}{EXPIRED}"));
+    for arguments in [&["build", "-o", "bundle.json"][..], &["keygen", "-o", "one.key"]] {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(0));
+    }
+    std::fs::write(folder.path().join("empty.wasm"), b"\0asm\x01\0\0\0").unwrap();
+    let program = tempfile::tempdir().unwrap();
+    let copy = program.path().join("tokenward");
+    std::fs::copy(env!("CARGO_BIN_EXE_tokenward"), &copy).unwrap();
+    set_mode(program.path(), 0o755);
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        set_mode(&entry.unwrap().path(), 0o444);
+    }
+    set_mode(folder.path(), 0o555);
+    let before = contents(folder.path());
+    for arguments in FILE_WRITERS {
+        let mut command = Command::new(&copy);
+        command.current_dir(folder.path()).args(arguments);
+        // Permissions do not bind root.
+        if rustix::process::geteuid().is_root() {
+            command.uid(STRANGER).gid(STRANGER);
+        }
+        let output = command.output().unwrap();
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""), "{arguments:?}: {said}");
+        let is_init = arguments == ["init", "."];
+        assert!(is_init || said.contains("Permission denied"), "{arguments:?}: {said}");
+        assert_eq!(contents(folder.path()), before, "{arguments:?}");
+    }
+    set_mode(folder.path(), 0o755);
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+/// A user that owns nothing: `nobody` in Debian.
+const STRANGER: u32 = 65_534;
 
 #[test]
 fn secret_that_nobody_got_is_named() {
@@ -85,14 +159,32 @@ fn linked_registry_is_changed_where_it_is() {
     let folder = folder("version: 1\n");
     let real = tempfile::tempdir().unwrap();
     let registry = real.path().join("registry.yaml");
-    std::fs::write(&registry, TOKEN).unwrap();
+    std::fs::write(&registry, format!("{TOKEN}{EXPIRED}")).unwrap();
     let link = folder.path().join("tokens.yaml");
     std::fs::remove_file(&link).unwrap();
     symlink(&registry, &link).unwrap();
-    let output = run(folder.path(), &["revoke", "job", "--reason", "leaked"]);
+    for arguments in [&["revoke", "job", "--reason", "leaked"][..], &["prune"]] {
+        let output = run(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        assert!(link.is_symlink());
+    }
+    let registry = std::fs::read_to_string(&registry).unwrap();
+    assert!(registry.contains("revoked_at") && !registry.contains("expires_at"), "{registry}");
+}
+
+#[test]
+fn init_writes_into_a_linked_folder_but_over_no_link() {
+    let (folder, real) = (folder("version: 1\n"), tempfile::tempdir().unwrap());
+    symlink(real.path(), folder.path().join("new")).unwrap();
+    let output = run(folder.path(), &["init", "new"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert!(link.is_symlink());
-    assert!(std::fs::read_to_string(&registry).unwrap().contains("revoked_at"));
+    assert_eq!(std::fs::read_dir(real.path()).unwrap().count(), 4);
+
+    let other = tempfile::tempdir().unwrap();
+    symlink("nowhere", other.path().join("gateway.yaml")).unwrap();
+    let output = run(folder.path(), &["init", other.path().to_str().unwrap(), "--name", "shop"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
 }
 
 #[test]
@@ -100,10 +192,18 @@ fn output_is_written_into_devices_and_pipes() {
     let folder = folder(TOKEN);
     let fifo = folder.path().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-    let mut build = command(folder.path(), &["build", "-o", "fifo"]).stderr(Stdio::null()).spawn().unwrap();
-    let mut bundle = String::new();
-    File::open(&fifo).unwrap().read_to_string(&mut bundle).unwrap();
-    assert!(build.wait().unwrap().success() && bundle.contains("\"name\":\"small\""), "{bundle}");
+    for arguments in [&["build", "-o", "bundle.json"][..], &["keygen", "-o", "key.pem"]] {
+        assert_eq!(run(folder.path(), arguments).status.code(), Some(0));
+    }
+    for (arguments, start) in [
+        (&["build", "-o", "fifo"][..], "{\"version\":1,\"name\":\"small\""),
+        (&["sign", "bundle.json", "--key", "key.pem", "-o", "fifo"], "{\"payloadType\":"),
+    ] {
+        let mut child = command(folder.path(), arguments).stderr(Stdio::null()).spawn().unwrap();
+        let mut written = String::new();
+        File::open(&fifo).unwrap().read_to_string(&mut written).unwrap();
+        assert!(child.wait().unwrap().success() && written.starts_with(start), "{written}");
+    }
 
     // The file that standard output is, not another one in its place.
     let file = folder.path().join("out.json");
@@ -202,11 +302,16 @@ fn hidden_files_are_no_cases() {
 fn written_to(stdout: &File, folder: &Path, arguments: &[&str]) -> Output {
     let stdout = stdout.try_clone().unwrap();
     let mut command = command(folder, arguments);
-    command.stdin(File::open("/etc/hostname").unwrap()).stdout(stdout).stderr(Stdio::piped());
+    let (reader, mut secret) = std::io::pipe().unwrap();
+    secret.write_all(b"an-old-secret-of-ours").unwrap();
+    drop(secret);
+    command.stdin(reader).stdout(stdout).stderr(Stdio::piped());
     command.output().unwrap()
 }
 
 const TOKEN: &str = "version: 1\ntokens:\n  job:\n    kind: tool\n    roles: [any]\n    secrets:\n      \
                      - { id: \"1\", sha256: 3146e3a7bf7741e46266828bc41cc9a1d396b28a5c9c3ab679d14501e772cc65 }\n";
+const EXPIRED: &str = "      - { id: \"2\", sha256: 7dc5aa8e3b0762ff94eac715496dfa29f9eb852f838825fa4adb780cd493a319, \
+                       expires_at: 2026-01-02T00:00:00Z }\n";
 const CASES: &str = "- name: the service is up\n  request: { method: GET, path: /healthz }\n  \
                      expect: { decision: permit, reason: public }\n";
