@@ -53,8 +53,10 @@ pub(super) struct Revoke {
 impl Revoke {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let folder = self.folder.find()?;
+        // Before the registry is locked: a person may take a while to paste.
+        let lines = self.stdin.then(|| stdin::lines("tokenward revoke --stdin --reason TEXT")).transpose()?;
         let file = RegistryFile::open_existing(&folder, Held::Continue)?;
-        let Found { targets, unmatched } = self.find(file.registry())?;
+        let Found { targets, unmatched } = self.find(lines, file.registry())?;
         refuse_secrets(&self.reason, file.registry())?;
         if !targets.is_empty() {
             self.revoke(file, &targets, format)?;
@@ -64,11 +66,10 @@ impl Revoke {
             return Ok(Exit::No);
         }
         unmatched.iter().for_each(|line| report_unmatched(line, format));
-        Ok(match unmatched.iter().any(|line| line.digest.is_none()) {
-            true => Exit::Failed,
-            false if unmatched.is_empty() => Exit::Yes,
-            false => Exit::No,
-        })
+        if unmatched.iter().any(|line| line.digest.is_none()) {
+            return Ok(Exit::Failed);
+        }
+        Ok(if unmatched.is_empty() { Exit::Yes } else { Exit::No })
     }
 
     fn revoke(&self, file: RegistryFile, targets: &[Target], format: Format) -> Result<(), Vec<Failure>> {
@@ -95,10 +96,9 @@ impl Revoke {
     }
 
     /// What the arguments or the secrets on standard input name.
-    fn find(&self, registry: &Registry) -> Result<Found, Failure> {
+    fn find(&self, lines: Option<Vec<Line>>, registry: &Registry) -> Result<Found, Failure> {
         let Some(token) = &self.token else {
-            let lines = stdin::lines("tokenward revoke --stdin --reason TEXT")?;
-            return Ok(Found::of(lines, registry));
+            return Ok(Found::of(lines.unwrap_or_default(), registry));
         };
         let known = registry::token(registry, token)?;
         let target = match &self.secret_id {
