@@ -2,6 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::cli::failure::Failure;
+use crate::engine::config::bundle::Registry;
+use crate::engine::words::life::Life;
 use crate::engine::words::time::Time;
 
 /// The start of the current second.
@@ -14,4 +17,27 @@ pub(super) fn now() -> Time {
 pub(super) fn precise() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A warning that the registry has a time that this machine's clock has not reached: one of the two clocks is wrong.
+pub(super) fn disagreement(registry: &Registry, now: Time) -> Option<Failure> {
+    let times = registry.tokens.iter().flat_map(|(token, entry)| {
+        entry.secrets.iter().flat_map(move |secret| {
+            let written = [("created_at", secret.created_at), ("retired_at", secret.retired_at)];
+            written.into_iter().filter_map(move |(key, at)| Some((at?, key, &secret.id, token)))
+        })
+    });
+    let (at, key, secret, token) =
+        times.max_by_key(|(at, ..)| *at).filter(|(at, ..)| *at > now.plus(Life::LEEWAY))?;
+    let behind = at.seconds_after(now);
+    let message = format!(
+        "this machine's clock and the registry disagree: here it is {}, but `{key}` of secret `{secret}` of token \
+         `{token}` is {}, {behind} s later",
+        String::from(now),
+        String::from(at)
+    );
+    Some(Failure::new(message).hint(format!(
+        "set the clocks: a gateway rejects a secret that is created more than {} s ahead of its own clock as `not_yet_valid`",
+        Life::LEEWAY.seconds()
+    )))
 }

@@ -48,10 +48,12 @@ impl Mint {
         let kind = self.kind(file.registry())?;
         self.description.check(&policy)?;
         let others = file.registry().tokens.get(&self.token).map_or(&[][..], |token| &token.secrets);
-        let secret = NewSecret::mint(&policy, (&self.token, &kind), others, clock::now(), self.expires_in)?;
+        let now = clock::now();
+        let secret = NewSecret::mint(&policy, (&self.token, &kind), others, now, self.expires_in)?;
         let mut registry = file.registry().clone();
         self.add(&mut registry, kind, secret.entry.clone())?;
-        let warnings = self.warnings(&registry);
+        let mut warnings = self.warnings(&registry);
+        warnings.extend(clock::disagreement(file.registry(), now));
         let writing = self.dry_run.writing();
         let edit = file.edit(registry)?.check(&workspace)?;
         secret.keep(&self.keeper, writing)?;

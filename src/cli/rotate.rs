@@ -59,7 +59,7 @@ impl Rotate {
         let secret = NewSecret::mint(&policy, named, &token.secrets, now, self.expires_in)?;
         let mut registry = file.registry().clone();
         let retired = self.rotate(&mut registry, &secret.entry, now);
-        let writing = self.dry_run.writing();
+        let (writing, disagreement) = (self.dry_run.writing(), clock::disagreement(file.registry(), now));
         let edit = file.edit(registry)?.check(&workspace)?;
         secret.keep(&self.keeper, writing)?;
         let path = edit.write(writing).inspect_err(|_| self.keeper.discard(writing))?;
@@ -71,6 +71,7 @@ impl Rotate {
             let (time, far) = (String::from(*expires_at), expires_at.from_now(now));
             output::done(&format!("secret `{secret_id}` is retired: it {end} {time} ({far})"));
         }
+        disagreement.iter().for_each(output::warning);
         Ok(Exit::Yes)
     }
 

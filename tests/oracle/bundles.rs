@@ -156,12 +156,12 @@ impl Draft {
     }
 }
 
-pub(crate) fn time(second: i64) -> Time {
-    "2026-03-01T00:00:00Z".parse::<Time>().unwrap().shifted(second.saturating_mul(1_000))
+pub(crate) fn time(minute: i64) -> Time {
+    "2026-03-01T00:00:00Z".parse::<Time>().unwrap().shifted(minute.saturating_mul(60_000))
 }
 
-fn put_time(value: &mut Value, key: &str, second: Option<i64>) {
-    put(value, key, second.map(time));
+fn put_time(value: &mut Value, key: &str, minute: Option<i64>) {
+    put(value, key, minute.map(time));
 }
 
 fn put(value: &mut Value, key: &str, entry: Option<impl serde::Serialize>) {

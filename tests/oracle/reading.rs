@@ -224,7 +224,11 @@ fn unusable(token: &Token, secret: &Secret, now: Time) -> Option<&'static str> {
         Some("retired_secret")
     } else if over {
         Some("expired_token")
-    } else if secret.not_before.max(secret.created_at).is_some_and(|start| now < start) {
+    } else if secret
+        .not_before
+        .max(secret.created_at)
+        .is_some_and(|start| now.millis() + 60_000 < start.millis())
+    {
         Some("not_yet_valid")
     } else {
         None

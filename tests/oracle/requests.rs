@@ -202,8 +202,8 @@ fn sources() -> impl Strategy<Value = &'static str> {
 
 /// Around each time at which something begins or ends, and most often between all starts and ends.
 fn nows() -> impl Strategy<Value = Time> {
-    let second = prop_oneof![2 => Just(2), 1 => 0..=6_i64];
-    (second, -1..=1_i64).prop_map(|(second, offset)| time(second).shifted(offset))
+    let minute = prop_oneof![2 => Just(2), 1 => 0..=6_i64];
+    (minute, -1..=1_i64).prop_map(|(minute, offset)| time(minute).shifted(offset))
 }
 
 impl RequestDraft {

@@ -1,12 +1,12 @@
 //! The life of a secret: when it works, and how it ends.
 
 use crate::engine::words::reason::Reason;
-use crate::engine::words::time::Time;
+use crate::engine::words::time::{Span, Time};
 
 /// When a secret works, unless it is revoked.
 #[derive(Clone, Copy, Debug)]
 pub struct Life {
-    /// The secret is rejected before this time.
+    /// The secret is rejected until [`Life::LEEWAY`] before this time.
     pub begins: Option<Time>,
     /// The secret is rejected from this time on.
     pub ends: Option<Time>,
@@ -15,6 +15,9 @@ pub struct Life {
 }
 
 impl Life {
+    /// How long before it begins a secret already works: the clock that wrote the time may be ahead of the gateway's.
+    pub const LEEWAY: Span = Span::SKEW;
+
     /// The state of a secret with this life.
     pub fn state(self, revoked: bool, now: Time) -> SecretState {
         if revoked {
@@ -24,7 +27,9 @@ impl Life {
         match (self.rotated, over) {
             (true, true) => SecretState::Retired,
             (false, true) => SecretState::Expired,
-            (_, false) if self.begins.is_some_and(|start| now < start) => SecretState::NotYetValid,
+            (_, false) if self.begins.is_some_and(|start| now.plus(Self::LEEWAY) < start) => {
+                SecretState::NotYetValid
+            }
             (true, false) => SecretState::Retiring,
             (false, false) => SecretState::Active,
         }
