@@ -133,19 +133,21 @@ impl<'d> Oracle<'d> {
     fn present(&self, authorization: &[String]) -> Result<(&'d Token, &'d Secret), &'static str> {
         let value = match authorization {
             [] => return Err("missing_token"),
-            [one] if !one.contains(',') => one,
+            [one] => one,
             _ => return Err("ambiguous_token"),
         };
+        let may_be_two = value.contains(',');
         let (scheme, secret) = value.split_once(' ').unwrap_or((value, ""));
         if !scheme.eq_ignore_ascii_case("Bearer") {
-            return Err("missing_token");
+            return Err(if may_be_two { "ambiguous_token" } else { "missing_token" });
         }
         let digest = SecretDigest::of(secret.as_bytes());
         let known = self.document.tokens.iter().find_map(|(_, token)| {
             let secret = token.secrets.iter().find(|known| known.sha256 == digest)?;
             Some((token, secret))
         });
-        known.ok_or("unknown_token")
+        // Of two that a proxy joined no part is a token's.
+        known.ok_or(if may_be_two { "ambiguous_token" } else { "unknown_token" })
     }
 
     /// What the token's roles and scope say.

@@ -177,6 +177,11 @@ fn credentials() -> impl Strategy<Value = Credential> {
         &["Basic unknown-0123456789"],
         &["Bearer unknown-0123456789", "Bearer unknown-0123456789"],
         &["Bearer unknown-0123456789,Bearer unknown-0123456789"],
+        &["Bearer unknown-0123456789,unknown-0123456789"],
+        &["Bearer oracle-secret-0-0,oracle-secret-0-0"],
+        &["Bearer oracle-secret-3", "Bearer 0"],
+        &["Digest unknown-0123456789,unknown-0123456789"],
+        &["Bearer 7|unknown-0123456789"],
     ];
     let schemes = prop_oneof![9 => Just("Bearer"), 1 => Just("bearer")];
     prop_oneof![

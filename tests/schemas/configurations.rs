@@ -124,6 +124,28 @@ fn settings() -> Vec<(Value, bool)> {
         (credentials(vec![json!({ "header": "x-api-key", "cookie": "token" })]), false),
         (credentials(vec![json!({ "query": "token", "scheme": "Bearer" })]), false),
         (credentials(vec![json!({ "query": "a b" })]), false),
+        (
+            credentials(vec![json!({ "header": "authorization", "scheme": "Bearer", "part": "after_bar" })]),
+            true,
+        ),
+        (credentials(vec![json!({ "header": "x-api-key", "part": "after_bar" })]), true),
+        (credentials(vec![json!({ "header": "authorization", "scheme": "Basic" })]), true),
+        (credentials(vec![json!({ "header": "authorization", "scheme": "bASIC", "part": "user" })]), true),
+        (
+            credentials(vec![json!({ "header": "authorization", "scheme": "Basic", "part": "password" })]),
+            true,
+        ),
+        (
+            credentials(vec![json!({ "header": "authorization", "scheme": "Basic", "part": "after_bar" })]),
+            false,
+        ),
+        (
+            credentials(vec![json!({ "header": "authorization", "scheme": "Bearer", "part": "password" })]),
+            false,
+        ),
+        (credentials(vec![json!({ "header": "x-api-key", "part": "user" })]), false),
+        (credentials(vec![json!({ "header": "x-api-key", "part": "whole" })]), false),
+        (credentials(vec![json!({ "query": "token", "part": "after_bar" })]), false),
         (credentials(vec![json!({})]), false),
     ]
 }

@@ -16,11 +16,26 @@ pub enum CredentialSource {
         name: Box<str>,
         /// The scheme, compared without case.
         scheme: Option<Box<str>>,
+        /// Which part of it is the secret.
+        part: Part,
     },
     /// A parameter of the query (RFC 6750 §2.3).
     Query(Box<str>),
     /// A cookie (RFC 6265 §4.2).
     Cookie(Box<str>),
+}
+
+/// Which part of what stands in a header is the secret.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Part {
+    /// All of it, behind the scheme.
+    Whole,
+    /// What follows the first `|`, where an id is before that; all of it otherwise. Laravel Sanctum hashes a token so.
+    AfterBar,
+    /// The user of RFC 7617, whatever the password is.
+    User,
+    /// The password of RFC 7617, whatever the user is.
+    Password,
 }
 
 /// Whether a caller presents a credential deliberately.
@@ -37,7 +52,7 @@ pub enum Intent {
 impl CredentialSource {
     /// `Authorization: Bearer …` (RFC 6750 §2.1).
     pub fn bearer() -> Self {
-        Self::Header { name: "authorization".into(), scheme: Some("Bearer".into()) }
+        Self::Header { name: "authorization".into(), scheme: Some("Bearer".into()), part: Part::Whole }
     }
 
     /// Whether a credential that is found here was sent deliberately.
@@ -50,7 +65,7 @@ impl CredentialSource {
         match self {
             Self::Query(_) => Intent::Page,
             Self::Cookie(_) => Intent::Browser,
-            Self::Header { name, scheme: Some(scheme) }
+            Self::Header { name, scheme: Some(scheme), .. }
                 if **name == *"authorization" && is_prompted(scheme) =>
             {
                 Intent::Browser
@@ -60,6 +75,39 @@ impl CredentialSource {
                     BROWSERS.contains(&&**name) || BROWSERS_OWN.iter().any(|prefix| name.starts_with(prefix));
                 if is_browsers { Intent::Page } else { Intent::Deliberate }
             }
+        }
+    }
+
+    /// Whether a credential for one of them is one for the other.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header { name, scheme, .. }, Self::Header { name: other_name, scheme: other, .. }) => {
+                let same = match (scheme, other) {
+                    (Some(scheme), Some(other)) => scheme.eq_ignore_ascii_case(other),
+                    (None, None) => true,
+                    (Some(_), None) | (None, Some(_)) => false,
+                };
+                name == other_name && same
+            }
+            (Self::Query(name), Self::Query(other)) | (Self::Cookie(name), Self::Cookie(other)) => {
+                name == other
+            }
+            (Self::Header { .. } | Self::Query(_) | Self::Cookie(_), _) => false,
+        }
+    }
+
+    /// The scheme that a caller may be asked to authenticate by (RFC 9110 §11.6.1).
+    ///
+    /// A challenge for `Digest`, `Negotiate` and `NTLM` has more to say, and none of them brings a secret.
+    pub(crate) fn challenge(&self) -> Option<&str> {
+        match self {
+            Self::Header { name, scheme: Some(scheme), .. } if **name == *"authorization" => {
+                let is_other = |known: &&str| !known.eq_ignore_ascii_case(BASIC);
+                let mut others = PROMPTED.iter().filter(|known| is_other(known));
+                let is_asked = !others.any(|known| known.eq_ignore_ascii_case(scheme));
+                is_asked.then_some(scheme)
+            }
+            Self::Header { .. } | Self::Query(_) | Self::Cookie(_) => None,
         }
     }
 
@@ -80,7 +128,10 @@ impl CredentialSource {
     derive(schemars::JsonSchema),
     schemars(!remote, extend(
         "oneOf" = [{ "required": ["header"] }, { "required": ["query"] }, { "required": ["cookie"] }],
-        "dependentRequired" = { "scheme": ["header"] }
+        "dependentRequired" = { "scheme": ["header"], "part": ["header"] },
+        "if" = { "required": ["scheme"], "properties": { "scheme": { "pattern": "^[Bb][Aa][Ss][Ii][Cc]$" } } },
+        "then" = { "properties": { "part": { "enum": ["user", "password"] } } },
+        "else" = { "properties": { "part": { "const": "after_bar" } } }
     ))
 )]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `header`, `query` or `cookie`")]
@@ -93,6 +144,9 @@ struct Written {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     scheme: Option<Box<str>>,
+    /// The part of the header that is the secret; without it all of it, and with the scheme `Basic` the password.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    part: Option<WrittenPart>,
     /// Name of a parameter of the query: `access_token`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
@@ -101,6 +155,19 @@ struct Written {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     cookie: Option<Box<str>>,
+}
+
+/// A part of a header, as written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+enum WrittenPart {
+    /// What follows the first `|`, where an id is before that, and all of it otherwise: as Laravel Sanctum hashes a token.
+    AfterBar,
+    /// With the scheme `Basic` the user.
+    User,
+    /// With the scheme `Basic` the password.
+    Password,
 }
 
 mappings!(Written);
@@ -114,7 +181,7 @@ impl TryFrom<Written> for CredentialSource {
             Err(format!("`{}` cannot be the {what} of a credential: {rule}", name.escape_default()))
         };
         match written {
-            Written { header: Some(name), scheme, query: None, cookie: None } => {
+            Written { header: Some(name), scheme, part, query: None, cookie: None } => {
                 if !is_header_name(&name) || TAKEN.contains(&&*name) {
                     return bad(
                         "header",
@@ -122,26 +189,29 @@ impl TryFrom<Written> for CredentialSource {
                         "write a header of your own in lower case, as in `x-api-key`",
                     );
                 }
-                match &scheme {
-                    Some(scheme) if !is_token(scheme) => {
-                        bad("scheme", scheme, "write one word, as in `Bearer`")
-                    }
-                    Some(_) | None => Ok(Self::Header { name, scheme }),
+                if let Some(scheme) = scheme.as_ref().filter(|scheme| !is_token(scheme)) {
+                    return bad("scheme", scheme, "write one word, as in `Bearer`");
                 }
+                let part = Part::of(scheme.as_deref(), part)?;
+                Ok(Self::Header { name, scheme, part })
             }
-            Written { query: Some(name), header: None, scheme: None, cookie: None } if is_token(&name) => {
+            Written { query: Some(name), header: None, scheme: None, part: None, cookie: None }
+                if is_token(&name) =>
+            {
                 Ok(Self::Query(name))
             }
-            Written { cookie: Some(name), header: None, scheme: None, query: None } if is_token(&name) => {
+            Written { cookie: Some(name), header: None, scheme: None, part: None, query: None }
+                if is_token(&name) =>
+            {
                 Ok(Self::Cookie(name))
             }
-            Written { query: Some(name), header: None, scheme: None, cookie: None }
-            | Written { cookie: Some(name), header: None, scheme: None, query: None } => {
+            Written { query: Some(name), header: None, scheme: None, part: None, cookie: None }
+            | Written { cookie: Some(name), header: None, scheme: None, part: None, query: None } => {
                 bad("name", &name, "write letters, digits and `_ - .`")
             }
             Written { .. } => {
-                Err("a credential is in a `header` (with a `scheme` or without), a `query` parameter or \
-                                 a `cookie`: one of them"
+                Err("a credential is in a `header` (with a `scheme` and a `part` or without), a `query` \
+                                 parameter or a `cookie`: one of them"
                     .to_owned())
             }
         }
@@ -151,11 +221,40 @@ impl TryFrom<Written> for CredentialSource {
 impl From<CredentialSource> for Written {
     fn from(source: CredentialSource) -> Self {
         match source {
-            CredentialSource::Header { name, scheme } => {
-                Self { header: Some(name), scheme, ..Self::default() }
+            CredentialSource::Header { name, scheme, part } => {
+                Self { header: Some(name), scheme, part: part.written(), ..Self::default() }
             }
             CredentialSource::Query(name) => Self { query: Some(name), ..Self::default() },
             CredentialSource::Cookie(name) => Self { cookie: Some(name), ..Self::default() },
+        }
+    }
+}
+
+impl Part {
+    /// The part that is meant by what is written beside this scheme.
+    fn of(scheme: Option<&str>, written: Option<WrittenPart>) -> Result<Self, String> {
+        let is_basic = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
+        match (is_basic, written) {
+            (false, None) => Ok(Self::Whole),
+            (false, Some(WrittenPart::AfterBar)) => Ok(Self::AfterBar),
+            (true, Some(WrittenPart::User)) => Ok(Self::User),
+            (true, Some(WrittenPart::Password) | None) => Ok(Self::Password),
+            (true, Some(WrittenPart::AfterBar)) => {
+                Err("the scheme `Basic` has the parts `user` and `password`: write one of them".to_owned())
+            }
+            (false, Some(WrittenPart::User | WrittenPart::Password)) => {
+                Err("only the scheme `Basic` has the parts `user` and `password`: add `scheme: Basic`"
+                    .to_owned())
+            }
+        }
+    }
+
+    fn written(self) -> Option<WrittenPart> {
+        match self {
+            Self::Whole => None,
+            Self::AfterBar => Some(WrittenPart::AfterBar),
+            Self::User => Some(WrittenPart::User),
+            Self::Password => Some(WrittenPart::Password),
         }
     }
 }
@@ -239,7 +338,9 @@ const BROWSERS: [&str; 46] = [
 /// What else a browser sets itself, by how it begins; `sec-websocket-protocol` is the page's to fill.
 const BROWSERS_OWN: [&str; 4] = ["access-control-", "attribution-reporting-", "proxy-", "sec-"];
 /// Schemes that a browser answers a challenge by.
-const PROMPTED: [&str; 4] = ["basic", "digest", "negotiate", "ntlm"];
+const PROMPTED: [&str; 4] = [BASIC, "digest", "negotiate", "ntlm"];
+/// The scheme of RFC 7617, compared without case.
+const BASIC: &str = "basic";
 const MAX_NAME: usize = 64;
 
 /// What [`is_header_name`] takes, as a regular expression.
@@ -255,10 +356,12 @@ mod tests {
 
     #[test]
     fn only_a_header_that_needs_a_preflight_is_deliberate() {
-        let header = |name: &str| CredentialSource::Header { name: name.into(), scheme: None };
+        let header =
+            |name: &str| CredentialSource::Header { name: name.into(), scheme: None, part: Part::Whole };
         let scheme = |name: &str, scheme: &str| CredentialSource::Header {
             name: name.into(),
             scheme: Some(scheme.into()),
+            part: Part::Whole,
         };
         for deliberate in [
             CredentialSource::bearer(),

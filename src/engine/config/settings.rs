@@ -209,7 +209,7 @@ impl Settings {
             sources
                 .iter()
                 .enumerate()
-                .any(|(number, source)| sources.iter().take(number).any(|earlier| earlier == source))
+                .any(|(number, source)| sources.iter().take(number).any(|earlier| earlier.is_at(source)))
         };
         let headers = &self.identity_headers;
         let message = match sources.len() {

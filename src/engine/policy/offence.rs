@@ -79,8 +79,8 @@ impl Policy {
                     Retired::Suspend => Response::Suspend(Retired::SUSPENSION),
                 },
             ),
-            Reason::UnknownToken if !decision.is_guess() => None,
-            Reason::UnknownToken => {
+            Reason::UnknownToken | Reason::AmbiguousToken if !decision.is_guess() => None,
+            Reason::UnknownToken | Reason::AmbiguousToken => {
                 let response = Response::Count(defense.unknown_tokens?);
                 let key = Key::of_source(source)?;
                 Some(Offence { key, subject: None, cause: Cause::UnknownTokens, response })
@@ -90,7 +90,6 @@ impl Policy {
             | Reason::Public
             | Reason::Preflight
             | Reason::MissingToken
-            | Reason::AmbiguousToken
             | Reason::SuspendedSource
             | Reason::RevokedToken
             | Reason::ExpiredToken

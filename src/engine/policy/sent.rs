@@ -214,6 +214,9 @@ mod tests {
 
     const PLAIN: &str = "test-svc-reader-0123456789";
     const BASE64: &str = "q83vAb/SNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFY=";
+    const SANCTUM: &str = "7|Ab3dEf7GhJkLmNpQrStUvWxYz0123456789abcdef";
+    const BOT: &str = "12345678:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+    const COMMA: &str = "user,0f3c9a7be21d4856aa10";
     const UNKNOWN: &str = "acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu";
 
     fn policy() -> Policy {
@@ -221,6 +224,9 @@ mod tests {
             "version": 1, "name": "hidden", "permissions": {}, "roles": {}, "kinds": { "service": {} },
             "tokens": { "t": { "kind": "service", "roles": [], "secrets": [
                 { "id": "1", "sha256": SecretDigest::of(PLAIN.as_bytes()) },
+                { "id": "sanctum", "sha256": SecretDigest::of(SANCTUM.as_bytes()) },
+                { "id": "bot", "sha256": SecretDigest::of(BOT.as_bytes()) },
+                { "id": "comma", "sha256": SecretDigest::of(COMMA.as_bytes()) },
                 { "id": "2", "sha256": SecretDigest::of(BASE64.as_bytes()), "revoked_at": "2026-01-01T00:00:00Z" },
             ]}},
         });
@@ -274,6 +280,72 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn secret_of_another_program_is_hidden() {
+        let policy = policy();
+        for secret in [SANCTUM, BOT, COMMA] {
+            for spelled in [secret.to_owned(), escaped(secret, 1), escaped(secret, 2), escaped(secret, 4)] {
+                for (before, after) in [
+                    ("", ""),
+                    ("/v1/items/", ""),
+                    ("/v1/items/", "/more/of/it"),
+                    ("Bearer ", ""),
+                    ("Bearer+", ""),
+                    ("/v1/items?token=", "&x"),
+                    ("\"", "\""),
+                ] {
+                    let text = format!("{before}{spelled}{after}");
+                    let shown = shown(&Sent::new(text.as_bytes(), 1_024, &policy));
+                    assert!(shown.contains("<hidden>") && !shown.contains(&spelled), "{text}: {shown}");
+                    assert!(!shown.contains(secret.get(8..20).unwrap()), "{text}: {shown}");
+                }
+            }
+        }
+        // A random one also beside the bytes that it has.
+        for text in [format!("x:{BOT}:cancel"), format!("a|{SANCTUM}|b"), format!("user:{SANCTUM}")] {
+            let shown = shown(&Sent::new(text.as_bytes(), 1_024, &policy));
+            assert!(shown.contains("<hidden>") && shown.len() < 30, "{text}: {shown}");
+        }
+    }
+
+    #[test]
+    fn base64_of_user_and_secret_is_hidden() {
+        let policy = policy();
+        for secret in [PLAIN, BASE64, SANCTUM, BOT, COMMA] {
+            for pair in [
+                format!("user:{secret}"),
+                format!(":{secret}"),
+                format!("{secret}:"),
+                format!("{secret}:x-oauth"),
+            ] {
+                // A secret with a colon is no user.
+                if pair.starts_with(BOT) {
+                    continue;
+                }
+                for text in armored(&pair) {
+                    for (before, after) in
+                        [("", ""), ("Basic ", ""), ("/v1/items/", "/x"), ("a=", "&b"), ("\"", "\"")]
+                    {
+                        let text = format!("{before}{text}{after}");
+                        let shown = shown(&Sent::new(text.as_bytes(), 1_024, &policy));
+                        assert!(
+                            shown.contains("<hidden>") && shown.len() < before.len() + after.len() + 20,
+                            "{text}: {shown}"
+                        );
+                    }
+                }
+            }
+        }
+        let other = armored("user:of-another-policy-0123456789").remove(0);
+        assert_eq!(shown(&Sent::new(other.as_bytes(), 1_024, &policy)), other);
+    }
+
+    fn armored(pair: &str) -> Vec<String> {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+        vec![STANDARD.encode(pair), STANDARD_NO_PAD.encode(pair), URL_SAFE.encode(pair)]
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::engine::config::credentials::CredentialSource;
 use crate::engine::config::settings::{Mode, Settings};
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::{Decision, Deny, Permit, Subject, Wait};
@@ -77,7 +78,7 @@ impl<'a> Verdict<'a> {
                 let forward = Forward::of(subject.as_ref(), None, head, settings);
                 Self::ForwardInShadow(forward.with_judged_host(head, policy))
             }
-            Decision::Deny(deny) => Self::Reply(Reply::of(deny, head, policy)),
+            Decision::Deny(deny) => Self::Reply(Reply::of(deny, head, policy, settings)),
         }
     }
 
@@ -207,12 +208,11 @@ impl Reply {
     }
 
     #[cold]
-    fn of(deny: &Deny<'_>, head: &RequestHead<'_>, policy: &Policy) -> Self {
+    fn of(deny: &Deny<'_>, head: &RequestHead<'_>, policy: &Policy, settings: &Settings) -> Self {
         let outside = Outside::of(deny.reason);
-        let mut headers = Vec::new();
-        if let Some(challenge) = challenge(deny, &outside, policy) {
-            headers.push(("www-authenticate", challenge));
-        }
+        let challenges = challenges(deny, &outside, policy, settings);
+        let mut headers: Vec<(&'static str, String)> =
+            challenges.into_iter().map(|challenge| ("www-authenticate", challenge)).collect();
         match deny.wait {
             Some(Wait::Quota(quota)) => {
                 headers.push(("retry-after", quota.reset().to_string()));
@@ -321,12 +321,30 @@ impl Outside {
     }
 }
 
-/// The challenge of RFC 6750 §3, for those reasons that have one.
-fn challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> Option<String> {
-    if outside.status != 401 && outside.error.is_none() {
-        return None;
+/// The challenges (RFC 9110 §11.6.1), for those reasons that have some: on 401 one for each scheme that the gateway
+/// takes. Where it takes a token by no scheme the one of RFC 6750 §3 stands for it, for a 401 needs one.
+fn challenges(deny: &Deny<'_>, outside: &Outside, policy: &Policy, settings: &Settings) -> Vec<String> {
+    if outside.status != 401 {
+        return outside.error.map(|_| bearer_challenge(deny, outside, policy)).into_iter().collect();
     }
-    let mut challenge = format!("Bearer realm=\"{}\"", policy.name().map_or("", |name| name.as_str()));
+    let taken = || settings.credentials.iter().filter_map(CredentialSource::challenge);
+    let others: Vec<&str> = taken().filter(|scheme| !is_bearer(scheme)).collect();
+    let by_bearer = others.is_empty() || taken().any(is_bearer);
+    let bearer = by_bearer.then(|| bearer_challenge(deny, outside, policy));
+    bearer.into_iter().chain(others.iter().map(|scheme| format!("{scheme} {}", realm(policy)))).collect()
+}
+
+fn is_bearer(scheme: &str) -> bool {
+    scheme.eq_ignore_ascii_case("Bearer")
+}
+
+fn realm(policy: &Policy) -> String {
+    format!("realm=\"{}\"", policy.name().map_or("", |name| name.as_str()))
+}
+
+/// The challenge of RFC 6750 §3.
+fn bearer_challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> String {
+    let mut challenge = format!("Bearer {}", realm(policy));
     if let Some(error) = outside.error {
         let _ = write!(challenge, ", error=\"{error}\"");
     }
@@ -334,7 +352,7 @@ fn challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> Option<Stri
         let scope: Vec<&str> = deny.sufficient.iter().map(|name| name.as_str()).collect();
         let _ = write!(challenge, ", scope=\"{}\"", scope.join(" "));
     }
-    Some(challenge)
+    challenge
 }
 
 /// gRPC status codes, <https://grpc.io/docs/guides/status-codes/>.

@@ -7,6 +7,9 @@
 use std::borrow::Cow;
 
 use crate::engine::config::credentials::{CredentialSource, Intent};
+use crate::engine::request::credential::part::part;
+
+pub(crate) mod part;
 
 /// The credential of a request.
 pub enum Credential<'a> {
@@ -14,6 +17,9 @@ pub enum Credential<'a> {
     Missing,
     /// There is one: these bytes, not yet checked to be a secret, in a place that says who may have put them there.
     Presented(Cow<'a, [u8]>, Intent),
+    /// There is one value with a comma: either a secret that has one, or several values that a proxy joined (RFC 9110
+    /// §5.3). It is taken for a secret only as a whole, and only if a token has it.
+    Joined(Cow<'a, [u8]>, Intent),
     /// There is more than one.
     Ambiguous,
 }
@@ -24,6 +30,7 @@ impl std::fmt::Debug for Credential<'_> {
         f.write_str(match self {
             Self::Missing => "Missing",
             Self::Presented(..) => "Presented(…)",
+            Self::Joined(..) => "Joined(…)",
             Self::Ambiguous => "Ambiguous",
         })
     }
@@ -46,8 +53,8 @@ impl<'a, 's> Finder<'a, 's> {
     pub(crate) fn header(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let sources = self.sources;
         let mut ours = (0_u32..).zip(sources).filter_map(|(number, source)| match source {
-            CredentialSource::Header { name: known, scheme } if known.as_bytes() == name => {
-                Some((number, (source, scheme)))
+            CredentialSource::Header { name: known, scheme, part } if known.as_bytes() == name => {
+                Some((number, (source, scheme, *part)))
             }
             CredentialSource::Header { .. } | CredentialSource::Query(_) | CredentialSource::Cookie(_) => {
                 None
@@ -56,15 +63,21 @@ impl<'a, 's> Finder<'a, 's> {
         let Some((first, _)) = ours.clone().next() else { return false };
         // RFC 9110 §5.3 allows a header of one value once; which of two a program takes is its own affair.
         let bit = 1_u32.checked_shl(first).unwrap_or_default();
-        if self.read & bit != 0 || value.contains(&b',') || value.contains(&b'\t') {
+        if self.read & bit != 0 || value.contains(&b'\t') {
             self.credential = Credential::Ambiguous;
             return true;
         }
         self.read |= bit;
-        let presented = ours.find_map(|(_, (source, scheme))| {
-            Some((after_scheme(value.trim_ascii(), scheme.as_deref())?, source.intent()))
+        let presented = ours.find_map(|(_, (source, scheme, which))| {
+            Some((part(value.trim_ascii(), scheme.as_deref(), which)?, source.intent()))
         });
-        presented.map(|(secret, intent)| self.present(Cow::Borrowed(secret), intent)).is_some()
+        match (presented, value.contains(&b',')) {
+            (Some((secret, intent)), false) => self.present(Credential::Presented(secret, intent)),
+            (Some((secret, intent)), true) => self.present(Credential::Joined(secret, intent)),
+            (None, true) => self.credential = Credential::Ambiguous,
+            (None, false) => return false,
+        }
+        true
     }
 
     /// Reads a `cookie` header; what is left of it where it brings a credential (RFC 6265 §5.4).
@@ -81,7 +94,12 @@ impl<'a, 's> Finder<'a, 's> {
             match cut(crumb, b'=') {
                 (name, Some(secret)) if is_ours(name.trim_ascii()) => {
                     found = true;
-                    self.present(Cow::Borrowed(secret.trim_ascii()), Intent::Browser);
+                    let secret = Cow::Borrowed(secret.trim_ascii());
+                    // RFC 2109 §4.2.2: a comma may end a cookie.
+                    self.present(match secret.contains(&b',') {
+                        true => Credential::Ambiguous,
+                        false => Credential::Presented(secret, Intent::Browser),
+                    });
                 }
                 _ => rest.push(crumb),
             }
@@ -104,7 +122,12 @@ impl<'a, 's> Finder<'a, 's> {
             let (name, secret) = cut(parameter, b'=');
             if is_ours(&decoded(name)) {
                 found = true;
-                self.present(decoded(secret.unwrap_or_default()), Intent::Page);
+                let secret = secret.unwrap_or_default();
+                // A `;` ends a parameter to some programs (HTML 4.01, B.2.2).
+                self.present(match secret.contains(&b';') {
+                    true => Credential::Ambiguous,
+                    false => Credential::Presented(decoded(secret), Intent::Page),
+                });
             } else {
                 rest.push(parameter);
             }
@@ -113,19 +136,14 @@ impl<'a, 's> Finder<'a, 's> {
         found.then(left)
     }
 
-    fn present(&mut self, secret: Cow<'a, [u8]>, intent: Intent) {
+    fn present(&mut self, found: Credential<'a>) {
         self.credential = match self.credential {
-            Credential::Missing => Credential::Presented(secret, intent),
-            Credential::Presented(..) | Credential::Ambiguous => Credential::Ambiguous,
+            Credential::Missing => found,
+            Credential::Presented(..) | Credential::Joined(..) | Credential::Ambiguous => {
+                Credential::Ambiguous
+            }
         };
     }
-}
-
-/// What follows the scheme in a header's value; all of it where there is to be none.
-fn after_scheme<'a>(value: &'a [u8], scheme: Option<&str>) -> Option<&'a [u8]> {
-    let Some(scheme) = scheme else { return Some(value) };
-    let (first, secret) = cut(value, b' ');
-    first.eq_ignore_ascii_case(scheme.as_bytes()).then(|| secret.unwrap_or_default().trim_ascii_start())
 }
 
 /// The bytes before and after the first `at`.
@@ -181,6 +199,7 @@ mod tests {
     fn shown(credential: &Credential<'_>) -> String {
         match credential {
             Credential::Presented(secret, _) => secret.escape_ascii().to_string(),
+            Credential::Joined(secret, _) => format!("joined {}", secret.escape_ascii()),
             Credential::Missing => "missing".to_owned(),
             Credential::Ambiguous => "ambiguous".to_owned(),
         }
@@ -200,11 +219,15 @@ mod tests {
             (&[("authorization", "")], "missing"),
             (&[("x-api-key", " abc ")], "abc"),
             (&[("x-api-key", "")], ""),
-            (&[("x-api-key", "a,b")], "ambiguous"),
+            (&[("x-api-key", "a,b")], "joined a,b"),
+            (&[("x-api-key", "a,b"), ("x-api-key", "a,b")], "ambiguous"),
+            (&[("x-api-key", "a,b"), ("authorization", "Bearer a")], "ambiguous"),
+            (&[("authorization", "Bearer a"), ("x-api-key", "a,b")], "ambiguous"),
+            (&[("authorization", "Basic a,b")], "ambiguous"),
             (&[("x-api-key", "a"), ("x-api-key", "a")], "ambiguous"),
             (&[("authorization", "Basic abc"), ("x-api-key", "abc")], "abc"),
             (&[("authorization", "Bearer abc"), ("x-api-key", "abc")], "ambiguous"),
-            (&[("authorization", "Bearer a,Bearer b")], "ambiguous"),
+            (&[("authorization", "Bearer a,Bearer b")], "joined a,Bearer b"),
             (&[("authorization", "Bearer\ta")], "ambiguous"),
             (&[("authorization", "Bearer a"), ("authorization", "Bearer a")], "ambiguous"),
             (&[("authorization", "Bearer a"), ("authorization", "Basic a")], "ambiguous"),
@@ -231,6 +254,8 @@ mod tests {
             ("token", "missing", None),
             ("Token=abc; xtoken=abc", "missing", None),
             ("token=abc; token=abc", "ambiguous", Some("")),
+            ("token=7|a:b%7C", "7|a:b%7C", Some("")),
+            ("token=abc,token=abc", "ambiguous", Some("")),
         ] {
             let sources = sources();
             let mut finder = Finder::new(&sources);
@@ -247,6 +272,11 @@ mod tests {
             ("?a=1&access_token=abc&b=2", "abc", Some("?a=1&b=2")),
             ("?access%5ftoken=a%2Bb+c%zz", "a+b+c%zz", Some("")),
             ("?access_token=a%+1%4", "a%+1%4", Some("")),
+            ("?access_token=7%7Ca", "7|a", Some("")),
+            ("?access_token=7%257Ca", "7%7Ca", Some("")),
+            ("?access_token=7|a,b", "7|a,b", Some("")),
+            ("?access_token=a%3Bb", "a;b", Some("")),
+            ("?access_token=a;b", "ambiguous", Some("")),
             ("?access_token", "", Some("")),
             ("?a=access_token=abc", "missing", None),
             ("?Access_token=abc", "missing", None),
@@ -274,6 +304,11 @@ mod tests {
             r#"{"query": "a b"}"#,
             r#"{"cookie": "a=b"}"#,
             r#"["authorization"]"#,
+            r#"{"header": "authorization", "scheme": "Bearer", "part": "password"}"#,
+            r#"{"header": "authorization", "scheme": "Basic", "part": "after_bar"}"#,
+            r#"{"header": "x-api-key", "part": "user"}"#,
+            r#"{"header": "x-api-key", "part": "whole"}"#,
+            r#"{"query": "key", "part": "after_bar"}"#,
         ] {
             assert!(serde_json::from_str::<CredentialSource>(source).is_err(), "{source}");
         }

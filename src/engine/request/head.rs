@@ -73,7 +73,7 @@ impl RequestHead<'_> {
 
     /// Whether the request brings something to look up.
     pub fn brings_token(&self) -> bool {
-        matches!(self.credential, Credential::Presented(..))
+        matches!(self.credential, Credential::Presented(..) | Credential::Joined(..))
     }
 
     /// Where the request comes from, by these settings; `envoy` is what Envoy takes for it.

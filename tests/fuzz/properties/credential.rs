@@ -1,6 +1,6 @@
 //! Credentials: what is found is what a plain reading finds, in any order of headers, and none is forwarded.
 
-use tokenward::engine::config::credentials::{CredentialSource, Intent};
+use tokenward::engine::config::credentials::{CredentialSource, Intent, Part};
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::decision::Circumstances;
 use tokenward::engine::policy::gateway::Gateway;
@@ -48,7 +48,7 @@ fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Cred
     let sources = &settings.credentials;
     let is_first =
         |number: usize, name: &str| sources[..number].iter().all(|earlier| named(earlier) != Some(name));
-    let mut brought: Vec<Vec<u8>> = Vec::new();
+    let mut brought: Vec<Credential<'static>> = Vec::new();
     for (number, source) in sources.iter().enumerate() {
         match source {
             CredentialSource::Header { name, .. } if is_first(number, name) => {
@@ -58,18 +58,30 @@ fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Cred
                 }
             }
             CredentialSource::Header { .. } => {}
-            CredentialSource::Cookie(name) => brought.extend(by_cookie(name, &values(headers, "cookie"))),
+            CredentialSource::Cookie(name) => {
+                let found = by_cookie(name, &values(headers, "cookie"));
+                brought.extend(found.into_iter().map(|value| undivided(&value, b',', value.clone())));
+            }
             CredentialSource::Query(name) if head.path.is_ok() => {
-                brought.extend(by_query(name, path::split(head.raw_path).1));
+                let found = by_query(name, path::split(head.raw_path).1);
+                brought.extend(found.iter().map(|value| undivided(value, b';', percent_decoded(value))));
             }
             CredentialSource::Query(_) => {}
         }
     }
     match brought.len() {
         0 => Credential::Missing,
-        1 => Credential::Presented(brought.remove(0).into(), Intent::Page),
+        1 => brought.remove(0),
         _ => Credential::Ambiguous,
     }
+}
+
+/// What a value brings, unless a program may divide it.
+fn undivided(value: &[u8], divider: u8, secret: Vec<u8>) -> Credential<'static> {
+    if value.contains(&divider) {
+        return Credential::Ambiguous;
+    }
+    Credential::Presented(secret.into(), Intent::Page)
 }
 
 fn named(source: &CredentialSource) -> Option<&str> {
@@ -85,17 +97,67 @@ fn values<'h>(headers: &'h Headers, wanted: &str) -> Vec<&'h [u8]> {
 }
 
 /// What the one header of this name brings by the first of its schemes; none where it is not one, or may be more.
-fn by_header(sources: &[CredentialSource], name: &str, values: &[&[u8]]) -> Option<Option<Vec<u8>>> {
+fn by_header(
+    sources: &[CredentialSource],
+    name: &str,
+    values: &[&[u8]],
+) -> Option<Option<Credential<'static>>> {
     let value = match values {
         [] => return Some(None),
-        [value] if !value.contains(&b',') && !value.contains(&b'\t') => value.trim_ascii(),
+        [value] if !value.contains(&b'\t') => value.trim_ascii(),
         _ => return None,
     };
-    let schemes = sources.iter().filter_map(|source| match source {
-        CredentialSource::Header { name: known, scheme } if **known == *name => Some(scheme.as_deref()),
+    let found = sources.iter().find_map(|source| match source {
+        CredentialSource::Header { name: known, scheme, part } if **known == *name => {
+            behind(value, scheme.as_deref()).map(|behind| of_part(value, &behind, *part))
+        }
         CredentialSource::Header { .. } | CredentialSource::Query(_) | CredentialSource::Cookie(_) => None,
     });
-    Some(schemes.filter_map(|scheme| behind(value, scheme)).next())
+    match (found, value.contains(&b',')) {
+        (Some(secret), true) => Some(Some(Credential::Joined(secret.into(), Intent::Page))),
+        (Some(secret), false) => Some(Some(Credential::Presented(secret.into(), Intent::Page))),
+        (None, true) => None,
+        (None, false) => Some(None),
+    }
+}
+
+/// The part of what is behind the scheme; of what is no such thing the whole value.
+fn of_part(value: &[u8], behind: &[u8], part: Part) -> Vec<u8> {
+    let halves = |text: &[u8], at: u8| {
+        let mut halves = text.splitn(2, |byte| *byte == at).map(<[u8]>::to_vec);
+        Some((halves.next()?, halves.next()?))
+    };
+    let is_id =
+        |id: &[u8]| id.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-'));
+    let pair = || {
+        let text = String::from_utf8(unarmored(behind)?).ok()?;
+        let is_plain = !text.chars().any(char::is_control);
+        is_plain.then(|| halves(text.as_bytes(), b':')).flatten()
+    };
+    match part {
+        Part::Whole => behind.to_vec(),
+        Part::AfterBar => match halves(behind, b'|') {
+            Some((id, rest)) if !id.is_empty() && is_id(&id) => rest,
+            _ => behind.to_vec(),
+        },
+        Part::User => pair().map_or(value.to_vec(), |(user, _)| user),
+        Part::Password => pair().map_or(value.to_vec(), |(_, password)| password),
+    }
+}
+
+/// What Base64 says, digit by digit (RFC 4648 §4): padded, and with no bits left over.
+fn unarmored(text: &[u8]) -> Option<Vec<u8>> {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
+    let mut bits = Vec::new();
+    for digit in digits {
+        let value = DIGITS.iter().position(|known| known == digit)?;
+        bits.extend((0..6).rev().map(|bit| value >> bit & 1));
+    }
+    let (bytes, rest) = bits.split_at(bits.len() / 8 * 8);
+    let is_whole = text.len() % 4 == 0 && rest.len() < 6 && rest.iter().all(|bit| *bit == 0);
+    let byte = |bits: &[usize]| bits.iter().fold(0_usize, |byte, bit| byte << 1 | bit) as u8;
+    is_whole.then(|| bytes.chunks(8).map(byte).collect())
 }
 
 fn by_cookie(name: &str, values: &[&[u8]]) -> Vec<Vec<u8>> {
@@ -105,12 +167,12 @@ fn by_cookie(name: &str, values: &[&[u8]]) -> Vec<Vec<u8>> {
     ours.map(|(_, value)| value.trim_ascii().to_vec()).collect()
 }
 
-/// A parameter without a value is one that is empty.
+/// The values as they are written; a parameter without a value is one that is empty.
 fn by_query(name: &str, query: &[u8]) -> Vec<Vec<u8>> {
     let parameters = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
     let pairs = parameters.map(|parameter| cut(parameter).unwrap_or((parameter, b"")));
     let ours = pairs.filter(|(known, _)| percent_decoded(known) == name.as_bytes());
-    ours.map(|(_, value)| percent_decoded(value)).collect()
+    ours.map(|(_, value)| value.to_vec()).collect()
 }
 
 /// What stands before and after the first `=`.
@@ -130,7 +192,7 @@ fn behind(value: &[u8], scheme: Option<&str>) -> Option<Vec<u8>> {
 /// A header that brings one more credential, by the first source that is a header the request does not have.
 fn another(settings: &Settings, headers: &Headers) -> Option<(Vec<u8>, Vec<u8>)> {
     settings.credentials.iter().find_map(|source| match source {
-        CredentialSource::Header { name, scheme } => {
+        CredentialSource::Header { name, scheme, .. } => {
             let value =
                 scheme.as_deref().map_or_else(String::new, |scheme| format!("{scheme} ")) + "fuzz_svc_other";
             let is_new = headers.iter().all(|(known, _)| known != name.as_bytes());
@@ -146,7 +208,7 @@ fn is_not_forwarded(Gateway { policy, settings, .. }: &Gateway, headers: &Header
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"") };
     let decision = policy.decide(&head, circumstances);
     let Verdict::Forward(forward) = Verdict::of(&decision, &head, policy, settings) else { return };
-    if matches!(head.credential, Credential::Presented(..)) {
+    if matches!(head.credential, Credential::Presented(..) | Credential::Joined(..)) {
         let after = headers::changed(headers, &forward);
         let again = headers::read(&after, settings).credential;
         assert!(matches!(again, Credential::Missing), "{} is forwarded", shown(&again));
@@ -157,6 +219,7 @@ fn shown(credential: &Credential<'_>) -> String {
     match credential {
         Credential::Missing => "missing".to_owned(),
         Credential::Presented(secret, _) => format!("`{}`", secret.escape_ascii()),
+        Credential::Joined(secret, _) => format!("joined `{}`", secret.escape_ascii()),
         Credential::Ambiguous => "ambiguous".to_owned(),
     }
 }

@@ -102,7 +102,7 @@ fn is_audited(
     let read: serde_json::Value = serde_json::from_str(&event).unwrap();
     tells_no_secret(&event);
     assert!(!read["path"].as_str().unwrap().contains(['?', '#']), "{event}");
-    if let Credential::Presented(secret, _) = &head.credential {
+    if let Credential::Presented(secret, _) | Credential::Joined(secret, _) = &head.credential {
         let digest = tokenward::engine::words::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
@@ -165,7 +165,7 @@ fn is_what_was_judged(
         return;
     }
     assert!(matches!(again.credential, Credential::Missing), "a credential is forwarded");
-    if let Credential::Presented(secret, _) = &head.credential
+    if let Credential::Presented(secret, _) | Credential::Joined(secret, _) = &head.credential
         && is_there_once(headers, secret)
     {
         let places = after.iter().map(|(_, value)| occurrences(value, secret));

@@ -2,16 +2,22 @@
 
 use std::fmt::Write as _;
 
-use crate::engine::config::credentials::CredentialSource;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::engine::config::credentials::{CredentialSource, Part};
 
 /// Puts the secret where `source` says; `headers` begin with the pseudo-headers.
 pub(super) fn present(headers: &mut Vec<(String, String)>, source: &CredentialSource, secret: &str) {
     match source {
-        CredentialSource::Header { name, scheme: Some(scheme) } => {
-            headers.push((name.to_string(), format!("{scheme} {secret}")));
-        }
-        CredentialSource::Header { name, scheme: None } => {
-            headers.push((name.to_string(), secret.to_owned()))
+        CredentialSource::Header { name, scheme, part } => {
+            let value = match part {
+                Part::Whole | Part::AfterBar => secret.to_owned(),
+                Part::User => STANDARD.encode(format!("{secret}:")),
+                Part::Password => STANDARD.encode(format!("user:{secret}")),
+            };
+            let scheme = scheme.as_ref().map(|scheme| format!("{scheme} ")).unwrap_or_default();
+            headers.push((name.to_string(), scheme + &value));
         }
         CredentialSource::Cookie(name) => headers.push(("cookie".to_owned(), format!("{name}={secret}"))),
         CredentialSource::Query(name) => {

@@ -28,7 +28,7 @@ impl Rehearsal {
     pub fn of(bundle: Bundle, settings: &Settings, cases: &[Case]) -> Result<Self, Problems> {
         // What is wrong with the policy itself; the rekeyed bundle has no guard-rails.
         Policy::compile(settings.place(bundle.clone())?)?;
-        let rekeyed = Rekeyed::of(bundle, cases);
+        let rekeyed = Rekeyed::of(bundle, settings, cases);
         let sites = cases.iter().map(|case| Site::of(&case.request)).chain([Site::default()]);
         let mut gateways = BTreeMap::new();
         for site in sites {

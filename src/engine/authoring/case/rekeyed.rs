@@ -11,8 +11,12 @@ use crate::engine::authoring::case::presented::present;
 use crate::engine::authoring::case::{Case, Prepared, Request, Site, Values};
 use crate::engine::config::bundle::{Bundle, Secret, Token};
 use crate::engine::config::credentials::CredentialSource;
+use crate::engine::config::settings::Settings;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
+use crate::engine::request::credential::Credential;
+use crate::engine::request::credential::part::after_bar;
+use crate::engine::request::head::RequestHead;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::secret::SecretDigest;
@@ -44,18 +48,16 @@ struct KnownSecret {
 }
 
 impl Rekeyed {
-    /// Replaces the digests of a bundle, but for those of secrets that `cases` present themselves.
-    pub(super) fn of(mut bundle: Bundle, cases: &[Case]) -> Self {
+    /// Replaces the digests of a bundle, but for those of secrets that `cases` present themselves to a gateway with
+    /// `settings`.
+    pub(super) fn of(mut bundle: Bundle, settings: &Settings, cases: &[Case]) -> Self {
         let assumed = assumed(&bundle, cases);
         bundle.kinds.0.iter_mut().for_each(|(_, kind)| {
             kind.max_lifetime = None;
             kind.require.clear();
         });
-        let presented: Vec<SecretDigest> = cases
-            .iter()
-            .filter_map(|case| case.request.secret.as_ref())
-            .map(|secret| SecretDigest::of(secret.as_bytes()))
-            .collect();
+        let presented: Vec<SecretDigest> =
+            cases.iter().flat_map(|case| presented(&case.request, settings)).collect();
         let mut latest = bundle.built_at.unwrap_or(Time::from_millis(0));
         let mut tokens = HashMap::new();
         for (id, token) in &mut bundle.tokens.0 {
@@ -104,13 +106,7 @@ impl Rekeyed {
             let source = request.via.as_ref().or(gateway.settings.credentials.first()).unwrap_or(&usual);
             present(&mut headers, source, secret);
         }
-        for (name, values) in request.headers.iter() {
-            let values = match values {
-                Values::One(value) => std::slice::from_ref(value),
-                Values::Many(values) => values,
-            };
-            headers.extend(values.iter().map(|value| (name.to_ascii_lowercase(), value.clone())));
-        }
+        headers.extend(own_headers(request).map(|(name, value)| (name, value.to_owned())));
         Ok(Prepared {
             headers,
             at: request.at.or(begins).unwrap_or(self.latest),
@@ -154,6 +150,33 @@ impl Rekeyed {
         };
         Ok((Some(&secret.clear), secret.begins))
     }
+}
+
+/// The headers that a case writes itself.
+fn own_headers(request: &Request) -> impl Iterator<Item = (String, &str)> {
+    request.headers.iter().flat_map(|(name, values)| {
+        let values = match values {
+            Values::One(value) => std::slice::from_ref(value),
+            Values::Many(values) => values,
+        };
+        values.iter().map(|value| (name.to_ascii_lowercase(), value.as_str()))
+    })
+}
+
+/// The digests of what a case presents as its secret, and in its own headers and query.
+fn presented(request: &Request, settings: &Settings) -> Vec<SecretDigest> {
+    let headers: Vec<(String, &str)> =
+        [(":path".to_owned(), request.path.as_str())].into_iter().chain(own_headers(request)).collect();
+    let headers = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let mut digests: Vec<SecretDigest> = match RequestHead::read(headers, settings).credential {
+        Credential::Presented(secret, _) | Credential::Joined(secret, _) => vec![SecretDigest::of(&secret)],
+        Credential::Missing | Credential::Ambiguous => Vec::new(),
+    };
+    if let Some(secret) = &request.secret {
+        // A gateway may read what is behind a `|` only.
+        digests.extend([secret.as_bytes(), after_bar(secret.as_bytes())].map(SecretDigest::of));
+    }
+    digests
 }
 
 /// Gives a token made-up secrets: in the place of each that it has, and one more that always works.

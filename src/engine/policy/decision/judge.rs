@@ -151,15 +151,17 @@ impl Policy {
     }
 
     fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
-        let (presented, intent) = match credential {
+        let (presented, intent, unknown) = match credential {
             Credential::Missing => return Err(Deny::because(Reason::MissingToken)),
             Credential::Ambiguous => return Err(Deny::because(Reason::AmbiguousToken)),
-            Credential::Presented(presented, intent) => (presented, *intent),
+            Credential::Presented(presented, intent) => (presented, *intent, Reason::UnknownToken),
+            // What no token has may be several values.
+            Credential::Joined(presented, intent) => (presented, *intent, Reason::AmbiguousToken),
         };
         let unknown = |digest: SecretDigest, guessed| Deny {
             fingerprint: Some(digest.fingerprint()),
             guessed,
-            ..Deny::because(Reason::UnknownToken)
+            ..Deny::because(unknown)
         };
         let Some(secret) = secret::Secret::parse(presented) else {
             return Err(unknown(SecretDigest::of(presented), false));

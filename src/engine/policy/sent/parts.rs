@@ -2,21 +2,34 @@
 //!
 //! A secret stands between bytes that no secret has, or between separators (`/ = + . ~`), or it has separators of its own
 //! (Base64 has `/`, `+`, `=`) and looks random: then every part between two separators, `-` and `_` too, is looked up.
+//!
+//! That is done twice where the text has bytes that only secrets of other programs have (`7|Ab3d…`): once for what is
+//! between these bytes, once for what has them. What is Base64 of a user and a password is looked up by both.
 
 use std::ops::Range;
 
 use crate::engine::policy::compiled::Policy;
+use crate::engine::request::credential::part::pair;
 use crate::engine::words::secret::minted::minted_stretch;
-use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, is_secret_byte};
+use crate::engine::words::secret::{
+    MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, is_bearer_byte, is_secret_byte,
+};
 
 /// How much may still be done for one text.
-pub(super) struct Work(usize);
+pub(super) struct Work {
+    bearer: Budget,
+    any: Budget,
+}
 
 impl Work {
     pub(super) fn new() -> Self {
-        Self(MAX_WORK)
+        Self { bearer: Budget(MAX_WORK), any: Budget(MAX_WORK) }
     }
+}
 
+struct Budget(usize);
+
+impl Budget {
     /// Takes so much of it; false where there is too little.
     fn take(&mut self, cost: usize) -> bool {
         let left = self.0.checked_sub(cost);
@@ -33,14 +46,32 @@ pub(super) fn find_secrets(
     work: &mut Work,
     hide: &mut impl FnMut(Range<usize>),
 ) {
+    for_each_run(text, limit, is_bearer_byte, |start, run| {
+        let run = Run { text: run, limit: limit.saturating_sub(start), policy };
+        run.find(&mut work.bearer, &mut |range| hide(shifted(&range, start)));
+    });
+    for_each_run(text, limit, is_secret_byte, |start, run| {
+        if !run.iter().all(|byte| is_bearer_byte(*byte)) {
+            let run = Run { text: run, limit: limit.saturating_sub(start), policy };
+            run.find_any(&mut work.any, &mut |range| hide(shifted(&range, start)));
+        }
+    });
+}
+
+/// Calls `each` with the stretches of such bytes that are as long as a secret, and where they begin.
+fn for_each_run<'t>(
+    text: &'t [u8],
+    limit: usize,
+    is_part: impl Fn(u8) -> bool,
+    mut each: impl FnMut(usize, &'t [u8]),
+) {
     let mut start = 0_usize;
-    for run in text.split(|byte| !is_secret_byte(*byte)) {
+    for run in text.split(|byte| !is_part(*byte)) {
         if start >= limit {
             return;
         }
         if run.len() >= MIN_SECRET_BYTES {
-            Run { text: run, limit: limit.saturating_sub(start), policy }
-                .find(work, &mut |range| hide(shifted(&range, start)));
+            each(start, run);
         }
         start = start.saturating_add(run.len()).saturating_add(1);
     }
@@ -54,7 +85,8 @@ struct Run<'t> {
 }
 
 impl Run<'_> {
-    fn find(&self, work: &mut Work, hide: &mut impl FnMut(Range<usize>)) {
+    /// Finds the secrets of which each byte is a bearer token's.
+    fn find(&self, work: &mut Budget, hide: &mut impl FnMut(Range<usize>)) {
         let mut from = 0;
         while let Some(found) = minted_stretch(self.text, from) {
             from = found.end;
@@ -62,7 +94,31 @@ impl Run<'_> {
         }
         self.pieces(0..self.text.len(), &SEPARATORS, hide);
         if self.text.iter().any(u8::is_ascii_uppercase) && self.text.iter().any(|byte| is_edge(*byte)) {
-            self.between_edges(work, hide);
+            self.between_edges(is_edge, work, hide);
+        }
+    }
+
+    /// Finds the secrets with any other byte.
+    fn find_any(&self, work: &mut Budget, hide: &mut impl FnMut(Range<usize>)) {
+        for separators in ANY_SEPARATORS {
+            let mut start = 0_usize;
+            for piece in self.text.split(|byte| separators.contains(byte)) {
+                let range = start..start.saturating_add(piece.len());
+                start = range.end.saturating_add(1);
+                if piece.len() < MIN_SECRET_BYTES || range.start >= self.limit {
+                    continue;
+                }
+                if !work.take(HASH.saturating_add(piece.len())) {
+                    hide(range.start..self.text.len());
+                    return;
+                }
+                if self.is_secret(&range) {
+                    hide(range);
+                }
+            }
+        }
+        if self.text.iter().any(u8::is_ascii_uppercase) {
+            self.between_edges(|byte| !byte.is_ascii_alphanumeric(), work, hide);
         }
     }
 
@@ -85,12 +141,17 @@ impl Run<'_> {
     }
 
     /// Looks up what looks random between any two edges. Hides what is left where that is too much work.
-    fn between_edges(&self, work: &mut Work, hide: &mut impl FnMut(Range<usize>)) {
+    fn between_edges(
+        &self,
+        is_edge: impl Fn(u8) -> bool,
+        work: &mut Budget,
+        hide: &mut impl FnMut(Range<usize>),
+    ) {
         let density = Density::of(self.text);
         if density.changes(&(0..self.text.len())) < MIN_CHANGES {
             return;
         }
-        let edges = self.edges();
+        let edges = self.edges(is_edge);
         for (number, start) in edges.iter().copied().enumerate() {
             if start >= self.limit {
                 return;
@@ -116,7 +177,7 @@ impl Run<'_> {
     }
 
     /// The beginning, the end, and both sides of each separator.
-    fn edges(&self) -> Vec<usize> {
+    fn edges(&self, is_edge: impl Fn(u8) -> bool) -> Vec<usize> {
         let mut edges = vec![0];
         for (at, _) in self.text.iter().enumerate().filter(|(_, byte)| is_edge(**byte)) {
             edges.extend([at, at.saturating_add(1)]);
@@ -127,9 +188,30 @@ impl Run<'_> {
     }
 
     fn is_secret(&self, range: &Range<usize>) -> bool {
-        let secret = self.text.get(range.clone()).and_then(Secret::parse);
-        secret.is_some_and(|secret| self.policy.find(secret.digest()).is_some())
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        self.knows(text)
+            || unarmored(text).is_some_and(|(user, password)| self.knows(&user) || self.knows(&password))
     }
+
+    fn knows(&self, text: &[u8]) -> bool {
+        Secret::parse(text).is_some_and(|secret| self.policy.find(secret.digest()).is_some())
+    }
+}
+
+/// The user and the password that a text is in Base64, in either alphabet, padded or not.
+fn unarmored(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    if text.len() < MIN_PAIR {
+        return None;
+    }
+    let end = text.iter().rposition(|byte| *byte != b'=')?.checked_add(1)?;
+    let common = |byte: &u8| match byte {
+        b'-' => b'+',
+        b'_' => b'/',
+        other => *other,
+    };
+    let mut digits: Vec<u8> = text.get(..end)?.iter().map(common).collect();
+    digits.resize(digits.len().next_multiple_of(4), b'=');
+    pair(&digits)
 }
 
 /// How random a text looks: how often a capital and another letter or digit are neighbours. In Base64 that is every second
@@ -184,6 +266,11 @@ fn is_edge(byte: u8) -> bool {
 
 /// What divides pieces: the coarsest first.
 const SEPARATORS: [&[u8]; 3] = [b"/", b"/=+", b"/=+.~"];
+/// What divides the pieces of which one may have the other bytes.
+const ANY_SEPARATORS: [&[u8]; 7] =
+    [b"", b"/", b"/&=?#;", b"/&=?#;+:@", b"/&=?#;+,", b"/&=?#;+|", b"/&=?#;+<>()[]{}'*"];
+/// Digits of the shortest secret with a colon, in Base64 without padding.
+const MIN_PAIR: usize = 23;
 /// Changes from or to a capital in the shortest secret that looks random.
 const MIN_CHANGES: usize = 4;
 /// The work that is done for one text at most: a pair of edges is 1, a hash 64 and one for each byte.
