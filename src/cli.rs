@@ -45,6 +45,7 @@ mod sign;
 mod silence;
 pub mod source;
 mod stdin;
+mod strength;
 mod test;
 mod token_options;
 mod verify;
@@ -83,7 +84,6 @@ enum Command {
     /// List tokens and their secrets, with what they are good for
     List(list::List),
     Prune(prune::Prune),
-    /// Print the SHA-256 of a secret read from standard input
     Hash(hash::Hash),
     /// Build the bundle that ships
     Build(build::Build),

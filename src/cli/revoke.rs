@@ -61,12 +61,14 @@ impl Revoke {
         if !targets.is_empty() {
             self.revoke(file, &targets, format)?;
             self.warn_of_problems(&folder);
-        } else if let [Line { digest: Some(_), .. }] = unmatched.as_slice() {
+        } else if let [only] = unmatched.as_slice()
+            && !only.digests.is_empty()
+        {
             output::done("no token has this secret: nothing is revoked");
             return Ok(Exit::No);
         }
         unmatched.iter().for_each(|line| report_unmatched(line, format));
-        if unmatched.iter().any(|line| line.digest.is_none()) {
+        if unmatched.iter().any(|line| line.digests.is_empty()) {
             return Ok(Exit::Failed);
         }
         Ok(if unmatched.is_empty() { Exit::Yes } else { Exit::No })
@@ -120,7 +122,7 @@ impl Found {
     fn of(lines: Vec<Line>, registry: &Registry) -> Self {
         let mut found = Self::default();
         for line in lines {
-            let matching = secrets(registry).filter(|(_, secret)| Some(secret.sha256) == line.digest);
+            let matching = secrets(registry).filter(|(_, secret)| line.digests.contains(&secret.sha256));
             let targets: Vec<_> = matching.map(|(id, secret)| Target::secret(id, &secret.id)).collect();
             if targets.is_empty() {
                 found.unmatched.push(line);
@@ -136,9 +138,10 @@ impl Found {
 /// Reports a line of standard input by its number, never by its text.
 fn report_unmatched(line: &Line, format: Format) {
     let number = line.number;
-    output::failure(&match line.digest {
-        Some(_) => Failure::new(format!("no token has the secret in line {number} of standard input")),
-        None => Failure::new(format!("line {number} of standard input is not a secret")).hint(stdin::form()),
+    output::failure(&if line.digests.is_empty() {
+        Failure::new(format!("line {number} of standard input is not a secret")).hint(stdin::form())
+    } else {
+        Failure::new(format!("no token has the secret in line {number} of standard input"))
     });
     if format == Format::Json {
         output::json(&json!({ "line": number, "token": null }));

@@ -9,40 +9,49 @@ use zeroize::Zeroizing;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::silence::Silence;
+use crate::engine::request::credential::part::after_bar;
 use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, SecretDigest};
 
 /// A line of standard input that is not empty.
 pub(super) struct Line {
     /// Its number, from 1.
     pub(super) number: usize,
-    /// The digest of the secret in it. `None` if the line is not a secret.
-    pub(super) digest: Option<SecretDigest>,
+    /// The digests that a registry may have of the secret in it; empty if the line is not a secret.
+    pub(super) digests: Vec<SecretDigest>,
 }
 
-/// The digest of the only secret on standard input; `command` is how the person can pass one.
+/// The only secret on standard input, as it is; `command` is how the person can pass one.
 ///
 /// # Errors
 /// That standard input cannot be read, or is not one secret; it is never shown.
-pub(super) fn digest(command: &str) -> Result<SecretDigest, Failure> {
-    let lines = read("type or paste the secret, which is not shown; then press Enter: ", Until::Enter)?;
-    match lines.as_slice() {
-        [Line { digest: Some(digest), .. }] => Ok(*digest),
-        [_, _, ..] => {
-            let several = Failure::new(format!("standard input has {} lines with text", lines.len()));
-            Err(several.hint("pass one secret at a time"))
-        }
-        [] | [_] => Err(no_secret(command)),
+pub(super) fn secret(command: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let mut input = read("type or paste the secret, which is not shown; then press Enter: ", Until::Enter)?;
+    let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    if lines > 1 {
+        let several = Failure::new(format!("standard input has {lines} lines with text"));
+        return Err(several.hint("pass one secret at a time"));
     }
+    let end = input.trim_ascii_end().len();
+    input.truncate(end);
+    if Secret::parse(&input).is_some() { Ok(input) } else { Err(no_secret(command)) }
 }
 
-/// The lines of standard input: a secret in each.
+/// The lines of standard input: a secret in each, as people paste it.
 ///
 /// # Errors
 /// That standard input cannot be read, or has no secret at all.
 pub(super) fn lines(command: &str) -> Result<Vec<Line>, Failure> {
     let prompt = "paste the secrets, one a line, which are not shown; press Enter, then press Ctrl-D:\n";
-    let lines = read(prompt, Until::End)?;
-    if lines.iter().all(|line| line.digest.is_none()) { Err(no_secret(command)) } else { Ok(lines) }
+    let lines = parsed(&read(prompt, Until::End)?);
+    if lines.iter().all(|line| line.digests.is_empty()) { Err(no_secret(command)) } else { Ok(lines) }
+}
+
+/// All of standard input, which is a file of secrets.
+///
+/// # Errors
+/// That standard input cannot be read, or is too large.
+pub(super) fn file() -> Result<Zeroizing<Vec<u8>>, Failure> {
+    read("paste lines `id secret`, which are not shown; press Enter, then press Ctrl-D:\n", Until::End)
 }
 
 /// Prompts for what is not secret, if standard input is a terminal.
@@ -52,9 +61,12 @@ pub(super) fn prompt(prompt: &str) {
     }
 }
 
-/// How a secret looks.
+/// What a secret is made of, for a hint.
 pub(super) fn form() -> String {
-    format!("a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits and `- . _ ~ + / =`")
+    format!(
+        "a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits and signs of ASCII, but no blanks, double \
+         quotes and backslashes"
+    )
 }
 
 /// What ends the input at a terminal.
@@ -64,12 +76,12 @@ enum Until {
     End,
 }
 
-fn read(prompt: &str, until: Until) -> Result<Vec<Line>, Failure> {
+fn read(prompt: &str, until: Until) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let input = if io::stdin().is_terminal() { typed(prompt, until)? } else { piped()? };
     if input.len() > MAX_BYTES {
         return Err(Failure::new(format!("standard input has more than the {MAX_BYTES} bytes allowed")));
     }
-    Ok(parsed(&input))
+    Ok(input)
 }
 
 fn piped() -> Result<Zeroizing<Vec<u8>>, Failure> {
@@ -103,14 +115,16 @@ fn unreadable(error: &io::Error) -> Failure {
 fn parsed(input: &[u8]) -> Vec<Line> {
     let lines = (1..).zip(input.split(|byte| *byte == b'\n'));
     let lines = lines.filter(|(_, text)| !text.trim_ascii().is_empty());
-    lines.map(|(number, text)| Line { number, digest: secret(text).map(Secret::digest) }).collect()
+    lines.map(|(number, text)| Line { number, digests: digests(text) }).collect()
 }
 
-/// The secret in a line as it is copied: quoted or not, with a header's name and scheme or without.
-fn secret(line: &[u8]) -> Option<Secret<'_>> {
+/// The digests of a line as it is, and of the secret in it: quoted or not, with a header's name and scheme or without.
+/// A gateway may read only what is behind a `|`.
+fn digests(line: &[u8]) -> Vec<SecretDigest> {
     let value = without_word(bare(line), b"authorization:");
-    let secret = SCHEMES.iter().fold(bare(value), |value, scheme| without_word(value, scheme));
-    Secret::parse(bare(secret))
+    let pasted = bare(SCHEMES.iter().fold(bare(value), |value, scheme| without_word(value, scheme)));
+    let spelled = [line.trim_ascii(), pasted, after_bar(pasted)];
+    spelled.into_iter().filter_map(Secret::parse).map(Secret::digest).collect()
 }
 
 /// The text without spaces and quotes around it.
@@ -137,7 +151,7 @@ fn no_secret(command: &str) -> Failure {
 /// The schemes of the `authorization` header that secrets are sent with.
 const SCHEMES: [&[u8]; 2] = [b"bearer ", b"token "];
 /// Most bytes of standard input.
-const MAX_BYTES: usize = 1 << 20;
+const MAX_BYTES: usize = 1 << 24;
 /// Longest line that a terminal gives (N_TTY in Linux), and more.
 const LONGEST_LINE: usize = 8_192;
 
@@ -147,10 +161,8 @@ mod tests {
 
     #[test]
     fn secret_is_found_in_what_people_paste() {
-        let is_found = |text: &str| {
-            secret(text.as_bytes())
-                .is_some_and(|secret| secret.digest() == SecretDigest::of(b"an-old-secret-of-ours"))
-        };
+        let is_found =
+            |text: &str| digests(text.as_bytes()).contains(&SecretDigest::of(b"an-old-secret-of-ours"));
         for text in [
             "an-old-secret-of-ours",
             "  an-old-secret-of-ours\r",
@@ -161,12 +173,13 @@ mod tests {
             "'Authorization: bearer  an-old-secret-of-ours'",
             "\"an-old-secret-of-ours\"",
             "authorization: \"Bearer 'an-old-secret-of-ours'\"",
+            "Bearer 7|an-old-secret-of-ours",
         ] {
             assert!(is_found(text), "{text}");
         }
         for text in ["", "Bearer", "Basic an-old-secret-of-ours", "Bearer an-old-secret-of-ours x", "hunter2"]
         {
-            assert!(secret(text.as_bytes()).is_none(), "{text}");
+            assert!(digests(text.as_bytes()).is_empty(), "{text}");
         }
     }
 }
