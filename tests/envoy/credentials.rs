@@ -1,5 +1,7 @@
 //! Where a request may bring its token, and what the upstream then sees of it: nothing.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::fixture::{READER, bundle, start, upstream_header};
@@ -88,6 +90,75 @@ fn other_credentials_are_forwarded() {
     assert_eq!(response.json()["path"], "/v1/items/7?access_token=of-another");
     assert_eq!(upstream_header(&response, "x-api-key").as_deref(), Some("of-another"));
     assert_eq!(upstream_header(&response, "cookie").as_deref(), Some("token=of-another"));
+}
+
+#[test]
+fn basic_credential_is_asked_for_and_never_forwarded() {
+    let credentials = json!([
+        { "header": "authorization", "scheme": "Bearer" },
+        { "header": "authorization", "scheme": "Basic", "part": "password" },
+    ]);
+    for (mode, kept) in [("enforce", false), ("shadow", true)] {
+        let envoy = start(&json!({ "bundle": bundle(), "credentials": credentials, "mode": mode }));
+        let mut client = envoy.client("main");
+        let mut send = |pair: &str| {
+            let value = format!("Basic {}", STANDARD.encode(pair));
+            let head = [(":method", &b"GET"[..]), (":path", b"/v1/items/7"), (":authority", b"gateway.test")];
+            let authorization: &[(&str, &[u8])] =
+                if pair.is_empty() { &[] } else { &[("authorization", value.as_bytes())] };
+            client.send(&[&head, authorization].concat())
+        };
+        let response = send(&format!("git:{READER}"));
+        assert_eq!(response.status, 200, "{mode}");
+        // A gateway in shadow forwards what came.
+        assert_eq!(upstream_header(&response, "authorization").is_some(), kept, "{mode}");
+        assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"), "{mode}");
+        if kept {
+            continue;
+        }
+        for (pair, error) in [("", ""), ("git:nobody-has-this-password", ", error=\"invalid_token\"")] {
+            let response = send(pair);
+            let challenges: Vec<&str> = response
+                .headers
+                .iter()
+                .filter(|(name, _)| name == "www-authenticate")
+                .map(|(_, value)| value.as_str())
+                .collect();
+            let bearer = format!("Bearer realm=\"fixture\"{error}");
+            assert_eq!(
+                (response.status, challenges),
+                (401, vec![bearer.as_str(), "Basic realm=\"fixture\""])
+            );
+        }
+    }
+}
+
+#[test]
+fn missing_token_event_says_what_was_sent_instead() {
+    let envoy = start(&json!({ "bundle": bundle() }));
+    let mut client = envoy.client("main");
+    let basic = format!("Basic {}", STANDARD.encode(format!("user:{READER}")));
+    for (id, name, value, seen) in [
+        ("nothing", "x-other", "1", Value::Null),
+        ("basic", "authorization", basic.as_str(), json!("authorization/basic")),
+        ("token", "authorization", "Token abc", json!("authorization/token")),
+        ("odd", "authorization", "Acme abc", json!("authorization/other_scheme")),
+        ("bare", "authorization", READER, json!("authorization/no_scheme")),
+        ("key", "x-api-key", READER, json!("header/x-api-key")),
+        ("cookie", "cookie", "a=1; token=abc", json!("cookie/token")),
+    ] {
+        let request: [(&str, &[u8]); 5] = [
+            (":method", b"GET"),
+            (":path", b"/v1/items/7"),
+            (":authority", b"gateway.test"),
+            ("x-request-id", id.as_bytes()),
+            (name, value.as_bytes()),
+        ];
+        assert_eq!(client.send(&request).status, 401, "{id}");
+        let event = envoy.decision(id);
+        assert_eq!((&event["reason"], &event["seen"]), (&json!("missing_token"), &seen), "{event}");
+        assert!(!event.to_string().contains(value) || value.len() < 4, "{event}");
+    }
 }
 
 fn configuration() -> Value {

@@ -14,6 +14,7 @@ use crate::engine::matching::pattern::is_method;
 use crate::engine::request::credential::{Credential, Finder};
 use crate::engine::request::head::connection::Connection;
 pub use crate::engine::request::head::forwarded::Forwarded;
+pub use crate::engine::request::head::seen::Seen;
 use crate::engine::request::rule::Rule;
 use crate::engine::words::address::Source;
 use crate::engine::words::header::same_header;
@@ -22,6 +23,7 @@ mod connection;
 mod forwarded;
 mod preflight;
 mod second;
+mod seen;
 
 /// What is read from a request's headers.
 pub struct RequestHead<'a> {
@@ -49,6 +51,8 @@ pub struct RequestHead<'a> {
     pub broken_rule: Option<Rule>,
     /// The credential that the request brings.
     pub credential: Credential<'a>,
+    /// What it brings instead of a credential, where it brings none.
+    pub seen: Option<Seen>,
     /// How the request must be changed where it is forwarded.
     pub cleaning: Cleaning<'a>,
 }
@@ -139,6 +143,7 @@ impl<'a> RequestHead<'a> {
             preflight: None,
             broken_rule: None,
             credential: Credential::Missing,
+            seen: None,
             cleaning: Cleaning::default(),
         };
         let mut finder = Finder::new(&settings.credentials);
@@ -183,6 +188,10 @@ impl<'a> RequestHead<'a> {
             head.cleaning.query = finder.query(path.query());
         }
         head.credential = finder.credential;
+        if matches!(head.credential, Credential::Missing) {
+            let query = head.path.as_ref().map(CanonicalPath::query);
+            head.seen = Seen::of(headers.clone(), query.unwrap_or_default());
+        }
         head.broken_rule = connection.broken_rule(head.method).or(second_path.then_some(Rule::SecondPath));
         if head.method == b"OPTIONS" {
             head.preflight = head.preflight(headers, settings);

@@ -11,7 +11,7 @@ use crate::engine::policy::sent::Sent;
 use crate::engine::policy::sent::text::{json_width, share, width};
 use crate::engine::report::audit::{Line, MAX_HOST, MAX_SOURCE, MAX_STRANGERS_LINE, Version, text};
 use crate::engine::report::chain::MAX_SEAL;
-use crate::engine::request::head::RequestHead;
+use crate::engine::request::head::{RequestHead, Seen};
 use crate::engine::request::rule::Rule;
 use crate::engine::words::address::Source;
 use crate::engine::words::name::{KindName, PermissionName, RoleName, SecretId, TokenId};
@@ -70,9 +70,13 @@ pub struct AuditEvent<'a> {
     /// True where the secret was rotated away and works only for its overlap.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retiring: bool,
-    /// Of a token that nobody knows: the first 8 hex digits of its digest.
+    /// Of a token that nobody knows, and of one with a comma that may be several: the first 8 hex digits of its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
+    /// Of a request without a token: where it may have brought one that the gateway does not take there. The names are a
+    /// closed list; nothing of it is the caller's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<Seen>,
     #[serde(flatten)]
     version: Version<'a>,
 }
@@ -109,6 +113,7 @@ impl<'a> AuditEvent<'a> {
             permission: decision.permission(),
             retiring: subject.is_some_and(|subject| subject.retiring()),
             fingerprint,
+            seen: head.seen.filter(|_| decision.reason() == Reason::MissingToken),
             version: Version::of(policy),
         };
         let sent = Texts::of(head, circumstances.source, policy);
