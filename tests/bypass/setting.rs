@@ -18,11 +18,12 @@ pub(crate) struct Setting {
     filter_normalizes: bool,
     upgrades: bool,
     removes: bool,
+    moves: bool,
     audits: bool,
 }
 
 /// The settings that must let nothing through.
-pub(crate) const SETTINGS: [Setting; 5] = [
+pub(crate) const SETTINGS: [Setting; 6] = [
     Setting {
         name: "plain",
         about: "Envoy's defaults",
@@ -30,6 +31,7 @@ pub(crate) const SETTINGS: [Setting; 5] = [
         filter_normalizes: false,
         upgrades: false,
         removes: false,
+        moves: false,
         audits: false,
     },
     Setting {
@@ -39,6 +41,7 @@ pub(crate) const SETTINGS: [Setting; 5] = [
         filter_normalizes: false,
         upgrades: false,
         removes: false,
+        moves: false,
         audits: false,
     },
     Setting {
@@ -48,6 +51,7 @@ pub(crate) const SETTINGS: [Setting; 5] = [
         filter_normalizes: true,
         upgrades: false,
         removes: false,
+        moves: false,
         audits: false,
     },
     Setting {
@@ -57,6 +61,7 @@ pub(crate) const SETTINGS: [Setting; 5] = [
         filter_normalizes: false,
         upgrades: true,
         removes: false,
+        moves: false,
         audits: false,
     },
     Setting {
@@ -66,6 +71,17 @@ pub(crate) const SETTINGS: [Setting; 5] = [
         filter_normalizes: false,
         upgrades: false,
         removes: true,
+        moves: false,
+        audits: false,
+    },
+    Setting {
+        name: "moved",
+        about: "every relaxation at once, and each place and part that may bring a credential",
+        envoy_normalizes: false,
+        filter_normalizes: true,
+        upgrades: true,
+        removes: true,
+        moves: true,
         audits: false,
     },
 ];
@@ -78,6 +94,7 @@ pub(crate) const AUDITED: Setting = Setting {
     filter_normalizes: false,
     upgrades: false,
     removes: false,
+    moves: false,
     audits: true,
 };
 
@@ -129,6 +146,17 @@ impl Setting {
         if self.removes {
             configuration["second_path"] = json!("forward");
             configuration["remove_headers"] = json!(SECOND_HEADERS);
+        }
+        if self.moves {
+            configuration["credentials"] = json!([
+                { "header": "authorization", "scheme": "Bearer", "part": "after_bar" },
+                { "header": "authorization", "scheme": "Basic", "part": "password" },
+                { "header": "authorization", "scheme": "Token" },
+                { "header": "proxy-authorization", "scheme": "Basic", "part": "user" },
+                { "header": "x-api-key", "part": "after_bar" },
+                { "query": "access_token" },
+                { "cookie": "token" },
+            ]);
         }
         let mut listener = silent(envoy::listener(self.name, &[envoy::filter(&configuration.to_string())]));
         if self.envoy_normalizes {

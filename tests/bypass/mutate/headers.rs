@@ -1,5 +1,8 @@
 //! Headers and methods by which somebody behind the filter may see another request than the filter.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::generate::{Draft, Place};
 use crate::mutate::Mutator;
 use crate::random::Random;
@@ -138,7 +141,18 @@ fn identity(draft: &mut Draft, random: &mut Random) {
 fn credentials(draft: &mut Draft, random: &mut Random) {
     // The caller's own, which does not suffice, in odd company.
     let own = draft.goal.caller.secret().unwrap_or_default();
-    let value = match random.below(8) {
+    let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
+    let value = match random.below(18) {
+        8 => basic(format!("admin:{own}")),
+        9 => basic(format!("{own}:admin")),
+        10 => basic(format!("admin\0:{own}:admin")),
+        11 => basic(format!("admin:{own}")).replace('=', ""),
+        12 => format!("Bearer 1|{own}"),
+        13 => format!("1|{own}"),
+        14 => format!("admin,1|{own}"),
+        15 => format!("{own},{own}"),
+        16 => format!("Token {own}"),
+        17 => own,
         0 => format!("Bearer {own},Bearer admin"),
         1 => format!("bearer  {own}"),
         2 => format!("Bearer {own}\t"),
@@ -159,6 +173,11 @@ fn credentials(draft: &mut Draft, random: &mut Random) {
         "authorization_",
     ]);
     draft.request.add(name.as_bytes(), value.as_bytes());
+    if random.once_in(4) {
+        let name = random.one_of(&["cookie", "Cookie"]);
+        let value = random.one_of(&["token=admin", "token=admin,admin", "token=1|admin; token=admin"]);
+        draft.request.add(name.as_bytes(), value.as_bytes());
+    }
 }
 
 fn method(draft: &mut Draft, random: &mut Random) {
