@@ -39,6 +39,33 @@ fn signing_and_feed_commands_print_what_docs_show() {
 }
 
 #[test]
+fn keys_from_before_move_as_docs_show() {
+    let mut sections = sections("docs/moving.md");
+    let base = sections.remove(0);
+    let [policy] = base.of("policy.yaml")[..] else { panic!("one policy") };
+    let mut moved = 0;
+    for section in std::iter::once(&base).chain(&sections) {
+        let sandbox = tempfile::tempdir().unwrap();
+        let inside = |name: &str| sandbox.path().join(name);
+        std::fs::create_dir_all(inside("target/release")).unwrap();
+        let command = inside("target/release/tokenward");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_tokenward"), command).unwrap();
+        std::fs::write(inside("policy.yaml"), policy).unwrap();
+        for (block, file) in
+            [("text", "keys.txt"), ("gateway.yaml", "gateway.yaml"), ("moved.test.yaml", "moved.test.yaml")]
+        {
+            section.of(block).iter().for_each(|text| std::fs::write(inside(file), text).unwrap());
+        }
+        let commands = section.of("console").concat();
+        if !commands.is_empty() {
+            session::run(sandbox.path(), &commands);
+            moved += 1;
+        }
+    }
+    assert_eq!(moved, 5);
+}
+
+#[test]
 fn operations_name_alerts_and_metrics_that_there_are() {
     let page = std::fs::read_to_string("docs/operations.md").unwrap();
     let known =

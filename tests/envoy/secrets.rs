@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::envoy::{self, Envoy};
@@ -13,6 +15,10 @@ use crate::{echo, http2};
 /// The form of a minted secret, known to no policy.
 const MINTED: &str = "acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu";
 const RETIRED: &str = "q83vAb/SNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFY=";
+/// As other programs make them.
+const SANCTUM: &str = "7|Ab3dEf7GhJkLmNpQrStUvWxYz0123456789abcdef";
+const COMMA: &str = "user,0f3c9a7be21d4856aa10";
+const BOT: &str = "12345678:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
 
 #[test]
 fn secret_in_any_field_is_never_logged() {
@@ -21,8 +27,9 @@ fn secret_in_any_field_is_never_logged() {
         let mut envoy = logged(folder.path(), mode);
         let mut sent = 0;
         let mut bodies = String::new();
-        for clear in [READER, REVOKED, RETIRED, MINTED] {
-            let spelled = [clear.to_owned(), escaped(clear), escaped(clear).replace('%', "%25")];
+        for clear in [READER, REVOKED, RETIRED, MINTED, SANCTUM, COMMA, BOT] {
+            let spelled =
+                [clear.to_owned(), escaped(clear), escaped(clear).replace('%', "%25"), armored(clear)];
             for request in spelled.iter().flat_map(|spelled| requests(spelled)) {
                 let mut first = envoy.client("main");
                 bodies += &first.send(&borrowed(&request)).body;
@@ -47,8 +54,12 @@ fn secret_in_any_field_is_never_logged() {
         assert!(state.lines().count() >= sent / 2 && state.contains("<hidden>"), "{mode}: {sent} sent");
         // An upstream's echo is no reply of the filter.
         let replies = if mode == "enforce" { bodies.as_str() } else { "" };
-        for clear in [READER, REVOKED, RETIRED, MINTED] {
-            let spelled = [clear.to_owned(), escaped(clear), escaped(clear).replace('%', "%25")];
+        for clear in [READER, REVOKED, RETIRED, MINTED, SANCTUM, COMMA, BOT] {
+            let mut spelled = vec![clear.to_owned(), escaped(clear), escaped(clear).replace('%', "%25")];
+            // The policy has no digest of what is only of the form of a minted secret.
+            if clear != MINTED {
+                spelled.push(armored(clear));
+            }
             for spelled in spelled {
                 for (place, text) in [("log", log.as_str()), ("filter state", &state), ("reply", replies)] {
                     assert!(!text.contains(&spelled), "{mode}: `{spelled}` is in the {place}");
@@ -82,6 +93,9 @@ fn logged(folder: &Path, mode: &str) -> Envoy {
     let mut bundle = bundle();
     let ended = json!({ "retired_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z" });
     bundle["tokens"]["retired"] = token(json!([secret("1", RETIRED, ended)]));
+    for (id, clear) in [("sanctum", SANCTUM), ("comma", COMMA), ("bot", BOT)] {
+        bundle["tokens"][id] = token(json!([secret("1", clear, json!({}))]));
+    }
     let audit = json!({ "sinks": ["log", "filter_state"], "strangers": 1_000_000 });
     let filter = envoy::filter(&json!({ "bundle": bundle, "mode": mode, "audit": audit }).to_string());
     let mut listener = envoy::listener("main", &[filter]);
@@ -142,6 +156,11 @@ fn trailers(secret: &str) -> [(Vec<u8>, Vec<u8>); 3] {
         ("x-any", secret.to_owned()),
     ]
     .map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes()))
+}
+
+/// The secret as the password of Basic.
+fn armored(secret: &str) -> String {
+    STANDARD.encode(format!("user:{secret}"))
 }
 
 /// The text with each byte percent-encoded.
