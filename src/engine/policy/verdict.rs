@@ -4,20 +4,21 @@
 //! [`Permit`], or a deny that is only reported: because its gateway is in shadow, or a role is.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::engine::config::credentials::CredentialSource;
 use crate::engine::config::settings::{Mode, Settings};
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::{Decision, Deny, Permit, Subject, Wait};
 use crate::engine::policy::sent::Sent;
 use crate::engine::policy::sent::text::text;
+use crate::engine::policy::verdict::challenge::challenges;
 use crate::engine::request::head::RequestHead;
 use crate::engine::words::name::PermissionName;
 use crate::engine::words::rate::Quota;
 use crate::engine::words::reason::Reason;
+
+mod challenge;
 
 /// What the filter must do; without `Debug`, for a forwarded path has its query.
 #[must_use]
@@ -319,40 +320,6 @@ impl Outside {
         };
         Self { status, grpc_status, code, title, error }
     }
-}
-
-/// The challenges (RFC 9110 §11.6.1), for those reasons that have some: on 401 one for each scheme that the gateway
-/// takes. Where it takes a token by no scheme the one of RFC 6750 §3 stands for it, for a 401 needs one.
-fn challenges(deny: &Deny<'_>, outside: &Outside, policy: &Policy, settings: &Settings) -> Vec<String> {
-    if outside.status != 401 {
-        return outside.error.map(|_| bearer_challenge(deny, outside, policy)).into_iter().collect();
-    }
-    let taken = || settings.credentials.iter().filter_map(CredentialSource::challenge);
-    let others: Vec<&str> = taken().filter(|scheme| !is_bearer(scheme)).collect();
-    let by_bearer = others.is_empty() || taken().any(is_bearer);
-    let bearer = by_bearer.then(|| bearer_challenge(deny, outside, policy));
-    bearer.into_iter().chain(others.iter().map(|scheme| format!("{scheme} {}", realm(policy)))).collect()
-}
-
-fn is_bearer(scheme: &str) -> bool {
-    scheme.eq_ignore_ascii_case("Bearer")
-}
-
-fn realm(policy: &Policy) -> String {
-    format!("realm=\"{}\"", policy.name().map_or("", |name| name.as_str()))
-}
-
-/// The challenge of RFC 6750 §3.
-fn bearer_challenge(deny: &Deny<'_>, outside: &Outside, policy: &Policy) -> String {
-    let mut challenge = format!("Bearer {}", realm(policy));
-    if let Some(error) = outside.error {
-        let _ = write!(challenge, ", error=\"{error}\"");
-    }
-    if !deny.sufficient.is_empty() {
-        let scope: Vec<&str> = deny.sufficient.iter().map(|name| name.as_str()).collect();
-        let _ = write!(challenge, ", scope=\"{}\"", scope.join(" "));
-    }
-    challenge
 }
 
 /// gRPC status codes, <https://grpc.io/docs/guides/status-codes/>.

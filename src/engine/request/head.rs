@@ -183,20 +183,29 @@ impl<'a> RequestHead<'a> {
             head.host = Err(BadHost);
         }
         head.path = CanonicalPath::parse(head.raw_path, &settings.paths);
-        head.cleaning.cookie = cookie(&mut finder, &cookies);
-        if let Ok(path) = &head.path {
-            head.cleaning.query = finder.query(path.query());
-        }
-        head.credential = finder.credential;
+        head.bring(finder, &cookies);
         if matches!(head.credential, Credential::Missing) {
-            let query = head.path.as_ref().map(CanonicalPath::query);
-            head.seen = Seen::of(headers.clone(), query.unwrap_or_default());
+            head.seen = Seen::of(headers.clone(), head.query());
         }
         head.broken_rule = connection.broken_rule(head.method).or(second_path.then_some(Rule::SecondPath));
         if head.method == b"OPTIONS" {
             head.preflight = head.preflight(headers, settings);
         }
         head
+    }
+
+    /// Keeps the credential, once it was looked for in cookies and query too.
+    fn bring(&mut self, mut finder: Finder<'a, '_>, cookies: &[&'a [u8]]) {
+        self.cleaning.cookie = cookie(&mut finder, cookies);
+        if let Ok(path) = &self.path {
+            self.cleaning.query = finder.query(path.query());
+        }
+        self.credential = finder.credential;
+    }
+
+    /// The query; empty where the path cannot be read.
+    fn query(&self) -> &[u8] {
+        self.path.as_ref().map(CanonicalPath::query).unwrap_or_default()
     }
 
     /// The method that the request asks for as a preflight.

@@ -155,7 +155,7 @@ fn unarmored(text: &[u8]) -> Option<Vec<u8>> {
         bits.extend((0..6).rev().map(|bit| value >> bit & 1));
     }
     let (bytes, rest) = bits.split_at(bits.len() / 8 * 8);
-    let is_whole = text.len() % 4 == 0 && rest.len() < 6 && rest.iter().all(|bit| *bit == 0);
+    let is_whole = text.len().is_multiple_of(4) && rest.len() < 6 && rest.iter().all(|bit| *bit == 0);
     let byte = |bits: &[usize]| bits.iter().fold(0_usize, |byte, bit| byte << 1 | bit) as u8;
     is_whole.then(|| bytes.chunks(8).map(byte).collect())
 }

@@ -21,8 +21,8 @@ use crate::engine::words::name::PermissionName;
 use crate::engine::words::rate::Bucket;
 use crate::engine::words::reason::Reason;
 use crate::engine::words::secret;
-use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::secret::minted::is_miscopied;
+use crate::engine::words::secret::{MIN_SECRET_BYTES, SecretDigest};
 use crate::engine::words::time::Time;
 
 impl Policy {
@@ -167,7 +167,13 @@ impl Policy {
             return Err(unknown(SecretDigest::of(presented), false));
         };
         let digest = secret.digest();
-        let guessed = || intent == Intent::Deliberate && !is_miscopied(presented, self.token_prefix());
+        let is_joined = matches!(credential, Credential::Joined(..));
+        let is_honest = || {
+            is_template(presented)
+                || is_joined && may_be_secrets(presented)
+                || is_miscopied(presented, self.token_prefix())
+        };
+        let guessed = || intent == Intent::Deliberate && !is_honest();
         self.find(digest)
             .and_then(|(token, secret)| self.subject(token, secret, intent))
             .ok_or_else(|| unknown(digest, guessed()))
@@ -306,6 +312,16 @@ impl Policy {
         });
         names.into()
     }
+}
+
+/// Whether this may be what a program was to put a secret into: `${TOKEN}`, `<token>`, `[token]`, `%TOKEN%`.
+fn is_template(presented: &[u8]) -> bool {
+    presented.iter().any(|byte| b"$%<>[]{}".contains(byte))
+}
+
+/// Whether each value between commas may be a secret, so that a proxy may have joined headers that a caller repeated.
+fn may_be_secrets(joined: &[u8]) -> bool {
+    joined.split(|byte| *byte == b',').all(|value| value.len() >= MIN_SECRET_BYTES)
 }
 
 /// A permission of the token that lists the request, and how.

@@ -14,15 +14,13 @@ use crate::engine::request::credential::cut;
 /// What a header's value brings by a source with this scheme and part; `None` where the scheme is another.
 pub(super) fn part<'a>(value: &'a [u8], scheme: Option<&str>, part: Part) -> Option<Cow<'a, [u8]>> {
     let behind = after_scheme(value, scheme)?;
-    let basic = |choose: fn((Vec<u8>, Vec<u8>)) -> Vec<u8>| {
-        // INVARIANT: no secret. With its scheme a value that is not Base64 of a pair has a blank, or is shorter than one.
-        pair(behind).map_or(Cow::Borrowed(value), |pair| Cow::Owned(choose(pair)))
-    };
+    // INVARIANT: no secret. With its scheme a value that is not Base64 of a pair has a blank, or is shorter than one.
+    let or_value = |half: Option<Vec<u8>>| half.map_or(Cow::Borrowed(value), Cow::Owned);
     Some(match part {
         Part::Whole => Cow::Borrowed(behind),
         Part::AfterBar => Cow::Borrowed(after_bar(behind)),
-        Part::User => basic(|(user, _)| user),
-        Part::Password => basic(|(_, password)| password),
+        Part::User => or_value(pair(behind).map(|(user, _)| user)),
+        Part::Password => or_value(pair(behind).map(|(_, password)| password)),
     })
 }
 
