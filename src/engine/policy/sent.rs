@@ -294,6 +294,7 @@ mod tests {
                     ("Bearer ", ""),
                     ("Bearer+", ""),
                     ("/v1/items?token=", "&x"),
+                    ("", ".api.acme.test"),
                     ("\"", "\""),
                 ] {
                     let text = format!("{before}{spelled}{after}");

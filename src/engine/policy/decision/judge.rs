@@ -151,23 +151,27 @@ impl Policy {
     }
 
     fn authenticate(&self, credential: &Credential<'_>) -> Result<Subject<'_>, Deny<'_>> {
-        let (presented, intent, unknown) = match credential {
+        let (presented, intent) = match credential {
             Credential::Missing => return Err(Deny::because(Reason::MissingToken)),
             Credential::Ambiguous => return Err(Deny::because(Reason::AmbiguousToken)),
-            Credential::Presented(presented, intent) => (presented, *intent, Reason::UnknownToken),
-            // What no token has may be several values.
-            Credential::Joined(presented, intent) => (presented, *intent, Reason::AmbiguousToken),
+            Credential::Presented(presented, intent) | Credential::Joined(presented, intent) => {
+                (presented, *intent)
+            }
         };
-        let unknown = |digest: SecretDigest, guessed| Deny {
-            fingerprint: Some(digest.fingerprint()),
-            guessed,
-            ..Deny::because(unknown)
+        let is_joined = matches!(credential, Credential::Joined(..));
+        let unknown = |digest: SecretDigest, guessed| match is_joined {
+            // What no token has may be several values; Envoy itself joins two `authorization`.
+            true => Deny { guessed, ..Deny::because(Reason::AmbiguousToken) },
+            false => Deny {
+                fingerprint: Some(digest.fingerprint()),
+                guessed,
+                ..Deny::because(Reason::UnknownToken)
+            },
         };
         let Some(secret) = secret::Secret::parse(presented) else {
             return Err(unknown(SecretDigest::of(presented), false));
         };
         let digest = secret.digest();
-        let is_joined = matches!(credential, Credential::Joined(..));
         let is_honest = || {
             is_template(presented)
                 || is_joined && may_be_secrets(presented)

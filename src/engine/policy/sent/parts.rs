@@ -267,8 +267,17 @@ fn is_edge(byte: u8) -> bool {
 /// What divides pieces: the coarsest first.
 const SEPARATORS: [&[u8]; 3] = [b"/", b"/=+", b"/=+.~"];
 /// What divides the pieces of which one may have the other bytes.
-const ANY_SEPARATORS: [&[u8]; 7] =
-    [b"", b"/", b"/&=?#;", b"/&=?#;+:@", b"/&=?#;+,", b"/&=?#;+|", b"/&=?#;+<>()[]{}'*"];
+const ANY_SEPARATORS: [&[u8]; 9] = [
+    b"",
+    b"/",
+    b"/&=?#;",
+    b"/&=?#;.~",
+    b"/&=?#;+:@",
+    b"/&=?#;+:@.~",
+    b"/&=?#;+,",
+    b"/&=?#;+|",
+    b"/&=?#;+<>()[]{}'*",
+];
 /// Digits of the shortest secret with a colon, in Base64 without padding.
 const MIN_PAIR: usize = 23;
 /// Changes from or to a capital in the shortest secret that looks random.

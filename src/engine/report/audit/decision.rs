@@ -70,7 +70,7 @@ pub struct AuditEvent<'a> {
     /// True where the secret was rotated away and works only for its overlap.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retiring: bool,
-    /// Of a token that nobody knows, and of one with a comma that may be several: the first 8 hex digits of its digest.
+    /// Of a token that nobody knows: the first 8 hex digits of its digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
     /// Of a request without a token: where it may have brought one that the gateway does not take there. The names are a
