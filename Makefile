@@ -12,7 +12,7 @@ FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
 DEMO := target/release/demo
 CHECKS := .tools/checks/.installed
-SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs' -o -name '*.zlib')
 DEMO_SOURCES := $(shell find envoy/demo tests/support -name '*.rs')
 # Cargo shows its progress where somebody watches.
 QUIET := $(shell test -t 2 || echo --quiet)
@@ -20,7 +20,7 @@ COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true
 # Two programs compile side by side: each ends with one large crate, which uses one core.
 SIDE_BY_SIDE := $(MAKE) --no-print-directory --silent --jobs 3
 
-.PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt schemas bypass soak bench pause fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt descriptors schemas bypass soak bench pause fuzz size image dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ lint: .tools/cargo ## Formatting, lints of all targets, who imports whom, docs
 
 fmt: ## Format the code
 	cargo fmt --all
+
+descriptors: envoy ## Write the descriptors of Envoy's configuration anew, for `lint --envoy`
+	@tools/descriptors .tools/envoy src/cli/lint/envoy/descriptors/envoy-$(ENVOY_VERSION).binpb.zlib
 
 schemas: .tools/cargo ## Write schemas/*.json anew from the types
 	@UPDATE_SCHEMAS=1 cargo test --quiet --test native schemas_match_the_types
