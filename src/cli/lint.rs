@@ -22,11 +22,12 @@ mod envoy;
 #[command(after_help = "\
 Examples:
   tokenward lint --envoy envoy.yaml
+  curl http://127.0.0.1:9901/config_dump | tokenward lint --envoy -
   tokenward lint --bundle bundle.dsse.json --settings production.yaml")]
 pub(super) struct Lint {
     #[command(flatten)]
     pub(super) input: Input,
-    /// Envoy's configuration, which is checked too; alone where there is no policy
+    /// Envoy's configuration, which is checked too; alone where there is no policy. `-` is standard input
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
     /// Exit with 1 on warnings too, not on errors only
@@ -160,11 +161,10 @@ fn allows(text: &str, line: usize, code: Code) -> bool {
 
 /// How many errors and warnings there are about an Envoy configuration.
 fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<Counts, Vec<Failure>> {
-    let source = Source::read(path)?;
-    let configuration: Value = source.parse().map_err(|problems| {
-        problems.iter().map(|problem| Failure::of(problem, path.display(), None)).collect::<Vec<_>>()
-    })?;
-    let findings = envoy::findings(&configuration, reliance);
+    let source = if path == Path::new("-") { Source::standard_input()? } else { Source::read(path)? };
+    let configuration =
+        envoy::parse(source.text()).map_err(|problem| vec![Failure::of(&problem, path.display(), None)])?;
+    let findings = envoy::findings(&configuration, reliance)?;
     let places: Vec<&Place> = findings.iter().map(|finding| &finding.place).collect();
     for (finding, position) in findings.iter().zip(source.positions(&places)) {
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code)).hint(finding.hint);

@@ -1,5 +1,6 @@
 //! Documents as files: YAML or JSON text into data, and places in the data back into lines of the text.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
@@ -34,6 +35,21 @@ impl Source {
         }
         let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
         Ok(Self { path: path.to_owned(), text })
+    }
+
+    /// Reads standard input, which is `-` in messages.
+    ///
+    /// # Errors
+    /// That it cannot be read, is not UTF-8, or is too large.
+    pub(crate) fn standard_input() -> Result<Self, Failure> {
+        let cannot = |why: String| Failure::new(format!("cannot read standard input: {why}"));
+        let limit = (MAX_BYTES as u64).saturating_add(1);
+        let mut text = String::new();
+        std::io::stdin().take(limit).read_to_string(&mut text).map_err(|error| cannot(error.to_string()))?;
+        if text.len() > MAX_BYTES {
+            return Err(cannot(format!("it has more than the {MAX_BYTES} bytes allowed")));
+        }
+        Ok(Self { path: "-".into(), text })
     }
 
     /// The bundle in a signed one, whoever signed it; any other file as it is.

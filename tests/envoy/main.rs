@@ -52,6 +52,7 @@ mod forwarding;
 mod hosts;
 mod istio;
 mod limits;
+mod lint;
 mod metrics;
 mod module;
 mod preflight;
