@@ -119,10 +119,12 @@ fn check(case: &Case, envoy: &Envoy) {
 fn file(listeners: &[String], upstream: std::net::SocketAddr) -> String {
     let mut text = envoy::configuration(&[json!("listeners")], upstream).to_string();
     text = text.replace("\"listeners\"]", &format!("{}]", listeners.join(",")));
-    for word in ["yes", "on", "no", "3"] {
-        text = text.replace(&format!("\"raw:{word}\""), word);
-    }
-    text
+    plain(text)
+}
+
+/// The text with a plain `yes` for `"raw:yes"`.
+fn plain(text: String) -> String {
+    ["yes", "on", "no", "3"].iter().fold(text, |text, word| text.replace(&format!("\"raw:{word}\""), word))
 }
 
 fn listener(case: &Case, folder: &Path) -> String {
@@ -263,7 +265,8 @@ const CASES: &[Case] = &[
         routes["name"] = json!("elsewhere");
         routes["virtual_hosts"][0]["typed_per_filter_config"] = off();
         let path = listener.folder.join("routes.yaml");
-        std::fs::write(&path, json!({ "resources": [routes] }).to_string()).unwrap();
+        let resources = json!({ "resources": [routes] }).to_string();
+        std::fs::write(&path, plain(resources)).unwrap();
         listener.manager.as_object_mut().unwrap().remove("route_config");
         listener.manager["rds"] = json!({
             "route_config_name": "elsewhere",

@@ -11,7 +11,6 @@ use crate::cli::failure::Failure;
 use crate::cli::lint::envoy::chain::DUMP;
 use crate::cli::lint::envoy::loaded::Loaded;
 use crate::cli::lint::envoy::manager::Manager;
-use crate::cli::lint::envoy::module::Ours;
 use crate::cli::lint::envoy::schema::{Rejection, Schema, VERSION};
 use crate::cli::lint::envoy::tree::{Found, at, is_set, text, written};
 use crate::engine::authoring::lint::Severity;
@@ -102,8 +101,7 @@ fn rejected(Rejection { place, message }: Rejection) -> Finding {
 
 fn of_tree(tree: &Value, reliance: Reliance) -> Vec<Finding> {
     let loaded = Loaded::of(tree);
-    let modules = modules(tree);
-    if loaded.managers.is_empty() && modules.is_empty() {
+    if loaded.managers.is_empty() && loaded.modules.is_empty() {
         return vec![nothing_to_check(&loaded)];
     }
     let managers = loaded.managers.iter();
@@ -114,16 +112,9 @@ fn of_tree(tree: &Value, reliance: Reliance) -> Vec<Finding> {
         .extend(loaded.discovers_listeners.iter().map(|place| listeners_not_seen(place, Severity::Warning)));
     findings.extend(behind_the_router(&loaded));
     findings.extend(loaded.original.iter().filter_map(routes::original_destination));
-    findings.extend(modules.iter().filter_map(fail_open));
-    findings.extend(shared_vm(&modules, &loaded));
+    findings.extend(loaded.modules.iter().filter_map(fail_open));
+    findings.extend(shared_vm(&loaded));
     findings
-}
-
-/// Every Wasm filter that is tokenward.
-fn modules(tree: &Value) -> Vec<Found<'_>> {
-    let everything = Found { value: tree, place: Place::default() }.all();
-    let ours = everything.into_iter().filter(|found| Ours::of(found.value).is_some());
-    ours.filter_map(|filter| filter.key("typed_config")).collect()
 }
 
 fn nothing_to_check(loaded: &Loaded<'_>) -> Finding {
@@ -159,10 +150,10 @@ fn fail_open(filter: &Found<'_>) -> Option<Finding> {
 }
 
 /// Other modules of the same `vm_id` share what tokenward keeps in Envoy's shared data.
-fn shared_vm(modules: &[Found<'_>], loaded: &Loaded<'_>) -> Vec<Finding> {
+fn shared_vm(loaded: &Loaded<'_>) -> Vec<Finding> {
     let vm = |plugin: &Value| text(plugin, "vm_config/vm_id").to_owned();
-    let ours: Vec<Place> = modules.iter().map(|module| module.place.key("config")).collect();
-    let ids: BTreeSet<String> = modules.iter().map(|module| vm(at(module.value, "config"))).collect();
+    let ours: Vec<Place> = loaded.modules.iter().map(|module| module.place.key("config")).collect();
+    let ids: BTreeSet<String> = loaded.modules.iter().map(|module| vm(at(module.value, "config"))).collect();
     let others = loaded.plugins.iter().filter(|plugin| !ours.contains(&plugin.place));
     let sharing = others.filter(|plugin| ids.contains(&vm(plugin.value)));
     let finding = |plugin: &Found<'_>| {

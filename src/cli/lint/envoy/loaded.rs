@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::cli::lint::envoy::module::Ours;
 use crate::cli::lint::envoy::tree::{Found, at, text, type_of};
 use crate::engine::config::problem::Place;
 
@@ -16,6 +17,8 @@ pub(super) struct Loaded<'e> {
     pub(super) listeners: Vec<Found<'e>>,
     /// Filters of a cluster: they run after the router.
     pub(super) upstream: Vec<Found<'e>>,
+    /// Configurations of every Wasm filter that is tokenward.
+    pub(super) modules: Vec<Found<'e>>,
     /// Plugins of any Wasm filter, logger or service.
     pub(super) plugins: Vec<Found<'e>>,
     /// Clusters that take the address from a header.
@@ -61,12 +64,14 @@ impl<'e> Loaded<'e> {
         let extensions = typed("envoy.config.core.v3.TypedExtensionConfig");
         let dynamic = everything()
             .find(|found| ["lds_config", "ads_config"].iter().any(|key| found.value.get(key).is_some()));
+        let ours = having("typed_config").into_iter().filter(|found| Ours::of(found.value).is_some());
         let mut upstream = [having("http_filters"), having("upstream_http_filters")].concat();
         upstream.retain(|found| !managers.iter().any(|manager| manager.place == found.place));
         Self {
             managers,
             listeners,
             upstream,
+            modules: ours.filter_map(|filter| filter.key("typed_config")).collect(),
             plugins: having("vm_config"),
             original: having("original_dst_lb_config"),
             discovers_listeners: dynamic.filter(|_| !is_dump).map(|found| found.place.clone()),
