@@ -7,12 +7,17 @@
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
-use crate::cli::lint::envoy::schema::Reader;
 use crate::engine::config::problem::Place;
+
+/// Reads what is in a field that may hold any message.
+pub(super) trait AnyMessage {
+    /// Reads the message with these fields; what stands for it meanwhile.
+    fn stand_in(&mut self, fields: &Map<String, Value>, place: &Place) -> Value;
+}
 
 /// The fields of a message; those that may hold any message are read.
 pub(super) fn message(
-    reader: &mut Reader<'_>,
+    messages: &mut dyn AnyMessage,
     message: &MessageDescriptor,
     fields: &Map<String, Value>,
     place: &Place,
@@ -20,7 +25,7 @@ pub(super) fn message(
     let strict = |(key, value): (&String, &Value)| {
         let field = message.get_field_by_name(key).or_else(|| message.get_field_by_json_name(key));
         let value = match field {
-            Some(field) => field_value(reader, &field, value, &place.key(key)),
+            Some(field) => field_value(messages, &field, value, &place.key(key)),
             None => value.clone(),
         };
         (key.clone(), value)
@@ -28,18 +33,23 @@ pub(super) fn message(
     Value::Object(fields.iter().map(strict).collect())
 }
 
-fn field_value(reader: &mut Reader<'_>, field: &FieldDescriptor, value: &Value, place: &Place) -> Value {
+fn field_value(
+    messages: &mut dyn AnyMessage,
+    field: &FieldDescriptor,
+    value: &Value,
+    place: &Place,
+) -> Value {
     if field.is_map()
         && let (Kind::Message(entry), Value::Object(entries)) = (field.kind(), value)
     {
         let kind = entry.map_entry_value_field().kind();
         let entries = entries.iter();
         return Value::Object(
-            entries.map(|(key, value)| (key.clone(), one(reader, &kind, value, &place.key(key)))).collect(),
+            entries.map(|(key, value)| (key.clone(), one(messages, &kind, value, &place.key(key)))).collect(),
         );
     }
     if !field.is_list() {
-        return one(reader, &field.kind(), value, place);
+        return one(messages, &field.kind(), value, place);
     }
     let items = match value {
         Value::Array(items) => items.as_slice(),
@@ -49,12 +59,12 @@ fn field_value(reader: &mut Reader<'_>, field: &FieldDescriptor, value: &Value, 
         }
     };
     let items = items.iter().enumerate().filter(|(_, item)| !item.is_null());
-    items.map(|(number, item)| one(reader, &field.kind(), item, &place.index(number))).collect()
+    items.map(|(number, item)| one(messages, &field.kind(), item, &place.index(number))).collect()
 }
 
-fn one(reader: &mut Reader<'_>, kind: &Kind, value: &Value, place: &Place) -> Value {
+fn one(messages: &mut dyn AnyMessage, kind: &Kind, value: &Value, place: &Place) -> Value {
     let strict = match kind {
-        Kind::Message(message) => return nested(reader, message, value, place),
+        Kind::Message(message) => return nested(messages, message, value, place),
         Kind::Bool => value.as_str().and_then(boolean).map(Value::from),
         Kind::Enum(names) => value.as_str().and_then(|text| constant(names, text)),
         Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Sint32 | Kind::Sint64 => {
@@ -66,11 +76,16 @@ fn one(reader: &mut Reader<'_>, kind: &Kind, value: &Value, place: &Place) -> Va
     strict.unwrap_or_else(|| value.clone())
 }
 
-fn nested(reader: &mut Reader<'_>, descriptor: &MessageDescriptor, value: &Value, place: &Place) -> Value {
+fn nested(
+    messages: &mut dyn AnyMessage,
+    descriptor: &MessageDescriptor,
+    value: &Value,
+    place: &Place,
+) -> Value {
     let name = descriptor.full_name().strip_prefix("google.protobuf.");
     match (name, value) {
         (Some("Any"), Value::Object(entries)) if entries.is_empty() => Value::Null,
-        (Some("Any"), Value::Object(entries)) => reader.nest(entries, place),
+        (Some("Any"), Value::Object(entries)) => messages.stand_in(entries, place),
         (Some("Duration"), Value::Object(fields)) => {
             let part = |key| fields.get(key).and_then(Value::as_i64).unwrap_or(0);
             format!("{}.{:09}s", part("seconds"), part("nanos")).into()
@@ -78,10 +93,10 @@ fn nested(reader: &mut Reader<'_>, descriptor: &MessageDescriptor, value: &Value
         (Some(name), _) if name.ends_with("Value") && name != "Value" && name != "ListValue" => {
             let inner = value.as_object().map_or(value, |fields| fields.get("value").unwrap_or(&Value::Null));
             let kind = descriptor.get_field_by_name("value").map(|field| field.kind());
-            kind.map_or_else(|| inner.clone(), |kind| one(reader, &kind, inner, place))
+            kind.map_or_else(|| inner.clone(), |kind| one(messages, &kind, inner, place))
         }
         (Some(_), _) => value.clone(),
-        (None, Value::Object(fields)) => message(reader, descriptor, fields, place),
+        (None, Value::Object(fields)) => message(messages, descriptor, fields, place),
         (None, _) => value.clone(),
     }
 }

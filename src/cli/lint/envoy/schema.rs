@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment, Track};
 
 use crate::cli::failure::Failure;
-use crate::cli::lint::envoy::legacy;
+use crate::cli::lint::envoy::legacy::{self, AnyMessage};
 use crate::cli::lint::envoy::tree::TYPE;
 use crate::engine::config::problem::{Place, Step};
 
@@ -59,7 +59,7 @@ impl Schema {
 }
 
 /// What is being read.
-pub(super) struct Reader<'s> {
+struct Reader<'s> {
     pool: &'s DescriptorPool,
     /// Whether an Envoy has loaded it: another version may know more fields.
     is_dump: bool,
@@ -145,9 +145,10 @@ impl Reader<'_> {
             }
         }
     }
+}
 
-    /// Reads a message in a field that may hold any message; what stands for it meanwhile.
-    pub(super) fn nest(&mut self, entries: &Map<String, Value>, place: &Place) -> Value {
+impl AnyMessage for Reader<'_> {
+    fn stand_in(&mut self, entries: &Map<String, Value>, place: &Place) -> Value {
         if !entries.contains_key(TYPE) {
             self.rejections
                 .push(Rejection { place: place.clone(), message: "`@type` is missing".to_owned() });
