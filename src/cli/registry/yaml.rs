@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::engine::words::text::is_hidden;
 use crate::engine::words::time::Time;
 
 /// What is put behind the last child of a node.
@@ -104,7 +105,21 @@ pub(in crate::cli) fn scalar(text: &str) -> String {
     if letters && bare || text.parse::<Time>().is_ok() {
         return text.to_owned();
     }
-    Value::from(text).to_string()
+    in_quotes(text)
+}
+
+/// The text in double quotes. Some readers break a line at U+0085 or U+2028, or reject what is not printable: what an
+/// editor would not show is written out, as YAML has it.
+fn in_quotes(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in Value::from(text).to_string().chars() {
+        match u32::from(c) {
+            _ if !is_hidden(c) => quoted.push(c),
+            code @ ..=0xffff => quoted.push_str(&format!("\\u{code:04x}")),
+            code => quoted.push_str(&format!("\\U{code:08x}")),
+        }
+    }
+    quoted
 }
 
 const INDENT: usize = 2;

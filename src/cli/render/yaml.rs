@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::cli::registry::yaml::scalar;
+use crate::engine::words::text::is_hidden;
 use crate::engine::words::time::Time;
 
 /// The text of a document; keys stay in their order.
@@ -53,16 +54,31 @@ fn leaf(value: &Value) -> String {
 
 /// The line of a file that has one, which is shown as it is.
 fn file(text: &str) -> Option<&str> {
-    text.strip_suffix('\n').filter(|line| line.starts_with('{') && !line.contains(char::is_control))
+    text.strip_suffix('\n').filter(|line| line.starts_with('{') && !line.contains(is_hidden))
 }
 
 const INDENT: usize = 2;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_as_it_was(text in prop_oneof![any::<String>(), "[\\u{80}-\\u{9f}\\u{7f}\\u{2028}\\u{2029}\\u{feff}\\u{fffe}\\u{e0001} a:#\\-\n\t{}]*"]) {
+            let json = format!("{}\n", json!({ "owner": text }));
+            let tree = json!({ "owner": text, "list": [text, [text]], "by": { text.clone(): text }, "file": json });
+            let written = bundle(tree.as_object().unwrap());
+            let read: Value = yaml_serde::from_str(&written).unwrap();
+            prop_assert_eq!(&read, &tree, "{}", written);
+            let read: Value = crate::cli::source::parse_yaml(&written).unwrap();
+            prop_assert_eq!(&read, &tree, "{}", written);
+            prop_assert!(!written.contains(|c| c != '\n' && is_hidden(c)), "{}", written);
+        }
+    }
 
     #[test]
     fn every_reader_reads_what_was_written() {

@@ -1,10 +1,90 @@
-//! A person's text as messages quote it.
+//! A text that a person wrote, as it is printed: in a message, in a log, on a terminal.
 
-/// A user's text as it is quoted in a message: as written, but for what a terminal or a log would not show.
+/// The text as written, but for what a terminal or a log would obey, reorder or not show: that is written out, as in
+/// `\u{1b}`. So is the `[` of `##[error]`, which CI systems obey anywhere in a line.
+///
+/// A text that was shown is shown as it is.
 pub(crate) fn shown(text: &str) -> String {
-    let escape = |c: char| match c {
-        '\\' | '"' | '\'' => c.to_string(),
-        _ => c.escape_debug().to_string(),
-    };
-    text.chars().map(escape).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '[' if is_command(&shown) => shown.push_str("\\u{5b}"),
+            _ if is_hidden(c) => shown.push_str(&escaped(c)),
+            _ => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Whether a character is not shown as itself, wherever it stands: a control, a format such as U+202E, a white space
+/// that is no space, a character that is blank, private or not assigned.
+pub(crate) fn is_hidden(c: char) -> bool {
+    if matches!(c, '\\' | '"' | '\'' | ' ') || c.is_ascii_graphic() {
+        return false;
+    }
+    // Behind a letter, a mark that joins it is not escaped.
+    BLANK.iter().any(|(first, last)| (*first..=*last).contains(&c))
+        || ['a', c].iter().collect::<String>().escape_debug().count() > 2
+}
+
+/// JSON in which nothing is hidden: what would be is inside a string, where it can be written out.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn visible_json(json: &str) -> String {
+    let mut units = [0; 2];
+    let mut visible = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_hidden(c) {
+            visible.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+fn escaped(c: char) -> String {
+    match c {
+        '\n' | '\r' | '\t' | '\0' => c.escape_debug().to_string(),
+        _ => c.escape_unicode().to_string(),
+    }
+}
+
+/// Whether a text ends with the beginning of a command to a CI system: `##` and small letters.
+fn is_command(text: &str) -> bool {
+    text.trim_end_matches(|c: char| c.is_ascii_lowercase()).ends_with("##")
+}
+
+/// Letters and marks that show nothing (Default_Ignorable_Code_Point of Unicode, beside its format characters), and
+/// the pattern of Braille without a dot.
+const BLANK: [(char, char); 9] = [
+    ('\u{34f}', '\u{34f}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{2800}', '\u{2800}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{e0100}', '\u{e01ef}'),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_terminal_obeys_is_left() {
+        for (text, expected) in [
+            ("Zoë's \"C:\\x\" – क्षि e\u{301}", "Zoë's \"C:\\x\" – क्षि e\u{301}"),
+            ("a\x1b[31m\nb\t\u{7f}\u{85}", "a\\u{1b}[31m\\nb\\t\\u{7f}\\u{85}"),
+            (
+                "\u{202e}x\u{2028}\u{200b}\u{feff}\u{3164}\u{fe0f}",
+                "\\u{202e}x\\u{2028}\\u{200b}\\u{feff}\\u{3164}\\u{fe0f}",
+            ),
+            ("##[error]no ##vso[task] # [a]", "##\\u{5b}error]no ##vso\\u{5b}task] # [a]"),
+        ] {
+            assert_eq!(shown(text), expected);
+            assert_eq!(shown(expected), expected);
+        }
+    }
 }
