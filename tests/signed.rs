@@ -214,7 +214,7 @@ fn rejected_bundle_has_message_place_and_hint() {
         (json!({ "bundle": bundle(), "keys": publics(&[1]) }), "the bundle is not signed, but `keys` requires a signature (bundle)".to_owned()),
         (json!({ "bundle": good().to_string() }), "the bundle is signed, but there are no `keys` to verify it (bundle)".to_owned()),
         (json!({ "bundle": "YQ==", "keys": publics(&[1]) }), "this is not a signed bundle: expected value at line 1 column 1 (bundle)".to_owned()),
-        (json!({ "bundle": [], "keys": publics(&[1]) }), "invalid type: sequence, expected a bundle, or a string with a signed one (bundle)".to_owned()),
+        (json!({ "bundle": [], "keys": publics(&[1]) }), "expected a bundle, or a string with a signed one, found a list (bundle)".to_owned()),
         (edited(&|e| e["payload"] = json!(tampered)), format!("signed by 0 of 1 trusted keys, and 1 must have; the signature of `{id}` does not fit the payload (signatures)")),
         (edited(&|e| e["payloadType"] = json!("application/json")), "the payload is of type `application/json`, not of `application/vnd.tokenward.bundle+json` (payloadType)".to_owned()),
         (edited(&|e| e["signatures"] = json!([])), "signed by 0 of 1 trusted keys, and 1 must have (signatures)".to_owned()),

@@ -95,7 +95,7 @@ pub struct Request {
 /// The values of a header.
 #[derive(Clone, Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected text or a list of texts")]
 pub enum Values {
     /// One.
     One(String),

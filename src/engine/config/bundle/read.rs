@@ -61,9 +61,37 @@ fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
         None => (place, abridged(message)),
     };
     // serde quotes a key as it is: one with a line feed would be a line of its own in a log.
-    let message = shown(&message);
+    let message = plain(&shown(&message));
     let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
+}
+
+/// serde's message about a type, in the words of the documentation.
+fn plain(message: &str) -> String {
+    let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
+    else {
+        return message.to_owned();
+    };
+    let expected = match expected {
+        "a string" => "text",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        "a boolean" => "`true` or `false`",
+        other => other,
+    };
+    let found = match found.split_once(' ').unwrap_or((found, "")) {
+        ("null" | "unit", _) => "nothing".to_owned(),
+        ("sequence", _) => "a list".to_owned(),
+        ("map", _) => "a mapping".to_owned(),
+        ("string", "") => "text".to_owned(),
+        ("string", text) => format!("text {text}"),
+        ("integer", number) => format!("the number {number}"),
+        ("floating", number) => format!("the number {}", number.trim_start_matches("point ")),
+        ("boolean", flag) => flag.to_owned(),
+        _ => found.to_owned(),
+    };
+    format!("expected {expected}, found {found}")
 }
 
 /// The message without the text that it quotes: where a secret's entry belongs that may be a secret. What is as
