@@ -15,6 +15,7 @@ pub mod audit;
 mod build;
 mod clock;
 mod dry_run;
+mod excerpt;
 mod explain;
 pub mod failure;
 mod files;

@@ -26,7 +26,12 @@ fn filter_says_the_same_about_json() {
             let mut expected = said_by_lint(&document.error);
             // lint goes by the text, the filter by the format.
             expected.sort();
-            let same = said_by_filter(&document) == Some(expected);
+            // lint reads on behind a wrong shape, the filter ends there.
+            let said = said_by_filter(&document);
+            let same = said.is_some_and(|said| match said.as_slice() {
+                [first] => expected.contains(first),
+                _ => said == expected,
+            });
             assert_eq!(same, !ONLY_IN_FILES.contains(&topic.as_str()), "{topic}: {}", document.name);
         }
     }
@@ -48,25 +53,27 @@ fn more_than_the_engine_takes_is_refused() {
     let ranges = ranges.replace("10.256.", "11.0.");
     let head = "version: 1\nname: bad\n";
     let token = "version: 1\ntokens:\n  ci:\n    kind: service\n    allowed_sources:\n";
-    for (policy, tokens, message, place) in [
+    for (policy, tokens, message, place, excerpt) in [
         (
             format!("{head}roles:\n{roles}"),
             "version: 1\n".to_owned(),
             "1001 roles are more than the 1000 allowed",
             "policy.yaml:3:1 (roles)",
+            "  |\n3 | roles:\n  | ^^^^^\n",
         ),
         (
             format!("{head}kinds:\n  service: {{}}\n"),
             format!("{token}{ranges}"),
             "257 allowed_sources are more than the 256 allowed",
             "tokens.yaml:5:5 (tokens.ci.allowed_sources)",
+            "  |\n5 |     allowed_sources:\n  |     ^^^^^^^^^^^^^^^\n",
         ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
         std::fs::write(folder.path().join("tokens.yaml"), tokens).unwrap();
         let expected = format!(
-            "error: {message}\n  --> {}/{place}\nhint: split the policy, or merge what is alike\n",
+            "error: {message}\n  --> {}/{place}\n{excerpt}hint: split the policy, or merge what is alike\n",
             folder.path().display()
         );
         assert_eq!(text(&tokenward("lint", folder.path()).stderr), expected);
@@ -118,12 +125,22 @@ fn said_by_lint(stderr: &str) -> Vec<Said> {
             continue;
         }
         let last = said.last_mut().unwrap();
+        if line
+            .split_once('|')
+            .is_some_and(|(number, _)| number.chars().all(|c| c == ' ' || c.is_ascii_digit()))
+        {
+            continue;
+        }
         if let Some(place) = line.strip_prefix("  --> ") {
             // What is wrong with a document as a whole is wrong with the configuration's bundle.
             let place = place.split_once(" (").and_then(|(_, place)| place.strip_suffix(')'));
             last.place = place.unwrap_or("bundle").to_owned();
         } else {
-            last.hint = without_guess(line.strip_prefix("hint: ").unwrap());
+            let hint = line.strip_prefix("hint: ").unwrap();
+            // How a value is written in YAML is no business of the filter.
+            let of_yaml = last.message.starts_with("expected ")
+                && (hint.starts_with("write ") || hint == "put it in quotes");
+            last.hint = without_guess(hint).filter(|_| !of_yaml);
         }
     }
     said
@@ -181,4 +198,4 @@ fn text(bytes: &[u8]) -> &str {
 
 /// Topics whose problems a bundle in JSON cannot have, or not in the same words: broken YAML, and what is wrong with
 /// a policy or a registry as a file of its own.
-const ONLY_IN_FILES: [&str; 2] = ["files", "yaml"];
+const ONLY_IN_FILES: [&str; 3] = ["files", "mistakes", "yaml"];

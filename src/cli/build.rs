@@ -9,11 +9,12 @@ use crate::cli::failure::Failure;
 use crate::cli::files::Readers;
 use crate::cli::input::PolicyFiles;
 use crate::cli::numbering::{Former, superseded};
-use crate::cli::workspace::Workspace;
+use crate::cli::workspace::{Workspace, both};
 use crate::cli::{Exit, Format, clock, files, output};
 use crate::engine::config::bundle::Bundle;
 use crate::engine::config::revocations::Revocations;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
+use crate::engine::words::text::visible_json;
 use crate::engine::words::time::Span;
 
 /// Build the bundle that ships
@@ -134,7 +135,7 @@ impl Contents {
         former: &Former,
         allow_rollback: Option<u64>,
     ) -> Result<Bundle, Vec<Failure>> {
-        let (mut document, _) = workspace.compile()?;
+        let ((mut document, _), _) = both(workspace.compile(), workspace.settings())?;
         if let Some(missing) = workspace.missing_registry() {
             return Err(missing.into());
         }
@@ -183,5 +184,5 @@ fn fits_gateway(document: &Bundle, workspace: &Workspace) -> Result<(), Vec<Fail
 pub(super) fn text(document: &Bundle) -> Result<String, Failure> {
     let text = serde_json::to_string(document)
         .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;
-    Ok(format!("{text}\n"))
+    Ok(format!("{}\n", visible_json(&text)))
 }

@@ -2,22 +2,25 @@
 
 use std::fmt;
 
+use crate::cli::excerpt::Excerpt;
 use crate::cli::nearest::did_you_mean;
 use crate::cli::position::Position;
-use crate::engine::config::problem::{Fault, Place, Problem};
+use crate::engine::config::problem::{Fault, Place, Problem, Problems};
 
 /// Something that kept a command from its work.
 #[derive(Debug)]
 pub struct Failure {
     pub(crate) message: String,
     pub(crate) place: Option<String>,
+    /// The lines of the file that it is about.
+    pub(crate) excerpt: Option<Box<Excerpt>>,
     pub(crate) hint: Option<String>,
 }
 
 impl Failure {
     /// A failure; `message` is lower-case, says what is wrong with which thing, and has no full stop.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, hint: None }
+        Self { message: message.into(), place: None, excerpt: None, hint: None }
     }
 
     /// What is wrong with a document; `path` is its file, `position` where the problem's place is in it.
@@ -29,7 +32,14 @@ impl Failure {
             (message, position) = (why.clone(), Some(Position { line: *line, column: *column }));
         }
         let near = if let Fault::Shape(message) = fault { near_word(message) } else { None };
-        Self { message, place: None, hint: near.or_else(|| fault.hint()) }.at(path, position, place)
+        Self { hint: near.or_else(|| fault.hint()), ..Self::new(message) }.at(path, position, place)
+    }
+
+    /// That a file is not what a command needs, and each reason; `what` is as in `a usable bundle`.
+    pub(crate) fn unusable(path: impl fmt::Display, what: &str, problems: &Problems) -> Vec<Self> {
+        let first = Self::new(format!("{path} is not {what}"));
+        let rest = problems.iter().map(|problem| Self::of(problem, &path, None));
+        [first].into_iter().chain(rest).collect()
     }
 
     /// The failure with what to do about it.

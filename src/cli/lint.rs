@@ -10,7 +10,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::Input;
 use crate::cli::lint::envoy::Reliance;
 use crate::cli::source::Source;
-use crate::cli::workspace::Workspace;
+use crate::cli::workspace::{CaseFile, Workspace, both, case_files};
 use crate::cli::{Exit, Format, output};
 use crate::engine::authoring::lint::{Code, Severity, findings, findings_of_signed, unsaid_proxies};
 use crate::engine::config::problem::Place;
@@ -96,9 +96,9 @@ struct Linted {
 }
 
 fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>> {
-    let settings = workspace.settings()?;
-    let (bundle, policy) = match workspace.compile() {
-        Ok(compiled) => compiled,
+    let checked = both(workspace.compile(), both(workspace.settings(), cases(workspace)));
+    let ((bundle, policy), (settings, _)) = match checked {
+        Ok(checked) => checked,
         Err(failures) => {
             for failure in &failures {
                 match format {
@@ -123,7 +123,7 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
         }
         counts.add(finding.code.severity());
         let failure = Failure::new(format!("{} [{}]", finding.message, finding.code));
-        let failure = failure.hint(finding.hint()).at(source.path.display(), position, &finding.place);
+        let failure = source.locate(failure.hint(finding.hint()), position, &finding.place);
         print(finding.code.severity(), Some(&finding.code.to_string()), &failure, format);
     }
     if let Some(missing) = workspace.missing_registry() {
@@ -145,6 +145,12 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
         hops: settings.source.map(|rule| rule.trusted_hops.number()),
     };
     Ok(Linted { counts, reliance })
+}
+
+/// The test cases beside a policy: they are read, so that what is wrong with them is found too.
+fn cases(workspace: &Workspace) -> Result<Vec<CaseFile>, Vec<Failure>> {
+    let folder = workspace.folder();
+    if folder.as_os_str().is_empty() { Ok(Vec::new()) } else { case_files(folder) }
 }
 
 /// Whether the line of a finding, or the comment above it, allows what was found: `# tokenward: allow unused_role`.
@@ -171,7 +177,7 @@ fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<Counts, Vec<
         print(
             finding.severity,
             Some(finding.code),
-            &failure.at(path.display(), position, &finding.place),
+            &source.locate(failure, position, &finding.place),
             format,
         );
     }

@@ -5,9 +5,11 @@
 use std::io::{self, Write};
 use std::sync::OnceLock;
 
+use annotate_snippets::Level;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
+use crate::engine::words::text;
 
 /// Writes data to stdout, as it is. The first error is kept for [`unwritten`] and [`lost`].
 pub(super) fn data(text: &str) {
@@ -15,6 +17,12 @@ pub(super) fn data(text: &str) {
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         let _ = ERROR.set(error);
     }
+}
+
+/// Writes a line of data to stdout in which a person's text may be: whatever that is, it is one line, and no command to
+/// a terminal or a CI system.
+pub(super) fn line(text: &str) {
+    data(&format!("{}\n", one_line(text)));
 }
 
 /// Why stdout did not take all data: it was closed, or writing failed.
@@ -30,29 +38,29 @@ pub(super) fn lost() -> Option<Failure> {
 
 /// Writes a value to stdout, as one line of JSON.
 pub(super) fn json(value: &impl Serialize) {
-    let mut text = serde_json::to_string(value).unwrap_or_default();
+    let mut text = text::visible_json(&serde_json::to_string(value).unwrap_or_default());
     text.push('\n');
     data(&text);
 }
 
 /// Prints a failure.
 pub(super) fn failure(failure: &Failure) {
-    shown("error", RED, failure);
+    shown(Level::ERROR, "error", RED, failure);
 }
 
 /// Prints a warning.
 pub(super) fn warning(warning: &Failure) {
-    shown("warning", YELLOW, warning);
+    shown(Level::WARNING, "warning", YELLOW, warning);
 }
 
 /// Prints a note.
 pub(super) fn note(note: &Failure) {
-    shown("note", CYAN, note);
+    shown(Level::NOTE, "note", CYAN, note);
 }
 
 /// Prints what was done.
 pub(super) fn done(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{text}");
+    let _ = writeln!(anstream::stderr().lock(), "{}", one_line(text));
 }
 
 /// Prints what to type; the cursor stays behind it.
@@ -61,14 +69,26 @@ pub(super) fn prompt(text: &str) {
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
-fn shown(word: &str, colour: &str, shown: &Failure) {
+fn shown(level: Level<'static>, word: &str, colour: &str, shown: &Failure) {
     let mut stderr = anstream::stderr().lock();
-    let _ = writeln!(stderr, "{colour}{BOLD}{word}{RESET}: {}", shown.message);
+    let _ = writeln!(stderr, "{colour}{BOLD}{word}{RESET}: {}", text::shown(&shown.message));
     if let Some(place) = &shown.place {
-        let _ = writeln!(stderr, "  {CYAN}-->{RESET} {place}");
+        let _ = writeln!(stderr, "  {CYAN}-->{RESET} {}", text::shown(place));
+    }
+    if let Some(excerpt) = &shown.excerpt {
+        let _ = writeln!(stderr, "{}", excerpt.render(level));
     }
     if let Some(hint) = &shown.hint {
-        let _ = writeln!(stderr, "{BOLD}hint{RESET}: {hint}");
+        let _ = writeln!(stderr, "{BOLD}hint{RESET}: {}", text::shown(hint));
+    }
+}
+
+/// The text as one line, which GitHub does not take for a command either: those begin with `::`.
+fn one_line(text: &str) -> String {
+    let shown = text::shown(text);
+    match shown.trim_start().strip_prefix("::") {
+        Some(rest) => format!("\\u{{3a}}:{rest}"),
+        None => shown,
     }
 }
 

@@ -113,11 +113,13 @@ impl Policy {
         let configuration = Value::Object(configuration);
         // What Envoy would refuse is not written.
         Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| {
-            let failure = Failure::new(format!("{} is not a usable bundle\n{problems}", name.display()));
-            if problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_))) {
-                return failure;
+            let mut failures = Failure::unusable(name.display(), "a usable bundle", &problems);
+            let signed = problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_)));
+            if let Some(first) = failures.first_mut().filter(|_| !signed) {
+                first.hint =
+                    Some("`tokenward lint` tells where; `tokenward build` writes no such bundle".to_owned());
             }
-            failure.hint("`tokenward lint` tells where; `tokenward build` writes no such bundle")
+            failures
         })?;
         if settings.is_none() {
             output::warning(&without_settings());
@@ -170,7 +172,7 @@ impl Destination {
 /// The settings in a file, as they are written there.
 fn tree(source: &Source) -> Result<Map<String, Value>, Vec<Failure>> {
     workspace::settings(source)?;
-    source.parse().map_err(|problems| Failure::new(problems.to_string()).into())
+    source.parse()
 }
 
 /// The key of the settings that has the key of the audit's chain.

@@ -92,8 +92,7 @@ impl Sign {
     fn envelope(&self) -> Result<(Envelope, PayloadType, Payload), Vec<Failure>> {
         let (name, text) = self.unsigned()?;
         let kind = Kind::of(&text);
-        let unusable =
-            |problems: Problems| Failure::new(format!("{name} is not a usable bundle\n{problems}"));
+        let unusable = |problems: Problems| Failure::unusable(&name, "a usable bundle", &problems);
         let envelope = kind.envelope(&text).map_err(unusable)?;
         let mut payload = Payload::read(envelope.payload(), kind.payload()).map_err(unusable)?;
         let bytes = match self.allow_rollback {

@@ -3,66 +3,89 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr::{LoadableYamlNode, MarkedYaml, YamlData};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::cli::excerpt::lines::Lines;
+use crate::cli::excerpt::{Excerpt, Mark, Words};
 use crate::cli::failure::Failure;
 use crate::cli::position::Position;
+use crate::cli::source::shape::in_yaml;
+use crate::cli::source::syntax::Mistake;
 use crate::engine::config::bundle;
 use crate::engine::config::bundle::MAX_BYTES;
 use crate::engine::config::envelope::{Envelope, PayloadType};
 use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
+use crate::engine::words::secret::discreet;
+
+mod recover;
+mod shape;
+mod syntax;
+mod tree;
 
 /// A file that was read.
 #[derive(Debug)]
 pub struct Source {
     /// Where it is.
     pub path: PathBuf,
-    text: String,
+    lines: Lines,
+    /// Where the file stops being UTF-8, if it does.
+    not_utf8: Option<Position>,
 }
 
 impl Source {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// That it cannot be read, is not UTF-8, or is too large.
+    /// That it cannot be read, or is too large.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
         let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
         if size > MAX_BYTES as u64 {
             return Err(cannot(format!("{size} bytes are more than the {MAX_BYTES} allowed")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-        Ok(Self { path: path.to_owned(), text })
+        let bytes = std::fs::read(path).map_err(|error| cannot(error.to_string()))?;
+        Ok(Self::of(path.to_owned(), bytes))
+    }
+
+    fn of(path: PathBuf, bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { path, lines: Lines::of(text), not_utf8: None },
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let lines = Lines::of(String::from_utf8_lossy(error.as_bytes()).into_owned());
+                Self { not_utf8: Some(lines.at_byte(valid)), path, lines }
+            }
+        }
     }
 
     /// Reads standard input, which is `-` in messages.
     ///
     /// # Errors
-    /// That it cannot be read, is not UTF-8, or is too large.
+    /// That it cannot be read, or is too large.
     pub(crate) fn standard_input() -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read standard input: {why}"));
         let limit = (MAX_BYTES as u64).saturating_add(1);
-        let mut text = String::new();
-        std::io::stdin().take(limit).read_to_string(&mut text).map_err(|error| cannot(error.to_string()))?;
-        if text.len() > MAX_BYTES {
+        let mut bytes = Vec::new();
+        std::io::stdin().take(limit).read_to_end(&mut bytes).map_err(|error| cannot(error.to_string()))?;
+        if bytes.len() > MAX_BYTES {
             return Err(cannot(format!("it has more than the {MAX_BYTES} bytes allowed")));
         }
-        Ok(Self { path: "-".into(), text })
+        Ok(Self::of("-".into(), bytes))
     }
 
     /// The bundle in a signed one, whoever signed it; any other file as it is.
     #[must_use]
     pub fn opened(self) -> Self {
-        let envelope = Envelope::parse(self.text.as_bytes(), PayloadType::Bundle).ok();
-        let payload = envelope.and_then(|envelope| String::from_utf8(envelope.payload().to_vec()).ok());
-        Self { text: payload.unwrap_or(self.text), ..self }
+        let envelope = Envelope::parse(self.text().as_bytes(), PayloadType::Bundle).ok();
+        let Some(envelope) = envelope else { return self };
+        Self::of(self.path, envelope.payload().to_vec())
     }
 
     /// The file's text.
     pub fn text(&self) -> &str {
-        &self.text
+        self.lines.text()
     }
 
     /// Whether the file says that it is JSON.
@@ -73,20 +96,123 @@ impl Source {
     /// The value that the text is.
     ///
     /// # Errors
-    /// The first thing that is wrong with it.
-    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Problems> {
-        if self.is_json() {
-            return bundle::from_json(self.text.as_bytes());
+    /// What is wrong with it: the first mistake in a text that is no YAML or JSON, else all that is wrong with its shape.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Vec<Failure>> {
+        if let Some(at) = self.not_utf8 {
+            return Err(self.mistake(not_utf8(at)).into());
         }
-        parse_yaml(&self.text)
+        if self.is_json() {
+            let text = self.text();
+            return bundle::from_json(text.as_bytes()).map_err(|first| match serde_json::from_str(text) {
+                Ok(tree) => self.wrong_shape::<T>(tree, first, &[]),
+                Err(_) => self.failures(first),
+            });
+        }
+        let each = |mistakes: Vec<Mistake>| mistakes.into_iter().map(|mistake| self.mistake(mistake));
+        let (tree, mistakes) =
+            tree::of(&self.lines).map_err(|mistakes| each(mistakes).collect::<Vec<_>>())?;
+        let lines: Vec<usize> = mistakes.iter().map(|mistake| mistake.at.line).collect();
+        let wrong = match bundle::from_tree(&tree) {
+            Ok(value) if mistakes.is_empty() => return Ok(value),
+            Ok(_) => Vec::new(),
+            Err(first) => self.wrong_shape::<T>(tree, first, &lines),
+        };
+        Err(each(mistakes).chain(wrong).collect())
+    }
+
+    /// All that is wrong with the shape of a tree, but in lines of which more is known.
+    fn wrong_shape<T: DeserializeOwned>(
+        &self,
+        tree: Value,
+        first: Problems,
+        known: &[usize],
+    ) -> Vec<Failure> {
+        let Err(problems) = recover::all::<T>(tree, first, self.text().len()) else { return Vec::new() };
+        let located = self.located(problems).into_iter();
+        let news = located.filter(|(_, at)| at.is_none_or(|at| !known.contains(&at.line)));
+        news.map(|(problem, position)| self.failure(&problem, position)).collect()
+    }
+
+    /// A failure for each problem with what the text says, in the order of the text.
+    pub(super) fn failures(&self, problems: Problems) -> Vec<Failure> {
+        let located = self.located(problems).into_iter();
+        located.map(|(problem, position)| self.failure(&problem, position)).collect()
+    }
+
+    fn located(&self, problems: Problems) -> Vec<(Problem, Option<Position>)> {
+        let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
+        let positions = self.positions(&places);
+        let mut located: Vec<_> = problems.into_iter().zip(positions).collect();
+        located.sort_by_key(|(_, position)| *position);
+        located
+    }
+
+    /// A problem with what the text says.
+    pub(super) fn failure(&self, problem: &Problem, position: Option<Position>) -> Failure {
+        let failure = Failure::of(problem, self.path.display(), position);
+        let position = if let Fault::Syntax { line, column, .. } = problem.fault {
+            Some(Position { line, column })
+        } else {
+            position
+        };
+        let failure = match position.filter(|_| !self.is_json()) {
+            Some(at) => self.discreetly(in_yaml(failure, problem, &self.lines, at), &problem.place),
+            None => failure,
+        };
+        Failure { excerpt: position.and_then(|at| self.excerpt(&[mark(at)], &problem.place)), ..failure }
+    }
+
+    /// The failure with its place in this file, and the line there.
+    pub(super) fn locate(&self, failure: Failure, position: Option<Position>, place: &Place) -> Failure {
+        let excerpt = position.and_then(|at| self.excerpt(&[mark(at)], place));
+        Failure { excerpt, ..failure.at(self.path.display(), position, place) }
+    }
+
+    fn mistake(&self, mistake: Mistake) -> Failure {
+        let Mistake { message, hint, at, width, first } = mistake;
+        let mut marks = vec![Mark { width, ..mark(at) }];
+        marks.extend(first.map(|first| Mark { label: Some("first here"), ..mark(first) }));
+        let excerpt = self.excerpt(&marks, &Place::default());
+        let failure = Failure::new(message).at(self.path.display(), Some(at), &Place::default());
+        self.discreetly(Failure { excerpt, hint, ..failure }, &Place::default())
+    }
+
+    /// The failure without what looks like a secret, and without a value that may be one.
+    fn discreetly(&self, failure: Failure, place: &Place) -> Failure {
+        let repeats = |hint: &String| hint.contains('"') && self.words(place) == Words::Short;
+        let hint = failure
+            .hint
+            .map(|hint| if repeats(&hint) { "put it in quotes".to_owned() } else { discreet(&hint) });
+        Failure { message: discreet(&failure.message), hint, ..failure }
+    }
+
+    fn excerpt(&self, marks: &[Mark], place: &Place) -> Option<Box<Excerpt>> {
+        Excerpt::of(&self.lines, marks, self.words(place)).map(Box::new)
+    }
+
+    /// How much may be shown of a line in which something is wrong at a place.
+    fn words(&self, place: &Place) -> Words {
+        // Which part of a registry a text that is no YAML belongs to is unknown.
+        let registry = self.path.file_stem().is_some_and(|stem| stem == "tokens") && place.steps().is_empty();
+        let secret =
+            |step: &Step| matches!(step, Step::Key(key) if key.starts_with("secret") || key == "chain");
+        if registry || place.steps().iter().any(secret) { Words::Short } else { Words::Shown }
     }
 
     /// The position of each place, or of the nearest thing around it that the text has.
     pub fn positions(&self, places: &[&Place]) -> Vec<Option<Position>> {
-        let documents = if places.is_empty() { None } else { MarkedYaml::load_from_str(&self.text).ok() };
+        let documents = if places.is_empty() { None } else { MarkedYaml::load_from_str(self.text()).ok() };
         let root = documents.as_ref().and_then(|documents| documents.first());
         places.iter().map(|place| root.map(|root| position(root, place))).collect()
     }
+}
+
+fn mark(at: Position) -> Mark {
+    Mark { at, width: None, label: None }
+}
+
+fn not_utf8(at: Position) -> Mistake {
+    Mistake::new("the file is not UTF-8 from here on", at).wide(1).hint("save it as UTF-8")
 }
 
 fn position(root: &MarkedYaml<'_>, place: &Place) -> Position {
@@ -113,75 +239,7 @@ fn position(root: &MarkedYaml<'_>, place: &Place) -> Position {
 /// The value that a YAML text is.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
-pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Problems> {
-    bundle::from_tree(&tree(text)?)
+/// What is wrong with it.
+pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Failure>> {
+    Source::of(PathBuf::new(), text.as_bytes().to_vec()).parse()
 }
-
-/// The tree of a YAML text.
-fn tree(text: &str) -> Result<Value, Problems> {
-    let syntax = |message: String, line, column| {
-        Problems::from(Problem { place: Place::default(), fault: Fault::Syntax { message, line, column } })
-    };
-    let nothing = || syntax("there is nothing in this file".to_owned(), 1, 1);
-    let documents = MarkedYaml::load_from_str(text).map_err(|error| {
-        let marker = error.marker();
-        syntax(error.info().to_owned(), marker.line(), marker.col().saturating_add(1))
-    })?;
-    match documents.as_slice() {
-        [] => Err(nothing()),
-        [bundle] if is_nothing(bundle) => Err(nothing()),
-        [bundle] => value(bundle, MAX_DEPTH).map_err(|(node, message)| {
-            syntax(message.to_owned(), node.span.start.line(), node.span.start.col().saturating_add(1))
-        }),
-        [_, second, ..] => Err(syntax(
-            "a second document begins".to_owned(),
-            second.span.start.line(),
-            second.span.start.col().saturating_add(1),
-        )),
-    }
-}
-
-fn is_nothing(node: &MarkedYaml<'_>) -> bool {
-    matches!(node.data, YamlData::Value(Scalar::Null)) && node.span.is_empty()
-}
-
-fn value<'y, 't>(
-    node: &'y MarkedYaml<'t>,
-    depth: usize,
-) -> Result<Value, (&'y MarkedYaml<'t>, &'static str)> {
-    let Some(depth) = depth.checked_sub(1) else {
-        return Err((node, "the document is nested too deeply"));
-    };
-    match &node.data {
-        YamlData::Value(scalar) => Ok(scalar_value(scalar)),
-        YamlData::Sequence(items) => {
-            items.iter().map(|item| value(item, depth)).collect::<Result<_, _>>().map(Value::Array)
-        }
-        YamlData::Mapping(entries) => {
-            let mut map = Map::new();
-            for (key, entry) in entries {
-                let name = key.data.as_str().ok_or((key, "a key must be text: put it in quotes"))?;
-                map.insert(name.to_owned(), value(entry, depth)?);
-            }
-            Ok(Value::Object(map))
-        }
-        YamlData::Tagged(..) => Err((node, "tags are not allowed")),
-        YamlData::Representation(..) | YamlData::Alias(_) | YamlData::BadValue => {
-            Err((node, "this is not a value"))
-        }
-    }
-}
-
-fn scalar_value(scalar: &Scalar<'_>) -> Value {
-    match scalar {
-        Scalar::Null => Value::Null,
-        Scalar::Boolean(flag) => Value::from(*flag),
-        Scalar::Integer(number) => Value::from(*number),
-        Scalar::FloatingPoint(number) => Value::from(number.into_inner()),
-        Scalar::String(text) => Value::from(text.as_ref()),
-    }
-}
-
-/// Deepest nesting of a document.
-const MAX_DEPTH: usize = 32;

@@ -8,10 +8,12 @@ use serde_json::json;
 use crate::cli::failure::Failure;
 use crate::cli::folder::quoted;
 use crate::cli::input::PolicyFiles;
-use crate::cli::workspace::{CaseFile, case_file, case_files};
+use crate::cli::workspace::{CaseFile, both, case_files, each};
 use crate::cli::{Exit, Format, output, registry};
 use crate::engine::authoring::case::{Case, Rehearsal};
+use crate::engine::authoring::explain::Explanation;
 use crate::engine::config::bundle::Token;
+use crate::engine::config::problem::Place;
 use crate::engine::words::entries::Entries;
 use crate::engine::words::name::TokenId;
 
@@ -33,18 +35,17 @@ impl Test {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         self.refuse_folders()?;
         let workspace = self.files.open()?;
-        let files = self.case_files(workspace.folder())?;
-        let settings = workspace.settings()?;
-        let tokens = workspace.bundle()?.tokens;
+        let files = self.case_files(workspace.folder());
+        let (bundle, (settings, files)) = both(workspace.bundle(), both(workspace.settings(), files))?;
         let (mut passed, mut failed) = (0_usize, 0_usize);
-        for CaseFile { path, cases } in &files {
-            let rehearsal = Rehearsal::of(workspace.bundle()?, &settings, cases)
+        for file in &files {
+            let rehearsal = Rehearsal::of(bundle.clone(), &settings, &file.cases)
                 .map_err(|problems| workspace.failures(&problems))?;
-            for case in cases {
-                let wrong = differences(&rehearsal, case, &tokens);
-                let count = if wrong.is_empty() { &mut passed } else { &mut failed };
+            for (number, case) in file.cases.iter().enumerate() {
+                let outcome = outcome(&rehearsal, case, &bundle.tokens);
+                let count = if outcome.wrong.is_empty() { &mut passed } else { &mut failed };
                 *count = count.saturating_add(1);
-                report(&path.display().to_string(), case, &wrong, format);
+                report(file, number, case, &outcome, format);
             }
         }
         if passed.saturating_add(failed) == 0 {
@@ -71,31 +72,58 @@ impl Test {
         if self.cases.is_empty() {
             return case_files(folder);
         }
-        self.cases.iter().map(|path| case_file(path)).collect()
+        each(&self.cases)
     }
 }
 
-fn differences(rehearsal: &Rehearsal, case: &Case, tokens: &Entries<TokenId, Token>) -> Vec<String> {
+/// What became of a case.
+#[derive(Default)]
+struct Outcome {
+    /// What is not as expected.
+    wrong: Vec<String>,
+    /// The steps of the decision, where something is.
+    steps: Vec<String>,
+}
+
+fn outcome(rehearsal: &Rehearsal, case: &Case, tokens: &Entries<TokenId, Token>) -> Outcome {
     if let Some(failure) = case.request.token.as_deref().and_then(|token| registry::stranger(tokens, token)) {
-        return [Some(failure.message), failure.hint].into_iter().flatten().collect();
+        let wrong = [Some(failure.message), failure.hint].into_iter().flatten().collect();
+        return Outcome { wrong, ..Outcome::default() };
     }
     match rehearsal.prepare(&case.request) {
-        Ok(prepared) => prepared.judge(&mut ()).differences(&case.expect),
-        Err(error) => vec![error.to_string()],
+        Ok(prepared) => {
+            let mut explanation = Explanation::default();
+            let wrong = prepared.judge(&mut explanation).differences(&case.expect);
+            Outcome { wrong, steps: explanation.steps().map(ToString::to_string).collect() }
+        }
+        Err(error) => Outcome { wrong: vec![error.to_string()], ..Outcome::default() },
     }
 }
 
-fn report(file: &str, case: &Case, wrong: &[String], format: Format) {
+fn report(file: &CaseFile, number: usize, case: &Case, outcome: &Outcome, format: Format) {
+    let Outcome { wrong, steps } = outcome;
     match format {
         Format::Json => {
-            output::json(
-                &json!({ "file": file, "name": case.name, "passed": wrong.is_empty(), "differences": wrong }),
-            );
+            let (path, passed) = (file.source.path.display().to_string(), wrong.is_empty());
+            output::json(&json!({ "file": path, "name": case.name, "passed": passed, "differences": wrong }));
         }
         Format::Text if wrong.is_empty() => {}
         Format::Text => {
-            output::data(&format!("failed: {} ({file})\n", case.name));
-            wrong.iter().for_each(|difference| output::data(&format!("  {difference}\n")));
+            output::line(&format!("failed: {} ({})", case.name, place(file, number)));
+            wrong.iter().for_each(|difference| output::line(&format!("  {difference}")));
+            if !steps.is_empty() {
+                output::line("  how it was decided:");
+            }
+            steps.iter().for_each(|step| output::line(&format!("    {step}")));
         }
+    }
+}
+
+/// The file and the line of a case.
+fn place(file: &CaseFile, number: usize) -> String {
+    let path = file.source.path.display();
+    match file.source.positions(&[&Place::default().index(number)]).as_slice() {
+        [Some(position)] => format!("{path}:{}", position.line),
+        _ => path.to_string(),
     }
 }

@@ -46,8 +46,7 @@ impl Verify {
         let trusted = trusted(&settings)?;
         let source = Source::read(&self.bundle)?;
         let path = self.bundle.display();
-        let unusable =
-            |problems: Problems| Failure::new(format!("{path} is not a usable signed bundle\n{problems}"));
+        let unusable = |problems: Problems| Failure::unusable(&path, "a usable signed bundle", &problems);
         let kind = Kind::of(source.text());
         let envelope = kind.envelope(source.text()).map_err(unusable)?;
         if let Kind::Unsigned(kind) = kind {

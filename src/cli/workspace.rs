@@ -99,10 +99,7 @@ impl Workspace {
         if self.registry.is_none() && self.policy.is_json() {
             return read(&self.policy);
         }
-        match (self.policy(), self.registry()) {
-            (Ok(policy), Ok(registry)) => Ok(Bundle::of(policy, registry)),
-            (policy, registry) => Err(policy.err().into_iter().chain(registry.err()).flatten().collect()),
-        }
+        both(self.policy(), self.registry()).map(|(policy, registry)| Bundle::of(policy, registry))
     }
 
     /// The policy document.
@@ -148,7 +145,7 @@ impl Workspace {
         let policy = self.bundle().ok();
         let located = problems.iter().zip(self.locate(&places)).map(|(problem, (source, position))| {
             let order = (source.path != self.policy.path, position);
-            let mut failure = Failure::of(problem, source.path.display(), position);
+            let mut failure = source.failure(problem, position);
             let near = policy.as_ref().and_then(|policy| near_name(&problem.fault, policy));
             failure.hint = match (near, failure.hint) {
                 (Some(near), Some(hint)) => Some(format!("{near} If not, {hint}")),
@@ -186,8 +183,8 @@ impl Workspace {
 /// A file of test cases.
 #[derive(Debug)]
 pub struct CaseFile {
-    /// Where it is.
-    pub path: PathBuf,
+    /// The file.
+    pub source: Source,
     /// Its cases.
     pub cases: Vec<Case>,
 }
@@ -209,15 +206,41 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
         }
     }
     paths.sort();
-    paths.iter().map(|path| case_file(path)).collect()
+    each(&paths)
 }
 
-/// The test cases in a file.
+/// The test cases in each of the files.
 ///
 /// # Errors
-/// What cannot be read.
-pub(crate) fn case_file(path: &Path) -> Result<CaseFile, Vec<Failure>> {
-    Ok(CaseFile { cases: read(&Source::read(path)?)?, path: path.to_owned() })
+/// What cannot be read, of all files.
+pub(super) fn each(paths: &[PathBuf]) -> Result<Vec<CaseFile>, Vec<Failure>> {
+    let (mut files, mut failures) = (Vec::new(), Vec::new());
+    for path in paths {
+        match case_file(path) {
+            Ok(file) => files.push(file),
+            Err(wrong) => failures.extend(wrong),
+        }
+    }
+    if failures.is_empty() { Ok(files) } else { Err(failures) }
+}
+
+fn case_file(path: &Path) -> Result<CaseFile, Vec<Failure>> {
+    let source = Source::read(path)?;
+    Ok(CaseFile { cases: read(&source)?, source })
+}
+
+/// Both values.
+///
+/// # Errors
+/// What is wrong with either.
+pub(super) fn both<A, B>(
+    one: Result<A, Vec<Failure>>,
+    other: Result<B, Vec<Failure>>,
+) -> Result<(A, B), Vec<Failure>> {
+    match (one, other) {
+        (Ok(one), Ok(other)) => Ok((one, other)),
+        (one, other) => Err(one.err().into_iter().chain(other.err()).flatten().collect()),
+    }
 }
 
 /// The settings in a file: a plugin configuration without its bundle.
@@ -232,7 +255,7 @@ pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
             .hint("leave it out: the bundle is built, and put in by `tokenward render`")
             .into());
     }
-    settings.check().map_err(|problems| failures(source, &problems))?;
+    settings.check().map_err(|problems| source.failures(problems))?;
     Ok(settings)
 }
 
@@ -241,14 +264,7 @@ pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
 /// # Errors
 /// What is wrong with its shape.
 pub(super) fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
-    source.parse().map_err(|problems| failures(source, &problems))
-}
-
-/// A failure for each problem with what a file says.
-fn failures(source: &Source, problems: &Problems) -> Vec<Failure> {
-    let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
-    let located = problems.iter().zip(source.positions(&places));
-    located.map(|(problem, position)| Failure::of(problem, source.path.display(), position)).collect()
+    source.parse()
 }
 
 /// Which name of the policy was meant, where a fault names one that is not defined.

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use saphyr::{MarkedYaml, Marker, YamlData};
 
+use crate::cli::excerpt::lines::starts;
+
 /// A text, with the byte that each of its lines begins at.
 pub(super) struct Text<'t> {
     text: &'t str,
@@ -20,13 +22,7 @@ pub(super) struct Splice {
 
 impl<'t> Text<'t> {
     pub(super) fn of(text: &'t str) -> Self {
-        // As YAML has it, a line ends with `\n`, `\r\n` or `\r`.
-        let bytes = text.as_bytes();
-        let ends = bytes.iter().zip(bytes.iter().skip(1).map(Some).chain([None])).enumerate();
-        let ends =
-            ends.filter(|(_, (byte, next))| **byte == b'\n' || **byte == b'\r' && *next != Some(&b'\n'));
-        let starts = [0].into_iter().chain(ends.map(|(end, _)| end.saturating_add(1))).collect();
-        Self { text, starts }
+        Self { text, starts: starts(text) }
     }
 
     /// Bytes of the text.
