@@ -21,7 +21,6 @@ use crate::engine::words::secret::{Secret, SecretDigest};
 #[command(after_help = "\
 Examples:
   printf %s \"$SECRET\" | tokenward hash
-  tokenward hash --json < secret.txt
   tokenward hash --many keys.txt")]
 pub(super) struct Hash {
     /// File of lines `id secret`, `-` for standard input: each digest is printed behind its id
