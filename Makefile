@@ -18,7 +18,7 @@ DEMO_SOURCES := $(shell find envoy/demo tests/support -name '*.rs')
 QUIET := $(shell test -t 2 || echo --quiet)
 COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
 # Two programs compile side by side: each ends with one large crate, which uses one core.
-SIDE_BY_SIDE := $(MAKE) --no-print-directory --silent --jobs 3
+SIDE_BY_SIDE = --no-print-directory $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,--silent) --jobs 3
 
 .PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt descriptors schemas bypass soak bench pause fuzz size image dist reproducible checks clean
 
@@ -26,7 +26,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build target/release/tokenward and dist/tokenward.wasm
-	@$(SIDE_BY_SIDE) $(CLI) $(WASM)
+	@$(MAKE) $(SIDE_BY_SIDE) $(CLI) $(WASM)
 
 demo: demo-needs ## See a real Envoy enforce policies/acme, then stop
 	@$(DEMO)
@@ -35,7 +35,7 @@ run: demo-needs ## The same, and keep serving until Ctrl-C (PORT=10000)
 	@$(DEMO) --serve
 
 demo-needs:
-	@$(SIDE_BY_SIDE) $(DEMO) $(WASM) envoy
+	@$(MAKE) $(SIDE_BY_SIDE) $(DEMO) $(WASM) envoy
 
 test: lint build envoy checks promtool nginx ## Everything that CI runs
 	cargo test --quiet

@@ -120,14 +120,20 @@ fn masked(line: &str, words: Words) -> String {
         let (before, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
         let (word, after) =
             from.split_at_checked(from.find(|c| !is_part(c)).unwrap_or(from.len())).unwrap_or((from, ""));
+        // What surrounds a value in YAML or JSON, and may be of a secret too.
+        let value = word.trim_matches(STRUCTURE);
+        let (opening, _) = word.split_once(value).unwrap_or_default();
+        let closing = word.strip_prefix(opening).and_then(|rest| rest.strip_prefix(value));
         masked.push_str(before);
-        let long = strict && word.len() >= MIN_SECRET_BYTES && word.parse::<Time>().is_err();
-        if long || discreet(word) != word {
-            masked.extend(word.chars().take(SHOWN));
-            masked.extend(word.chars().skip(SHOWN).map(|_| '*'));
+        masked.push_str(opening);
+        let long = strict && value.len() >= MIN_SECRET_BYTES && value.parse::<Time>().is_err();
+        if long || discreet(value) != value {
+            masked.extend(value.chars().take(SHOWN));
+            masked.extend(value.chars().skip(SHOWN).map(|_| '*'));
         } else {
-            masked.push_str(word);
+            masked.push_str(value);
         }
+        masked.push_str(closing.unwrap_or_default());
         rest = after;
     }
     masked + rest
@@ -142,6 +148,7 @@ fn cleaned(text: &str) -> String {
 const SECRET_KEYS: [&str; 4] = ["secret", "sha256", "authorization", "password"];
 /// Longest line that is shown: a bundle is one line, however large it is.
 const MAX_LINE: usize = 1_000;
+const STRUCTURE: [char; 8] = ['\'', ',', ':', '[', ']', '{', '}', '|'];
 /// Characters of a secret that are shown.
 const SHOWN: usize = 4;
 

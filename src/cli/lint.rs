@@ -21,9 +21,8 @@ mod envoy;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tokenward lint --envoy envoy.yaml
-  curl http://127.0.0.1:9901/config_dump | tokenward lint --envoy -
-  tokenward lint --bundle bundle.dsse.json --settings production.yaml")]
+  tokenward lint --envoy envoy.yaml --deny-warnings
+  curl http://127.0.0.1:9901/config_dump | tokenward lint --envoy -")]
 pub(super) struct Lint {
     #[command(flatten)]
     pub(super) input: Input,

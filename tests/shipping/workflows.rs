@@ -103,8 +103,8 @@ fn release_is_built_apart_from_the_tests() {
     let dist = make.args(["--dry-run", "--always-make", "dist"]).output().unwrap();
     let commands = String::from_utf8_lossy(&dist.stdout).into_owned();
     assert!(commands.contains("tools/wasm build") && !commands.contains("pip"), "{commands}");
-    assert!(commands.contains("cargo build --release --locked"), "{commands}");
-    assert!(fs::read_to_string("tools/wasm").unwrap().contains("options=(--release --locked "));
+    assert!(commands.contains("cargo build --profile dist --bin tokenward --locked"), "{commands}");
+    assert!(fs::read_to_string("tools/wasm").unwrap().contains("options=(--profile module --locked "));
 }
 
 #[test]

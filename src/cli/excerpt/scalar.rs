@@ -57,7 +57,12 @@ pub(in crate::cli) fn quoted(text: &str) -> String {
 /// The bytes up to and with the closing quote; the text begins with the opening one.
 fn closing(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
-    for (byte, c) in text.char_indices().skip(1) {
+    let mut rest = text.char_indices().skip(1).peekable();
+    while let Some((byte, c)) = rest.next() {
+        // In single quotes two of them are one of the text.
+        if c == '\'' && quote == c && rest.next_if(|(_, next)| *next == quote).is_some() {
+            continue;
+        }
         if c == quote && !escaped {
             return byte.checked_add(1);
         }

@@ -110,7 +110,7 @@ pub(in crate::cli) fn scalar(text: &str) -> String {
 
 /// The text in double quotes. Some readers break a line at U+0085 or U+2028, or reject what is not printable: what an
 /// editor would not show is written out, as YAML has it.
-fn in_quotes(text: &str) -> String {
+pub(in crate::cli) fn in_quotes(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for c in Value::from(text).to_string().chars() {
         match u32::from(c) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::cli::registry::yaml::scalar;
+use crate::cli::registry::yaml::{in_quotes, scalar};
 use crate::engine::words::text::is_hidden;
 use crate::engine::words::time::Time;
 
@@ -49,7 +49,20 @@ fn item(value: &Value, indent: usize) -> Vec<String> {
 /// A value in one line. A time is quoted: some readers make a date of it, and then JSON that nobody can read.
 fn leaf(value: &Value) -> String {
     let text = value.as_str().filter(|text| text.parse::<Time>().is_err());
-    text.map_or_else(|| value.to_string(), scalar)
+    text.map_or_else(|| flow(value), scalar)
+}
+
+/// A value in YAML's flow style, every text of it in quotes.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => in_quotes(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(flow).collect::<Vec<_>>().join(",")),
+        Value::Object(entries) => {
+            let entries = entries.iter().map(|(key, value)| format!("{}: {}", in_quotes(key), flow(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
 }
 
 /// The line of a file that has one, which is shown as it is.
