@@ -72,7 +72,7 @@ impl Explain {
         let places = places(&workspace, &lines);
         let steps: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
         match format {
-            Format::Text => output::data(&shown(&judged, &steps, &places)),
+            Format::Text => shown(&judged, &steps, &places).iter().for_each(|line| output::line(line)),
             Format::Json => output::json(&json!({
                 "decision": judged.decision,
                 "reason": judged.reason,
@@ -119,17 +119,18 @@ fn places(workspace: &Workspace, lines: &[Line]) -> Vec<Option<String>> {
     lines.iter().map(place).collect()
 }
 
-fn shown(judged: &Observed, steps: &[&str], places: &[Option<String>]) -> String {
-    let mut text = String::new();
+/// The lines for people: each step with its place, then the decision.
+fn shown(judged: &Observed, steps: &[&str], places: &[Option<String>]) -> Vec<String> {
+    let mut lines = Vec::new();
     for (step, place) in steps.iter().zip(places) {
-        text.push_str(&format!("  {step}\n"));
-        text.extend(place.as_ref().map(|place| format!("    --> {place}\n")));
+        lines.push(format!("  {step}"));
+        lines.extend(place.as_ref().map(|place| format!("    --> {place}")));
     }
     let status = match (judged.decision, judged.forwarded) {
         (Outcome::Permit, _) => "forwarded".to_owned(),
         (Outcome::Deny, true) => "forwarded in shadow".to_owned(),
         (Outcome::Deny, false) => judged.status.to_string(),
     };
-    text.push_str(&format!("{}: {} ({status})\n", judged.decision, judged.reason));
-    text
+    lines.push(format!("{}: {} ({status})", judged.decision, judged.reason));
+    lines
 }
