@@ -14,7 +14,7 @@ pub(super) fn weakness(secret: &[u8], words: &[&str]) -> Option<Failure> {
     }
     let message = format!("the secret is weak: about 10^{:.0} guesses find it", magnitude.ceil());
     Some(Failure::new(message).hint(
-        "replace it with one of `tokenward mint`: whoever reads its digest can try guesses without limit",
+        "replace it with one of `tokenward mint`: anyone who reads its digest can try guesses without limit",
     ))
 }
 

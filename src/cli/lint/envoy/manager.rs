@@ -92,7 +92,7 @@ impl Manager<'_, '_> {
         let on: Vec<String> =
             NORMALISATION.iter().filter(|key| is_on(key)).map(|key| format!("`{key}`")).collect();
         let message = format!("Envoy normalises paths before the filter judges them ({})", on.join(", "));
-        let hint = "disable it if the filter shall reject and audit such requests; leaving it on is safe, but makes the gateway's `paths` ineffective";
+        let hint = "disable it if the filter must reject and audit such requests; leaving it on is safe, but makes the gateway's `paths` ineffective";
         (!on.is_empty()).then(|| Finding::note("normalised_before", self.found.place.clone(), message, hint))
     }
 
