@@ -126,7 +126,9 @@ fn masked(line: &str, words: Words) -> String {
         let closing = word.strip_prefix(opening).and_then(|rest| rest.strip_prefix(value));
         masked.push_str(before);
         masked.push_str(opening);
-        let long = strict && value.len() >= MIN_SECRET_BYTES && value.parse::<Time>().is_err();
+        // A colon at the end is that of a key.
+        let length = word.strip_suffix(':').unwrap_or(word).len();
+        let long = strict && length >= MIN_SECRET_BYTES && value.parse::<Time>().is_err();
         if long || discreet(value) != value {
             masked.extend(value.chars().take(SHOWN));
             masked.extend(value.chars().skip(SHOWN).map(|_| '*'));
@@ -167,6 +169,8 @@ mod tests {
             ),
             ("secret: an-old-secret-of-ours", Words::Shown, "secret: an-o*****************"),
             ("- an-old-secret-of-ours: x", Words::Short, "- an-o*****************: x"),
+            ("- ends-in-bracket]", Words::Short, "- ends***********]"),
+            ("allowed_sources: []", Words::Short, "allowed_sources: []"),
             ("expires_at: 2026-01-01T00:00:00Z", Words::Short, "expires_at: 2026-01-01T00:00:00Z"),
             ("{ sha256: ü }", Words::Shown, "{ sha256: ü }"),
         ] {

@@ -12,7 +12,7 @@ use crate::cli::{Exit, Format, files, output};
 
 /// Make a key to sign bundles with, and print its public key
 ///
-/// The file is for whoever signs, and for nobody else; the public key, which FILE.pub has as well, goes into `keys` of
+/// Only the signer may have the file; the public key, which FILE.pub has as well, goes into `keys` of
 /// each gateway's settings. OpenSSL reads the file, and its keys (`openssl genpkey -algorithm ed25519`) sign as well.
 #[derive(Args, Debug)]
 #[command(after_help = "\

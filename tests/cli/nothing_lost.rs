@@ -110,11 +110,11 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
-/// A user that owns nothing: `nobody` in Debian.
+/// The user `nobody` of Debian, which owns no files.
 const STRANGER: u32 = 65_534;
 
 #[test]
-fn secret_that_nobody_got_is_named() {
+fn secret_that_was_not_handed_out_is_named() {
     for arguments in [
         &["mint", "ci", "--kind", "tool", "--expires-in", "1h"][..],
         &["mint", "ci", "--kind", "tool", "--expires-in", "1h", "--json"],

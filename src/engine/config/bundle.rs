@@ -277,7 +277,7 @@ pub struct Token {
     /// When the whole token was revoked; its presence revokes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
-    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    /// Why it was revoked: for people who read the registry; decisions ignore it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
     /// Its secrets; several, so that rotation can overlap.
@@ -309,7 +309,7 @@ pub struct Secret {
     /// When it was revoked; its presence revokes.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
-    /// Why it was revoked: for whoever reads the registry, not for decisions.
+    /// Why it was revoked: for people who read the registry; decisions ignore it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
 }

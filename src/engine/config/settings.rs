@@ -22,6 +22,7 @@ use crate::engine::matching::path::PathRules;
 use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{given, number};
 use crate::engine::words::header::same_header;
+use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name};
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 
 mod audit;
@@ -179,7 +180,7 @@ impl Settings {
         let place = Place::default().key("identity_headers");
         let mut problems = Vec::new();
         for (key, name) in [("token", token), ("identity", identity)] {
-            if !is_header_name(name) {
+            if !is_identity_header(name) {
                 let shown: String = name.chars().take(80).collect();
                 let message = format!(
                     "`{}` cannot be an identity header: it begins with `x-` and has lower-case letters, digits and `-`",
@@ -313,15 +314,12 @@ pub(crate) fn missing(key: &str) -> Problems {
     Problem { place: Place::default(), fault }.into()
 }
 
-fn is_header_name(name: &str) -> bool {
-    name.strip_prefix("x-").is_some_and(|rest| {
-        !rest.is_empty()
-            && name.len() <= MAX_HEADER_NAME
-            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    })
+fn is_identity_header(name: &str) -> bool {
+    name.strip_prefix("x-").is_some_and(is_header_name)
+        && name.len() <= MAX_HEADER_NAME
+        && !name.contains('_')
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 const MAX_KEYS: usize = crate::engine::config::envelope::MAX_KEYS;
-const MAX_HEADER_NAME: usize = 64;
 const MAX_CREDENTIALS: usize = 16;

@@ -167,7 +167,7 @@ fn by_cookie(name: &str, values: &[&[u8]]) -> Vec<Vec<u8>> {
     ours.map(|(_, value)| value.trim_ascii().to_vec()).collect()
 }
 
-/// The values as they are written; a parameter without a value is one that is empty.
+/// The raw values; a parameter without `=` has an empty one.
 fn by_query(name: &str, query: &[u8]) -> Vec<Vec<u8>> {
     let parameters = query.get(1..).unwrap_or_default().split(|byte| *byte == b'&');
     let pairs = parameters.map(|parameter| cut(parameter).unwrap_or((parameter, b"")));

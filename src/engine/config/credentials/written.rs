@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::config::credentials::{BASIC, CredentialSource, Part};
 use crate::engine::words::fields::given;
 use crate::engine::words::fields::mappings;
+use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name};
 
 /// A source as written: `{"header": "authorization", "scheme": "Bearer"}`, `{"query": "access_token"}`.
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -144,14 +145,9 @@ impl Part {
     }
 }
 
-fn is_header_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
-}
-
 fn is_token(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
+    !name.is_empty() && name.len() <= MAX_HEADER_NAME && name.bytes().all(is_letter)
 }
 
 /// Headers that a proxy or the request itself needs: taking them away would change the request.
@@ -170,7 +166,6 @@ const TAKEN: [&str; 13] = [
     "x-forwarded-for",
     "x-request-id",
 ];
-const MAX_NAME: usize = 64;
 
 /// What [`is_header_name`] takes, as a regular expression.
 #[cfg(not(target_arch = "wasm32"))]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::config::problem::{Fault, Place, Problem};
 use crate::engine::config::settings::Settings;
-use crate::engine::words::header::same_header;
+use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name, same_header};
 
 /// Name of a header that no upstream gets, however it is spelled: `x-scope-orgid`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -28,9 +28,9 @@ impl TryFrom<String> for RemovedHeader {
 
     fn try_from(name: String) -> Result<Self, String> {
         let shown = || name.chars().take(80).collect::<String>().escape_default().to_string();
-        if !is_name(&name) {
+        if !is_header_name(&name) {
             return Err(format!(
-                "`{}` is not the name of a header: write up to {MAX_NAME} lower-case letters, digits, `-` and `_`, as \
+                "`{}` is not the name of a header: write up to {MAX_HEADER_NAME} lower-case letters, digits, `-` and `_`, as \
                  in `x-scope-orgid`",
                 shown()
             ));
@@ -86,11 +86,6 @@ fn conflict(settings: &Settings, number: usize, header: &RemovedHeader) -> Optio
         .then(|| format!("`{name}` is listed twice: `-` and `_` are the same here"))
 }
 
-fn is_name(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    !name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_letter)
-}
-
 /// Headers without which the request would be another one, or that the filter itself reads.
 const KEPT: [&str; 11] = [
     "host",
@@ -106,8 +101,7 @@ const KEPT: [&str; 11] = [
     "x-request-id",
 ];
 
-/// What [`is_name`] takes, as a regular expression.
+/// What [`is_header_name`] takes, as a regular expression.
 #[cfg(not(target_arch = "wasm32"))]
 const PATTERN: &str = "^[a-z0-9_-]{1,64}$";
-const MAX_NAME: usize = 64;
 pub(super) const MAX_REMOVED: usize = 32;

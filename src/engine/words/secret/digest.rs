@@ -1,7 +1,7 @@
 //! Digests: the only form in which a policy, a bundle or a registry holds a secret.
 //!
-//! In: the SHA-256 of what was presented, or a digest as a registry writes it. Out: a [`SecretDigest`], and of that
-//! nothing but its [`Fingerprint`] for whoever reads events or messages.
+//! In: the SHA-256 of what was presented, or a digest as a registry writes it. Out: a [`SecretDigest`]. Events
+//! and messages show only its [`Fingerprint`].
 
 use std::fmt;
 
