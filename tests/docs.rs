@@ -1,5 +1,5 @@
-//! The pages in `docs`. Of `docs/policy.md` and `docs/defense.md` each feature's snippets are read, and the cases beside them
-//! hold; of `docs/signing.md` each command is run.
+//! The pages in `docs`. Of `docs/guides/policy.md` and `docs/guides/defense.md` each feature's snippets are read, and the cases beside them
+//! hold; of `docs/guides/signing.md` each command is run.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -30,7 +30,7 @@ fn signing_and_feed_commands_print_what_docs_show() {
         let file = format!("policies/acme/{file}");
         std::fs::copy(&file, inside(&file)).unwrap();
     }
-    for (page, commands) in [("docs/signing.md", 20), ("docs/feed.md", 5)] {
+    for (page, commands) in [("docs/guides/signing.md", 20), ("docs/guides/feed.md", 5)] {
         let page = std::fs::read_to_string(page).unwrap();
         let fences = page.split("```").skip(1).step_by(2);
         let sessions: String = fences.filter_map(|fence| fence.strip_prefix("console\n")).collect();
@@ -40,7 +40,7 @@ fn signing_and_feed_commands_print_what_docs_show() {
 
 #[test]
 fn keys_from_before_move_as_docs_show() {
-    let mut sections = sections("docs/moving.md");
+    let mut sections = sections("docs/guides/moving.md");
     let base = sections.remove(0);
     let [policy] = base.of("policy.yaml")[..] else { panic!("one policy") };
     let mut moved = 0;
@@ -67,9 +67,9 @@ fn keys_from_before_move_as_docs_show() {
 
 #[test]
 fn operations_name_alerts_and_metrics_that_there_are() {
-    let page = std::fs::read_to_string("docs/operations.md").unwrap();
-    let known =
-        ["envoy/prometheus/rules.yaml", "docs/metrics.md"].map(|path| std::fs::read_to_string(path).unwrap());
+    let page = std::fs::read_to_string("docs/guides/operations.md").unwrap();
+    let known = ["envoy/prometheus/rules.yaml", "docs/reference/metrics.md"]
+        .map(|path| std::fs::read_to_string(path).unwrap());
     let words = page.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let named: BTreeSet<&str> =
         words.filter(|word| word.starts_with("Tokenward") || word.starts_with("tokenward_")).collect();
@@ -81,7 +81,7 @@ fn operations_name_alerts_and_metrics_that_there_are() {
 
 #[test]
 fn feed_page_configuration_and_table_are_valid() {
-    let page = std::fs::read_to_string("docs/feed.md").unwrap();
+    let page = std::fs::read_to_string("docs/guides/feed.md").unwrap();
     let (_, json) = page.split_once("```json\n").unwrap();
     let settings = json.split("```").next().unwrap();
     let gateway = tokenward::engine::policy::gateway::Gateway::configure(settings.as_bytes()).unwrap();
@@ -131,7 +131,7 @@ fn the_cases_beside_each_feature_hold() {
 #[test]
 fn policy_page_errors_match_its_text() {
     let mut count = 0;
-    for (base, section) in with_base("docs/policy.md") {
+    for (base, section) in with_base("docs/guides/policy.md") {
         for text in section.of("text") {
             let problems = Policy::compile(section.on_top_of(&base).0).unwrap_err();
             let told: BTreeSet<String> = problems.iter().map(|problem| problem.fault.to_string()).collect();
@@ -144,7 +144,7 @@ fn policy_page_errors_match_its_text() {
 
 #[test]
 fn every_reason_of_a_policy_is_shown() {
-    let text = std::fs::read_to_string("docs/policy.md").unwrap();
+    let text = std::fs::read_to_string("docs/guides/policy.md").unwrap();
     // These are no features: they come of requests, secrets and bundles that are wrong.
     let others = ["malformed_request", "no_policy", "revoked_token", "expired_token", "not_yet_valid"];
     for reason in Reason::ALL.iter().filter(|reason| !others.contains(&reason.code())) {
@@ -232,4 +232,4 @@ fn read<T: serde::de::DeserializeOwned>(tree: &Value) -> T {
     from_tree(tree).unwrap_or_else(|problems| panic!("{problems}\n{tree:#}"))
 }
 
-const PAGES: [&str; 2] = ["docs/policy.md", "docs/defense.md"];
+const PAGES: [&str; 2] = ["docs/guides/policy.md", "docs/guides/defense.md"];

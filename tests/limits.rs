@@ -1,4 +1,4 @@
-//! `docs/limits.md`: each limit holds, at it and one beyond it, and says what the page says.
+//! `docs/reference/limits.md`: each limit holds, at it and one beyond it, and says what the page says.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -267,7 +267,7 @@ struct Row {
 }
 
 fn rows(section: &str) -> Vec<Row> {
-    let page = std::fs::read_to_string("docs/limits.md").unwrap();
+    let page = std::fs::read_to_string("docs/reference/limits.md").unwrap();
     let section = page.split("\n## ").find(|text| text.starts_with(section)).unwrap();
     let rows = section.lines().filter(|line| line.starts_with("| ")).skip(2).map(|line| {
         let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();

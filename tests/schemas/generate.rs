@@ -65,7 +65,7 @@ fn chained(schema: &mut Map<String, Value>) {
     properties.insert(
         "hash".to_owned(),
         json!({
-            "description": "Hash over all before it and the hash of the event before: docs/audit.md.",
+            "description": "Hash over all before it and the hash of the event before: docs/reference/audit.md.",
             "type": "string", "pattern": "^[0-9a-f]{32}$",
         }),
     );

@@ -1,4 +1,4 @@
-//! docs/kubernetes.md: its commands do what it shows.
+//! docs/guides/kubernetes.md: its commands do what it shows.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::shipping::workshop;
 
 #[test]
 fn kubernetes_page_commands_do_what_it_shows() {
-    let page = std::fs::read_to_string("docs/kubernetes.md").unwrap();
+    let page = std::fs::read_to_string("docs/guides/kubernetes.md").unwrap();
     let workshop = workshop();
     for old in ["image.tar", "image"] {
         let old = workshop.path().join(old);

@@ -81,7 +81,7 @@ impl Fault {
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::Empty => Some(
-                "Envoy writes events to its log at `--component-log-level wasm:info`, or see docs/audit.md",
+                "Envoy writes events to its log at `--component-log-level wasm:info`, or see docs/reference/audit.md",
             ),
             Self::Unchained => Some("it was written with `chain: off`, or by nobody who has the chain"),
             Self::Changed => Some("if this is the first event of each chain, the key is probably wrong"),

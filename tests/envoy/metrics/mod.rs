@@ -216,7 +216,7 @@ fn istio_without_tags_has_labels_in_names() {
     let name =
         "outcome___deny___reason___unknown_token___kind___none___mode___enforce___tokenward_decisions_total";
     assert!(names.contains(name), "{names:#?}");
-    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let page = std::fs::read_to_string("docs/reference/metrics.md").unwrap();
     assert!(page.contains(name));
 }
 

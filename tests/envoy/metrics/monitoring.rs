@@ -49,7 +49,7 @@ fn metrics_page_lists_exactly_the_metrics() {
     for series in Busy::start(&example()).series() {
         shown.entry(series.name).or_default().extend(series.labels.into_keys());
     }
-    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let page = std::fs::read_to_string("docs/reference/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `tokenward_"));
     let listed = rows.map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
@@ -63,7 +63,7 @@ fn metrics_page_lists_exactly_the_metrics() {
 
 #[test]
 fn metrics_page_explains_each_alert() {
-    let page = std::fs::read_to_string("docs/metrics.md").unwrap();
+    let page = std::fs::read_to_string("docs/reference/metrics.md").unwrap();
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `Tokenward"));
     let cells = |row: &'_ str| {
         row.split('|').map(|cell| cell.trim().trim_matches('`').to_owned()).collect::<Vec<_>>()
