@@ -1,4 +1,4 @@
-//! What the demo prints: readable at 80 columns, with a reason in plain words at 110 and more.
+//! What the demo prints: readable at 80 columns, with a reason in plain words at 120 and more.
 
 use std::fs;
 use std::io::Write;
@@ -154,4 +154,4 @@ const PERMITTED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiCol
 const DENIED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 const UNEXPECTED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Magenta)));
 /// Columns from which the notes fit.
-const WIDE: usize = 110;
+const WIDE: usize = 120;
