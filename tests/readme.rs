@@ -1,23 +1,44 @@
-//! The README: every command it shows is run, every snippet is real.
+//! README and quickstart: every command they show is run, every snippet is real.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 #[path = "support/session.rs"]
 mod session;
 
+/// Both pages use the same ports.
+static PORTS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn readme_sessions_print_what_it_shows() {
-    let sandbox = sandbox();
-    assert!(session::run(sandbox.path(), &blocks("console").concat()) > 8);
+    let _ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = checkout();
+    assert!(session::run(sandbox.path(), &blocks("README.md", "console").concat()) > 8);
+}
+
+#[test]
+fn quickstart_sessions_print_what_it_shows() {
+    let _ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let sandbox = checkout();
+    let folder = sandbox.path();
+    let [envoy] = &blocks("docs/quickstart.md", "yaml")[..] else { panic!("one snippet") };
+    assert!(envoy.starts_with("# envoy.yaml\n"));
+    // What the reader has installed, and puts beside the policy.
+    let begin = format!("$ export PATH={0}/target/release:{0}/.tools:$PATH\n", folder.display());
+    let sessions = blocks("docs/quickstart.md", "console").concat();
+    let files = "$ cp ../dist/tokenward.wasm ../envoy.yaml .\n";
+    let sessions = sessions.replacen("$ cd shop\n", &format!("$ cd shop\n{files}"), 1);
+    fs::write(folder.join("envoy.yaml"), envoy).unwrap();
+    assert!(session::run(folder, &format!("{begin}{sessions}")) > 15);
 }
 
 #[test]
 fn the_commands_of_the_first_screen_work() {
-    let shell = blocks("sh").concat();
+    let shell = blocks("README.md", "sh").concat();
     let targets: Vec<&str> =
         shell.lines().filter_map(|line| line.strip_prefix("make ")?.split(' ').next()).collect();
     assert_eq!(targets, ["demo", "run"]);
@@ -32,51 +53,50 @@ fn the_commands_of_the_first_screen_work() {
 }
 
 #[test]
-fn readme_envoy_snippet_is_from_the_example() {
-    let example = fs::read_to_string("envoy/envoy.yaml").unwrap();
-    let snippet = blocks("yaml").into_iter().find(|block| block.contains("http_filters")).unwrap();
-    assert!(example.contains(&snippet), "{snippet}");
+fn recording_shows_what_the_demo_prints() {
+    let recording = fs::read_to_string("docs/pictures/demo.svg").unwrap();
+    let requests = fs::read_to_string("envoy/demo/src/requests.rs").unwrap();
+    let whys: Vec<&str> = recording
+        .lines()
+        .filter(|line| line.contains("<tspan class=\"green\">") || line.contains("<tspan class=\"yellow\">"))
+        .collect();
+    assert_eq!(whys.len(), 20);
+    for line in whys {
+        let words = line.split("</tspan>").next().unwrap().rsplit("  ").next().unwrap();
+        assert!(requests.contains(words.trim()), "{words}: run `make recording`");
+    }
 }
 
 #[test]
-fn every_reason_is_in_the_table() {
-    let readme = fs::read_to_string("README.md").unwrap();
-    for reason in tokenward::engine::words::reason::Reason::ALL {
-        assert!(
-            readme.contains(&format!("| `{reason}`")) || readme.contains(&format!(", `{reason}` |")),
-            "{reason}"
-        );
-    }
+fn envoy_snippet_is_from_the_example() {
+    let example = fs::read_to_string("envoy/envoy.yaml").unwrap();
+    let [snippet] = &blocks("docs/guides/envoy.md", "yaml")[..] else { panic!("one snippet") };
+    assert!(example.contains(snippet), "{snippet}");
 }
 
-/// A folder with what the README's reader has: the checkout, the commands, and the policy of the text.
-fn sandbox() -> tempfile::TempDir {
+/// A folder with what a reader has: the checkout, Envoy and the command.
+fn checkout() -> tempfile::TempDir {
     let sandbox = tempfile::tempdir().unwrap();
     let inside = |name: &str| sandbox.path().join(name);
-    let checkout = fs::canonicalize(".").unwrap();
-    for folder in [".tools", "target/release", "shop", "policies/acme"] {
+    let root = fs::canonicalize(".").unwrap();
+    for folder in [".tools", "target/release", "policies/acme"] {
         fs::create_dir_all(inside(folder)).unwrap();
     }
     for entry in ["dist", "envoy"] {
-        symlink(checkout.join(entry), inside(entry)).unwrap();
+        symlink(root.join(entry), inside(entry)).unwrap();
     }
-    let envoy =
-        std::env::var("ENVOY").map_or_else(|_| checkout.join(".tools/envoy"), |path| checkout.join(path));
+    let envoy = std::env::var("ENVOY").map_or_else(|_| root.join(".tools/envoy"), |path| root.join(path));
     symlink(envoy, inside(".tools/envoy")).unwrap();
     symlink(env!("CARGO_BIN_EXE_tokenward"), inside("target/release/tokenward")).unwrap();
     for file in ["policy.yaml", "tokens.yaml", "gateway.yaml"] {
         fs::copy(Path::new("policies/acme").join(file), inside("policies/acme").join(file)).unwrap();
     }
-    let policy = blocks("yaml").into_iter().find(|block| block.contains("name: shop")).unwrap();
-    let cases = blocks("yaml").into_iter().find(|block| block.contains("- name: the shop window")).unwrap();
-    fs::write(inside("shop/policy.yaml"), policy).unwrap();
-    fs::write(inside("shop/shop.test.yaml"), cases).unwrap();
     sandbox
 }
 
-/// The README's fenced blocks of a language.
-fn blocks(language: &str) -> Vec<String> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let fences = readme.split("```").skip(1).step_by(2);
+/// A page's fenced blocks of a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let page = fs::read_to_string(page).unwrap();
+    let fences = page.split("```").skip(1).step_by(2);
     fences.filter_map(|fence| fence.strip_prefix(&format!("{language}\n"))).map(str::to_owned).collect()
 }

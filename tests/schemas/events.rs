@@ -4,14 +4,14 @@ use std::fs;
 
 use serde_json::Value;
 
+use crate::docs::pages::pages;
 use crate::schemas::{schema, validator};
 
 #[test]
 fn events_in_docs_match_the_schema() {
     let validator = validator(&schema("event"));
-    let pages = fs::read_dir("docs").unwrap().map(|entry| entry.unwrap().path());
     let mut checked = 0;
-    for page in pages.chain(["README.md".into(), "SECURITY.md".into()]) {
+    for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
         // A transcript with gaps is checked where it is run.
         let is_event = |line: &&str| line.starts_with("{\"v\":1,") && !line.contains("[..]");

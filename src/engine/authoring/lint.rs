@@ -98,6 +98,26 @@ pub enum Severity {
 }
 
 impl Code {
+    /// All codes.
+    pub const ALL: [Self; 16] = [
+        Self::ForgottenDollar,
+        Self::RepeatedVariable,
+        Self::ForeignVariable,
+        Self::UnholdablePermission,
+        Self::CrossingPatterns,
+        Self::SubtreeCovers,
+        Self::UnusedPermission,
+        Self::UnusedRole,
+        Self::EndlessSecret,
+        Self::EndlessBundle,
+        Self::ShadowRole,
+        Self::UnusableToken,
+        Self::UnboundToken,
+        Self::NarrowDeny,
+        Self::AttributesFoldTogether,
+        Self::UnsaidProxies,
+    ];
+
     /// How much such a finding matters.
     pub fn severity(self) -> Severity {
         match self {
