@@ -10,8 +10,9 @@ pub(crate) fn run(folder: &Path, session: &str) -> usize {
     for (command, _) in &commands {
         script += &format!("{command}\necho {MARK}\n");
     }
-    let mut bash = Command::new("bash");
-    let output = bash.args(["-c", &script]).current_dir(folder).output().unwrap();
+    // A command that waits for what never comes must fail, not hang.
+    let mut bash = Command::new("timeout");
+    let output = bash.args(["--kill-after=10", "600", "bash", "-c", &script]).current_dir(folder).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let outputs: Vec<&str> = output.split(&format!("{MARK}\n")).collect();
     for ((command, expected), got) in commands.iter().zip(outputs) {
