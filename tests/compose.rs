@@ -9,7 +9,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
@@ -34,18 +34,22 @@ fn main() -> ExitCode {
     };
     let folder = Path::new(FOLDER);
     let publisher = prepare(folder);
-    let (deployer, reader) = (publisher.mint("ci-deploy"), publisher.mint("metrics-reader"));
+    let [deployer, reader] =
+        ["ci-deploy", "metrics-reader"].map(|token| Caller::new(token, publisher.mint(token)));
+    let (nobody, guesser) =
+        (Caller::new("no token", String::new()), Caller::new("a guess", "acme_svc_guessed".to_owned()));
     publisher.publish();
     publisher.publish_revocations();
     let compose = Compose::up(program, given("--keep"));
+    compose.leave(folder, &reader);
 
     let mut client = compose.client();
-    let mut expect = |path: &str, secret: Option<&str>, status: u16, within: Duration| {
+    let mut expect = |path: &str, caller: &Caller, status: u16, within: Duration| {
         let start = Instant::now();
         loop {
-            let response = client.get(path, secret);
+            let response = client.get(path, caller.secret());
             if response.status == status {
-                println!("compose: GET {path}: {status}");
+                println!("compose: {:<16} GET {path:<24} {status}", caller.name);
                 return response;
             }
             let response = format!("{path}: {} in the place of {status}", response.status);
@@ -54,26 +58,45 @@ fn main() -> ExitCode {
         }
     };
     let (soon, now) = (Duration::from_secs(60), Duration::ZERO);
-    expect("/healthz", None, 200, soon);
-    let seen = expect("/v1/metrics/checkout", Some(&reader), 200, now);
+    expect("/healthz", &nobody, 200, soon);
+    let seen = expect("/v1/metrics/checkout", &reader, 200, now);
     assert_eq!(seen.header("x-upstream"), Some("nginx"));
     assert!(seen.body.contains(r#""token":"metrics-reader""#), "{}", seen.body);
     assert!(seen.body.contains(r#""authorization":"""#), "the credential reached the upstream");
-    expect("/v1/metrics/checkout", None, 401, now);
-    expect("/v1/metrics/checkout", Some("acme_svc_guessed"), 401, now);
-    expect("/v1/users/7", Some(&reader), 403, now);
-    expect("/v1/metrics/../users/7", Some(&reader), 400, now);
-    expect("/v1/metrics/checkout", Some(&deployer), 200, now);
+    expect("/v1/metrics/checkout", &nobody, 401, now);
+    expect("/v1/metrics/checkout", &guesser, 401, now);
+    expect("/v1/users/7", &reader, 403, now);
+    expect("/v1/metrics/../users/7", &reader, 400, now);
+    expect("/v1/metrics/checkout", &deployer, 200, now);
     let leaked = Instant::now();
-    publisher.revoke(&deployer);
-    expect("/v1/metrics/checkout", Some(&deployer), 401, soon);
-    println!("compose: revoked, and refused {:.1} s later", leaked.elapsed().as_secs_f64());
-    expect("/v1/metrics/checkout", Some(&reader), 200, now);
+    publisher.revoke(&deployer.secret);
+    expect("/v1/metrics/checkout", &deployer, 401, soon);
+    println!(
+        "compose: the secret of ci-deploy was revoked, and rejected {:.1} s later",
+        leaked.elapsed().as_secs_f64()
+    );
+    expect("/v1/metrics/checkout", &reader, 200, now);
     compose.is_healthy();
     compose.run(&["--profile", "monitoring", "config", "--quiet"]);
     let log = compose.run(&["logs", "envoy"]);
-    assert!(log.contains(r#""reason":"revoked_token""#) && !log.contains(&deployer), "{log}");
+    assert!(log.contains(r#""reason":"revoked_token""#) && !log.contains(&deployer.secret), "{log}");
     ExitCode::SUCCESS
+}
+
+/// Whose request it is.
+struct Caller {
+    name: &'static str,
+    secret: String,
+}
+
+impl Caller {
+    fn new(name: &'static str, secret: String) -> Self {
+        Self { name, secret }
+    }
+
+    fn secret(&self) -> Option<&str> {
+        Some(self.secret.as_str()).filter(|secret| !secret.is_empty())
+    }
 }
 
 /// What the containers mount, readable for their users; acme's policy, signed.
@@ -124,6 +147,17 @@ impl Compose {
         compose
     }
 
+    /// Leaves the secret of a token for a person who goes on.
+    fn leave(&self, folder: &Path, caller: &Caller) {
+        if self.keep {
+            let path = folder.join(LEFT_SECRET);
+            let _ = fs::remove_file(&path);
+            let mut file =
+                fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(path).unwrap();
+            file.write_all(caller.secret.as_bytes()).unwrap();
+        }
+    }
+
     fn client(&self) -> Client {
         let start = Instant::now();
         // Docker takes a connection before Envoy listens: it is there when it says something.
@@ -146,14 +180,14 @@ impl Compose {
         let start = Instant::now();
         for id in self.run(&["ps", "--quiet"]).split_whitespace() {
             let format = "{{.Name}} is {{if .State.Health}}{{.State.Health.Status}}{{else}}unchecked{{end}}";
-            let told =
+            let inspect =
                 || Command::new("docker").args(["inspect", "--format", format, id]).output().unwrap().stdout;
-            let mut state = told();
+            let mut state = inspect();
             while !state.ends_with(b" is healthy\n") {
                 let state_now = String::from_utf8_lossy(&state);
                 assert!(start.elapsed() < Duration::from_secs(60), "{state_now}{}", self.run(&["logs"]));
                 std::thread::sleep(Duration::from_millis(200));
-                state = told();
+                state = inspect();
             }
             print!("compose: {}", String::from_utf8_lossy(&state).trim_start_matches('/'));
         }
@@ -166,17 +200,30 @@ impl Compose {
         command.args(words).args(["--project-name", "tokenward", "--file", "envoy/compose.yaml"]);
         command.args(arguments).envs(self.variables.clone());
         let output = command.output().unwrap();
-        let told = [output.stdout, output.stderr].concat();
-        let told = String::from_utf8_lossy(&told).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {told}");
-        told
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed).into_owned();
+        assert!(output.status.success(), "{arguments:?}: {printed}");
+        printed
     }
 }
 
 impl Drop for Compose {
     fn drop(&mut self) {
         if self.keep {
-            println!("compose: it stays up; stop it with  docker compose --project-name tokenward down");
+            let variables: String =
+                self.variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+            let compose = format!(
+                "{variables}{} --project-name tokenward --file envoy/compose.yaml",
+                self.program.join(" ")
+            );
+            let address = self.address;
+            println!("compose: it stays up. Go on with");
+            println!(
+                "  curl -H \"Authorization: Bearer $(cat {FOLDER}/{LEFT_SECRET})\" http://{address}/v1/metrics/checkout"
+            );
+            println!("  {compose} logs envoy");
+            println!("  {compose} --profile monitoring up --detach    # Prometheus on 9090, Grafana on 3000");
+            println!("  {compose} down");
         } else {
             self.run(&["down", "--timeout", "1"]);
         }
@@ -193,11 +240,13 @@ fn images() -> Vec<(String, String)> {
     println!("compose: the official images cannot be had; stand-ins are made");
     let output = Command::new("tools/stand-ins").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let told = String::from_utf8(output.stdout).unwrap();
-    let pairs = told.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let pairs = printed.split_whitespace().filter_map(|pair| pair.split_once('='));
     pairs.map(|(name, image)| (name.to_owned(), image.to_owned())).collect()
 }
 
+/// A secret of `metrics-reader`, in `FOLDER`, while the containers stay up.
+const LEFT_SECRET: &str = "metrics-reader.secret";
 const FOLDER: &str = "target/compose";
 const ENVOY_IMAGE: &str = "envoyproxy/envoy:v1.40.0";
 const DEFAULT_PORT: u16 = 10_000;

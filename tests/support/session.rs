@@ -12,7 +12,8 @@ pub(crate) fn run(folder: &Path, session: &str) -> usize {
     }
     // A command that waits for what never comes must fail, not hang.
     let mut bash = Command::new("timeout");
-    let output = bash.args(["--kill-after=10", "600", "bash", "-c", &script]).current_dir(folder).output().unwrap();
+    let output =
+        bash.args(["--kill-after=10", "600", "bash", "-c", &script]).current_dir(folder).output().unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
     let outputs: Vec<&str> = output.split(&format!("{MARK}\n")).collect();
     for ((command, expected), got) in commands.iter().zip(outputs) {
