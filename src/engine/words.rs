@@ -1,6 +1,6 @@
-//! What everything is made of: names, times, secrets, addresses, spans.
+//! The basic types: names, times, secrets, addresses, spans.
 //!
-//! In: text and bytes. Out: values that are checked once and stay so. Knows no document, request or policy.
+//! In: text and bytes. Out: checked values. This folder knows no document, request or policy.
 
 pub mod address;
 pub mod entries;

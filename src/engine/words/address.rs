@@ -1,7 +1,8 @@
-//! Source addresses: where a request comes from, and from where a token may be used.
+//! Source addresses: where a request comes from, and from which addresses a token may be used.
 //!
-//! In: what Envoy gives as the source or has in `x-forwarded-for` (`203.0.113.7:4711`, `[2001:db8::1]:4711`), and the
-//! ranges of a token (`203.0.113.0/24`). An IPv4 address is the same whether or not it comes mapped into IPv6 (RFC 4291 §2.5.5.2).
+//! In: the source that Envoy reports or that `x-forwarded-for` lists (`203.0.113.7:4711`,
+//! `[2001:db8::1]:4711`), and the address ranges of a token (`203.0.113.0/24`). An IPv4 address equals the
+//! same address mapped into IPv6 (RFC 4291 §2.5.5.2).
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::fmt;
@@ -15,18 +16,18 @@ use serde::{Deserialize, Serialize};
 pub struct Source<'a>(&'a [u8]);
 
 impl<'a> Source<'a> {
-    /// A source that nothing is known of.
+    /// An unknown source.
     pub const UNKNOWN: Self = Self(b"");
 
-    /// The source in Envoy's `source.address`: `address:port`, IPv6 in brackets. The whole of what is none of these, such
-    /// as a pipe's path.
+    /// Reads Envoy's `source.address`: `address:port`, IPv6 in brackets. Any other text, such as the path of
+    /// a pipe, is kept whole.
     pub fn of(property: &'a [u8]) -> Self {
         let Some(end) = property.iter().rposition(|byte| *byte == b':') else { return Self(property) };
         let address = property.get(..end).unwrap_or_default();
         Self(unbracketed(address).unwrap_or(address))
     }
 
-    /// The source in an entry of `x-forwarded-for`: an address with or without a port.
+    /// Reads an entry of `x-forwarded-for`: an address with or without a port.
     pub(crate) fn of_entry(entry: &'a [u8]) -> Option<Self> {
         if Self::is_plain_entry(entry) {
             return Some(Self(entry));
@@ -37,17 +38,18 @@ impl<'a> Source<'a> {
         parsed::<SocketAddr>(entry).map(|_| Self::of(entry))
     }
 
-    /// Whether an entry of `x-forwarded-for` is an address and nothing else, as Envoy reads it.
+    /// Whether an entry of `x-forwarded-for` is only an address, as Envoy reads it.
     pub(crate) fn is_plain_entry(entry: &[u8]) -> bool {
         parsed::<IpAddr>(entry).is_some()
     }
 
-    /// The address as text, without a port; the whole of what is no address, such as a pipe's path.
+    /// The address as text, without a port. Text that is not an address, such as the path of a pipe, is
+    /// returned whole.
     pub fn text(self) -> &'a [u8] {
         self.0
     }
 
-    /// The IP address, if it is one; of an IPv6 address with a zone (RFC 4007 §11) the address alone.
+    /// The IP address, if the source has one. The zone of an IPv6 address (RFC 4007 §11) is dropped.
     pub fn ip(self) -> Option<IpAddr> {
         let text = std::str::from_utf8(self.text()).ok()?;
         let address = text.split_once('%').map_or(text, |(address, _)| address);
@@ -63,7 +65,7 @@ fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as one address.
+/// A range of addresses, written as a prefix (RFC 4632, RFC 4291 §2.3) or as a single address.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -77,7 +79,7 @@ fn parsed<T: FromStr>(text: &[u8]) -> Option<T> {
 pub struct AddressRange(IpNet);
 
 impl AddressRange {
-    /// Whether the address lies in the range.
+    /// Whether the range contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&unmapped(address))
     }
@@ -104,7 +106,7 @@ impl From<AddressRange> for String {
     }
 }
 
-/// One address without its prefix length.
+/// Writes a single address without its prefix length.
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.prefix_len() == self.0.max_prefix_len() {
@@ -114,11 +116,11 @@ impl fmt::Display for AddressRange {
     }
 }
 
-/// A text that is no range of addresses.
+/// The error for text that is not an address range.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadRange {
     text: String,
-    /// The range that has the address in it, where only bits beyond the prefix are in the way.
+    /// The range that contains the address, if the only mistake is bits beyond the prefix.
     meant: Option<IpNet>,
 }
 
@@ -150,12 +152,12 @@ impl fmt::Display for BadRange {
     }
 }
 
-/// The IPv4 address that is mapped into this IPv6 address, if one is.
+/// Converts an IPv4-mapped IPv6 address to IPv4; returns other addresses unchanged.
 fn unmapped(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
-/// `::ffff:203.0.113.0/120` is `203.0.113.0/24`.
+/// Converts an IPv4-mapped range: `::ffff:203.0.113.0/120` becomes `203.0.113.0/24`.
 fn unmapped_network(network: IpNet) -> IpNet {
     let (IpNet::V6(v6), Some(length)) = (network, network.prefix_len().checked_sub(MAPPED_PREFIX)) else {
         return network;
@@ -168,7 +170,7 @@ fn begin(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
-/// What JSON Schema says of ranges, as a regular expression: it takes all that the parser takes.
+/// The JSON Schema pattern for ranges: it accepts everything that the parser accepts.
 #[cfg(not(target_arch = "wasm32"))]
 fn regex() -> String {
     let octet = "(?:25[0-5]|2[0-4][0-9]|[01]?[0-9]?[0-9])";
@@ -176,7 +178,7 @@ fn regex() -> String {
     format!("^(?:{v4}|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*(?:/(?:12[0-8]|1[01][0-9]|0?[0-9]?[0-9]))?)$")
 }
 
-/// Length of `::ffff:0:0/96`, under which IPv4 addresses are mapped.
+/// Prefix length of `::ffff:0:0/96`, which holds the IPv4-mapped addresses.
 const MAPPED_PREFIX: u8 = 96;
 
 #[cfg(test)]

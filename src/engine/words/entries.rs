@@ -1,4 +1,4 @@
-//! Mappings in the order of the text.
+//! Mappings that keep the order of the text.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,12 +7,12 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
-/// A mapping in the order it was written, each key once.
+/// A mapping in the order in which it was written. Each key occurs once.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entries<K, V>(pub Vec<(K, V)>);
 
 impl<K, V> Entries<K, V> {
-    /// Whether there is no entry.
+    /// Whether the mapping is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -22,7 +22,7 @@ impl<K, V> Entries<K, V> {
         self.0.len()
     }
 
-    /// The entries in the order they were written.
+    /// The entries in the order in which they were written.
     pub fn iter(&self) -> std::slice::Iter<'_, (K, V)> {
         self.0.iter()
     }
@@ -76,7 +76,7 @@ where
             entries.push(entry);
         }
         match repeated(&entries) {
-            // serde_json would keep the last of two: two readings of one document.
+            // serde_json would keep the second value: two programs could then read one document differently.
             Some(key) => Err(A::Error::custom(format_args!("key `{key}` is listed twice"))),
             None => Ok(Entries(entries)),
         }

@@ -1,14 +1,14 @@
-//! How the fields of what people write are read: from mappings, never empty, whole numbers.
+//! How the fields of documents are read: only from mappings, never empty, numbers whole.
 //!
-//! serde's own derive also takes a list, its items for the fields in their order: `reader: [users:read]`
-//! would be a role whose *description* is `users:read`, and which grants nothing.
+//! serde's derive also accepts a list and assigns its items to the fields in order: `reader: [users:read]`
+//! would be a role with the *description* `users:read` and no permissions.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// A deserializer that gives a struct its fields from a mapping only.
+/// A deserializer that reads a struct's fields only from a mapping.
 pub(crate) struct Mapping<D>(pub(crate) D);
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Mapping<D> {
@@ -33,12 +33,12 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Mapping<D> {
     }
 }
 
-/// Makes structs, derived with `#[serde(remote = "Self")]`, ones that are read through [`Mapping`].
+/// Makes structs that derive `#[serde(remote = "Self")]` read their fields through [`Mapping`].
 macro_rules! mappings {
     ($($type:ident),+) => {$(
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // The derived function, which is the type's own and goes before the trait's.
+                // Calls the derived inherent function, which takes precedence over the trait's.
                 Self::deserialize($crate::engine::words::fields::Mapping(deserializer))
             }
         }
@@ -52,7 +52,8 @@ macro_rules! mappings {
 }
 pub(crate) use mappings;
 
-/// A value that may be absent but not empty: `scope:` with nothing after it would else be no scope at all.
+/// Reads a value that may be absent but not empty: otherwise `scope:` with nothing after it would mean no
+/// scope at all.
 pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {

@@ -1,7 +1,7 @@
 //! Hours of the week in which a token may be used: `Mon-Fri 06:00-20:00 +01:00`.
 //!
-//! In: the text of one entry of `allowed_hours`. Out: a stretch that recurs each week, in UTC. The offset is a
-//! fixed one, so that a bundle means the same on every machine: daylight saving time is not followed.
+//! In: the text of one entry of `allowed_hours`. Out: a period that recurs each week, in UTC. The offset is
+//! fixed, so a bundle means the same on every machine; daylight saving time is ignored.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::words::time::Time;
 
-/// Hours in which a token may be used, on some or all days: `Mon-Fri 06:00-20:00 +01:00`. They are in UTC where no
-/// offset is given, and may cross midnight.
+/// Hours in which a token may be used, on some or all days: `Mon-Fri 06:00-20:00 +01:00`. Without an offset
+/// they are in UTC. They may cross midnight.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -23,27 +23,27 @@ use crate::engine::words::time::Time;
 #[serde(try_from = "String", into = "String")]
 pub struct Hours {
     text: Box<str>,
-    /// The days on which the stretch begins: bit 0 is Monday.
+    /// The days on which the period begins: bit 0 is Monday.
     days: u8,
-    /// When it begins: a minute of the day, at `offset`.
+    /// The minute of the day at which it begins, at `offset`.
     start: i64,
-    /// How many minutes it lasts: 1 to 1,440.
+    /// Its length in minutes: 1 to 1,440.
     length: i64,
-    /// Minutes that local time is ahead of UTC.
+    /// Minutes by which local time is ahead of UTC.
     offset: i64,
 }
 
 impl Hours {
-    /// Whether `now` lies in the hours; their last minute is the one before the end.
+    /// Whether the hours contain `now`. The end itself is excluded.
     pub fn contain(&self, now: Time) -> bool {
         let local = now.seconds().div_euclid(SECONDS).saturating_add(self.offset);
         let since_start = local.saturating_sub(self.start);
         let (day, minute) = (since_start.div_euclid(DAY), since_start.rem_euclid(DAY));
-        // Counted from 00:00 of the day on which the stretch began: it may be yesterday's that still runs.
+        // Counted from 00:00 of the day on which the period began, which may be yesterday.
         minute < self.length && self.begins_on(day)
     }
 
-    /// Whether the stretch begins on a day, counted from 1970-01-01, a Thursday.
+    /// Whether the period begins on this day, counted from 1970-01-01, a Thursday.
     fn begins_on(&self, day: i64) -> bool {
         let weekday = day.saturating_add(THURSDAY).rem_euclid(WEEK);
         u32::try_from(weekday).is_ok_and(|weekday| self.days >> weekday & 1 == 1)
@@ -95,7 +95,7 @@ impl TryFrom<String> for Hours {
     }
 }
 
-/// A text that is no hours.
+/// The error for text that is not a valid entry of hours.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadHours {
     text: String,
@@ -126,7 +126,7 @@ impl fmt::Display for BadHours {
     }
 }
 
-/// `Mon-Fri`, `Sat,Sun`, `Fri-Mon`, as bits.
+/// Reads `Mon-Fri`, `Sat,Sun` or `Fri-Mon` as bits.
 fn days(text: &str) -> Option<u8> {
     text.split(',').try_fold(0, |days, part| {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -140,7 +140,7 @@ fn day(name: &str) -> Option<usize> {
     DAYS.iter().position(|known| *known == name)
 }
 
-/// `06:30` as minutes; up to `24:00`.
+/// Reads `06:30` as minutes; at most `24:00`.
 fn minute(text: &str) -> Option<i64> {
     let (hours, minutes) = text.split_once(':')?;
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
@@ -148,7 +148,7 @@ fn minute(text: &str) -> Option<i64> {
     (minutes < 60 && minute <= DAY).then_some(minute)
 }
 
-/// `+01:00` as minutes.
+/// Reads `+01:00` as minutes.
 fn offset(text: &str) -> Option<i64> {
     if text == "Z" {
         return Some(0);
@@ -166,7 +166,7 @@ fn two_digits(text: &str) -> Option<i64> {
     (text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
-/// What JSON Schema says of hours, as a regular expression: it takes all that the parser takes.
+/// The JSON Schema pattern for hours: it accepts everything that the parser accepts.
 #[cfg(not(target_arch = "wasm32"))]
 fn regex() -> String {
     let day = "(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)";
@@ -178,12 +178,12 @@ fn regex() -> String {
 
 const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const EVERY_DAY: u8 = 0b111_1111;
-/// Days from a Monday to 1970-01-01.
+/// Days from Monday to the weekday of 1970-01-01.
 const THURSDAY: i64 = 3;
 const WEEK: i64 = 7;
-/// Minutes of a day.
+/// Minutes in a day.
 const DAY: i64 = 1_440;
-/// Seconds of a minute.
+/// Seconds in a minute.
 const SECONDS: i64 = 60;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The life of a secret: when it works, and how it ends.
+//! The life of a secret: when it starts to work, and why it stops.
 
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::{Span, Time};
@@ -10,12 +10,13 @@ pub struct Life {
     pub begins: Option<Time>,
     /// The secret is rejected from this time on.
     pub ends: Option<Time>,
-    /// Whether `rotate` replaced the secret: then it works only until the overlap ends.
+    /// Whether `rotate` replaced the secret. It then works only until the overlap ends.
     pub rotated: bool,
 }
 
 impl Life {
-    /// How long before it begins a secret already works: the clock that wrote the time may be ahead of the gateway's.
+    /// How early before `begins` a secret already works: the clock that wrote the time may be ahead of the
+    /// gateway's clock.
     pub const LEEWAY: Span = Span::SKEW;
 
     /// The state of a secret with this life.
@@ -36,25 +37,25 @@ impl Life {
     }
 }
 
-/// What a secret is good for at a time.
+/// The state of a secret at a given time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SecretState {
-    /// It works.
+    /// The secret works.
     Active,
-    /// It was rotated out, and works until the overlap ends.
+    /// The secret was rotated out and works until the overlap ends.
     Retiring,
-    /// It does not work yet.
+    /// The secret does not work yet.
     NotYetValid,
-    /// It was rotated out, and the overlap is over.
+    /// The secret was rotated out and the overlap has ended.
     Retired,
-    /// It has expired.
+    /// The secret has expired.
     Expired,
-    /// It, or its whole token, was revoked.
+    /// The secret or its whole token was revoked.
     Revoked,
 }
 
 impl SecretState {
-    /// Why a request with such a secret is denied; `None` where the secret works.
+    /// The reason to deny a request with such a secret; `None` if the secret works.
     pub fn reason(self) -> Option<Reason> {
         match self {
             Self::Active | Self::Retiring => None,

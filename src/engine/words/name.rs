@@ -1,13 +1,13 @@
-//! The names of a policy's things, each a type of its own and checked when it is made.
+//! The names in a policy, each with its own type and checked on construction.
 //!
-//! In: text from a document. Out: a name that can be written into a header, a challenge, a log line
-//! or a metric without escaping: what goes into a structured header is an RFC 9651 §3.3.4 token.
+//! In: text from a document. Out: a name that needs no escaping in a header, a challenge, a log line or a
+//! metric. Names in structured headers are RFC 9651 §3.3.4 tokens.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A text that cannot be the name it was meant to be.
+/// The error for text that is not a valid name of its kind.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadName {
     what: &'static str,
@@ -110,7 +110,7 @@ macro_rules! name {
 }
 
 name!(
-    /// Name of a policy, as in `name: acme-edge`; also the realm of a challenge.
+    /// Name of a policy, as in `name: acme-edge`. It is also the realm of a challenge.
     PolicyName, "a policy name", Letter, 64
 );
 name!(
@@ -126,7 +126,7 @@ name!(
     KindName, "a kind name", Letter, 32
 );
 name!(
-    /// Stable id of a token; unlike its secret it may be logged and shown.
+    /// Stable id of a token. Unlike the secret, it may be logged and shown.
     TokenId, "a token id", LetterOrDigit, 64
 );
 name!(
@@ -139,7 +139,7 @@ name!(
     EnvironmentName, "an environment name", LetterOrDigit, 64
 );
 name!(
-    /// Name of a service, or of a gateway before several: `edge`.
+    /// Name of a service, or of a gateway in front of several: `edge`.
     ServiceName, "a service name", LetterOrDigit, 64
 );
 name!(

@@ -1,8 +1,8 @@
 //! Rate limits: how many requests a token may make in a span of time.
 //!
-//! A token bucket, kept as one number (the generic cell rate algorithm of ITU-T I.371): the time at which it will
-//! be full again. In: a [`Bucket`] and the time. Out: the bucket after the request, or for how long there is
-//! nothing in it. Where buckets are kept, and how several threads share one, is the host's matter.
+//! A token bucket, stored as one number (the generic cell rate algorithm of ITU-T I.371): the time at which
+//! the bucket is full again. In: a [`Bucket`] and the time. Out: the bucket after the request, or the time
+//! until the next request is allowed. The host stores buckets and shares them between threads.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::words::time::{Span, Time};
 
-/// So many requests in such a span, written as `100/1m`. All may come at once; the bucket refills evenly.
+/// A number of requests per span, written as `100/1m`. All of them may come at once; the bucket refills
+/// evenly.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -27,7 +28,7 @@ impl RateLimit {
     /// Takes one request out of the bucket.
     pub fn take(self, bucket: Bucket, now: Time) -> Taken {
         let now = micros(now);
-        // A bucket is never emptier than empty, whatever another limit or another clock left in it.
+        // Limits what a larger limit or a wrong clock left in the bucket: it is never worse than empty.
         let full_at = bucket.0.clamp(now, now.saturating_add(self.window()));
         let next = full_at.saturating_add(self.interval());
         let wait = next.saturating_sub(now).saturating_sub(self.window());
@@ -40,67 +41,68 @@ impl RateLimit {
         Taken::Granted { bucket: Bucket(next), quota }
     }
 
-    /// Microseconds after which there is room for one more request.
+    /// Microseconds until one more request is allowed.
     fn interval(self) -> i64 {
         let per = i64::from(self.per.seconds()).saturating_mul(MICROS);
         per.checked_div(i64::from(self.count)).unwrap_or(per).max(1)
     }
 
-    /// Microseconds in which an empty bucket fills.
+    /// Microseconds in which an empty bucket refills.
     fn window(self) -> i64 {
         self.interval().saturating_mul(i64::from(self.count))
     }
 }
 
-/// What is left of a token's requests: the time at which all of them are there again, in microseconds since 1970.
+/// The state of a token's limit: the time at which its full quota is available again, in microseconds since
+/// 1970.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Bucket(i64);
 
 impl Bucket {
-    /// A bucket from which nothing was taken yet.
+    /// A full bucket.
     pub const FULL: Self = Self(i64::MIN);
 
-    /// Reads a bucket from where it was kept; what is no bucket is a full one.
+    /// Reads a stored bucket. Invalid bytes count as a full bucket.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         bytes.try_into().map_or(Self::FULL, |bytes| Self(i64::from_le_bytes(bytes)))
     }
 
-    /// The bucket as bytes, to be kept.
+    /// The bucket as bytes for storage.
     pub fn to_bytes(self) -> [u8; 8] {
         self.0.to_le_bytes()
     }
 }
 
-/// What came of taking a request out of a bucket.
+/// The result of taking a request from a bucket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Taken {
-    /// There was room for it.
+    /// The request is within the limit.
     Granted {
-        /// The bucket after it.
+        /// The bucket after the request.
         bucket: Bucket,
-        /// What is left.
+        /// The remaining quota.
         quota: Quota,
     },
-    /// There was none; the bucket stays as it was.
+    /// The request exceeds the limit; the bucket is unchanged.
     Refused(Quota),
 }
 
-/// What is left of a limit.
+/// The remaining quota of a limit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quota {
     limit: RateLimit,
     remaining: i64,
-    /// Microseconds until all of it is there again; where nothing is left, until one request is.
+    /// Microseconds until the quota is full again; if it is used up, until one request is allowed.
     reset: i64,
 }
 
 impl Quota {
-    /// The quota where the host stores no counts: nothing, for a second.
+    /// The quota if the host stores no counters: nothing, for one second.
     pub fn unknown(limit: RateLimit) -> Self {
         Self { limit, remaining: 0, reset: MICROS }
     }
 
-    /// Seconds to wait for, rounded up: `Retry-After` (RFC 9110 §10.2.3).
+    /// Seconds to wait, rounded up: `Retry-After` (RFC 9110 §10.2.3).
     pub fn reset(self) -> i64 {
         self.reset.saturating_add(MICROS).saturating_sub(1).div_euclid(MICROS)
     }
@@ -144,7 +146,7 @@ impl std::str::FromStr for RateLimit {
             let (count, per) = text.split_once('/')?;
             let digits = count.bytes().all(|byte| byte.is_ascii_digit());
             let limit = Self { count: count.parse().ok().filter(|_| digits)?, per: per.parse().ok()? };
-            // Below a microsecond a request there is no even refilling.
+            // Even refilling needs at least a microsecond per request.
             let most = u64::from(limit.per.seconds()).saturating_mul(1_000_000);
             (limit.count > 0 && u64::from(limit.count) <= most).then_some(limit)
         };
@@ -152,7 +154,7 @@ impl std::str::FromStr for RateLimit {
     }
 }
 
-/// A text that is no rate limit.
+/// The error for text that is not a rate limit.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadRateLimit(String);
 
@@ -204,7 +206,7 @@ mod tests {
     #[test]
     fn a_bucket_is_never_emptier_than_empty() {
         let limit: RateLimit = "2/1s".parse().unwrap();
-        // What a larger limit left, or a clock that ran ahead.
+        // As a larger limit, or a clock that ran ahead, would leave it.
         let mut bucket = Bucket(i64::MAX);
         assert_eq!(granted(limit, &mut bucket, 0, 5), 0);
         let mut bucket = Bucket(3_600_000_000);

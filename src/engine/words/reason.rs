@@ -1,4 +1,4 @@
-//! Why a request is permitted or denied: one stable code for each reason, used everywhere.
+//! Reasons why a request is permitted or denied. Each has one stable code, used everywhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The path or the method cannot be read one way only.
+    /// The path or the method is malformed or ambiguous.
     MalformedRequest,
-    /// There is no usable bundle, or it has expired.
+    /// The gateway has no usable bundle, or the bundle has expired.
     NoPolicy,
     /// The operation needs no token.
     Public,
     /// A CORS preflight, which needs no token.
     Preflight,
-    /// The request brings no token.
+    /// The request has no token.
     MissingToken,
-    /// The request brings more than one credential.
+    /// The request has more than one credential.
     AmbiguousToken,
-    /// Too many tokens that nobody has came from this source: none is looked up for now.
+    /// This source sent too many invalid tokens; the filter looks none up until its suspension ends.
     SuspendedSource,
     /// No token has this secret.
     UnknownToken,
     /// The token or the secret was revoked.
     RevokedToken,
-    /// The secret was rotated away and its overlap is over.
+    /// The secret was rotated out and its overlap has ended.
     RetiredSecret,
     /// The secret has expired.
     ExpiredToken,
-    /// The secret's life has not begun.
+    /// The secret is not valid yet.
     NotYetValid,
-    /// The token has misbehaved, and does not work for now.
+    /// The token is suspended after too many offences.
     SuspendedToken,
     /// The token does not work in this environment.
     WrongEnvironment,
@@ -39,15 +39,15 @@ pub enum Reason {
     WrongService,
     /// The token may not be used from this address.
     SourceNotAllowed,
-    /// The token may not be used at this time of the week.
+    /// The token may not be used at this time.
     OutsideHours,
     /// A role of the token denies the operation.
     DeniedOperation,
-    /// No permission that the token holds lists the operation.
+    /// The token has no permission that lists the operation.
     InsufficientScope,
-    /// The token has made all the requests that it may make for now.
+    /// The token has used up its rate limit.
     RateLimited,
-    /// The token may do this.
+    /// The token has a permission for the operation.
     Permitted,
 }
 
@@ -105,19 +105,20 @@ impl Reason {
     }
 }
 
-/// Whose request has a reason.
+/// The kind of caller that a reason belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Caller {
-    /// The request brings no token that the policy has, or was answered before the look-up.
+    /// The caller is unknown: its token is missing or not in the policy, or the request was answered before
+    /// the look-up.
     Unknown,
-    /// The policy has the token, but it does not work here and now: its holder may have found it.
+    /// The token exists but does not work here and now. Its holder may have found or stolen it.
     Barred,
     /// The token works.
     Known,
 }
 
 impl Reason {
-    /// Whose request has this reason.
+    /// The kind of caller for this reason.
     pub fn caller(self) -> Caller {
         match self {
             Self::MalformedRequest
@@ -142,7 +143,7 @@ impl Reason {
         }
     }
 
-    /// The codes of the reasons of requests that may have no line of their own.
+    /// The codes of reasons whose requests may be summarized instead of getting a line each.
     #[cfg(not(target_arch = "wasm32"))]
     pub(crate) fn counted_codes() -> Vec<&'static str> {
         let counted = Self::ALL.into_iter().filter(|reason| reason.caller() != Caller::Known);

@@ -1,29 +1,31 @@
-//! Secrets: the credential strings of tokens, in the clear for one moment and as digests ever after.
+//! Secrets: the credential strings of tokens. They are in the clear for one moment and stored only as
+//! digests.
 //!
-//! In: what a request presents, or random characters for a new secret. Out: a [`SecretDigest`], the
-//! only form that a policy, a bundle or a registry holds. Nothing here can print a secret by accident.
+//! In: the credential of a request, or random characters for a new secret. Out: a [`SecretDigest`], the only
+//! form in which a policy, a bundle or a registry holds a secret. Nothing here can print a secret by
+//! accident.
 
 pub use crate::engine::words::secret::digest::{BadDigest, Fingerprint, SecretDigest};
 
 mod digest;
 pub mod minted;
 
-/// Longest secret that is looked up; a longer credential belongs to no token.
+/// Maximum length of a secret, in bytes. The filter looks up no longer credential.
 pub const MAX_SECRET_BYTES: usize = 1_024;
 
-/// Shortest secret that is looked up.
+/// Minimum length of a secret, in bytes. The filter looks up no shorter credential.
 pub const MIN_SECRET_BYTES: usize = 16;
 
-/// A secret in the clear, borrowed from where it was presented.
+/// A secret in the clear, borrowed from the request.
 ///
 /// Not `Debug`, `Display` or `Serialize`: it cannot be logged by accident.
 pub struct Secret<'a>(&'a [u8]);
 
 impl<'a> Secret<'a> {
-    /// The secret in `presented`, if its length and bytes are those of a secret.
+    /// Reads a secret; `None` if `presented` has a length or a byte that no secret can have.
     ///
-    /// The bytes are visible ASCII without `"` and `\`, which programs quote and escape by. That is more than RFC 6750
-    /// §2.1's `b64token`: keys that other programs made have `|`, `:` or `,`.
+    /// A secret may have any visible ASCII character except `"` and `\`, which programs use to quote and escape.
+    /// That is more than the `b64token` of RFC 6750 §2.1: keys from other programs contain `|`, `:` or `,`.
     pub fn parse(presented: &'a [u8]) -> Option<Self> {
         let length = (MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&presented.len());
         (length && presented.iter().all(|byte| is_secret_byte(*byte))).then_some(Self(presented))
@@ -35,8 +37,8 @@ impl<'a> Secret<'a> {
     }
 }
 
-/// A text with whatever looks like a secret cut short: one that was written in the place of a name would else be told
-/// to all who read a log. A name of a person's making has few letters and digits without anything in between.
+/// Shortens everything in a text that looks like a secret: a secret written in place of a name must not
+/// appear in a log. Names that people choose rarely have this many letters and digits in a row.
 pub(crate) fn discreet(text: &str) -> String {
     let mut discreet = String::with_capacity(text.len());
     let mut rest = text;
@@ -65,14 +67,14 @@ pub(crate) fn is_secret_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"\\".contains(&byte)
 }
 
-/// Whether a bearer token as RFC 6750 §2.1 has it may have this byte; `=` may stand anywhere.
+/// Whether a bearer token may have this byte (RFC 6750 §2.1). `=` may be anywhere in it.
 pub(crate) fn is_bearer_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
 }
 
-/// Letters and digits in a row that are more than a name has.
+/// Length of an unbroken run of letters and digits that is too long for a name.
 const SUSPICIOUS: usize = 20;
-/// Characters of a secret that are shown.
+/// Number of characters of a secret that are shown.
 const SHOWN: usize = 4;
 
 #[cfg(test)]

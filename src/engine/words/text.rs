@@ -1,9 +1,9 @@
-//! A text that a person wrote, as it is printed: in a message, in a log, on a terminal.
+//! Safe display of text that a person wrote: in messages, in logs, on a terminal.
 
-/// The text as written, but for what a terminal or a log would obey, reorder or not show: that is written out, as in
-/// `\u{1b}`. So is the `[` of `##[error]`, which CI systems obey anywhere in a line.
+/// The text with escapes, such as `\u{1b}`, for characters that a terminal or a log would execute, reorder or
+/// hide. It also escapes the `[` of `##[error]`, which CI systems execute anywhere in a line.
 ///
-/// A text that was shown is shown as it is.
+/// Applying it twice changes nothing more.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -16,18 +16,18 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// Whether a character is not shown as itself, wherever it stands: a control, a format such as U+202E, a white space
-/// that is no space, a character that is blank, private or not assigned.
+/// Whether a character is displayed as something else or as nothing: a control or format character such as
+/// U+202E, white space other than a space, or a blank, private or unassigned character.
 pub(crate) fn is_hidden(c: char) -> bool {
     if matches!(c, '\\' | '"' | '\'' | ' ') || c.is_ascii_graphic() {
         return false;
     }
-    // Behind a letter, a mark that joins it is not escaped.
+    // The letter before it prevents an escape for a combining mark.
     BLANK.iter().any(|(first, last)| (*first..=*last).contains(&c))
         || ['a', c].iter().collect::<String>().escape_debug().count() > 2
 }
 
-/// JSON in which nothing is hidden: what would be is inside a string, where it can be written out.
+/// Escapes hidden characters in JSON. They can only occur in strings, where JSON allows escapes.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn visible_json(json: &str) -> String {
     let mut units = [0; 2];
@@ -49,13 +49,13 @@ fn escaped(c: char) -> String {
     }
 }
 
-/// Whether a text ends with the beginning of a command to a CI system: `##` and small letters.
+/// Whether a text ends with the start of a CI command: `##` and lower-case letters.
 fn is_command(text: &str) -> bool {
     text.trim_end_matches(|c: char| c.is_ascii_lowercase()).ends_with("##")
 }
 
-/// Letters and marks that show nothing (Default_Ignorable_Code_Point of Unicode, beside its format characters), and
-/// the pattern of Braille without a dot.
+/// Blank letters and marks (Unicode's Default_Ignorable_Code_Point except format characters), and the empty
+/// Braille pattern.
 const BLANK: [(char, char); 9] = [
     ('\u{34f}', '\u{34f}'),
     ('\u{115f}', '\u{1160}'),

@@ -1,4 +1,4 @@
-//! Points in time and spans, as documents write them and as decisions compare them.
+//! Points in time and spans, as documents write them and decisions compare them.
 //!
 //! The engine has no clock: `now` always comes from the caller.
 
@@ -18,18 +18,18 @@ use serde::{Deserialize, Serialize};
 pub struct Time(i64);
 
 impl Time {
-    /// Earlier than any other time; what never was valid has expired then.
+    /// The earliest possible time: a secret that was never valid expired then.
     pub const BEGINNING: Self = Self(i64::MIN);
 
-    /// 1970-01-01T00:00:00Z: the time of events where there is no clock.
+    /// 1970-01-01T00:00:00Z, the time of events without a clock.
     pub const EPOCH: Self = Self(0);
 
-    /// A time from milliseconds since the Unix epoch.
+    /// Makes a time from milliseconds since the Unix epoch.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// A time from nanoseconds since the Unix epoch, as proxy-wasm's host clock gives it.
+    /// Makes a time from nanoseconds since the Unix epoch, the unit of proxy-wasm's host clock.
     pub fn from_nanos(nanos: u64) -> Self {
         Self(i64::try_from(nanos / NANOS_PER_MILLI).unwrap_or(i64::MAX))
     }
@@ -44,12 +44,12 @@ impl Time {
         self.0.div_euclid(MILLIS_PER_SECOND)
     }
 
-    /// Start of the second that this time lies in.
+    /// The start of the second that contains this time.
     pub const fn whole_second(self) -> Self {
         Self(self.seconds().saturating_mul(MILLIS_PER_SECOND))
     }
 
-    /// This time and a span after it.
+    /// The time after a span has passed.
     #[must_use]
     pub fn plus(self, span: Span) -> Self {
         Self(self.0.saturating_add(span.millis()))
@@ -61,7 +61,7 @@ impl Time {
         millis.saturating_add(MILLIS_PER_SECOND).saturating_sub(1).div_euclid(MILLIS_PER_SECOND)
     }
 
-    /// This time moved by milliseconds, forwards or backwards.
+    /// The time moved by milliseconds, forwards or backwards.
     #[must_use]
     pub const fn shifted(self, millis: i64) -> Self {
         Self(self.0.saturating_add(millis))
@@ -102,14 +102,14 @@ impl std::str::FromStr for Time {
     fn from_str(text: &str) -> Result<Self, BadTime> {
         let millis = text.parse::<Timestamp>().map(Timestamp::as_millisecond);
         match millis {
-            // jiff reads the last second of its range but does not write it.
+            // jiff parses the last second of its range but cannot format it.
             Ok(millis) if Timestamp::from_millisecond(millis).is_ok() => Ok(Self(millis)),
             Ok(_) | Err(_) => Err(BadTime(text.chars().take(64).collect())),
         }
     }
 }
 
-/// A text that is not a point in time.
+/// The error for text that is not a point in time.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadTime(String);
 
@@ -136,17 +136,17 @@ impl fmt::Display for BadTime {
 pub struct Span(u32);
 
 impl Span {
-    /// A second.
+    /// One second.
     pub const SECOND: Self = Self(1);
 
-    /// How far the clocks of threads and their events may lie apart: what another thread wrote just now may lie in our
-    /// future.
+    /// Maximum difference between the clocks of two threads: a time that another thread just wrote may lie in
+    /// this thread's future.
     pub(crate) const SKEW: Self = Self(60);
 
-    /// A day.
+    /// One day.
     pub const DAY: Self = Self(86_400);
 
-    /// So many times the span.
+    /// The span multiplied by a count.
     #[must_use]
     pub(crate) const fn times(self, count: u32) -> Self {
         Self(self.0.saturating_mul(count))
@@ -195,7 +195,7 @@ impl std::str::FromStr for Span {
     fn from_str(text: &str) -> Result<Self, BadSpan> {
         let parsed = UNITS.iter().find_map(|(unit, seconds)| {
             let count = text.strip_suffix(unit)?;
-            // `parse` alone would take `+5` too.
+            // `parse` alone would accept `+5`.
             let digits = count.bytes().all(|byte| byte.is_ascii_digit());
             count.parse::<u32>().ok().filter(|_| digits)?.checked_mul(*seconds)
         });
@@ -206,7 +206,7 @@ impl std::str::FromStr for Span {
     }
 }
 
-/// A text that is not a span of time.
+/// The error for text that is not a span of time.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadSpan(String);
 
@@ -224,7 +224,7 @@ impl fmt::Display for BadSpan {
 
 const MILLIS_PER_SECOND: i64 = 1_000;
 const NANOS_PER_MILLI: u64 = 1_000_000;
-/// Longest first, so that a span is shown in the largest unit that divides it.
+/// Longest first, so that a span is displayed in the largest unit that divides it.
 const UNITS: [(&str, u32); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
 
 #[cfg(test)]

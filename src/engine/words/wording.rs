@@ -1,4 +1,4 @@
-//! Spans as people say them: `90 days`, `in 6 days`. Documents write them as in `90d`.
+//! Spans in words: `90 days`, `in 6 days`. Documents write them as `90d`.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
 
 use crate::engine::words::time::{Span, Time};
 
-/// A number of seconds in words, without loss: `1 day 12 hours`.
+/// A number of seconds in words, exact: `1 day 12 hours`.
 #[derive(Clone, Copy, Debug)]
 pub struct Words(i64);
 
 impl Words {
-    /// So many seconds in words.
+    /// The words for a number of seconds.
     pub const fn of_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
@@ -39,7 +39,7 @@ impl fmt::Display for Words {
 }
 
 impl Time {
-    /// How far the time is from `now`, in its largest unit: `in 6 days`, `3 hours ago`.
+    /// The distance from `now` to this time, in its largest unit: `in 6 days`, `3 hours ago`.
     pub fn from_now(self, now: Self) -> String {
         let distance = self.distance(now);
         match self.cmp(&now) {
@@ -49,11 +49,11 @@ impl Time {
         }
     }
 
-    /// The span between the two times, in its largest unit.
+    /// The distance between the two times, in its largest unit.
     pub fn distance(self, other: Self) -> String {
         let seconds = i64::try_from(self.seconds().abs_diff(other.seconds())).unwrap_or(i64::MAX);
         let span = jiff::Span::new();
-        // Below two of a unit the smaller one says more: `in 47 hours`, not `in 1 day`.
+        // For less than two of a unit, the smaller unit is more precise: `in 47 hours`, not `in 1 day`.
         let rough = match seconds {
             TWO_DAYS.. => span.try_days(seconds.div_euclid(DAY)),
             TWO_HOURS.. => span.try_hours(seconds.div_euclid(HOUR)),

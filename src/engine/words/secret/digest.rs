@@ -1,7 +1,7 @@
 //! Digests: the only form in which a policy, a bundle or a registry holds a secret.
 //!
-//! In: the SHA-256 of what was presented, or a digest as a registry writes it. Out: a [`SecretDigest`]. Events
-//! and messages show only its [`Fingerprint`].
+//! In: the credential of a request, or a digest from a registry. Out: a [`SecretDigest`]. Events and messages
+//! show only its [`Fingerprint`].
 
 use std::fmt;
 
@@ -21,22 +21,22 @@ use sha2::{Digest, Sha256};
 pub struct SecretDigest([u8; 32]);
 
 impl SecretDigest {
-    /// SHA-256 of what was presented, whatever its bytes are.
+    /// The SHA-256 of any bytes.
     pub fn of(presented: &[u8]) -> Self {
         Self(Sha256::digest(presented).into())
     }
 
-    /// All 64 hex digits, for a registry; nowhere else.
+    /// All 64 hex digits. Only the registry may contain them.
     pub fn to_hex(self) -> String {
         hex::encode(self.0)
     }
 
-    /// The first half: for what is to change with the secret.
+    /// The first half, for values that must change when the secret changes.
     pub(crate) fn half(self) -> [u8; 16] {
         self.0.first_chunk().copied().unwrap_or_default()
     }
 
-    /// First 8 hex digits: enough to find a secret again, too few to be worth anything.
+    /// The first 8 hex digits: enough to identify a secret, too few to be useful to an attacker.
     pub fn fingerprint(self) -> Fingerprint {
         let [a, b, c, d, ..] = self.0;
         Fingerprint(u32::from_be_bytes([a, b, c, d]))
@@ -79,8 +79,8 @@ impl Visitor<'_> for DigestVisitor {
 impl TryFrom<&str> for SecretDigest {
     type Error = BadDigest;
 
-    /// Reads 64 hex digits in either case. With `sha256:` or `sha256-` before it a digest may be in Base64 too: without
-    /// that 32 bytes in Base64 may as well be a secret in the clear.
+    /// Reads 64 hex digits in either case, or Base64 after `sha256:` or `sha256-`. Without such a prefix, 32
+    /// bytes of Base64 could be a secret in the clear.
     fn try_from(text: &str) -> Result<Self, BadDigest> {
         let named = NAMES.iter().find_map(|name| {
             let (start, rest) = text.split_at_checked(name.len())?;
@@ -101,7 +101,7 @@ fn hex(text: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-/// The 32 bytes that the text is in Base64, in either alphabet of RFC 4648, with its padding or without.
+/// Decodes 32 bytes of Base64, in either alphabet of RFC 4648, with or without padding.
 fn base64(text: &str) -> Option<[u8; 32]> {
     let digits = text.strip_suffix('=').unwrap_or(text);
     if digits.len() != BASE64_DIGITS {
@@ -112,12 +112,13 @@ fn base64(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
-/// A text that is not a SHA-256. It is not shown: it might be a secret in the wrong place.
+/// The error for text that is not a SHA-256. It never shows the text, which might be a secret in the wrong
+/// place.
 #[derive(Debug, Eq, PartialEq)]
 pub enum BadDigest {
-    /// It is 32 bytes in Base64 that nothing calls a digest.
+    /// 32 bytes of Base64 without a prefix that marks them as a digest.
     Unnamed,
-    /// It is anything else.
+    /// Any other text.
     Other,
 }
 
@@ -156,11 +157,11 @@ impl Serialize for Fingerprint {
     }
 }
 
-/// What a digest may begin with: `sha256-` is what Subresource Integrity writes.
+/// The prefixes of a digest; `sha256-` is the spelling of Subresource Integrity.
 const NAMES: [&str; 2] = ["sha256:", "sha256-"];
-/// Digits of 32 bytes in Base64, without padding.
+/// Number of Base64 digits for 32 bytes, without padding.
 const BASE64_DIGITS: usize = 43;
-/// What is read as a digest, as a regular expression; the last digit of Base64 has no bits left over.
+/// The JSON Schema pattern for digests. The last Base64 digit has no excess bits.
 #[cfg(not(target_arch = "wasm32"))]
 const DIGEST: &str =
     "^(?:[0-9A-Fa-f]{64}|[Ss][Hh][Aa]256[:-](?:[0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{42}[AEIMQUYcgkosw048]=?))$";
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn digest_is_sha_256_of_the_presented_bytes() {
-        // FIPS 180-4's example of a message of two blocks.
+        // The two-block example of FIPS 180-4.
         let digest = SecretDigest::of(b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq");
         let hex = "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1";
         assert_eq!(digest.to_hex(), hex);
@@ -211,7 +212,7 @@ mod tests {
             (format!("{base64}="), BadDigest::Unnamed),
             (format!("{base64}=="), BadDigest::Other),
             (format!("sha256:{base64}=="), BadDigest::Other),
-            // Bits are left over.
+            // The last digit has excess bits.
             (format!("sha256:{}h", base64.get(..42).unwrap()), BadDigest::Other),
             ("sha512:".to_owned() + base64, BadDigest::Other),
             ("sha256:".to_owned(), BadDigest::Other),

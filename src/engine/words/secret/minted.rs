@@ -1,15 +1,15 @@
 //! The form of the secrets that `tokenward mint` makes:
 //! `<prefix>_<kind letters>_<32 random base62 digits><6 base62 digits of the CRC32 of all before them>`.
 //!
-//! In: bytes. Out: a checksum, or whether bytes have the form but not the checksum. The checksum keeps nobody out:
-//! anybody can compute it. It distinguishes a secret that was copied wrongly from an invented one.
+//! In: bytes. Out: a checksum, or whether bytes have this form but a wrong checksum. The checksum protects
+//! nothing, because anyone can compute it. It distinguishes a mistyped secret from an invented one.
 
 use std::ops::Range;
 
-/// Number of random characters in a minted secret: 32 of base62 are 190 bits.
+/// Number of random characters in a minted secret: 32 base62 digits hold 190 bits.
 pub const RANDOM_CHARACTERS: usize = 32;
 
-/// First part of minted secrets if the policy has no `token_prefix`.
+/// First part of minted secrets if the policy sets no `token_prefix`.
 pub const DEFAULT_PREFIX: &str = "tw";
 
 /// The CRC32 of `text` in six base62 digits.
@@ -24,16 +24,16 @@ pub fn checksum(text: &[u8]) -> [u8; CHECKSUM_DIGITS] {
     digits
 }
 
-/// Whether this would be a secret minted with `prefix`, were its checksum right: so a typing error, which no guesser
-/// makes.
+/// Whether the text has the form of a secret minted with `prefix` but a wrong checksum: a typing error, which
+/// an attacker who guesses does not make.
 pub fn is_miscopied(presented: &[u8], prefix: &str) -> bool {
     let Some(body) = presented.len().checked_sub(CHECKSUM_DIGITS) else { return false };
     let Some((body, digits)) = presented.split_at_checked(body) else { return false };
     has_form(presented, prefix) && checksum(body) != *digits
 }
 
-/// The first stretch of `text` behind `from` with the form of a minted secret: any prefix, and a checksum that need not be
-/// right, for a secret with a typing error is nearly a secret. Letters and digits that follow it belong to the stretch.
+/// Finds the first part of `text` after `from` with the form of a minted secret. Any prefix and any checksum
+/// match: a mistyped secret is nearly a secret. The part includes the letters and digits that follow.
 pub(crate) fn minted_stretch(text: &[u8], from: usize) -> Option<Range<usize>> {
     let part = |byte: &u8| byte.is_ascii_alphanumeric();
     let mut starts = (from..text.len()).filter(|at| text.get(*at) == Some(&b'_'));
@@ -64,14 +64,14 @@ fn has_form(presented: &[u8], prefix: &str) -> bool {
         && digits.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// CRC-32/ISO-HDLC, bit by bit: only what nobody knows is ever checked.
+/// CRC-32/ISO-HDLC, computed bit by bit. Speed does not matter: only unknown credentials are checked.
 fn crc32(text: &[u8]) -> u32 {
     let step = |crc: u32, _| (crc >> 1) ^ (POLYNOMIAL & 0_u32.wrapping_sub(crc & 1));
     !text.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
 
 const CHECKSUM_DIGITS: usize = 6;
-/// Most letters that stand for a kind.
+/// Maximum number of letters in the abbreviation of a kind.
 const KIND_LETTERS: usize = 3;
 const POLYNOMIAL: u32 = 0xEDB8_8320;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
