@@ -1,4 +1,4 @@
-//! Attributes of tokens, which a pattern's `${name}` segments are compared with.
+//! Attributes of tokens, which are compared with the `${name}` segments of patterns.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +10,10 @@ use crate::engine::matching::path;
 use crate::engine::matching::path::BadPath;
 use crate::engine::words::text::shown;
 
-/// The value of a token's attribute: a text that can be a segment of a path.
+/// The value of a token's attribute: text that can be a segment of a path.
 ///
-/// Programs that trim or normalize names read the same value; only programs that ignore letter case may read another.
+/// Programs that trim or normalize names read the same value. Only programs that ignore letter case may read
+/// another one.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -32,12 +33,12 @@ impl AttributeValue {
         &self.0
     }
 
-    /// The value as it is spelled in a canonical path.
+    /// The value in the spelling of canonical paths.
     pub(crate) fn segment(&self) -> Cow<'_, str> {
         path::segment(&self.0).unwrap_or(Cow::Borrowed(""))
     }
 
-    /// The value as the loosest upstream reads it: without letter case, and with `+` as a space.
+    /// The value as the most lenient upstream reads it: lower case, with `+` as a space.
     pub(crate) fn skeleton(&self) -> String {
         path::folded(&self.segment()).to_ascii_lowercase().replace("%2b", "%20")
     }
@@ -69,23 +70,23 @@ impl From<AttributeValue> for String {
     }
 }
 
-/// A text that cannot be the value of an attribute.
+/// The error for text that cannot be the value of an attribute.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadAttribute {
     value: String,
     why: Why,
 }
 
-/// Why a text is no value.
+/// Why a text is not a valid value.
 #[derive(Debug, Eq, PartialEq)]
 enum Why {
     /// It is empty or too long.
     Length,
-    /// It breaks this rule for paths.
+    /// It breaks a rule for paths.
     Path(BadPath),
-    /// It is not in Unicode NFC; this is.
+    /// It is not in Unicode NFC; the variant holds the NFC form.
     NotNfc(String),
-    /// Programs that trim names read this.
+    /// Programs that trim names would read this instead.
     Trimmed(String),
 }
 
@@ -110,7 +111,7 @@ impl fmt::Display for BadAttribute {
     }
 }
 
-/// What JSON Schema says of values, as a regular expression: it takes all that the parser takes.
+/// The JSON Schema pattern for values: it accepts everything that the parser accepts.
 #[cfg(not(target_arch = "wasm32"))]
 fn regex() -> String {
     let look_alikes: String = path::LOOK_ALIKES.iter().map(|c| format!(r"\u{:04X}", u32::from(*c))).collect();
@@ -118,7 +119,7 @@ fn regex() -> String {
     format!(r"^(?![ +])[^{no}]*[^{no} +.]$")
 }
 
-/// What some programs trim from the start and from the end of a name.
+/// Characters that some programs trim from both ends of a name.
 const SPACES: [char; 2] = [' ', '+'];
 const ENDS: [char; 3] = [' ', '+', '.'];
 const MAX_BYTES: usize = 128;

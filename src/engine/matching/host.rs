@@ -1,29 +1,29 @@
-//! Hosts: the one reading of `:authority`, and the hosts that an operation names.
+//! Hosts: the one valid reading of `:authority`, and the hosts that operations name.
 //!
-//! In: an authority as it came. Out: its host in one spelling, and what the upstream gets in its place. Letter case, a
-//! port and one trailing dot are no part of the host (RFC 9110 §4.2.3, RFC 3986 §3.2.2). Envoy chooses a virtual
-//! host by comparing text, so an authority in another spelling must never be forwarded.
+//! In: an authority as received. Out: its canonical host, and the authority to forward. Letter case, port and
+//! one trailing dot are not part of the host (RFC 9110 §4.2.3, RFC 3986 §3.2.2). Envoy compares text to
+//! choose a virtual host, so the filter must never forward an authority in another spelling.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 
-/// The host of a request and its port; both are empty where the request names no host.
+/// The host and port of a request; both are empty if the request names no host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Host<'a> {
     /// Lower case, without trailing dot.
     name: Cow<'a, str>,
-    /// With its colon: `:8443`.
+    /// With the colon: `:8443`.
     port: &'a str,
 }
 
-/// What becomes of the port of a forwarded authority.
+/// How to treat the port when an authority is forwarded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ports {
-    /// It is forwarded: no operation names a host, so the host decides nothing.
+    /// Keep it: no operation names a host, so the host decides nothing.
     Kept,
-    /// It is removed: an operation at a host is at every port, and a virtual host is at one.
+    /// Remove it: an operation covers every port of its host, but a virtual host names one port.
     Removed,
 }
 
@@ -31,8 +31,9 @@ impl<'a> Host<'a> {
     /// Reads `:authority`.
     ///
     /// # Errors
-    /// That it has no reading, or more than one: user information, an escape, an empty label, an empty port or one
-    /// that is no number from 1 to 65535, an address in a spelling of its own (`127.1`, `0x7f.0.0.1`, `127.0.0.1.`).
+    /// Fails if the authority has no reading or more than one: user information, an escape, an empty label,
+    /// an empty port or a port that is not a number from 1 to 65535, or an unusual spelling of an address
+    /// (`127.1`, `0x7f.0.0.1`, `127.0.0.1.`).
     pub fn parse(authority: &'a [u8]) -> Result<Self, BadHost> {
         let text = std::str::from_utf8(authority).map_err(|_| BadHost)?;
         if text.is_empty() {
@@ -56,13 +57,13 @@ impl<'a> Host<'a> {
         })
     }
 
-    /// The host as text: lower case, without port and trailing dot.
+    /// The host as text: lower case, without port or trailing dot.
     pub fn as_str(&self) -> &str {
         &self.name
     }
 
-    /// The authority that is forwarded in the place of this one, which the host was read from; `None` where it is
-    /// forwarded as it came.
+    /// The authority to forward instead of `authority`, from which this host was read; `None` to forward it
+    /// unchanged.
     pub fn rewritten(&self, authority: &[u8], ports: Ports) -> Option<Cow<'_, [u8]>> {
         let port = match ports {
             Ports::Kept => self.port,
@@ -77,7 +78,7 @@ impl<'a> Host<'a> {
     }
 }
 
-/// That an authority cannot be read one way only.
+/// The error for a malformed or ambiguous authority.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct BadHost;
 
@@ -87,14 +88,14 @@ impl fmt::Display for BadHost {
     }
 }
 
-/// The hosts that an operation names.
+/// The hosts that an operation covers.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum HostPattern {
-    /// This one.
+    /// A single host.
     Exact(Box<str>),
-    /// All below a domain: `.acme.test` for `*.acme.test`, at any depth, and not the domain itself.
+    /// All hosts below a domain, at any depth, but not the domain itself: `.acme.test` for `*.acme.test`.
     Below(Box<str>),
-    /// All.
+    /// Every host.
     #[default]
     Any,
 }
@@ -103,7 +104,7 @@ impl HostPattern {
     /// Reads a host as a policy writes it.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails if the text is not a valid host pattern.
     pub(crate) fn parse(text: &str) -> Result<Self, BadHostPattern> {
         let lower = text.to_ascii_lowercase();
         let (name, below) = match lower.strip_prefix("*.") {
@@ -123,14 +124,14 @@ impl HostPattern {
         if !is_name(rooted) || is_number(rooted) {
             return Err(BadHostPattern::Name);
         }
-        // `v1/users` is far more often a path without its slash than the host `v1`.
+        // `v1/users` is far more often a path without its slash than a path on the host `v1`.
         if !name.contains('.') && !below && name != "localhost" {
             return Err(BadHostPattern::OneLabel);
         }
         Ok(if below { Self::Below(format!(".{rooted}").into()) } else { Self::Exact(rooted.into()) })
     }
 
-    /// Whether some host is one of both.
+    /// Whether some host matches both patterns.
     pub fn overlaps(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Any, _) | (_, Self::Any) => true,
@@ -143,7 +144,7 @@ impl HostPattern {
     }
 }
 
-/// Ordered as the most specific operation is found: one host, then domains (the longer first), then all.
+/// Ordered by specificity: exact hosts, then domains (longer first), then every host.
 impl Ord for HostPattern {
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
@@ -170,25 +171,26 @@ impl HostPattern {
     }
 }
 
-/// Whether the host lies below the domain, which begins with a dot.
+/// Whether the host lies below the domain, which starts with a dot.
 pub(crate) fn is_below(host: &str, domain: &str) -> bool {
     host.len() > domain.len() && host.ends_with(domain)
 }
 
-/// Why a text is no host of an operation.
+/// Why a text is not a valid host of an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadHostPattern {
-    /// Not labels of letters, digits, `-` and `_` with dots between.
+    /// It does not consist of labels of letters, digits, `-` and `_`, separated by dots.
     Name,
     /// It has a port.
     Port,
-    /// It is a scheme, as in a URL.
+    /// It starts with a scheme, as a URL does.
     Scheme,
-    /// One label alone: most likely a path without its slash.
+    /// It is a single label: most likely a path without its slash.
     OneLabel,
 }
 
-/// Host and port of an authority, the port with its colon, or empty; `None` where there is more than one way to cut it.
+/// Splits an authority into host and port; the port keeps its colon or is empty. `None` if the split is
+/// ambiguous.
 fn split_port(authority: &str) -> Option<(&str, &str)> {
     match authority.rfind(']') {
         Some(end) => authority.split_at_checked(end.checked_add(1)?),
@@ -196,8 +198,8 @@ fn split_port(authority: &str) -> Option<(&str, &str)> {
     }
 }
 
-/// Whether it is a colon and a port in its one spelling: an empty one is left out by some programs (RFC 3986 §3.2.3)
-/// and kept by Envoy, and leading zeros are compared by some as text.
+/// Whether the text is a colon and a canonical port. Some programs drop an empty port (RFC 3986 §3.2.3) but
+/// Envoy keeps it, and some programs compare leading zeros as text.
 fn is_port(port: &str) -> bool {
     port.strip_prefix(':').is_some_and(|digits| {
         digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -206,17 +208,17 @@ fn is_port(port: &str) -> bool {
     })
 }
 
-/// RFC 1123 §2.1's names, and those with `_` that are in use.
+/// Whether this is a host name as in RFC 1123 §2.1, or one with `_`, which is common.
 fn is_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
     name.len() <= MAX_NAME && name.split('.').all(|label| !label.is_empty() && label.bytes().all(is_letter))
 }
 
-/// An address in its one spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`. An IPv4 address that is mapped into IPv6
-/// is another host: a router that compares text does not take one for the other.
+/// Reads an address in its canonical spelling (RFC 5952): `127.0.0.1` or `[2001:db8::1]`. An IPv4-mapped IPv6
+/// address is a different host, because a router that compares text distinguishes them.
 fn address(name: &str) -> Option<Cow<'_, str>> {
     let Some(inner) = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
-        // What parses is spelled that way: four numbers without leading zeros.
+        // The parser accepts only the canonical spelling: four numbers without leading zeros.
         return name.parse::<Ipv4Addr>().ok().map(|_| Cow::Borrowed(name));
     };
     let address: Ipv6Addr = inner.parse().ok()?;
@@ -224,13 +226,13 @@ fn address(name: &str) -> Option<Cow<'_, str>> {
     Some(if canonical { Cow::Borrowed(name) } else { Cow::Owned(format!("[{address}]")) })
 }
 
-/// Whether `text` is how the address is written; compares without allocating.
+/// Whether `text` is the canonical spelling of the address. Compares without allocating.
 fn is_spelling(text: &str, address: Ipv6Addr) -> bool {
     let mut rest = Expected(text);
     write!(rest, "{address}").is_ok() && rest.0.is_empty()
 }
 
-/// The rest of a text that is expected to be written.
+/// The rest of the text that the formatter must still write.
 struct Expected<'a>(&'a str);
 
 impl fmt::Write for Expected<'_> {
@@ -240,7 +242,8 @@ impl fmt::Write for Expected<'_> {
     }
 }
 
-/// Whether some program reads the name as an IPv4 address: its last label is a number (WHATWG URL, host parsing).
+/// Whether some program reads the name as an IPv4 address because its last label is a number (WHATWG URL,
+/// host parsing).
 fn is_number(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or_default();
     let hexadecimal = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));

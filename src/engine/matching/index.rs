@@ -1,9 +1,10 @@
-//! The index of operations: trees of path segments, so that a look-up costs what the path costs.
+//! The index of operations: trees of path segments. The cost of a look-up depends on the path, not on the
+//! policy.
 //!
-//! In: the operations of a policy, once. Out, for each request: the listings of the operation that the
-//! request belongs to, and of each `/**` above it. The index knows nothing of tokens or rights.
+//! In: the operations of a policy, once. Out, for each request: the listings of the most specific matching
+//! operation, and of each `/**` above it. The index knows nothing about tokens or permissions.
 //!
-//! A host comes before a path: one tree for each host that the policy names, and one for all hosts.
+//! The host is matched before the path: one tree per host that the policy names, and one for all hosts.
 
 use std::cmp::Ordering;
 
@@ -17,7 +18,7 @@ use crate::engine::words::name::AttributeName;
 pub struct Listing {
     /// The operation as written.
     pub text: Box<str>,
-    /// Who lists it.
+    /// The part of the policy that lists it.
     pub by: Lister,
     methods: Methods,
     bindings: Box<[Bound]>,
@@ -33,8 +34,8 @@ struct Bound {
 }
 
 impl Listing {
-    /// The first attribute whose value is not in the path where this listing needs it. `path` must match the listing;
-    /// `of` gives the token's value, and an attribute without a value is never met.
+    /// The first attribute that this listing requires and that the path does not contain. `path` must match
+    /// the listing. `of` returns the token's value; an attribute without a value never matches.
     pub fn unmet<'v>(
         &self,
         case: LetterCase,
@@ -53,18 +54,18 @@ impl Listing {
     }
 }
 
-/// What is looked up: method, host and path of a request.
+/// The subject of a look-up: method, host and path of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'r> {
     /// The method.
     pub method: &'r [u8],
-    /// The host, in its one spelling.
+    /// The canonical host.
     pub host: &'r str,
     /// The canonical path.
     pub path: Segments<'r>,
 }
 
-/// Who lists an operation.
+/// The part of a policy that lists an operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lister {
     /// The policy's `public`.
@@ -73,21 +74,21 @@ pub enum Lister {
     Permission(usize),
 }
 
-/// How a listing concerns a request.
+/// How a listing matches a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Match {
-    /// It lists the operation that the request belongs to.
+    /// It lists the most specific operation that matches the request.
     Operation,
-    /// It ends in `/**` and the request is below it.
+    /// It ends in `/**` and covers the request.
     Subtree,
 }
 
 /// How letters are compared.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum LetterCase {
-    /// As they are.
+    /// Case-sensitive.
     Strict,
-    /// Without case: the path is folded beyond ASCII, and ASCII letters are compared without case.
+    /// Case-insensitive: the path is folded beyond ASCII, and ASCII letters are compared without case.
     Folded,
 }
 
@@ -97,12 +98,12 @@ pub struct Index {
     listings: Box<[Listing]>,
     strict: Hosts,
     folded: Hosts,
-    /// Whether folding changes the path of an operation.
+    /// Whether folding changes the path of any operation.
     has_case: bool,
 }
 
 impl Index {
-    /// The index of `operations`, each with its text and who lists it.
+    /// Builds the index; each operation comes with its text and its lister.
     pub fn build(operations: Vec<(String, Operation, Lister)>) -> Self {
         let mut entries = Vec::with_capacity(operations.len());
         let mut listings = Vec::with_capacity(operations.len());
@@ -122,13 +123,13 @@ impl Index {
         Self { listings: listings.into(), strict, folded, has_case }
     }
 
-    /// Visits each listing that concerns a request: those of the operation that it belongs to (the most
-    /// specific one that matches) and those of each `/**` above it.
+    /// Visits each listing that matches a request: those of the most specific operation that matches, and
+    /// those of each `/**` above it.
     pub fn visit<'i>(&'i self, case: LetterCase, target: Target<'_>, visit: impl FnMut(Match, &'i Listing)) {
         self.walk(case, target, Reach::MostSpecific, visit);
     }
 
-    /// Visits every listing that matches a request, however specific it is.
+    /// Visits every listing that matches a request, regardless of specificity.
     pub fn visit_all<'i>(&'i self, case: LetterCase, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
         self.walk(case, target, Reach::All, |_, listing| visit(listing));
     }
@@ -149,17 +150,17 @@ impl Index {
         hosts.matching(host).for_each(|tree| walk.enter(tree, path));
     }
 
-    /// Whether folding changes the path of an operation.
+    /// Whether folding changes the path of any operation.
     pub fn has_case(&self) -> bool {
         self.has_case
     }
 
-    /// Whether an operation names a host.
+    /// Whether any operation names a host.
     pub fn names_hosts(&self) -> bool {
         !self.strict.exact.is_empty() || !self.strict.below.is_empty()
     }
 
-    /// All listings, in the order of the policy.
+    /// All listings, in policy order.
     pub fn listings(&self) -> &[Listing] {
         &self.listings
     }
@@ -170,14 +171,14 @@ impl Index {
 struct Hosts {
     /// Sorted by host.
     exact: Box<[(Box<str>, Node)]>,
-    /// The longer, and so the more specific, domain first.
+    /// Longer, and so more specific, domains first.
     below: Box<[(Box<str>, Node)]>,
     any: Node,
 }
 
 impl Hosts {
     fn of(mut entries: Vec<Entry>) -> Self {
-        // Stable: listings of one operation stay in the order of the policy.
+        // Stable sort: listings of one operation stay in policy order.
         entries
             .sort_by(|one, other| one.host.cmp(&other.host).then_with(|| one.segments.cmp(&other.segments)));
         let (mut exact, mut below, mut any) = (Vec::new(), Vec::new(), Node::default());
@@ -192,7 +193,7 @@ impl Hosts {
         Self { exact: exact.into(), below: below.into(), any }
     }
 
-    /// The trees that may have operations of the host, the more specific first.
+    /// The trees that may contain operations for the host, most specific first.
     fn matching<'i>(&'i self, host: &str) -> impl Iterator<Item = &'i Node> {
         let exact = self.exact.binary_search_by(|(name, _)| (**name).cmp(host)).ok();
         let exact = exact.and_then(|position| self.exact.get(position)).map(|(_, tree)| tree);
@@ -201,19 +202,19 @@ impl Hosts {
     }
 }
 
-/// A place in the tree: what is listed here and what may follow.
+/// A node of a tree: the listings that end here, and its children.
 #[derive(Debug, Default)]
 struct Node {
     /// Sorted by text.
     literals: Box<[(Box<str>, Node)]>,
-    /// The more specific first.
+    /// Most specific first.
     affixes: Box<[Affix]>,
     variable: Option<Box<Node>>,
     /// Listings of the pattern that ends here.
     here: Box<[usize]>,
     /// Listings of the pattern that ends here in `/**`.
     below: Box<[usize]>,
-    /// Whether a `/**` is here or further down.
+    /// Whether a `/**` ends here or further down.
     leads_to_subtree: bool,
 }
 
@@ -244,7 +245,7 @@ impl Entry {
     }
 }
 
-/// The node that `entries` share after `depth` segments; the depth is bounded by the longest pattern.
+/// Builds the node that `entries` share after `depth` segments. The longest pattern bounds the depth.
 fn node(entries: &[Entry], depth: usize) -> Node {
     let mut node = Node::default();
     let longer = entries.partition_point(|entry| entry.segments.len() <= depth);
@@ -270,12 +271,12 @@ fn node(entries: &[Entry], depth: usize) -> Node {
     node
 }
 
-/// Which of the operations that match are visited.
+/// Which matching operations are visited.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Reach {
     /// The most specific one, and each `/**`.
     MostSpecific,
-    /// All of them.
+    /// All matching operations.
     All,
 }
 
@@ -290,7 +291,8 @@ struct Walk<'i, 'r, F> {
 }
 
 impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
-    /// Depth first, the more specific child first: the first operation found is the most specific.
+    /// Visits depth first and the more specific child first, so the first operation found is the most
+    /// specific.
     fn descend(&mut self, node: &'i Node, mut path: Segments<'_>) {
         self.report(Match::Subtree, &node.below);
         let Some(segment) = path.next() else {
@@ -327,7 +329,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
         node.literals.get(position).map(|(_, child)| child)
     }
 
-    /// Visits the listings with the request's method; whether there are any.
+    /// Visits the listings that cover the request's method; returns whether there are any.
     fn report(&mut self, how: Match, numbers: &[usize]) -> bool {
         let mut found = false;
         for listing in numbers.iter().filter_map(|number| self.listings.get(*number)) {
@@ -341,7 +343,7 @@ impl<'i, F: FnMut(Match, &'i Listing)> Walk<'i, '_, F> {
 }
 
 impl LetterCase {
-    /// Orders a literal of the tree and a segment of a path.
+    /// Compares a literal of the tree with a segment of a path.
     fn compare(self, literal: &str, segment: &str) -> Ordering {
         match self {
             Self::Strict => literal.cmp(segment),
@@ -349,7 +351,7 @@ impl LetterCase {
         }
     }
 
-    /// Whether a segment's value equals the token's own, both in the spelling of canonical paths.
+    /// Whether a segment's value equals the token's value; both are in the spelling of canonical paths.
     fn equal(self, value: &str, own: &str) -> bool {
         match self {
             Self::Strict => value == own,
@@ -357,7 +359,7 @@ impl LetterCase {
         }
     }
 
-    /// Whether at least one byte stands between `prefix` and `suffix` in `segment`.
+    /// Whether `segment` has at least one byte between `prefix` and `suffix`.
     fn between(self, segment: &str, prefix: &str, suffix: &str) -> bool {
         let segment = segment.as_bytes();
         let Some(variable) = segment.len().checked_sub(prefix.len().saturating_add(suffix.len())) else {
@@ -373,7 +375,7 @@ impl LetterCase {
             Self::Strict => one == two.as_bytes(),
             Self::Folded => one.eq_ignore_ascii_case(two.as_bytes()),
         };
-        // A `%` among the variable's last two bytes: the suffix would begin inside an escape.
+        // With a `%` among the variable's last two bytes, the suffix would start inside an escape.
         let whole = !rest.iter().rev().take(2).any(|byte| *byte == b'%');
         variable > 0 && whole && same(head, prefix) && same(tail, suffix)
     }

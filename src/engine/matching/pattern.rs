@@ -1,8 +1,8 @@
-//! Operations as a policy writes them: methods, an optional host and a path pattern,
-//! `GET,DELETE /v1/users/{id}` or `GET billing.acme.test/v1/invoices/**`.
+//! Operations as a policy writes them: methods, an optional host and a path pattern, `GET,DELETE
+//! /v1/users/{id}` or `GET billing.acme.test/v1/invoices/**`.
 //!
-//! In: one line of text. Out: an [`Operation`], its literals spelled as request paths are, or what is
-//! wrong with the text.
+//! In: one line of text. Out: an [`Operation`] with its literals in the spelling of request paths, or the
+//! mistake in the text.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -28,7 +28,7 @@ use crate::engine::words::text::shown;
 pub struct Operation {
     /// The methods it covers.
     pub methods: Methods,
-    /// The hosts it is at.
+    /// The hosts it covers.
     pub host: HostPattern,
     /// The paths it covers.
     pub pattern: Pattern,
@@ -38,7 +38,7 @@ impl Operation {
     /// Reads an operation.
     ///
     /// # Errors
-    /// What is wrong with the text.
+    /// Fails if the text is not a valid operation.
     pub fn parse(text: &str) -> Result<Self, BadOperation> {
         if text.len() > MAX_LENGTH {
             return Err(BadOperation::TooLong(text.len()));
@@ -67,12 +67,12 @@ impl Operation {
 pub enum Methods {
     /// `*`.
     Any,
-    /// A list; where `GET` is in it, `HEAD` is too.
+    /// A list of methods; `GET` includes `HEAD`.
     Named(Box<[Box<str>]>),
 }
 
 impl Methods {
-    /// Whether a request's method is among them, byte for byte.
+    /// Whether the list covers the request's method, byte for byte.
     pub fn cover(&self, method: &[u8]) -> bool {
         match self {
             Self::Any => true,
@@ -102,36 +102,36 @@ impl Methods {
 /// A path pattern.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Pattern {
-    /// What each segment must be.
+    /// The condition for each segment.
     pub segments: Vec<Segment>,
-    /// Whether it ends in `/**`: the path itself and everything below it.
+    /// Whether the pattern ends in `/**`: it covers the path itself and everything below it.
     pub subtree: bool,
-    /// Segments that must equal an attribute of the token; which operation this is does not depend on them.
+    /// Segments that must equal an attribute of the token. They do not change which operation this is.
     pub bindings: Vec<Binding>,
 }
 
-/// A segment `${name}`: its variable must equal the token's attribute of this name.
+/// A segment `${name}`: the variable must equal the token's attribute of this name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Binding {
-    /// Which segment, counted from 0.
+    /// Index of the segment, counted from 0.
     pub segment: usize,
     /// The attribute.
     pub attribute: AttributeName,
 }
 
-/// What one segment of a path must be.
+/// The condition for one segment of a path.
 ///
-/// Ordered as the most specific operation is found: literals, then variables with more literal text
-/// around them (of the same length, the longer prefix), then plain variables.
+/// Ordered by specificity: literals, then variables with more literal text around them (for equal length, the
+/// longer prefix), then plain variables.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Segment {
     /// This text.
     Literal(Box<str>),
-    /// Any text of at least one character between these two; not both empty.
+    /// Text of at least one character between a prefix and a suffix, of which one may be empty.
     Affix {
-        /// What it begins with.
+        /// The text before the variable.
         prefix: Box<str>,
-        /// What it ends in.
+        /// The text after the variable.
         suffix: Box<str>,
     },
     /// Any text.
@@ -163,7 +163,7 @@ impl Pattern {
 }
 
 impl Segment {
-    /// The segment, and the attribute that its variable is bound to.
+    /// Reads a segment, and the attribute to which its variable is bound.
     fn parse(text: &str) -> Result<(Self, Option<AttributeName>), BadOperation> {
         if text.contains("**") {
             return Err(BadOperation::InnerSubtree);
@@ -215,14 +215,14 @@ impl Segment {
         }
     }
 
-    /// The part of a path's segment that the variable stands for; all of it where there is none.
+    /// The part of a path's segment that the variable stands for; the whole segment if there is no variable.
     pub fn value<'p>(&self, segment: &'p str) -> &'p str {
         let Self::Affix { prefix, suffix } = self else { return segment };
         let end = segment.len().saturating_sub(suffix.len());
         segment.get(prefix.len()..end).unwrap_or_default()
     }
 
-    /// The segment with its literal text folded and its ASCII letters in lower case.
+    /// The segment with folded literal text and lower-case ASCII letters.
     #[must_use]
     pub fn folded(&self) -> Self {
         let fold = |text: &str| path::folded(text).to_ascii_lowercase().into_boxed_str();
@@ -238,11 +238,11 @@ impl Segment {
 struct Variable<'t> {
     prefix: &'t str,
     suffix: &'t str,
-    /// The attribute that it is bound to.
+    /// The attribute to which it is bound.
     attribute: Option<AttributeName>,
 }
 
-/// The segment's variable, if it has one.
+/// Finds the variable of a segment, if it has one.
 fn variable(text: &str) -> Result<Option<Variable<'_>>, BadOperation> {
     let Some((prefix, rest)) = text.split_once(['{', '*']) else {
         return if text.contains('}') { Err(BadOperation::Braces) } else { Ok(None) };
@@ -270,7 +270,7 @@ fn variable(text: &str) -> Result<Option<Variable<'_>>, BadOperation> {
     Ok(Some(Variable { prefix, suffix, attribute }))
 }
 
-/// A whole literal segment in the spelling of request paths.
+/// Reads a whole literal segment in the spelling of request paths.
 fn literal(text: &str) -> Result<Box<str>, BadOperation> {
     if text.is_empty() {
         return Err(BadOperation::Path(BadPath::EmptySegment));
@@ -289,14 +289,15 @@ fn literal(text: &str) -> Result<Box<str>, BadOperation> {
     Ok(spelled.strip_prefix('/').unwrap_or(&spelled).into())
 }
 
-/// A literal part of a segment: the same spelling, but it may be empty, or dots.
+/// Reads a literal part of a segment in the same spelling. It may be empty, or consist of dots.
 fn part(text: &str) -> Result<Box<str>, BadOperation> {
-    // Beside a variable dots make no dot segment: check them behind a letter.
+    // Dots next to a variable are not a dot segment, so check them after a letter.
     let spelled = literal(&format!("{NO_MARK}{text}"))?;
     Ok(spelled.strip_prefix(NO_MARK).unwrap_or(&spelled).into())
 }
 
-/// RFC 9110 §9.1: a method is a case-sensitive token; ours are written in upper case.
+/// Whether this is a method name. Methods are case-sensitive tokens (RFC 9110 §9.1); policies write them in
+/// upper case.
 pub(crate) fn is_method(name: &[u8]) -> bool {
     let is_letter = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(byte);
     !name.is_empty() && name.iter().all(is_letter)
@@ -306,45 +307,45 @@ fn is_variable_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// Why a text is no operation.
+/// Why a text is not a valid operation.
 #[derive(Debug, Eq, PartialEq)]
 pub enum BadOperation {
-    /// Not methods, a space and a pattern.
+    /// It does not consist of methods, a space and a pattern.
     Parts,
-    /// Not a method.
+    /// This is not a method.
     Method(String),
-    /// No host, nor the beginning of a path.
+    /// This is neither a host nor the start of a path.
     Host(BadHostPattern),
     /// A host without a path.
     HostAlone,
-    /// `${…}` with no name of an attribute in it.
+    /// `${…}` without a valid attribute name.
     AttributeName(String),
-    /// A segment bound to an attribute where there is no token.
+    /// A segment bound to an attribute in an operation that needs no token.
     Unbindable,
-    /// A literal that no request path can have.
+    /// A literal that no request path can contain.
     Path(BadPath),
-    /// A literal that is not in Unicode NFC; this is its NFC spelling.
+    /// A literal that is not in Unicode NFC; the variant holds its NFC form.
     NotNfc(String),
     /// `+` in a literal.
     Plus,
     /// `?` in a literal.
     Query,
-    /// `**` elsewhere than in a `/**` at the end.
+    /// `**` anywhere except in a `/**` at the end.
     InnerSubtree,
     /// Two variables in one segment.
     TwoVariables,
-    /// Braces that do not pair.
+    /// Unbalanced braces.
     Braces,
-    /// A name that is none.
+    /// An invalid variable name.
     VariableName(String),
-    /// More segments than a pattern may have.
+    /// More segments than a pattern may have; the variant holds the count.
     TooManySegments(usize),
-    /// More bytes than an operation may have.
+    /// More bytes than an operation may have; the variant holds the count.
     TooLong(usize),
 }
 
 impl BadOperation {
-    /// What to do about it.
+    /// How to fix it.
     pub fn hint(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::NotNfc(spelling) => return Cow::Owned(format!("write it as `{}`", shown(spelling))),
@@ -409,16 +410,16 @@ impl fmt::Display for BadOperation {
     }
 }
 
-/// What JSON Schema says of operations, as a regular expression: it takes all that the parser takes.
+/// The JSON Schema pattern for operations: it accepts everything that the parser accepts.
 #[cfg(not(target_arch = "wasm32"))]
 fn regex() -> String {
     let methods = r"(?:\*|[A-Z0-9_-]+(?:,[A-Z0-9_-]+)*)";
     let label = "[A-Za-z0-9_-]+";
-    // One label alone is no host, but for this one, in capitals or not.
+    // A single label is not a host, except this one, in any letter case.
     let localhost = "[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]";
     let name = format!(r"\*\.{label}(?:\.{label})*\.?|{label}(?:\.{label})*\.(?:{label})?|{localhost}");
     let host = format!(r"(?:{name}|\[[0-9A-Fa-f:.]+\]\.?)");
-    // Printable ASCII but `# % * + / ; ? \ { }`; an escape but of a control byte or one of `% + / ; \`.
+    // Printable ASCII except `# % * + / ; ? \ { }`; any escape except those of control bytes and `% + / ; \`.
     let literal = r#"(?:[!"$&-),-.0-:<->@-\[\]-z|~]|%(?![01]|2[5BbFf]|3[Bb]|5[Cc]|7[Ff])[0-9A-Fa-f]{2})"#;
     let variable = r"(?:\*|\{[A-Za-z0-9_.-]+\}|\$\{[A-Za-z][A-Za-z0-9._:-]{0,63}\})";
     let dots = r"(?:\.|%2[Ee]){1,2}(?:/|\s*$)";
@@ -427,9 +428,9 @@ fn regex() -> String {
     format!(r"^\s*{methods} \s*{host}?{path}\s*$")
 }
 
-/// A letter that combines with no mark into another character.
+/// A letter with which no combining mark forms another character.
 const NO_MARK: char = 'q';
-/// Longest operation, in bytes: longer than any path that is not a mistake.
+/// Maximum length of an operation, in bytes: longer than any sensible path.
 pub(crate) const MAX_LENGTH: usize = 2_048;
-/// Most segments in a pattern: bounds the depth of the index.
+/// Maximum number of segments in a pattern. It bounds the depth of the index.
 pub(crate) const MAX_SEGMENTS: usize = 32;
