@@ -1,6 +1,7 @@
-//! What people wrote, parsed: bundles, lists of revocations, settings, and the envelopes that sign them.
+//! The parsed configuration: bundles, revocation lists, settings, and the envelopes that sign them.
 //!
-//! In: JSON, trees and protobuf. Out: plain data, or every problem with its place. Never compiles or decides.
+//! In: JSON, trees and protobuf. Out: plain data, or every problem with its place. This folder never compiles or
+//! decides.
 
 pub mod alerts;
 pub mod bundle;

@@ -1,7 +1,7 @@
-//! Documents as people and machines write them: policy document, registry, and the bundle of both.
+//! The documents: policy document, registry, and the bundle of both.
 //!
-//! In: JSON, or a tree that a YAML reader made. Out: plain data in the order of the text, with unknown and
-//! repeated keys refused. What the data *means* is `Policy::compile`'s business.
+//! In: JSON, or a tree that a YAML reader made. Out: plain data in the order of the text. Unknown and repeated keys
+//! are rejected. `Policy::compile` checks what the data *means*.
 
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ use crate::engine::words::time::{Span, Time};
 
 mod read;
 
-/// The policy document: what people write.
+/// The policy document, which people write.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
@@ -60,12 +60,12 @@ pub struct PolicyDocument {
     /// Classes of tokens with their guard-rails.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub kinds: Entries<KindName, Kind>,
-    /// What is done about tokens and callers that misbehave.
+    /// How to react to tokens and callers that misbehave.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub defense: Option<Defense>,
 }
 
-/// The registry: tokens with the digests of their secrets, written by the command line.
+/// The registry: tokens with the digests of their secrets. The command line writes it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `version` and `tokens`")]
@@ -77,7 +77,7 @@ pub struct Registry {
     pub tokens: Entries<TokenId, Token>,
 }
 
-/// The bundle: policy document and registry with a revision; what ships.
+/// The bundle, which ships: policy document and registry, with a revision.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote, title = "bundle"))]
 #[serde(
@@ -90,7 +90,7 @@ pub struct Bundle {
     pub version: Version,
     /// Name of the policy.
     pub name: PolicyName,
-    /// Number of this bundle, in milliseconds since 1970; a later bundle has a higher one.
+    /// Revision of the bundle, in milliseconds since 1970. A later bundle has a higher revision.
     #[serde(default, deserialize_with = "number")]
     pub revision: u64,
     /// When the bundle was built.
@@ -102,13 +102,14 @@ pub struct Bundle {
     /// The service that the bundle is for.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceName>,
-    /// From when on the bundle is no longer to be used.
+    /// When the bundle expires. Gateways must not use it from then on.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
-    /// By when a newer bundle must be there; a gateway without one continues, and reports that this one is stale.
+    /// When a newer bundle must have arrived. Without one the gateway continues, and reports that this bundle is
+    /// stale.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub good_until: Option<Time>,
-    /// Signed bundles up to this revision may be followed by this one, though its own is lower.
+    /// This bundle may replace signed bundles up to this revision, even though its own revision is lower.
     #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<u64>,
     /// First part of minted secrets.
@@ -134,7 +135,7 @@ pub struct Bundle {
     /// Classes of tokens with their guard-rails.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub kinds: Entries<KindName, Kind>,
-    /// What is done about tokens and callers that misbehave.
+    /// How to react to tokens and callers that misbehave.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub defense: Option<Defense>,
     /// Tokens by id.
@@ -143,7 +144,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// The bundle of a policy document and a registry; revision and times are set by who ships it.
+    /// Makes a bundle from a policy document and a registry. The caller sets revision and times.
     pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
         let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds, defense } =
             policy;
@@ -177,22 +178,22 @@ pub struct Role {
     /// What the role is for.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Roles whose permissions and denials this one has as well.
+    /// Roles whose permissions and denials this role inherits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherits: Vec<RoleName>,
-    /// Permissions granted.
+    /// Permissions that the role grants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<PermissionName>,
-    /// Permissions whose operations are taken away, whatever else grants them.
+    /// Permissions whose operations the role denies. A deny overrides every grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<PermissionName>,
-    /// Whether what the role takes away is only reported, not enforced.
+    /// Shadow mode: the filter only reports the denials of this role and does not enforce them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = false)))]
     pub shadow: bool,
 }
 
-/// A kind of token as written: its guard-rails.
+/// A kind of token as written, with its guard-rails.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
@@ -201,7 +202,7 @@ pub struct Role {
     expecting = "a mapping with `max_lifetime`, `require`, `roles`"
 )]
 pub struct Kind {
-    /// Longest time from a secret's creation to its expiry.
+    /// Maximum time from a secret's creation to its expiry.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<Span>,
     /// Fields that a token of this kind must have.
@@ -217,23 +218,23 @@ pub struct Kind {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequiredField {
-    /// Who answers for the token.
+    /// Who is responsible for the token.
     Owner,
-    /// What the token is for.
+    /// What the token is used for.
     Purpose,
     /// A subset of the roles' permissions.
     Scope,
-    /// Environments that it works in.
+    /// Environments in which the token works.
     Environments,
-    /// Services that it works at.
+    /// Services at which the token works.
     Services,
     /// At least one attribute.
     Attributes,
-    /// Addresses that it may be used from.
+    /// Addresses from which the token may be used.
     AllowedSources,
-    /// Hours that it may be used in.
+    /// Hours in which the token may be used.
     AllowedHours,
-    /// How many requests it may make.
+    /// How many requests the token may make.
     RateLimit,
 }
 
@@ -247,75 +248,75 @@ pub struct Token {
     /// Roles assigned to it.
     #[serde(default)]
     pub roles: Vec<RoleName>,
-    /// Subset of the roles' permissions that the token is narrowed to.
+    /// Limits the token to a subset of its roles' permissions.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub scope: Option<Vec<PermissionName>>,
-    /// Who answers for the token.
+    /// Who is responsible for the token.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// What the token is for.
+    /// What the token is used for.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub purpose: Option<String>,
-    /// Environments that it works in; all without it.
+    /// Environments in which the token works; all by default.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub environments: Option<Vec<EnvironmentName>>,
-    /// Services that it works at; all without it.
+    /// Services at which the token works; all by default.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub services: Option<Vec<ServiceName>>,
-    /// What `${name}` stands for in patterns.
+    /// Values for `${name}` in patterns.
     #[serde(default, skip_serializing_if = "Entries::is_empty")]
     pub attributes: Entries<AttributeName, AttributeValue>,
-    /// Addresses that it may be used from; all without it.
+    /// Addresses from which the token may be used; all by default.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub allowed_sources: Option<Vec<AddressRange>>,
-    /// Hours that it may be used in; all without it.
+    /// Hours in which the token may be used; all by default.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub allowed_hours: Option<Vec<Hours>>,
-    /// How many requests it may make.
+    /// How many requests the token may make.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
-    /// When the whole token was revoked; its presence revokes.
+    /// When the whole token was revoked. If set, the token is revoked.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
-    /// Why it was revoked: for people who read the registry; decisions ignore it.
+    /// Why it was revoked. For people who read the registry; decisions ignore it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
-    /// Its secrets; several, so that rotation can overlap.
+    /// Its secrets. There may be several, so that rotation can overlap.
     #[serde(default)]
     pub secrets: Vec<Secret>,
 }
 
-/// A secret as written: its digest and its life.
+/// A secret as written: its digest and its lifetime.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `id`, `sha256`, `expires_at`, …")]
 pub struct Secret {
-    /// Id within the token.
+    /// Id of the secret within its token.
     pub id: SecretId,
     /// SHA-256 of the secret.
     pub sha256: SecretDigest,
     /// When it was minted.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
-    /// When it begins to work.
+    /// When the secret starts to work.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
-    /// When it no longer works.
+    /// When the secret expires.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
-    /// When rotation replaced it; it goes on working until `expires_at`.
+    /// When rotation replaced the secret. It continues to work until `expires_at`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub retired_at: Option<Time>,
-    /// When it was revoked; its presence revokes.
+    /// When the secret was revoked. If set, the secret is revoked.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Time>,
-    /// Why it was revoked: for people who read the registry; decisions ignore it.
+    /// Why it was revoked. For people who read the registry; decisions ignore it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
 }
 
 impl Secret {
-    /// When the secret works: never before it was created, or its life could lie in the future.
+    /// When the secret works. It never works before its creation; otherwise its whole life could lie in the future.
     pub(crate) fn life(&self) -> Life {
         Life {
             begins: self.not_before.max(self.created_at),
@@ -354,7 +355,7 @@ impl From<Version> for u64 {
     }
 }
 
-/// First part of a minted secret: 2 to 16 lower-case letters and digits, a letter first.
+/// First part of a minted secret: 2 to 16 lower-case letters and digits, starting with a letter.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -395,6 +396,6 @@ impl From<TokenPrefix> for String {
 }
 
 const FORMAT_VERSION: u64 = 1;
-/// Largest document that is read: some 400,000 tokens. A VM of 1 GiB has room for two of that size, one in force and one
-/// that is read to take its place; with too little Envoy would go on without the filter.
+/// Maximum size of a document: about 400,000 tokens. A VM of 1 GiB has room for two documents of this size, the
+/// active one and its replacement. If memory ran out, Envoy would continue without the filter.
 pub const MAX_BYTES: usize = 64 << 20;

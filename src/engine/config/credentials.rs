@@ -6,47 +6,48 @@ use crate::engine::config::credentials::written::Written;
 
 mod written;
 
-/// A place in which a request may bring its token.
+/// A part of a request that may contain the token.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(try_from = "Written", into = "Written")]
 pub enum CredentialSource {
-    /// A header; with a scheme before the token (RFC 9110 §11.4) or the token alone.
+    /// A header that holds a scheme and the token (RFC 9110 §11.4), or only the token.
     Header {
         /// Name of the header, in lower case.
         name: Box<str>,
-        /// The scheme, compared without case.
+        /// The scheme, compared case-insensitively.
         scheme: Option<Box<str>>,
-        /// Which part of it is the secret.
+        /// The part of the header that is the secret.
         part: Part,
     },
-    /// A parameter of the query (RFC 6750 §2.3).
+    /// A query parameter (RFC 6750 §2.3).
     Query(Box<str>),
     /// A cookie (RFC 6265 §4.2).
     Cookie(Box<str>),
 }
 
-/// Which part of what stands in a header is the secret.
+/// The part of a header's value that is the secret.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Part {
-    /// All of it, behind the scheme.
+    /// The whole value after the scheme.
     Whole,
-    /// What follows the first `|`, where an id is before that; all of it otherwise. Laravel Sanctum hashes a token so.
+    /// The text after the first `|` if an id precedes it, otherwise the whole value. This is how Laravel Sanctum
+    /// hashes a token.
     AfterBar,
-    /// The user of RFC 7617, whatever the password is.
+    /// The user of RFC 7617; the password is ignored.
     User,
-    /// The password of RFC 7617, whatever the user is.
+    /// The password of RFC 7617; the user is ignored.
     Password,
 }
 
 /// Whether a caller presents a credential deliberately.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Intent {
-    /// The caller chose to send it: no page can make another site's visitors send it without a CORS preflight.
+    /// The caller chose to send it. A page cannot make another site's visitors send it without a CORS preflight.
     Deliberate,
-    /// A page of any site may have made a visitor's browser send it: it must know what it sends.
+    /// A page of any site may have made a visitor's browser send it, but the page must know the value.
     Page,
-    /// A page of any site may have made a visitor's browser send what that keeps for this site.
+    /// A page of any site may have made a visitor's browser send a value that the browser stores for this site.
     Browser,
 }
 
@@ -56,11 +57,12 @@ impl CredentialSource {
         Self::Header { name: "authorization".into(), scheme: Some("Bearer".into()), part: Part::Whole }
     }
 
-    /// Whether a credential that is found here was sent deliberately.
+    /// How deliberately a caller sends a credential at this source.
     ///
-    /// An image's address has a query, and some headers a browser sends without a preflight: those that it sets itself,
-    /// and those that the Fetch Standard lets a page set (§2.2.2, CORS-safelisted request-header). By itself it adds its
-    /// cookies, and answers a challenge with what was typed in before, or what a link had before its `@`.
+    /// A page can put a query into the address of an image. Browsers send some headers without a preflight: those
+    /// that the browser sets, and those that the Fetch Standard lets a page set (§2.2.2, CORS-safelisted
+    /// request-header). Browsers add cookies on their own. They answer challenges with credentials that the user
+    /// typed earlier, or with those before the `@` of a link.
     pub(crate) fn intent(&self) -> Intent {
         let is_prompted = |scheme: &str| PROMPTED.iter().any(|known| scheme.eq_ignore_ascii_case(known));
         match self {
@@ -79,7 +81,7 @@ impl CredentialSource {
         }
     }
 
-    /// Whether a credential for one of them is one for the other.
+    /// Whether both sources read the same credential.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Header { name, scheme, .. }, Self::Header { name: other_name, scheme: other, .. }) => {
@@ -97,9 +99,9 @@ impl CredentialSource {
         }
     }
 
-    /// The scheme that a caller may be asked to authenticate by (RFC 9110 §11.6.1).
+    /// The scheme for a challenge to the caller (RFC 9110 §11.6.1).
     ///
-    /// A challenge for `Digest`, `Negotiate` and `NTLM` has more to say, and none of them brings a secret.
+    /// Challenges for `Digest`, `Negotiate` and `NTLM` need more parameters, and these schemes do not send a secret.
     pub(crate) fn challenge(&self) -> Option<&str> {
         match self {
             Self::Header { name, scheme: Some(scheme), .. } if **name == *"authorization" => {
@@ -112,7 +114,7 @@ impl CredentialSource {
         }
     }
 
-    /// The header that it reads.
+    /// The header that this source reads.
     pub(crate) fn header(&self) -> &[u8] {
         match self {
             Self::Header { name, .. } => name.as_bytes(),
@@ -122,8 +124,8 @@ impl CredentialSource {
     }
 }
 
-/// Headers that a browser sends across sites without a CORS preflight: some the page may fill (Fetch Standard,
-/// §2.2.2), some a server did before (`last-event-id`, `if-none-match`), most the browser alone does.
+/// Headers that a browser sends across sites without a CORS preflight. A page may fill some (Fetch Standard, §2.2.2),
+/// and a server may have set others (`last-event-id`, `if-none-match`); the browser sets most of them itself.
 const BROWSERS: [&str; 46] = [
     "accept",
     "accept-charset",
@@ -172,11 +174,11 @@ const BROWSERS: [&str; 46] = [
     "width",
     "x-requested-with",
 ];
-/// What else a browser sets itself, by how it begins; `sec-websocket-protocol` is the page's to fill.
+/// Prefixes of further headers that browsers set. A page may fill `sec-websocket-protocol`.
 const BROWSERS_OWN: [&str; 4] = ["access-control-", "attribution-reporting-", "proxy-", "sec-"];
-/// Schemes that a browser answers a challenge by.
+/// Schemes for which browsers answer a challenge.
 const PROMPTED: [&str; 4] = [BASIC, "digest", "negotiate", "ntlm"];
-/// The scheme of RFC 7617, compared without case.
+/// The scheme of RFC 7617, compared case-insensitively.
 const BASIC: &str = "basic";
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Defense: who misbehaves too often is suspended for a while.
+//! Defense: suspends for a while those who misbehave too often.
 //!
-//! In: the policy's `defense`, decisions, and what is remembered of those before, as bytes. Out: what to remember
-//! instead, and whom to suspend. Where that is kept, and how threads share it, is the host's matter. What is kept
-//! may have been written by others: whatever the bytes are, they come to *some* memory, and never to a panic.
+//! In: the policy's `defense`, decisions, and the stored state as bytes. Out: the new state, and whom to suspend. The
+//! host stores the state and shares it between threads. Other modules may have written it, so every byte string gives
+//! *some* state and never a panic.
 //!
-//! `key` is under which name somebody is remembered, `window` and `uses` are what is counted, `slot` is a bounded
-//! number of these, `suspensions` are those who are suspended now, `offence` is what a decision adds to all that.
+//! `key` identifies a token or source in the stored state. `window` and `uses` count offences. `slot` is a bounded
+//! set of counters. `suspensions` lists those who are suspended now. `offence` is what a decision adds to this state.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{Number, given};
 use crate::engine::words::time::Span;
 
-/// What the policy does about tokens and callers that misbehave, as written; nothing about what it leaves out.
+/// How the policy reacts to tokens and callers that misbehave, as written. Omitted keys are disabled.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
@@ -22,62 +22,62 @@ use crate::engine::words::time::Span;
     expecting = "a mapping with `denials`, `unknown_tokens`, `retired_secret`"
 )]
 pub struct Defense {
-    /// Of one token: requests that its permissions do not allow. The token is suspended.
+    /// Requests of one token for operations that its permissions do not allow. The filter suspends the token.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub denials: Option<Threshold>,
-    /// From one address: tokens that nobody has. The address is suspended.
+    /// Unknown tokens from one address. The filter suspends the address.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub unknown_tokens: Option<Threshold>,
-    /// A secret that was rotated away is used after its overlap.
+    /// What to do if someone uses a rotated-out secret after its overlap.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub retired_secret: Option<Retired>,
 }
 
 impl Defense {
-    /// The longest suspension of a token; none where tokens are never suspended.
+    /// The longest suspension of a token; `None` if tokens are never suspended.
     pub(crate) fn longest_of_tokens(&self) -> Option<Span> {
         let retired = self.retired_secret.filter(|retired| *retired == Retired::Suspend);
         self.denials.map(|denials| denials.suspend).max(retired.map(|_| Retired::SUSPENSION))
     }
 
-    /// The longest suspension of a source; none where sources are never suspended.
+    /// The longest suspension of a source; `None` if sources are never suspended.
     pub(crate) fn longest_of_sources(&self) -> Option<Span> {
         self.unknown_tokens.map(|unknown| unknown.suspend)
     }
 }
 
-/// How many are too many, and for how long they suspend.
+/// How many offences lead to a suspension, and how long it lasts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `limit`, `per`, `suspend`")]
 pub struct Threshold {
-    /// So many suspend: the last of them does.
+    /// The number of offences that leads to a suspension. The offence that reaches it still gets its normal error.
     pub limit: Count,
-    /// In any span as long as this.
+    /// The span in which the filter counts offences.
     pub per: Span,
-    /// For so long.
+    /// How long the suspension lasts.
     pub suspend: Span,
 }
 
 mappings!(Defense, Threshold);
 
-/// What is done when a secret that was rotated away is used again.
+/// What to do if someone uses a rotated-out secret again.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Retired {
     /// The filter logs an alert.
     Alert,
-    /// The whole token is suspended, until it has other secrets or a day is over.
+    /// The filter suspends the whole token, for a day or until its secrets change.
     Suspend,
 }
 
 impl Retired {
-    /// For how long a token is suspended for it.
+    /// How long the token is suspended.
     pub const SUSPENSION: Span = Span::DAY;
 }
 
-/// How many suspend: 1 to 1000.
+/// The number of offences that leads to a suspension: 1 to 1000.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -111,9 +111,9 @@ impl From<Count> for u64 {
     }
 }
 
-/// As many moments are remembered of one who is counted.
+/// Maximum `limit`, because the filter stores a time for each offence.
 pub(crate) const MAX_COUNT: u16 = 1_000;
-/// Longest span in which is counted.
+/// Maximum span for counting.
 pub(crate) const MAX_PER: Span = Span::DAY;
-/// Longest suspension: what is to last is revoked.
+/// Maximum suspension. To stop a token for longer, revoke it.
 pub(crate) const MAX_SUSPENSION: Span = Span::DAY.times(30);

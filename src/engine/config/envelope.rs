@@ -1,12 +1,12 @@
 //! Signed bundles: a DSSE envelope with Ed25519 signatures (github.com/secure-systems-lab/dsse; RFC 8032).
 //!
-//! In: the envelope's text, and the keys that are trusted. Out: the payload's bytes, once enough distinct keys have
-//! signed them under the type asked for; nothing reads a payload before that, and what is then read are the very
-//! bytes that were verified. What a `keyid` says only narrows down which key is tried.
+//! In: the envelope's text, and the trusted keys. Out: the payload's bytes, once enough distinct keys have signed
+//! them for the requested type. Nothing reads a payload before that, and later code reads exactly the bytes that were
+//! verified. A `keyid` only narrows down which key is tried.
 //!
-//! Signatures are verified by ed25519-dalek, the maintained and audited implementation that shares its SHA-2 with
-//! ours, and by its strict rules: no key or `R` of small order, no `S` beyond the group's order, so that nobody
-//! makes a second signature out of a first and no key fits what it never signed.
+//! ed25519-dalek, a maintained and audited implementation that shares its SHA-2 with this crate, verifies signatures
+//! by its strict rules. It rejects a key or `R` of small order and an `S` beyond the group's order. So nobody can
+//! make a second signature from a first one, and no key matches a message that it never signed.
 
 use std::cell::OnceCell;
 
@@ -28,7 +28,7 @@ mod key;
 mod signature;
 mod written;
 
-/// What a payload is: a signature under one type is none under another.
+/// The type of a payload. A signature for one type is invalid for another.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PayloadType {
     /// A bundle.
@@ -46,7 +46,7 @@ impl PayloadType {
         }
     }
 
-    /// What it is, in a word.
+    /// A noun for messages.
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Bundle => "bundle",
@@ -55,30 +55,30 @@ impl PayloadType {
     }
 }
 
-/// A payload with its signatures, none of which is verified yet.
+/// A payload with its signatures, not verified yet.
 #[derive(Debug)]
 pub struct Envelope {
-    /// The bytes that are signed: DSSE's pre-authentication encoding, the payload at its end.
+    /// The signed bytes: DSSE's pre-authentication encoding, with the payload at its end.
     signed: Vec<u8>,
     payload_at: usize,
     signatures: Vec<Signature>,
 }
 
-/// What enough trusted keys have signed.
+/// A payload that enough trusted keys have signed.
 #[derive(Clone, Debug)]
 pub struct Verified<'e> {
     /// The payload.
     pub payload: &'e [u8],
-    /// The keys that signed it, in the order of the trusted ones.
+    /// The keys that signed it, in the order of the trusted keys.
     pub signers: Vec<KeyId>,
     digest: OnceCell<[u8; 32]>,
 }
 
 impl Envelope {
-    /// Reads an envelope whose payload is to be of a type.
+    /// Reads an envelope and checks that its payload has the expected type.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, with its place in the envelope.
+    /// The first mistake, with its place in the envelope.
     pub fn parse(text: &[u8], kind: PayloadType) -> Result<Self, Problems> {
         let root = Place::default;
         at_most(text.len(), MAX_BYTES, "bytes", root())?;
@@ -96,16 +96,16 @@ impl Envelope {
         Ok(Self { signed, payload_at, signatures })
     }
 
-    /// The envelope of a payload that nobody has signed yet.
+    /// An envelope without signatures.
     pub fn unsigned(payload: &[u8], kind: PayloadType) -> Self {
         let signed = pre_authentication_encoding(kind.as_str(), payload);
         Self { payload_at: signed.len().saturating_sub(payload.len()), signed, signatures: Vec::new() }
     }
 
-    /// Verifies the signatures. Each check hashes the payload, so few of those that fit nothing are checked.
+    /// Verifies the signatures. Each check hashes the payload, so the number of failing checks is bounded.
     ///
     /// # Errors
-    /// That fewer distinct keys than there must be have signed the payload.
+    /// Fails if fewer distinct keys than the threshold signed the payload.
     pub fn verify(&self, trusted: &TrustedKeys) -> Result<Verified<'_>, Problems> {
         let fits = |key: &PublicKey, signature: &Signature| key.verifies(&self.signed, &signature.bytes);
         let Signers { signed, exhausted } =
@@ -119,7 +119,7 @@ impl Envelope {
         Ok(Verified { payload: self.payload(), signers, digest: OnceCell::new() })
     }
 
-    /// The payload, which may be anybody's: for who signs it, not for who relies on it.
+    /// The unverified payload. Only signers may use it.
     pub fn payload(&self) -> &[u8] {
         self.signed.get(self.payload_at..).unwrap_or_default()
     }
@@ -129,12 +129,12 @@ impl Envelope {
         &self.signed
     }
 
-    /// The key ids that the signatures name, for people.
+    /// The key ids that the signatures name, for display.
     pub fn named_keys(&self) -> impl Iterator<Item = &str> {
         self.signatures.iter().filter_map(|signature| signature.key.as_deref())
     }
 
-    /// Adds a key's signature, in the place of an earlier one that names the same key.
+    /// Adds a signature, or replaces an earlier one that names the same key.
     pub fn add(&mut self, key: KeyId, signature: [u8; SIGNATURE_BYTES]) {
         let key = key.as_str().to_owned();
         self.signatures.retain(|earlier| earlier.key.as_ref() != Some(&key));
@@ -167,7 +167,7 @@ impl Envelope {
 }
 
 impl Verified<'_> {
-    /// SHA-256 of the payload: whether two payloads are the same.
+    /// SHA-256 of the payload, to compare payloads.
     pub fn digest(&self) -> [u8; 32] {
         *self.digest.get_or_init(|| Sha256::digest(self.payload).into())
     }
@@ -182,13 +182,13 @@ pub fn pre_authentication_encoding(kind: &str, payload: &[u8]) -> Vec<u8> {
     encoded
 }
 
-/// What goes before a payload of so many bytes.
+/// The bytes before a payload of this length.
 fn pae_header(kind: &str, length: usize) -> String {
     format!("DSSEv1 {} {kind} {length} ", kind.len())
 }
 
-/// An escape takes far longer to read than any other byte. Base64 needs no escapes; some programs write one for each `+`
-/// or `/`.
+/// Rejects text with too many escapes, because reading an escape is slow. Base64 needs no escapes, but some programs
+/// escape each `+` or `/`.
 fn few_escapes(text: &[u8]) -> Result<(), Problems> {
     let count = text.iter().filter(|byte| **byte == b'\\').count();
     if count <= MAX_ESCAPES.max(text.len() / BYTES_PER_ESCAPE) {
@@ -203,7 +203,7 @@ fn at_most(count: usize, limit: usize, what: &'static str, place: Place) -> Resu
     if count > limit { Err(Problem { place, fault }.into()) } else { Ok(()) }
 }
 
-/// A text that is not JSON is reported as not an envelope.
+/// Reports text that is not JSON as not an envelope.
 fn no_envelope(problems: Problems) -> Problems {
     let syntax = |fault: &Fault| matches!(fault, Fault::Syntax { .. }).then(|| fault.to_string());
     let why = problems.iter().find_map(|problem| syntax(&problem.fault));
@@ -217,6 +217,6 @@ fn refused(place: Place, refusal: Refusal) -> Problems {
 /// Length of a signature (RFC 8032 §5.1.6).
 pub const SIGNATURE_BYTES: usize = 64;
 const MAX_KEY_ID: usize = 128;
-/// Escapes that any envelope may have; a longer one may have more.
+/// Number of escapes that every envelope may have; a longer one may have more.
 const MAX_ESCAPES: usize = 1_024;
 const BYTES_PER_ESCAPE: usize = 24;

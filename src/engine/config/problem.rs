@@ -1,7 +1,7 @@
-//! What can be wrong with a document: the place, what is wrong there, and what to do about it.
+//! The problems in a document: the place, what is wrong, and how to fix it.
 //!
-//! The same problem reads the same at `lint`, at `build` and in Envoy's log: whoever knows the text that
-//! the document was read from adds file, line and column.
+//! A problem has the same text in `lint`, in `build` and in Envoy's log. A caller that knows the document's text adds
+//! file, line and column.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::engine::words::text::shown;
 use crate::engine::words::time::Span;
 use crate::engine::words::wording::Words;
 
-/// Where in a document something stands: `roles.editor.inherits[0]`.
+/// A position in a document: `roles.editor.inherits[0]`.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Place(Vec<Step>);
 
@@ -57,7 +57,7 @@ impl FromIterator<Step> for Place {
     }
 }
 
-/// Without what looks like a secret among the keys.
+/// Writes the place with shortened keys where they look like a secret.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
@@ -81,7 +81,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong with a document.
+/// One problem in a document.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Problem {
     /// Where it is.
@@ -90,12 +90,12 @@ pub struct Problem {
     pub fault: Fault,
 }
 
-/// All that is wrong with a document, in the order of the document; never empty.
+/// All problems of a document, in document order; never empty.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// The problems, if there is any.
+    /// Fails if there are any problems.
     pub fn check(problems: Vec<Problem>) -> Result<(), Self> {
         if problems.is_empty() {
             return Ok(());
@@ -103,13 +103,13 @@ impl Problems {
         Err(Self(problems))
     }
 
-    /// The problems with other places.
+    /// The problems, moved to other places.
     pub(crate) fn map_places(self, mut map: impl FnMut(Place) -> Place) -> Self {
         let moved = |Problem { place, fault }| Problem { place: map(place), fault };
         Self(self.0.into_iter().map(moved).collect())
     }
 
-    /// The problems one by one.
+    /// The problems in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }
@@ -130,7 +130,7 @@ impl From<Problem> for Problems {
     }
 }
 
-/// One line a problem, as Envoy's log shows it: message, place, hint.
+/// One line per problem, as in Envoy's log: message, place, hint.
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, problem) in self.0.iter().enumerate() {
@@ -150,19 +150,19 @@ impl fmt::Display for Problems {
 #[expect(missing_docs, reason = "the fields are what the message names")]
 #[derive(Debug, Eq, PartialEq)]
 pub enum Fault {
-    /// Text that is no JSON or YAML.
+    /// Text that is not JSON or YAML.
     Syntax { message: String, line: usize, column: usize },
-    /// A value that the format has no place for: an unknown key, a wrong type, a bad name.
+    /// A value that the format does not allow: an unknown key, a wrong type, a bad name.
     Shape(String),
-    /// A signed bundle that is not trusted, or keys that nothing can be checked against.
+    /// An untrusted signed bundle, or unusable keys.
     Signed(Refusal),
-    /// An operation that cannot be read.
+    /// An invalid operation.
     Operation { operation: String, error: BadOperation },
-    /// A permission that is not defined.
+    /// An undefined permission.
     UnknownPermission { user: String, permission: PermissionName },
-    /// A role that is not defined.
+    /// An undefined role.
     UnknownRole { user: String, role: RoleName },
-    /// A kind that is not defined.
+    /// An undefined kind.
     UnknownKind { token: TokenId, kind: KindName },
     /// A role that inherits from itself.
     InheritanceCycle { chain: Vec<RoleName> },
@@ -170,28 +170,28 @@ pub enum Fault {
     RoleNotAllowed { token: TokenId, role: RoleName, kind: KindName, allowed: Vec<RoleName>, more: usize },
     /// A token lacks a field that its kind requires.
     MissingField { token: TokenId, kind: KindName, field: &'static str },
-    /// A secret of a kind with a lifetime has no end.
+    /// A secret without an expiry, of a kind that limits lifetimes.
     EndlessSecret { secret: SecretId, kind: KindName, limit: Span, missing: &'static str },
     /// A secret lives longer than its kind allows.
     LongLifetime { secret: SecretId, kind: KindName, limit: Span, seconds: i64 },
     /// A scope names a permission that no role of the token grants.
     ScopeBeyondRoles { token: TokenId, permission: PermissionName },
-    /// Two secrets with one digest.
+    /// Two secrets with the same digest.
     DuplicateDigest { fingerprint: Fingerprint, first: String, second: String },
-    /// Two secrets of a token with one id.
+    /// Two secrets of one token with the same id.
     DuplicateSecretId { token: TokenId, secret: SecretId },
-    /// A secret whose first moment is not before its last.
+    /// A secret that ends before it starts.
     EmptyLifetime { secret: SecretId },
-    /// A retired secret without the end of its overlap.
+    /// A retired secret without an end of its overlap.
     RetiredWithoutEnd { secret: SecretId },
-    /// A span of the defense that is too long.
+    /// A span in `defense` that is too long.
     LongSpan { what: &'static str, span: Span, limit: Span },
-    /// More of something than the engine takes.
+    /// More items than the engine accepts.
     TooMany { what: &'static str, count: usize, limit: usize },
 }
 
 impl Fault {
-    /// What to do about it.
+    /// How to fix it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Syntax { .. } | Self::Shape(_) => return None,
@@ -243,7 +243,7 @@ impl Fault {
     }
 }
 
-/// Without what looks like a secret in it; a key to check signatures by is none.
+/// Shortens everything that looks like a secret, except public keys.
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Self::Signed(refusal) = self {
@@ -253,7 +253,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The fault in full.
+/// The full text of a fault.
 struct Told<'f>(&'f Fault);
 
 impl fmt::Display for Told<'_> {
@@ -333,5 +333,5 @@ fn list(names: &[RoleName]) -> String {
     format!("only {}", names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
 }
 
-/// Most characters of an operation that a message quotes.
+/// Maximum number of characters of an operation that a message quotes.
 const MAX_SHOWN: usize = 120;

@@ -1,17 +1,17 @@
-//! A protobuf Struct as a tree: Envoy hands one over in protobuf's binary format.
+//! Converts a protobuf Struct to a tree: Envoy passes it in protobuf's binary format.
 //!
-//! In: the bytes of a plugin configuration. Out: the tree, where the bytes are a `google.protobuf.Struct`
-//! and not JSON text. Envoy documents that it turns a Struct into JSON, but 1.40 does not.
+//! In: the bytes of a plugin configuration. Out: the tree, if the bytes are a `google.protobuf.Struct` and not JSON
+//! text. Envoy documents that it converts a Struct to JSON, but 1.40 does not.
 
 use prost::Message;
 use prost_types::Struct;
 use prost_types::value::Kind;
 use serde_json::{Map, Value};
 
-/// The tree of a Struct; `None` where the bytes are none.
+/// Reads a Struct; `None` if the bytes are not a Struct.
 pub(crate) fn tree(bytes: &[u8]) -> Option<Value> {
-    // Text is never taken for a Struct: a line feed and a brace would be a field of 123 bytes that begins
-    // with another line feed, and so on to the last byte.
+    // Text is never mistaken for a Struct: a line feed and a brace would be a field of 123 bytes that starts with
+    // another line feed, and so on to the last byte.
     let [TAG_FIELDS, _, ..] = bytes else { return None };
     Struct::decode(bytes).ok().and_then(object)
 }
@@ -34,7 +34,7 @@ fn value(value: prost_types::Value) -> Option<Value> {
     })
 }
 
-/// A Struct has no integers: a number that a double represents exactly is read as an integer.
+/// A Struct has no integers, so a number that a double represents exactly is read as an integer.
 fn number(number: f64) -> Value {
     let exact = number.fract() == 0.0 && (0.0..=MAX_EXACT).contains(&number);
     if !exact {
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_struct_is_read_with_its_whole_numbers_as_integers() {
-        // {"n": 1, "s": [true, 0.5]}: fields of Struct, Value and ListValue as protobuf writes them.
+        // {"n": 1, "s": [true, 0.5]}: the fields of Struct, Value and ListValue as protobuf writes them.
         let n = b"\n\x0e\n\x01n\x12\x09\x11\0\0\0\0\0\0\xf0\x3f";
         let s = b"\n\x16\n\x01s\x12\x112\x0f\n\x02\x20\x01\n\x09\x11\0\0\0\0\0\0\xe0\x3f";
         let tree = tree(&[&n[..], s].concat());

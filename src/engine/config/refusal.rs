@@ -1,4 +1,4 @@
-//! Why a signed bundle, or the keys that it is checked against, are refused: what is wrong and what to do.
+//! Why a signed bundle or its trusted keys are rejected: what is wrong and how to fix it.
 
 use std::fmt;
 
@@ -10,15 +10,15 @@ use crate::engine::words::text::shown;
 pub enum Refusal {
     /// It is not JSON.
     NoEnvelope { why: String },
-    /// The payload is of another type.
+    /// The payload has another type.
     Type { found: String, expected: &'static str },
-    /// Something is not base64.
+    /// A part is not base64.
     NotBase64 { what: &'static str },
-    /// A signature of another length than Ed25519's.
+    /// A signature with the wrong length for Ed25519.
     SignatureLength { count: usize },
-    /// Too few trusted keys have signed. `broken` is a trusted key that a signature names but that it is not of;
-    /// `strangers` are names of other keys; `unchecked` is whether signatures were left unchecked, after too many that
-    /// fit no key.
+    /// Too few trusted keys have signed. `broken` is a trusted key that a signature names without being its
+    /// signature. `strangers` are the names of other keys. `unchecked` is set if signatures remained unchecked
+    /// because too many matched no key.
     Untrusted {
         signers: Vec<String>,
         threshold: usize,
@@ -27,22 +27,22 @@ pub enum Refusal {
         strangers: Vec<String>,
         unchecked: bool,
     },
-    /// An unsigned bundle where keys are given.
+    /// An unsigned bundle, although keys are configured.
     Unsigned,
-    /// A signed bundle where no key is given.
+    /// A signed bundle, but no keys are configured.
     NoKeys,
-    /// No keys in the list, or too many.
+    /// An empty list of keys, or too many keys.
     KeyCount { count: usize, limit: usize },
-    /// A key twice in the list.
+    /// A duplicate key in the list.
     KeyTwice { key: String },
-    /// A threshold that cannot be reached, or is reached by nothing.
+    /// A threshold that is 0 or above the number of keys.
     Threshold { threshold: u64, count: usize },
     /// A threshold without keys.
     ThresholdOfNone { threshold: u64 },
 }
 
 impl Refusal {
-    /// What to do about it.
+    /// How to fix it.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
             Self::NoEnvelope { .. } => "a bundle is an object, or a string with what `tokenward sign` wrote",

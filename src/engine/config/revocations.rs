@@ -1,8 +1,8 @@
-//! Revocations beside the bundle: a short list that closes a leak before the next bundle is there.
+//! Revocation lists: a short list beside the bundle that stops a leak before the next bundle arrives.
 //!
-//! In: the list, signed like a bundle but under a type of its own. Out: a policy in which what it names is revoked.
-//! A list only takes away: what it does not name stays as the bundle says, and what was revoked stays revoked until
-//! there is another bundle. So a list is put on top of each bundle, whichever of the two is the newer one.
+//! In: the list, signed like a bundle but with its own type. Out: a policy in which the listed tokens and secrets are
+//! revoked. A list never permits more: everything else stays as in the bundle, and revocations stay until the next
+//! bundle. So a list is applied on top of each bundle, whichever of the two is newer.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::engine::words::name::{PolicyName, TokenId};
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::Time;
 
-/// What is revoked of a policy's tokens and secrets.
+/// The revoked tokens and secrets of a policy.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(
     remote = "Self",
@@ -25,29 +25,29 @@ pub struct Revocations {
     pub version: Version,
     /// Name of the policy.
     pub name: PolicyName,
-    /// Number of this list, in milliseconds since 1970; a later list has a higher one.
+    /// Revision of the list, in milliseconds since 1970. A later list has a higher revision.
     #[serde(deserialize_with = "number")]
     pub revision: u64,
     /// When the list was built.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub built_at: Option<Time>,
-    /// By when a newer list must be there; a gateway without one continues, and reports that this one is stale. A list has
-    /// no end: what is revoked stays revoked.
+    /// When a newer list must have arrived. Without one the gateway continues, and reports that this list is stale. A
+    /// list does not expire: revoked tokens stay revoked.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub good_until: Option<Time>,
-    /// Lists up to this revision may be followed by this one, though its own is lower.
+    /// This list may replace lists up to this revision, even though its own revision is lower.
     #[serde(default, deserialize_with = "given_number", skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<u64>,
-    /// Tokens that are revoked with all their secrets.
+    /// Tokens to revoke, with all their secrets.
     pub tokens: Vec<TokenId>,
-    /// Digests of secrets that are revoked.
+    /// Digests of secrets to revoke.
     pub secrets: Vec<SecretDigest>,
 }
 
 mappings!(Revocations);
 
 impl Revocations {
-    /// All that a registry says is revoked; the revision and the time are set by who ships it.
+    /// All revocations in a registry. The caller sets revision and time.
     pub fn of(name: PolicyName, registry: &Registry) -> Self {
         let revoked = registry.tokens.iter().filter(|(_, token)| token.revoked_at.is_some());
         let others = registry.tokens.iter().filter(|(_, token)| token.revoked_at.is_none());

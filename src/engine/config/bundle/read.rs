@@ -1,4 +1,4 @@
-//! Text or a tree into data: where that fails, the place and a message that is the same for both.
+//! Reads text or a tree into data. Both give the same message for a mistake, with its place.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ use crate::engine::words::text::shown;
 /// Reads a value from JSON text.
 ///
 /// # Errors
-/// The first thing that is wrong with the text or its shape, with its place.
+/// The first mistake in the text or its shape, with its place.
 pub fn from_json<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Problems> {
-    // Tracking the place costs: only a text that cannot be read is read a second time for it.
+    // Tracking the place is slow, so only text that failed is read a second time.
     serde_json::from_slice(json).or_else(|error| {
         let problem = json_problem(Place::default(), &error);
-        // It may quote as much as there is of the text.
+        // The error may hold a copy of the whole text.
         drop(error);
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let _: T = with_place(&mut deserializer)?;
@@ -24,10 +24,10 @@ pub fn from_json<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Problem
     })
 }
 
-/// Reads a value from a tree that a reader of another format made.
+/// Reads a value from a tree that the reader of another format made.
 ///
 /// # Errors
-/// The first thing that is wrong with the tree's shape, with its place.
+/// The first mistake in the tree's shape, with its place.
 pub fn from_tree<'de, T: Deserialize<'de>>(tree: &'de serde_json::Value) -> Result<T, Problems> {
     with_place(tree)
 }
@@ -51,7 +51,7 @@ fn step(segment: &serde_path_to_error::Segment) -> Option<Step> {
     }
 }
 
-/// The problem behind serde_json's error; a wrong shape reads the same whatever text it came from.
+/// The problem for serde_json's error. A wrong shape has the same message for every format.
 fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
@@ -60,13 +60,13 @@ fn json_problem(place: Place, error: &serde_json::Error) -> Problems {
         Some(depth) => (discreet_place(&place, depth), abridged(&discreet(message))),
         None => (place, abridged(message)),
     };
-    // serde quotes a key as it is: one with a line feed would be a line of its own in a log.
+    // serde quotes a key unchanged. A line feed in it would start a new line in the log.
     let message = plain(&shown(&message));
     let fault = if error.is_data() { Fault::Shape(message) } else { Fault::Syntax { message, line, column } };
     Problem { place, fault }.into()
 }
 
-/// serde's message about a type, in the words of the documentation.
+/// serde's message about a type, in the terms of the documentation.
 fn plain(message: &str) -> String {
     let Some((found, expected)) =
         message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
@@ -94,8 +94,8 @@ fn plain(message: &str) -> String {
     format!("expected {expected}, found {found}")
 }
 
-/// The message without the text that it quotes: where a secret's entry belongs that may be a secret. What is as
-/// short as a key of ours is shown, so that a slip of the pen can be found.
+/// The message without the text that it quotes, which in a secret's entry may be a secret. Text as short as a valid
+/// key is kept, so that people can find a typing error.
 fn discreet(message: &str) -> Cow<'_, str> {
     let quoted = message.strip_prefix("invalid type: string \"");
     if let Some((_, expected)) = quoted.and_then(|rest| rest.rsplit_once("\", expected ")) {
@@ -118,13 +118,13 @@ fn discreet_place(place: &Place, depth: usize) -> Place {
     steps.collect()
 }
 
-/// How deep in a place a token's `secrets` are, if it is in them.
+/// The depth of a token's `secrets` in a place, if the place is inside them.
 fn secrets(place: &Place) -> Option<usize> {
     place.steps().iter().position(|step| *step == Step::Key("secrets".to_owned()))
 }
 
-/// The text without its middle where it is long: serde quotes what it does not know, which may be all of a text of 32
-/// MiB. What looks like a secret is cut short first, so that no part of one is left at an end.
+/// Removes the middle of a long text: serde may quote a whole text of 32 MiB. Text that looks like a secret is
+/// shortened first, so that no part of a secret remains at the ends.
 fn abridged(text: &str) -> String {
     if text.len() <= MAX_TEXT {
         return text.to_owned();
@@ -140,10 +140,10 @@ fn cut(text: &str) -> String {
     text.chars().take(SHOWN).chain(['…']).collect()
 }
 
-/// Length of `revoked_reason`, the longest key of a secret's entry; the shortest secret is longer.
+/// Length of `revoked_reason`, the longest key in a secret's entry. Every secret is longer.
 const LONGEST_KEY: usize = 14;
 const SHOWN: usize = 4;
-/// Longest text that is quoted as it is.
+/// Maximum length of a text that is quoted in full.
 const MAX_TEXT: usize = 1_024;
-/// Characters of the beginning, and of the end, that are quoted of a longer one.
+/// Number of characters quoted from each end of a longer text.
 const MAX_PART: usize = 300;

@@ -1,4 +1,4 @@
-//! A source of credentials as settings write it.
+//! A credential source as written in the settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,14 +26,14 @@ pub(super) struct Written {
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = HEADER, "not" = { "enum": TAKEN })))]
     header: Option<Box<str>>,
-    /// The word before the token in the header, compared without case: `Bearer`.
+    /// The word before the token in the header, compared case-insensitively: `Bearer`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     scheme: Option<Box<str>>,
-    /// The part of the header that is the secret; without it all of it, and with the scheme `Basic` the password.
+    /// The part of the header that is the secret. Default: the whole value; with the scheme `Basic`, the password.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     part: Option<WrittenPart>,
-    /// Name of a parameter of the query: `access_token`.
+    /// Name of a query parameter: `access_token`.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("pattern" = TOKEN)))]
     query: Option<Box<str>>,
@@ -48,11 +48,12 @@ pub(super) struct Written {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 enum WrittenPart {
-    /// What follows the first `|`, where an id is before that, and all of it otherwise: as Laravel Sanctum hashes a token.
+    /// The text after the first `|` if an id precedes it, otherwise the whole value, as Laravel Sanctum hashes a
+    /// token.
     AfterBar,
-    /// With the scheme `Basic` the user.
+    /// The user, with the scheme `Basic`.
     User,
-    /// With the scheme `Basic` the password.
+    /// The password, with the scheme `Basic`.
     Password,
 }
 
@@ -117,7 +118,7 @@ impl From<CredentialSource> for Written {
 }
 
 impl Part {
-    /// The part that is meant by what is written beside this scheme.
+    /// The part that a source with this scheme reads.
     fn of(scheme: Option<&str>, written: Option<WrittenPart>) -> Result<Self, String> {
         let is_basic = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(BASIC));
         match (is_basic, written) {
@@ -150,7 +151,7 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.len() <= MAX_HEADER_NAME && name.bytes().all(is_letter)
 }
 
-/// Headers that a proxy or the request itself needs: taking them away would change the request.
+/// Headers that a proxy or the request itself needs: removing them would change the request.
 const TAKEN: [&str; 13] = [
     "host",
     "cookie",
@@ -167,9 +168,9 @@ const TAKEN: [&str; 13] = [
     "x-request-id",
 ];
 
-/// What [`is_header_name`] takes, as a regular expression.
+/// The pattern for [`is_header_name`].
 #[cfg(not(target_arch = "wasm32"))]
 const HEADER: &str = "^[a-z0-9_-]{1,64}$";
-/// What [`is_token`] takes, as a regular expression.
+/// The pattern for [`is_token`].
 #[cfg(not(target_arch = "wasm32"))]
 const TOKEN: &str = "^[A-Za-z0-9._-]{1,64}$";

@@ -1,6 +1,6 @@
-//! Public keys, and how many of them must have signed.
+//! Public keys, and the threshold of signatures.
 //!
-//! In: keys as a configuration writes them. Out: keys that a signature can be checked against, each once.
+//! In: keys from a configuration. Out: distinct keys that can verify signatures.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ pub struct PublicKey(VerifyingKey);
 )]
 pub struct KeyId(String);
 
-/// The keys that may sign, and how many of them must have.
+/// The trusted keys, and how many of them must sign.
 #[derive(Clone, Debug)]
 pub struct TrustedKeys {
     keys: Vec<PublicKey>,
@@ -43,8 +43,8 @@ impl PublicKey {
     /// The key with these bytes.
     ///
     /// # Errors
-    /// That they are no key, or one of small order, which fits signatures that nobody made, or a second spelling of
-    /// another key.
+    /// Fails if the bytes are not a key, if the key has small order (such a key matches signatures that nobody made),
+    /// or if they are a second encoding of another key.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| BadKey::NoPoint)?;
         let usable = !key.is_weak() && key.to_edwards().compress().to_bytes() == *bytes;
@@ -62,7 +62,7 @@ impl PublicKey {
         KeyId(hex::encode(digest.first_chunk::<KEY_ID_BYTES>().map_or(&[][..], |bytes| &bytes[..])))
     }
 
-    /// Whether the signature is the key's, of this message (RFC 8032 §5.1.7, strictly).
+    /// Whether this key made the signature for this message (RFC 8032 §5.1.7, strict rules).
     pub fn verifies(&self, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
         self.0.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
     }
@@ -98,16 +98,16 @@ impl std::str::FromStr for PublicKey {
     }
 }
 
-/// Why something is no public key.
+/// Why text or bytes are not a valid public key.
 #[derive(Debug, Eq, PartialEq)]
 pub enum BadKey {
-    /// It does not begin as one. It is not shown: it might be a private key in the wrong place.
+    /// It lacks the prefix of a key. It is not shown: it might be a private key in the wrong place.
     Text,
-    /// What follows `ed25519:` is not the base64 of 32 bytes.
+    /// The text after `ed25519:` is not the base64 of 32 bytes.
     Length,
-    /// The 32 bytes are no point of the curve.
+    /// The 32 bytes are not a point of the curve.
     NoPoint,
-    /// A key of small order, or not as it is normally spelled.
+    /// The key has small order or a non-canonical encoding.
     Weak,
 }
 
@@ -143,10 +143,11 @@ impl fmt::Display for KeyId {
 }
 
 impl TrustedKeys {
-    /// Keys of which at least `threshold` must have signed.
+    /// Trusts these keys, of which at least `threshold` must sign.
     ///
     /// # Errors
-    /// That there is no key, too many or one twice, or that no number of signatures would do.
+    /// Fails if there are no keys, too many keys, a duplicate key, or a threshold that is 0 or above the number of
+    /// keys.
     pub fn new(keys: Vec<PublicKey>, threshold: u64) -> Result<Self, Refusal> {
         let count = keys.len();
         let mut earlier = keys.iter().enumerate();
@@ -167,7 +168,7 @@ impl TrustedKeys {
         &self.keys
     }
 
-    /// How many of them must have signed.
+    /// How many of them must sign.
     pub fn threshold(&self) -> usize {
         self.threshold
     }
@@ -175,5 +176,5 @@ impl TrustedKeys {
 
 const PREFIX: &str = "ed25519:";
 const KEY_ID_BYTES: usize = 8;
-/// Most keys of a configuration.
+/// Maximum number of keys in a configuration.
 pub(crate) const MAX_KEYS: usize = 16;

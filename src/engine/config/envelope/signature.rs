@@ -1,26 +1,26 @@
-//! Signatures, and which of the trusted keys they are of.
+//! Signatures, and which of the trusted keys made them.
 //!
-//! In: the signatures of an envelope in its order, and the keys that are trusted. Out: which keys have signed. Each
-//! check of a signature hashes the whole payload, and anybody may write signatures that fit no key: so what cannot be a
-//! signature is never checked, what names a trusted key is checked first and against that key alone, and the checks
-//! that find nothing are bounded by the bytes that they hash.
+//! In: the signatures of an envelope in their order, and the trusted keys. Out: which keys have signed. Each check of
+//! a signature hashes the whole payload, and anyone can write signatures that match no key. So malformed signatures
+//! are never checked. Signatures that name a trusted key are checked first, against that key only. The number of
+//! hashed bytes bounds the failing checks.
 
 use crate::engine::config::envelope::{KeyId, PublicKey, SIGNATURE_BYTES, TrustedKeys};
 
-/// A signature that nothing has verified yet.
+/// A signature, not verified yet.
 #[derive(Debug)]
 pub(super) struct Signature {
-    /// The name of its key, which may be anybody's writing.
+    /// The key id that the signature names. It is not trusted.
     pub(super) key: Option<String>,
     pub(super) bytes: [u8; SIGNATURE_BYTES],
 }
 
-/// Which keys have signed.
+/// The keys that have signed.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Signers {
-    /// Whether each trusted key has, in the order of the keys.
+    /// Whether each trusted key has signed, in the order of the keys.
     pub(super) signed: Vec<bool>,
-    /// Whether signatures were left unchecked, after too many that fit no key.
+    /// Whether signatures remained unchecked because too many matched no key.
     pub(super) exhausted: bool,
 }
 
@@ -29,8 +29,8 @@ impl Signature {
         self.key.as_deref() == Some(key.as_str())
     }
 
-    /// Whether it may be of some key: a point that is not of small order, and a number below the group's order
-    /// (RFC 8032 §5.1.7, step 1). Finding out takes no hash.
+    /// Whether any key could have made it: its point is not of small order, and its number is below the group's order
+    /// (RFC 8032 §5.1.7, step 1). This check needs no hash.
     fn is_well_formed(&self) -> bool {
         let Some((point, number)) = self.bytes.split_first_chunk::<32>() else { return false };
         number.iter().rev().lt(GROUP_ORDER.iter().rev()) && PublicKey::from_bytes(point).is_ok()
@@ -38,9 +38,9 @@ impl Signature {
 }
 
 impl Signers {
-    /// The keys that have signed a payload of so many bytes, by what `fits` says of a key and a signature.
+    /// Finds the keys that have signed a payload of this length; `fits` checks a signature against a key.
     ///
-    /// Once enough keys that are named have signed, no other signature is checked.
+    /// Stops once enough of the named keys have signed.
     pub(super) fn of(
         signatures: &[Signature],
         trusted: &TrustedKeys,
@@ -81,14 +81,15 @@ impl Signers {
     }
 }
 
-/// How many signatures of a payload of so many bytes are checked in vain.
+/// The maximum number of failing checks for a payload of this length.
 fn most_in_vain(payload: usize) -> usize {
     MAX_HASHED.checked_div(payload).unwrap_or(MAX_IN_VAIN).clamp(1, MAX_IN_VAIN)
 }
 
-/// Bytes that are hashed for signatures that fit no key; one signature is checked however long the payload is.
+/// Maximum number of bytes to hash for signatures that match no key. At least one signature is checked for any
+/// payload.
 const MAX_HASHED: usize = 32 << 20;
-/// Most signatures that are checked in vain.
+/// Maximum number of failing checks.
 const MAX_IN_VAIN: usize = 32;
 /// L of RFC 8032 §5.1, little-endian.
 const GROUP_ORDER: [u8; 32] = [
@@ -108,7 +109,7 @@ mod tests {
         (0..count).map(|seed| PublicKey::from_bytes(key(seed).as_bytes()).unwrap()).collect()
     }
 
-    /// Signatures that might be of any key; the last byte of the number distinguishes them.
+    /// Well-formed signatures that match no key; the last byte of the number makes them distinct.
     fn junk(count: usize, name: Option<&KeyId>) -> Vec<Signature> {
         let point = keys(1)[0].to_bytes();
         let bytes = |number: u8| {
@@ -124,7 +125,7 @@ mod tests {
         (0..count).map(one).collect()
     }
 
-    /// Who signed by these signatures, of which the key at `good` fits the one with `fitting`; and how many were checked.
+    /// The keys found and the number of checks, if the key at `good` matches the signature with `fitting`.
     fn checked(
         signatures: &[Signature],
         trusted: &TrustedKeys,

@@ -1,8 +1,7 @@
 //! The envelope as JSON text (DSSE, envelope.md, "Standard JSON envelope").
 //!
-//! In: text that anybody may have written. Out: its parts, of which the payload is still base64. At most
-//! [`MAX_SIGNATURES`] signatures are read: the first one beyond them ends the reading, so that a long list of them
-//! costs no memory.
+//! In: untrusted text. Out: its parts, with the payload still in base64. At most [`MAX_SIGNATURES`] signatures are
+//! read. Reading stops at the first one beyond that, so a long list costs no memory.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -45,11 +44,11 @@ pub(super) struct WrittenSignature<'t> {
 }
 
 impl Written<'_> {
-    /// The bytes that are signed under a type, and where in them the payload begins. The payload is decoded in its
-    /// place, once.
+    /// The bytes that are signed for a type, and the offset of the payload in them. The payload is decoded in place,
+    /// once.
     ///
     /// # Errors
-    /// That the payload is not base64.
+    /// Fails if the payload is not base64.
     pub(super) fn signed_bytes(&self, kind: &str) -> Result<(Vec<u8>, usize), Problems> {
         let text = self.payload.as_bytes();
         let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
@@ -65,7 +64,7 @@ impl Written<'_> {
 }
 
 impl<'t> WrittenSignature<'t> {
-    /// A signature, to be written.
+    /// A signature in the form to write.
     pub(super) fn of(signature: &'t Signature) -> Self {
         Self {
             keyid: signature.key.as_deref().map(Cow::Borrowed),
@@ -73,10 +72,10 @@ impl<'t> WrittenSignature<'t> {
         }
     }
 
-    /// The signature, read at its place.
+    /// Reads the signature at a place.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Fails if the signature is malformed.
     pub(super) fn read(&self, place: &Place) -> Result<Signature, Problems> {
         if let Some(key) = &self.keyid {
             at_most(key.chars().count(), MAX_KEY_ID, "characters of a key id", place.key("keyid"))?;
@@ -94,8 +93,9 @@ impl<'t> WrittenSignature<'t> {
     }
 }
 
-/// Appends what base64 text says, in either alphabet (protocol.md, "Protocol": verifiers must take both) but not in a
-/// mix of them, padded, with no bits left over. Only a text that may be of the other alphabet is read again for it.
+/// Appends the bytes of base64 text. The text may use either alphabet (protocol.md, "Protocol": verifiers must accept
+/// both) but no mix, needs padding, and must have no excess bits. Only text that may be in the other alphabet is
+/// decoded again.
 fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     let begin = bytes.len();
     match STANDARD.decode_vec(text, bytes) {
@@ -108,7 +108,7 @@ fn decode(text: &[u8], bytes: &mut Vec<u8>) -> Option<()> {
     }
 }
 
-/// Reads a list of signatures, and not one more than there may be.
+/// Reads a list of signatures and stops beyond the maximum.
 fn few<'de: 't, 't, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<WrittenSignature<'t>>, D::Error> {
     deserializer.deserialize_seq(Few(PhantomData))
 }
@@ -135,7 +135,7 @@ impl<'de: 't, 't> Visitor<'de> for Few<'t> {
     }
 }
 
-// The derived functions are the types' own and go before the traits'.
+// The derived functions are inherent, so they take precedence over the traits' functions.
 impl<'de: 't, 't> Deserialize<'de> for Written<'t> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::deserialize(Mapping(deserializer))
@@ -160,6 +160,6 @@ impl Serialize for WrittenSignature<'_> {
     }
 }
 
-/// Base64 of a signature has so many characters.
+/// Number of base64 characters of a signature.
 const SIGNATURE_TEXT: usize = 88;
 const MAX_SIGNATURES: usize = 16;
