@@ -1,6 +1,6 @@
-//! The byte formats kept in Envoy's shared data, which all workers read and write.
+//! The byte formats in Envoy's shared data, which all workers read and write.
 //!
-//! In: bytes that anybody may have written. Out: values, and the bytes to keep instead. Never panics, never grows without a bound.
+//! In: untrusted bytes. Out: values, and the new bytes to store. Nothing here panics or grows without a bound.
 
 pub mod chain_id;
 pub mod key;

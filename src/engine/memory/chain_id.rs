@@ -1,14 +1,14 @@
-//! Names of chains of audit events.
+//! Ids of chains of audit events.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The name of a chain: the life of an Envoy that its VM belongs to, and the VM's number in it.
+/// The id of a chain: the life of the Envoy process to which its VM belongs, and the number of the VM in it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ChainId {
-    /// The life: from the first VM that shares the host's data to the last.
+    /// The life: the time from the first VM that shares the host's data to the last.
     pub life: u64,
-    /// Number of the VM and configuration, from 1 on, without gaps.
+    /// Number of the VM and configuration, from 1, without gaps.
     pub number: u64,
 }
 
@@ -25,12 +25,12 @@ impl FromStr for ChainId {
         let (life, number) = text.split_once('-').ok_or(BadChainId)?;
         let life = u64::from_str_radix(life, 16).map_err(|_| BadChainId)?;
         let id = Self { life, number: number.parse().map_err(|_| BadChainId)? };
-        // One chain has one name.
+        // Accept only the canonical spelling, so that each chain has one id.
         if id.to_string() == text { Ok(id) } else { Err(BadChainId) }
     }
 }
 
-/// A text that names no chain.
+/// The error for text that is not a chain id.
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadChainId;
 

@@ -1,4 +1,4 @@
-//! Under which name a token or a source is remembered: 16 bytes, whoever it is.
+//! Keys under which tokens and sources are remembered: 16 bytes each.
 
 use core::net::{IpAddr, Ipv6Addr};
 use std::fmt;
@@ -8,20 +8,20 @@ use sha2::{Digest, Sha256};
 use crate::engine::words::address::Source;
 use crate::engine::words::name::TokenId;
 
-/// The name of a token or of a source in what a defense remembers.
+/// The key of a token or a source in the state of the defense.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Key(pub(super) [u8; SIZE]);
 
 impl Key {
-    /// The key of a token with these secrets: one that is minted, rotated or revoked makes it another.
+    /// The key of a token with these secrets. It changes when a secret is minted, rotated or revoked.
     pub(crate) fn of_token(id: &TokenId, secrets: [u8; SIZE]) -> Self {
-        // An id has no NUL.
+        // An id contains no NUL.
         let hash = Sha256::new().chain_update(id.as_str()).chain_update([0]).chain_update(secrets);
         Self(half(&hash.finalize()))
     }
 
-    /// The key of a source: an IPv4 address, or the /64 that an IPv6 address lies in, for who has one address has
-    /// all of these (RFC 6177 §2). `None` where Envoy reports no address.
+    /// The key of a source: an IPv4 address, or the /64 of an IPv6 address, because one customer usually has the
+    /// whole /64 (RFC 6177 §2). `None` if Envoy reports no address.
     pub fn of_source(source: Source<'_>) -> Option<Self> {
         Some(Self(match source.ip()? {
             IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
@@ -29,7 +29,7 @@ impl Key {
         }))
     }
 
-    /// Which of `count` places it has; without the salt nobody can compute which keys share one.
+    /// The place of the key among `count` places. Without the salt nobody can compute which keys share a place.
     pub fn place(self, salt: &[u8], count: u64) -> u64 {
         let hash = Sha256::new().chain_update(salt).chain_update(self.0).finalize();
         let number = hash.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
@@ -37,7 +37,7 @@ impl Key {
     }
 }
 
-/// The key of a source as an address or a network.
+/// Writes the key of a source as an address or a network.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match Ipv6Addr::from(self.0).to_canonical() {
@@ -47,14 +47,14 @@ impl fmt::Display for Key {
     }
 }
 
-/// 16 bytes of a hash.
+/// The first 16 bytes of a hash.
 pub(crate) fn half(hash: &[u8]) -> [u8; SIZE] {
     hash.first_chunk().copied().unwrap_or_default()
 }
 
-/// Bytes of a key.
+/// Length of a key in bytes.
 pub(super) const SIZE: usize = 16;
-/// The first 64 bits of an address.
+/// Mask for the first 64 bits of an address.
 const NETWORK: u128 = !(u64::MAX as u128);
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! A lease: which of several threads does what only one is to do.
+//! A lease: decides which of several threads does a job that only one thread may do.
 //!
-//! In: what was kept of the lease, who asks, and the time. Out: the lease to keep, where it is theirs. Whoever holds it
-//! renews it in time; where the holder is gone it ends by itself.
+//! In: the stored lease, the thread that asks, and the time. Out: the lease to store, if the thread gets it. The
+//! holder renews the lease in time; if the holder disappears, the lease expires.
 
 use crate::engine::words::time::{Span, Time};
 
-/// Who holds the lease, and until when.
+/// A lease: its holder and its expiry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Lease {
     owner: u64,
@@ -13,8 +13,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease of `owner` for a term from now on; none where another holds it. What was kept may be anything: what is
-    /// no lease, or one for longer than a term and clocks may lie apart, is nobody's.
+    /// Claims the lease for `owner` for a term from now on; `None` if another thread holds it. `kept` may be any
+    /// bytes. Invalid bytes count as no lease, and so does a lease longer than a term plus clock skew.
     pub fn claim(kept: Option<&[u8]>, owner: u64, now: Time, term: Span) -> Option<Self> {
         let until = now.plus(term);
         let latest = until.plus(Span::SKEW);
@@ -25,13 +25,13 @@ impl Lease {
         Some(Self { owner, until })
     }
 
-    /// The lease as its owner gives it up: over at `now`.
+    /// The lease after its owner gives it up: it ends at `now`.
     pub fn given_up(kept: Option<&[u8]>, owner: u64, now: Time) -> Option<Self> {
         let held = kept.and_then(Self::from_bytes).filter(|held| held.owner == owner)?;
         Some(Self { until: now, ..held })
     }
 
-    /// The lease as bytes, to be kept.
+    /// The lease as bytes for storage.
     pub fn to_bytes(self) -> [u8; 16] {
         let mut bytes = [0; 16];
         let number = self.owner.to_le_bytes().into_iter().chain(self.until.millis().to_le_bytes());

@@ -1,29 +1,29 @@
-//! The mark that a signed bundle or list leaves, and the order of marks.
+//! Marks: a signed bundle or list leaves a mark, and marks are ordered.
 
-/// How far a succession of bundles has come.
+/// How far a gateway has come in a series of bundles.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Mark {
-    /// The highest revision that was there.
+    /// The highest revision so far.
     pub(super) newest: u64,
-    /// Whether the last bundle said that it takes that one's place.
+    /// Whether the last bundle says that it supersedes that revision.
     pub(super) goes_back: bool,
     /// SHA-256 of the last bundle's payload.
     pub(super) digest: [u8; DIGEST_BYTES],
 }
 
-/// Whether a bundle may follow.
+/// How a bundle relates to the last one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
-    /// It is newer.
+    /// The bundle is newer and may follow.
     Newer,
-    /// It is the last one.
+    /// The bundle is the last one again.
     Same,
-    /// It is older, or another one of the same revision.
+    /// The bundle is older, or has the same revision and other content.
     Older,
 }
 
 impl Mark {
-    /// Whether the bundle that leaves `next` may follow the one that left this mark.
+    /// How the bundle with the mark `next` relates to the bundle with this mark.
     pub fn order(&self, next: &Self) -> Order {
         match next.rank().cmp(&self.rank()) {
             std::cmp::Ordering::Greater => Order::Newer,
@@ -32,27 +32,27 @@ impl Mark {
         }
     }
 
-    /// What marks are compared by.
+    /// The values that marks are compared by.
     pub(super) fn rank(&self) -> (u64, bool) {
         (self.newest, self.goes_back)
     }
 
-    /// Whether it is the mark of a bundle whose payload has this digest.
+    /// Whether this is the mark of the bundle whose payload has this digest.
     pub fn is_of(&self, digest: [u8; DIGEST_BYTES]) -> bool {
         self.digest == digest
     }
 
-    /// The highest revision that was there.
+    /// The highest revision so far.
     pub fn newest(&self) -> u64 {
         self.newest
     }
 
-    /// The least revision that a bundle has to say it supersedes, to follow though its own is lower.
+    /// The revision that a bundle with a lower revision of its own must at least supersede.
     pub fn to_supersede(&self) -> u64 {
         self.newest.saturating_add(u64::from(self.goes_back))
     }
 
-    /// The mark as the host keeps it.
+    /// The mark as bytes for storage.
     pub fn to_bytes(self) -> [u8; MARK_BYTES] {
         let mut bytes = [0; MARK_BYTES];
         let parts =
@@ -76,7 +76,7 @@ impl Mark {
 }
 
 const DIGEST_BYTES: usize = 32;
-/// Bytes of a mark as the host keeps it.
+/// Length of a stored mark in bytes.
 pub(super) const MARK_BYTES: usize = 41;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The marks of a gateway: for each key that signed, the last bundle or list that was taken.
+//! The marks of a gateway: for each signing key, the last bundle or list that the gateway accepted.
 //!
-//! In: the record in the host's shared data, the seal of the next bundle, the keys that are trusted now, and the time.
-//! Out: the record with the next bundle's mark, or why that bundle is not taken.
+//! In: the record in the host's shared data, the seal of the next bundle, the keys that are trusted now, and the
+//! time. Out: the record with the next bundle's mark, or why the gateway rejects that bundle.
 //!
-//! A bundle must follow the marks of every key that is trusted now, and leaves its own mark with the keys that signed
-//! it. So a key that is added changes nothing; and when a key is removed, only the marks go that no other key has
-//! signed: the other keys' bundles continue from the last one that they signed themselves.
+//! A bundle must follow the marks of every key that is trusted now, and leaves its mark for the keys that signed it.
+//! So adding a key changes nothing. Removing a key drops only the marks that no other key signed: the other keys'
+//! bundles continue from the last one that they signed.
 
 use crate::engine::config::envelope::KeyId;
 use crate::engine::memory::mark::MARK_BYTES;
@@ -13,35 +13,35 @@ use crate::engine::memory::mark::{Mark, Order};
 use crate::engine::memory::seal::Seal;
 use crate::engine::words::time::{Span, Time};
 
-/// The last mark of each key, the latest first.
+/// The last mark of each key, latest first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Marks(Vec<(KeyName, Mark)>);
 
-/// Why a signed bundle or list is not taken. What is active stays active.
+/// Why the gateway rejects a signed bundle or list. The active one stays active.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Setback {
-    /// A newer one was taken before.
+    /// The gateway accepted a newer one before.
     Older(Mark),
-    /// Another one of the same revision was taken before.
+    /// The gateway accepted one with the same revision and other content before.
     OtherContent(Mark),
-    /// The revision lies too far ahead of the gateway's clock.
+    /// The revision is too far ahead of the gateway's clock.
     Ahead {
-        /// The revision, or the one that it says it supersedes.
+        /// The revision, or the one that the bundle supersedes.
         revision: u64,
     },
-    /// The host does not say what was taken before.
+    /// The host cannot read the record of earlier bundles.
     Unknown,
 }
 
 impl Marks {
-    /// Takes the next bundle or list, with the keys that are trusted now.
+    /// Accepts the next bundle or list, given the keys that are trusted now.
     ///
     /// # Errors
-    /// Why it is not taken; then nothing has changed.
+    /// Why the bundle or list is rejected. The record is then unchanged.
     pub fn admit(&mut self, seal: &Seal, trusted: &[KeyId], now: Time) -> Result<(), Setback> {
         let last = self.last(trusted);
         match last.map(|last| (last, last.order(&seal.mark))) {
-            // What was taken once is taken again, whatever the clock says by then.
+            // An accepted bundle is accepted again, regardless of the clock.
             Some((_, Order::Same)) => {}
             Some((last, Order::Older)) if last.rank() == seal.mark.rank() => {
                 return Err(Setback::OtherContent(last));
@@ -56,11 +56,11 @@ impl Marks {
         Ok(())
     }
 
-    /// The mark that the next bundle must follow: the highest of the keys, and of equal ones the latest.
+    /// The mark that the next bundle must follow: the highest mark of the keys, and among equal marks the latest.
     fn last(&self, trusted: &[KeyId]) -> Option<Mark> {
         let is_trusted = |name: &KeyName| trusted.iter().any(|key| KeyName::of(key) == *name);
         let marks = self.0.iter().filter(|(name, _)| is_trusted(name)).map(|(_, mark)| *mark);
-        // Of equal ones `max_by_key` gives the last.
+        // `max_by_key` returns the last of equal marks.
         marks.rev().max_by_key(Mark::rank)
     }
 
@@ -82,12 +82,12 @@ impl Marks {
         self.0 = marks;
     }
 
-    /// The record as the host keeps it.
+    /// The record as bytes for storage.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|(name, mark)| name.0.into_iter().chain(mark.to_bytes())).collect()
     }
 
-    /// The record that the host kept; `None` where these bytes are none.
+    /// Reads a stored record; `None` if the bytes are not a record.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (entries, rest) = bytes.as_chunks::<ENTRY_BYTES>();
         if !rest.is_empty() || entries.len() > MAX_MARKS {
@@ -102,7 +102,7 @@ impl Marks {
 }
 
 impl Setback {
-    /// What it is in words, of a bundle or list of this revision.
+    /// The message for a rejected bundle or list of this revision.
     pub fn message(self, revision: u64) -> String {
         match self {
             Self::Older(mark) if mark.newest() == revision => {
@@ -124,7 +124,7 @@ impl Setback {
         }
     }
 
-    /// What it is, in a word.
+    /// The stable code.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Older(_) => "older",
@@ -134,7 +134,7 @@ impl Setback {
         }
     }
 
-    /// The highest revision that was taken before, where it is known.
+    /// The highest revision accepted before, if known.
     pub fn newest(self) -> Option<u64> {
         match self {
             Self::Older(mark) | Self::OtherContent(mark) => Some(mark.newest()),
@@ -153,14 +153,15 @@ impl KeyName {
     }
 }
 
-/// The highest revision that is taken at a time: a revision is milliseconds since 1970, and a clock may be wrong by a day.
+/// The highest revision that is accepted at a time. A revision is milliseconds since 1970, and a clock may be wrong
+/// by a day.
 pub fn highest_revision(now: Time) -> u64 {
     u64::try_from(now.plus(Span::DAY).millis()).unwrap_or(0)
 }
 
 const NAME_BYTES: usize = 16;
 const ENTRY_BYTES: usize = NAME_BYTES + MARK_BYTES;
-/// Most keys whose marks are kept: a gateway trusts at most 32 at a time.
+/// Maximum number of keys with marks. A gateway trusts at most 32 keys at a time.
 const MAX_MARKS: usize = 64;
 
 #[cfg(test)]
@@ -176,10 +177,10 @@ mod tests {
         let ahead = highest_revision(NOW);
         assert_eq!(take(&mut marks, 10, 1, &[1], &[1, 2]), Ok(()));
         assert_eq!(take(&mut marks, 11, 1, &[2], &[1, 2]), Ok(()));
-        // With the leaked key, as high as it gets.
+        // The leaked key signs the highest possible revision.
         assert_eq!(take(&mut marks, ahead, 6, &[1], &[1, 2]), Ok(()));
         assert!(matches!(take(&mut marks, 12, 1, &[2], &[1, 2]), Err(Setback::Older(_))));
-        // Without it the other key continues, and does not go back either.
+        // Without the leaked key, the other key continues and still cannot go back.
         assert!(matches!(take(&mut marks, 10, 1, &[2], &[2]), Err(Setback::Older(_))));
         assert!(matches!(take(&mut marks, 11, 2, &[2], &[2]), Err(Setback::OtherContent(_))));
         assert_eq!(take(&mut marks, 11, 1, &[2], &[2]), Ok(()));
@@ -191,7 +192,7 @@ mod tests {
         let mut marks = Marks::default();
         assert_eq!(take(&mut marks, 10, 1, &[1], &[1]), Ok(()));
         assert!(matches!(take(&mut marks, 9, 1, &[2], &[1, 2]), Err(Setback::Older(_))));
-        // The same payload, signed by another key, leaves its mark with that key too.
+        // The same payload, signed by another key, leaves its mark for that key too.
         assert_eq!(take(&mut marks, 10, 1, &[2], &[1, 2]), Ok(()));
         assert!(matches!(take(&mut marks, 9, 1, &[2], &[2]), Err(Setback::Older(_))));
     }
@@ -205,7 +206,7 @@ mod tests {
         }
         assert_eq!(marks, Marks::default());
         assert_eq!(take(&mut marks, ahead, 1, &[1], &[1]), Ok(()));
-        // A clock that is put back takes away nothing that was taken.
+        // Setting the clock back removes nothing that was accepted.
         let seal = seal(ahead, 1, &[1]);
         assert_eq!(marks.admit(&seal, &keys(&[1]), Time::EPOCH), Ok(()));
     }

@@ -1,19 +1,19 @@
-//! The queue of alerts: bounded, kept as bytes, so that it outlives whoever filled it.
+//! The queue of alerts: bounded, and stored as bytes so that it outlives the worker that fills it.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Alerts that are still to be sent, the oldest first.
+/// Alerts that wait to be sent, oldest first.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Queue {
-    /// Tells this queue from all others.
+    /// Distinguishes this queue from all others.
     origin: u64,
     next: u64,
     dropped: u64,
     entries: VecDeque<(u64, Vec<u8>)>,
 }
 
-/// The number of an alert, which no other has: sent twice, it is the same.
+/// The id of an alert. It is unique and stays the same across retries.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Ticket {
     origin: u64,
@@ -27,12 +27,12 @@ impl fmt::Display for Ticket {
 }
 
 impl Queue {
-    /// A queue with nothing in it; `origin` is to be another for each.
+    /// An empty queue. `origin` must be different for each queue.
     pub fn new(origin: u64) -> Self {
         Self { origin, next: 1, dropped: 0, entries: VecDeque::new() }
     }
 
-    /// Reads a queue from where it was kept; none where that is none.
+    /// Reads a stored queue; `None` if the bytes are not a queue.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (&VERSION, mut rest) = bytes.split_first()? else { return None };
         let mut queue = Self::new(number(&mut rest)?);
@@ -46,7 +46,7 @@ impl Queue {
         Some(queue)
     }
 
-    /// The queue as bytes, to be kept.
+    /// The queue as bytes for storage.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for number in [self.origin, self.next, self.dropped] {
@@ -60,8 +60,8 @@ impl Queue {
         bytes
     }
 
-    /// Puts what `body` makes of the alert's ticket and the number of those dropped so far behind the others; where
-    /// there is no room, the oldest is dropped.
+    /// Adds an alert. `body` gets its ticket and the number of alerts dropped so far. If the queue is full, the
+    /// oldest alert is dropped.
     pub(crate) fn push(&mut self, body: impl FnOnce(Ticket, u64) -> Vec<u8>) {
         if self.entries.len() >= MAX {
             self.entries.pop_front();
@@ -79,24 +79,24 @@ impl Queue {
         self.entries.front().map(|(number, body)| (self.ticket(*number), body.as_slice()))
     }
 
-    /// Takes an alert out that was sent; false where it is not there.
+    /// Removes an alert that was sent; false if the queue does not have it.
     pub fn remove(&mut self, ticket: Ticket) -> bool {
         let before = self.entries.len();
         self.entries.retain(|(number, _)| self.origin != ticket.origin || *number != ticket.number);
         self.entries.len() < before
     }
 
-    /// How many were dropped since the queue was made.
+    /// How many alerts were dropped since the queue was made.
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
 
-    /// How many there are.
+    /// Number of waiting alerts.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there is none.
+    /// Whether no alerts wait.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -121,9 +121,9 @@ fn entry(bytes: &mut &[u8]) -> Option<(u64, Vec<u8>)> {
     Some((id, body.to_vec()))
 }
 
-/// Most alerts that wait.
+/// Maximum number of waiting alerts.
 pub(super) const MAX: usize = 256;
-/// Most bytes of one; events are far shorter.
+/// Maximum size of an alert in bytes. Events are far shorter.
 const MAX_BODY: usize = 16_384;
 /// First byte of a queue.
 const VERSION: u8 = 1;

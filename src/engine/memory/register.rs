@@ -1,7 +1,7 @@
-//! The register of chains: what the VMs of one Envoy share, so that no two of their chains have one name.
+//! The register of chains, which all VMs of one Envoy share: it gives each of their chains a different id.
 //!
-//! In: what the host's shared data has, which other modules may have written, and a configuration. Out: the name of
-//! the next chain, and the register as it is then.
+//! In: the host's shared data, which other modules may have written, and a configuration. Out: the id of the next
+//! chain, and the new register.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -9,34 +9,34 @@ use sha2::{Digest, Sha256};
 
 use crate::engine::memory::chain_id::ChainId;
 
-/// The chains of one Envoy so far, and the configurations that they were for.
+/// The chains of one Envoy so far, and their configurations.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Register {
     life: u64,
     count: u64,
-    /// Fingerprints of the configurations, the latest first.
+    /// Fingerprints of the configurations, latest first.
     known: Vec<u64>,
 }
 
-/// The beginning of a chain.
+/// The start of a chain.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Birth {
-    /// Its name.
+    /// The id of the chain.
     pub id: ChainId,
-    /// Whether no VM of this Envoy had the configuration before. Envoy tries each new one in a VM that serves no
-    /// request and is thrown away without a word: this one, as far as one can know.
+    /// Whether this is the first VM of this Envoy with the configuration. Envoy tries each new configuration in a VM
+    /// that serves no requests and ends silently. That is most likely this VM.
     pub canary: bool,
 }
 
 impl Register {
-    /// A register that begins now, in nanoseconds, in the Envoy with this node id.
+    /// A register that starts now, in nanoseconds, in the Envoy with this node id.
     pub fn new(nanoseconds: u64, node: &[u8]) -> Self {
         let digest: [u8; 32] =
             Sha256::new().chain_update(nanoseconds.to_be_bytes()).chain_update(node).finalize().into();
         Self { life: first(&digest).unwrap_or_default(), count: 0, known: Vec::new() }
     }
 
-    /// The register that these bytes are.
+    /// Reads a stored register; `None` if the bytes are not a register.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (numbers, rest) = bytes.as_chunks::<8>();
         let mut numbers = numbers.iter().map(|number| u64::from_be_bytes(*number));
@@ -45,17 +45,17 @@ impl Register {
         (rest.is_empty() && known.len() <= MAX_KNOWN).then_some(Self { life, count, known })
     }
 
-    /// The register as bytes: at most 144.
+    /// The register as bytes for storage: at most 144.
     pub fn to_bytes(&self) -> Vec<u8> {
         [self.life, self.count].iter().chain(&self.known).flat_map(|number| number.to_be_bytes()).collect()
     }
 
-    /// How many chains there were so far in this life; none where it is another one.
+    /// How many chains this life has had so far; `None` if the register is of another life.
     pub fn count(&self, life: u64) -> Option<u64> {
         (self.life == life).then_some(self.count)
     }
 
-    /// The next chain, of a VM with the configuration of this fingerprint.
+    /// Starts the next chain, for a VM with the configuration of this fingerprint.
     pub fn enter(&mut self, configuration: u64) -> Birth {
         self.count = self.count.saturating_add(1);
         let canary = !self.known.contains(&configuration);
@@ -67,8 +67,8 @@ impl Register {
     }
 }
 
-/// A number that identifies a plugin's configuration and reveals nothing of it. Envoy tries it
-/// once for each plugin, and again with another module.
+/// A number that identifies a plugin's configuration and reveals nothing about it. Envoy tries a configuration once
+/// for each plugin, and again for another module.
 pub fn fingerprint(plugin: &[u8], configuration: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     (plugin, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
@@ -80,7 +80,7 @@ fn first(digest: &[u8]) -> Option<u64> {
     digest.first_chunk().map(|chunk| u64::from_be_bytes(*chunk))
 }
 
-/// Configurations that are known again: more than filters that share data in one Envoy.
+/// Maximum number of remembered configurations: more than the filters that share data in one Envoy.
 const MAX_KNOWN: usize = 16;
 
 #[cfg(test)]

@@ -1,28 +1,28 @@
-//! The seal of a signed bundle or list: who signed it, and the mark that it leaves.
+//! The seal of a signed bundle or list: its signers and its mark.
 
 use crate::engine::config::bundle::Bundle;
 use crate::engine::config::envelope::{KeyId, Verified};
 use crate::engine::config::revocations::Revocations;
 use crate::engine::memory::mark::Mark;
 
-/// What is known of a policy's signed bundle beside what it says.
+/// What is known about a policy's signed bundle apart from its content.
 #[derive(Clone, Debug)]
 pub struct Seal {
-    /// Who signed it.
+    /// The keys that signed it.
     pub signers: Vec<KeyId>,
-    /// Up to which revision it takes the place of others, where it says so.
+    /// The revision up to which it supersedes others, if set.
     pub supersedes: Option<u64>,
     /// The mark that it leaves.
     pub mark: Mark,
 }
 
 impl Seal {
-    /// The seal of a bundle; `document` is what its payload says.
+    /// The seal of a verified bundle.
     pub fn of(verified: &Verified<'_>, bundle: &Bundle) -> Self {
         Self::new(verified, bundle.revision, bundle.supersedes)
     }
 
-    /// The seal of a list of revocations: lists follow one another, whatever bundles do.
+    /// The seal of a revocation list. Lists follow one another, independently of bundles.
     pub fn of_revocations(verified: &Verified<'_>, list: &Revocations) -> Self {
         Self::new(verified, list.revision, list.supersedes)
     }

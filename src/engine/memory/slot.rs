@@ -1,22 +1,22 @@
-//! A slot: some of those who are counted, those whose keys have the same place.
+//! A slot: the counters of the keys that share a place.
 //!
-//! What is counted is bounded by the number of slots and their size, whoever calls. Where a slot is full, the one
-//! who was counted least lately makes room; who is suspended is remembered elsewhere, and does not.
+//! The number of slots and their size bound the memory, whoever calls. In a full slot, a new key replaces the key
+//! that was counted least recently. Suspensions are stored elsewhere and are never replaced.
 
 use crate::engine::memory::key::{Key, SIZE};
 use crate::engine::words::time::Time;
 
-/// What is remembered of one who is counted.
+/// The counter of one key.
 pub trait Record: Sized {
-    /// When it was counted last.
+    /// When it last counted something.
     fn latest(&self) -> Time;
-    /// Reads it off the begin of `bytes`; none where that is none.
+    /// Reads a record from the start of `bytes`; `None` if there is none.
     fn read(bytes: &mut &[u8]) -> Option<Self>;
-    /// Writes it behind `bytes`.
+    /// Appends the record to `bytes`.
     fn write(&self, bytes: &mut Vec<u8>);
 }
 
-/// At most eight who are counted.
+/// The counters of at most eight keys.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Slot<R>(Vec<(Key, R)>);
 
@@ -27,7 +27,7 @@ impl<R> Default for Slot<R> {
 }
 
 impl<R: Record> Slot<R> {
-    /// Reads a slot from where it was kept; of what is no slot as much as can be read.
+    /// Reads a stored slot, as far as the bytes are valid.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let Some((&VERSION, mut rest)) = bytes.split_first() else { return Self::default() };
         let mut slot = Self::default();
@@ -40,7 +40,7 @@ impl<R: Record> Slot<R> {
         slot
     }
 
-    /// The slot as bytes, to be kept.
+    /// The slot as bytes for storage.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         for (key, record) in &self.0 {
@@ -50,13 +50,14 @@ impl<R: Record> Slot<R> {
         bytes
     }
 
-    /// Takes out what is remembered under the key.
+    /// Removes and returns the record of the key.
     pub(super) fn take(&mut self, key: Key) -> Option<R> {
         let position = self.0.iter().position(|(known, _)| *known == key)?;
         Some(self.0.swap_remove(position).1)
     }
 
-    /// Remembers something under a key that is not there; where there is no room, what was counted least lately goes.
+    /// Adds the record of a key that the slot does not have. In a full slot it replaces the record that was counted
+    /// least recently.
     pub(super) fn put(&mut self, key: Key, record: R) {
         if self.0.len() >= WAYS {
             let oldest = self.0.iter().enumerate().min_by_key(|(_, (_, record))| record.latest());
@@ -74,9 +75,9 @@ fn read<R: Record>(bytes: &mut &[u8]) -> Option<(Key, R)> {
     Some((Key(*key), R::read(bytes)?))
 }
 
-/// How many slots there are of each kind.
+/// Number of slots for each kind of counter.
 pub const SLOTS: u64 = 256;
-/// Most who share a slot.
+/// Maximum number of keys in a slot.
 pub(super) const WAYS: usize = 8;
 /// First byte of a slot.
 const VERSION: u8 = 1;

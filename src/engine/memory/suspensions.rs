@@ -1,10 +1,10 @@
-//! Who is suspended now: tokens and sources, each a bounded list that is looked up for every request.
+//! The current suspensions: tokens and sources, each a bounded list that the filter looks up for every request.
 
 use crate::engine::memory::key::Key;
 use crate::engine::memory::key::SIZE;
 use crate::engine::words::time::{Span, Time};
 
-/// All who are suspended.
+/// All current suspensions.
 #[derive(Clone, Debug, Default)]
 pub struct Suspensions {
     /// Tokens.
@@ -14,27 +14,27 @@ pub struct Suspensions {
 }
 
 impl Suspensions {
-    /// Nobody.
+    /// No suspensions.
     pub const NONE: &'static Self = &Self { tokens: Suspended(Vec::new()), sources: Suspended(Vec::new()) };
 }
 
-/// Those of one kind who are suspended, and until when; ordered by their keys, each there once.
+/// The suspended keys of one kind with their ends, ordered by key; each key occurs once.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Suspended(Vec<(Key, Time)>);
 
-/// What came of suspending somebody.
+/// The result of adding a suspension.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Added {
-    /// It is suspended from now on.
+    /// The key is suspended from now on.
     Now,
-    /// It was suspended already.
+    /// The key was already suspended.
     Before,
-    /// It is not suspended: there is no room.
+    /// The list is full, so the key is not suspended.
     Full,
 }
 
 impl Suspended {
-    /// Reads the list from where it was kept; of what is no list as much as can be read.
+    /// Reads a stored list, as far as the bytes are valid.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let Some((&VERSION, rest)) = bytes.split_first() else { return Self::default() };
         let mut entries: Vec<(Key, Time)> = rest.chunks_exact(ENTRY).take(MAX).filter_map(read).collect();
@@ -43,7 +43,7 @@ impl Suspended {
         Self(entries)
     }
 
-    /// The list as bytes, to be kept.
+    /// The list as bytes for storage.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.0.len().saturating_mul(ENTRY).saturating_add(1));
         bytes.push(VERSION);
@@ -54,7 +54,7 @@ impl Suspended {
         bytes
     }
 
-    /// Suspends somebody from now on for `span`. Whose suspension is over makes room, and nobody else does.
+    /// Suspends a key from now on for `span`. Only expired suspensions make room.
     pub fn add(&mut self, key: Key, now: Time, span: Span, longest: Span) -> Added {
         self.0.retain(|(_, until)| lasts(*until, now, longest));
         let Err(position) = self.0.binary_search_by_key(&key, |(known, _)| *known) else {
@@ -67,20 +67,19 @@ impl Suspended {
         Added::Now
     }
 
-    /// Until when the key is suspended, if it is. What lasts longer than the policy's `longest` suspension, and than
-    /// clocks lie apart, is none:
-    /// it comes from a policy that is no longer in force, or from somebody else.
+    /// When the suspension of the key ends, if it is suspended. A suspension that lasts longer than the policy's
+    /// `longest`, plus clock skew, is ignored: it comes from an earlier policy or from another module.
     pub fn until(&self, key: Key, now: Time, longest: Span) -> Option<Time> {
         let position = self.0.binary_search_by_key(&key, |(known, _)| *known).ok()?;
         self.0.get(position).map(|(_, until)| *until).filter(|until| lasts(*until, now, longest))
     }
 
-    /// Whether nobody can be suspended.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many are suspended.
+    /// Number of suspensions now.
     pub fn count(&self, now: Time, longest: Span) -> usize {
         self.0.iter().filter(|(_, until)| lasts(*until, now, longest)).count()
     }
@@ -95,9 +94,9 @@ fn read(entry: &[u8]) -> Option<(Key, Time)> {
     Some((Key(*key), Time::from_millis(i64::from_le_bytes(*until.first_chunk()?))))
 }
 
-/// Most who are suspended at a time.
+/// Maximum number of suspensions.
 pub(super) const MAX: usize = 4_096;
-/// Bytes of an entry: a key and a time.
+/// Length of an entry in bytes: a key and a time.
 const ENTRY: usize = 24;
 /// First byte of a list.
 const VERSION: u8 = 1;
@@ -117,7 +116,7 @@ mod tests {
         assert_eq!(suspended.add(other, behind, span, span), Added::Now);
         assert_eq!(suspended.add(one, behind, span, span), Added::Before);
         assert_eq!(suspended.count(behind, span), 2);
-        // A clock that was set back by an hour is another matter.
+        // A clock that was set back by a full hour exceeds the skew.
         assert_eq!(suspended.until(one, now.shifted(-3_600_000), span), None);
     }
 }

@@ -1,10 +1,10 @@
-//! Uses of a retired secret: the first raises an alert at once, later ones wait for a while.
+//! Uses of a retired secret: the first raises an alert at once, later ones are collected for a while.
 
 use crate::engine::memory::key::Key;
 use crate::engine::memory::slot::{Record, Slot};
 use crate::engine::words::time::Time;
 
-/// When the last alert about a token's retired secrets was, and how many uses followed.
+/// When a token's retired secrets last raised an alert, and how many uses followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Uses {
     alerted: Time,
@@ -12,7 +12,7 @@ pub struct Uses {
 }
 
 impl Slot<Uses> {
-    /// Counts a use. Where an alert is due: how many uses there were since the last one, this one included.
+    /// Counts a use. If an alert is due, returns the number of uses since the last one, including this one.
     pub fn note(&mut self, key: Key, now: Time) -> Option<u32> {
         let known = self.take(key);
         let count = known.map_or(0, |uses| uses.since).saturating_add(1);
@@ -47,5 +47,5 @@ impl Record for Uses {
     }
 }
 
-/// For ten minutes after an alert there is no other of the same token.
+/// Minimum time between two alerts for the same token: ten minutes.
 const QUIET_MILLIS: u64 = 600_000;

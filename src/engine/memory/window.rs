@@ -1,20 +1,20 @@
-//! A window: the moments at which somebody was counted, as far back as they still matter.
+//! A window: the recent times at which a key was counted.
 
 use crate::engine::config::defense::{MAX_COUNT, Threshold};
 use crate::engine::memory::key::Key;
 use crate::engine::memory::slot::{Record, Slot};
 use crate::engine::words::time::{Span, Time};
 
-/// The moments at which one was counted, in their order; fewer than suspend.
+/// The times at which a key was counted, in order. There are always fewer than the limit.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Window(Vec<Time>);
 
 impl Slot<Window> {
-    /// Counts one more under the key. Where these are now as many as suspend: how many they are; they are forgotten.
+    /// Counts an offence of the key. If that reaches the limit, returns the number of offences and forgets them.
     pub fn count(&mut self, key: Key, threshold: Threshold, now: Time) -> Option<usize> {
         let mut window = self.take(key).unwrap_or_default();
         window.0.retain(|moment| is_within(*moment, threshold.per, now));
-        // Threads read the clock one after the other, but need not count in that order.
+        // Threads read the clock one after another, but may count in a different order.
         let position = window.0.partition_point(|moment| *moment <= now);
         window.0.insert(position, now);
         let count = window.0.len();
@@ -26,7 +26,7 @@ impl Slot<Window> {
     }
 }
 
-/// Whether both lie in one span as long as `per`.
+/// Whether both times are within one span of `per`.
 fn is_within(moment: Time, per: Span, now: Time) -> bool {
     let apart = now.millis().abs_diff(moment.millis());
     i64::try_from(apart).is_ok_and(|apart| apart < per.millis())
@@ -56,5 +56,5 @@ impl Record for Window {
     }
 }
 
-/// Bytes of a moment.
+/// Length of a stored time in bytes.
 const MOMENT: usize = 8;
