@@ -1,6 +1,6 @@
-//! What only people need: lint, explain, the cases of a policy.
+//! Tools for policy authors: lint, explain, and policy tests.
 //!
-//! In: documents and policies. Out: findings, steps, outcomes. The filter does not use it.
+//! In: documents and policies. Out: findings, steps, outcomes. The filter does not use this folder.
 
 pub mod case;
 pub mod explain;

@@ -1,10 +1,10 @@
-//! Policy tests: a request and the decision that is expected of the policy, as data.
+//! Policy tests: a request and the decision that the policy should give, as data.
 //!
-//! In: a `*.test.yaml` beside a policy. Out: what the policy really decides, and where that differs. The
-//! same cases run here and, by the same headers, through the filter in Envoy.
+//! In: a `*.test.yaml` beside a policy. Out: the policy's actual decision, and every difference. The same cases run
+//! here and, as real requests, through the filter in Envoy.
 //!
-//! A registry holds no secrets, so the bundle is *rekeyed*: every digest is replaced by that of a made-up secret. A
-//! case says who asks: a token of the registry, a token that need not exist, or a secret as presented.
+//! A registry holds no secrets, so the bundle is *rekeyed*: made-up secrets replace all digests. A case names its
+//! caller: a token of the registry, a token that only the case describes, or a secret as presented.
 
 use std::fmt;
 
@@ -26,16 +26,16 @@ mod presented;
 mod rehearsal;
 mod rekeyed;
 
-/// One case: a request and what is expected.
+/// One case: a request and the expected decision.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The promise that the case keeps.
+    /// The promise that the case checks.
     pub name: String,
     /// The request.
     pub request: Request,
-    /// What is expected.
+    /// The expected outcome.
     pub expect: Expect,
 }
 
@@ -54,40 +54,40 @@ pub struct Case {
 pub struct Request {
     /// `:method`.
     pub method: String,
-    /// `:path`, query included.
+    /// `:path`, including the query.
     pub path: String,
     /// `:authority`.
     #[serde(default, deserialize_with = "given")]
     pub host: Option<String>,
-    /// The token that asks. `ci-deploy` is judged by what the token may do, whatever became of its secrets. With `at`
-    /// it brings its last secret as it is then; `ci-deploy/2` brings that secret of it.
+    /// The token that sends the request. `ci-deploy` is tested for its permissions, whatever the state of its
+    /// secrets. With `at` it sends its last secret in the state at that time; `ci-deploy/2` sends that secret.
     #[serde(default, deserialize_with = "given")]
     pub token: Option<String>,
-    /// A token that need not exist, instead of `token`: its kind, roles, scope, attributes and limits.
+    /// A token that the case describes, instead of `token`: its kind, roles, scope, attributes and limits.
     #[serde(default, rename = "as", deserialize_with = "given")]
     pub assumed: Option<Token>,
     /// A secret as presented, instead of `token`.
     #[serde(default, deserialize_with = "given")]
     pub secret: Option<String>,
-    /// Where the request brings its secret; without it in the first place where the gateway looks.
+    /// Where the request sends its secret; by default the gateway's first credential source.
     #[serde(default, deserialize_with = "given")]
     pub via: Option<CredentialSource>,
-    /// The address that the request comes from.
+    /// The source address of the request.
     #[serde(default, deserialize_with = "given")]
     pub source: Option<String>,
-    /// The gateway's environment, instead of that of its settings.
+    /// The gateway's environment, instead of the one in its settings.
     #[serde(default, deserialize_with = "given")]
     pub environment: Option<EnvironmentName>,
-    /// The gateway's service, instead of that of its settings.
+    /// The gateway's service, instead of the one in its settings.
     #[serde(default, deserialize_with = "given")]
     pub service: Option<ServiceName>,
-    /// How often the same request was made just before; 0 without it.
+    /// How often the same request was made just before; 0 by default.
     #[serde(default)]
     pub earlier: u32,
-    /// The time; without it the moment in which the token's last secret was created.
+    /// The time of the request; by default the time at which the token's last secret was created.
     #[serde(default, deserialize_with = "given")]
     pub at: Option<Time>,
-    /// More headers; a list for one that is repeated.
+    /// Additional headers. Use a list for a repeated header.
     #[serde(default)]
     pub headers: Entries<String, Values>,
 }
@@ -97,13 +97,13 @@ pub struct Request {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected text or a list of texts")]
 pub enum Values {
-    /// One.
+    /// One value.
     One(String),
-    /// Several headers of this name.
+    /// Several headers with this name.
     Many(Vec<String>),
 }
 
-/// What is expected of a case.
+/// The expected outcome of a case.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -112,13 +112,13 @@ pub struct Expect {
     pub decision: Outcome,
     /// The reason.
     pub reason: Reason,
-    /// The permission by which the request is permitted.
+    /// The permission that permits the request.
     #[serde(default, deserialize_with = "given")]
     pub permission: Option<PermissionName>,
-    /// The status that the caller gets; 200 where the request is forwarded.
+    /// The status of the response; 200 if the request is forwarded.
     #[serde(default, deserialize_with = "given")]
     pub status: Option<u32>,
-    /// The host that the upstream gets, with its port.
+    /// The host, with its port, that the upstream receives.
     #[serde(default, deserialize_with = "given")]
     pub host: Option<String>,
 }
@@ -128,9 +128,9 @@ pub struct Expect {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The request may pass.
+    /// The request is permitted.
     Permit,
-    /// The request may not pass.
+    /// The request is denied.
     Deny,
 }
 

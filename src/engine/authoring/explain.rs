@@ -1,7 +1,7 @@
-//! A decision's steps in words.
+//! Explains the steps of a decision in words.
 //!
-//! In: the steps of `Policy::decide_traced`, and the document that the policy was compiled from. Out: lines, with their
-//! places in the document. It cannot disagree with enforcement: it only listens.
+//! In: the steps of `Policy::decide_traced`, and the document of the policy. Out: lines with their places in the
+//! document. An explanation cannot disagree with enforcement, because it only records the steps.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ use crate::engine::words::reason::Reason;
 use crate::engine::words::text::shown;
 use crate::engine::words::time::Time;
 
-/// The steps of a decision, in their order.
+/// The steps of a decision, in order.
 #[derive(Debug, Default)]
 pub struct Explanation<'p>(Vec<Step<'p>>);
 
@@ -27,7 +27,7 @@ impl<'p> Explanation<'p> {
         self.0.iter()
     }
 
-    /// The steps in words, for a request at the time `now`.
+    /// The steps in words, for a request at `now`.
     pub fn lines(&self, document: &Bundle, now: Time) -> Vec<Line> {
         let mut roles: &[RoleName] = &[];
         let mut lines = Vec::new();
@@ -63,11 +63,11 @@ impl<'p> Explanation<'p> {
 pub struct Line {
     /// The words.
     pub text: String,
-    /// The entry of the document that they are about.
+    /// The entry of the document that the step is about.
     pub place: Option<Place>,
 }
 
-/// The roles among `roles` that deny a permission, each with its entry under `deny`.
+/// The roles among `roles` that deny a permission, each with the place of its `deny` entry.
 fn deniers<'d>(
     document: &'d Bundle,
     roles: &'d [RoleName],
@@ -82,7 +82,7 @@ fn deniers<'d>(
     })
 }
 
-/// The entry of the document that a listing was compiled from.
+/// The entry of the document that became this listing.
 fn listed(document: &Bundle, listing: &Listing, permission: Option<&PermissionName>) -> Option<Place> {
     let (operations, place) = match permission {
         Some(name) => (document.permissions.get(name)?, Place::default().key("permissions").key(name)),
@@ -92,7 +92,7 @@ fn listed(document: &Bundle, listing: &Listing, permission: Option<&PermissionNa
     Some(place.index(index))
 }
 
-/// When a secret ended, or will for having been rotated out. `None` while the secret just works.
+/// When a secret expired, or will expire because it was rotated out. `None` if the secret works normally.
 fn life(token: &Token, id: &SecretId, now: Time) -> Option<String> {
     let secret = token.secrets.iter().find(|secret| secret.id == *id)?;
     let revoked = [(token.revoked_at, &token.revoked_reason), (secret.revoked_at, &secret.revoked_reason)];
@@ -111,7 +111,7 @@ fn life(token: &Token, id: &SecretId, now: Time) -> Option<String> {
     }
 }
 
-/// A time, and how far it is from the request.
+/// A time, and its distance from the request.
 fn moment(time: Time, now: Time) -> String {
     let side = if time > now { "after" } else { "before" };
     format!("{}, {} {side} this request", String::from(time), time.distance(now))

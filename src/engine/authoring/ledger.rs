@@ -1,4 +1,4 @@
-//! All that a defense remembers in one place: for cases, which have no host.
+//! The whole state of a defense in one value, for cases, which have no host.
 
 use crate::engine::config::defense::Defense;
 use crate::engine::memory::slot::Slot;
@@ -7,16 +7,16 @@ use crate::engine::memory::window::Window;
 use crate::engine::policy::offence::{Offence, Response};
 use crate::engine::words::time::{Span, Time};
 
-/// What is remembered of the requests before.
+/// The state of the defense after earlier requests.
 #[derive(Debug, Default)]
 pub struct Ledger {
     counters: Slot<Window>,
-    /// Who is suspended.
+    /// The current suspensions.
     pub suspensions: Suspensions,
 }
 
 impl Ledger {
-    /// Takes an offence in.
+    /// Records an offence.
     pub fn enter(&mut self, offence: &Offence<'_>, defense: &Defense, now: Time) {
         let span = match offence.response {
             Response::Alert => return,

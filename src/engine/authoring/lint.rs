@@ -1,7 +1,7 @@
-//! What is allowed in a policy but seldom meant.
+//! Lint: finds valid policy that is probably a mistake.
 //!
-//! In: a document that compiles. Out: findings, each with a stable code, its place and what to do. Errors
-//! are `Policy::compile`'s business.
+//! In: a document that compiles. Out: findings, each with a stable code, its place and a fix. `Policy::compile`
+//! reports errors.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -32,7 +32,7 @@ pub struct Finding {
     pub place: Place,
     /// What was found.
     pub message: String,
-    /// What to do about this one, where it says more than its code's hint.
+    /// How to fix this finding, if the hint of its code is not specific enough.
     pub hint: Option<String>,
 }
 
@@ -41,57 +41,57 @@ impl Finding {
         Self { code, place, message, hint: None }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn hint(&self) -> &str {
         self.hint.as_deref().unwrap_or(self.code.hint())
     }
 }
 
-/// What kind of finding it is.
+/// The code of a finding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// A variable `{x}` where tokens have an attribute `x`.
     ForgottenDollar,
-    /// One variable twice in a pattern.
+    /// One variable name used twice in a pattern.
     RepeatedVariable,
-    /// A segment that is a variable to other routers.
+    /// A segment that other routers read as a variable.
     ForeignVariable,
     /// No token may hold a role that grants the permission.
     UnholdablePermission,
-    /// Two patterns match some path and neither is the more specific everywhere.
+    /// Two patterns match a common path, and each is more specific in one segment.
     CrossingPatterns,
-    /// A `/**` covers operations that have names of their own.
+    /// A `/**` covers operations that are also listed separately.
     SubtreeCovers,
     /// No role grants or denies the permission.
     UnusedPermission,
-    /// No token holds the role, by itself or by inheritance.
+    /// No token holds the role, either directly or by inheritance.
     UnusedRole,
     /// A secret that never expires.
     EndlessSecret,
-    /// A signed bundle that is good for ever.
+    /// A signed bundle that never expires.
     EndlessBundle,
-    /// A role that takes nothing away yet.
+    /// A role in shadow mode, whose denials are not enforced.
     ShadowRole,
-    /// A token that can be used nowhere or never.
+    /// A token that never works.
     UnusableToken,
-    /// A token that holds a permission for an attribute that it does not have.
+    /// A token with a permission that needs an attribute, but without that attribute.
     UnboundToken,
-    /// A deny that covers fewer methods or hosts than a grant that it meets.
+    /// A deny that covers fewer methods or hosts than an overlapping grant.
     NarrowDeny,
-    /// Two tokens whose values of one attribute are the same without letter case.
+    /// Two tokens whose values of one attribute differ only in letter case.
     AttributesFoldTogether,
-    /// Addresses matter, and no setting says how many proxies stand before the gateway.
+    /// The policy uses addresses, but no setting says how many proxies are in front of the gateway.
     UnsaidProxies,
 }
 
-/// How much a finding matters.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The policy does not do what it says.
     Error,
-    /// Mend it, or know why not.
+    /// Fix it, or know why it is right.
     Warning,
     /// Good to know.
     Note,
@@ -140,7 +140,7 @@ impl Code {
         }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn hint(self) -> &'static str {
         match self {
             Self::ForgottenDollar => "write `${NAME}`, or give the variable another name",
@@ -194,7 +194,7 @@ impl fmt::Display for Code {
     }
 }
 
-/// Everything that is found in `document`, in a stable order.
+/// All findings in a bundle, in a stable order.
 pub fn findings(bundle: &Bundle) -> Vec<Finding> {
     let operations = listed::operations(bundle);
     let mut findings = variables::findings(bundle, &operations);
@@ -211,7 +211,7 @@ pub fn findings(bundle: &Bundle) -> Vec<Finding> {
     findings
 }
 
-/// Findings about a signed bundle that a gateway fetches and that cannot be replaced by hand.
+/// Findings about a signed bundle that gateways fetch and that nobody can replace by hand.
 pub fn findings_of_signed(bundle: &Bundle) -> Vec<Finding> {
     let endless = is_endless(bundle).then(|| Finding {
         code: Code::EndlessBundle,
@@ -222,7 +222,7 @@ pub fn findings_of_signed(bundle: &Bundle) -> Vec<Finding> {
     endless.into_iter().collect()
 }
 
-/// Whether a bundle says neither when it ends nor by when a newer one must be there.
+/// Whether a bundle sets neither its expiry nor when a newer one must arrive.
 pub fn is_endless(bundle: &Bundle) -> bool {
     bundle.expires_at.is_none() && bundle.good_until.is_none()
 }
@@ -242,7 +242,7 @@ fn unused_permissions(bundle: &Bundle) -> Vec<Finding> {
         .collect()
 }
 
-/// Permissions that roles grant, but no role that a kind allows, itself or by inheritance.
+/// Permissions that only roles grant which no kind allows, either directly or by inheritance.
 fn unholdable_permissions(bundle: &Bundle) -> Vec<Finding> {
     if bundle.kinds.iter().any(|(_, kind)| kind.roles.is_none()) {
         return Vec::new();

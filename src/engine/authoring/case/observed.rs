@@ -1,4 +1,4 @@
-//! A case's request, and what is decided about it.
+//! The request of a case, and its actual outcome.
 
 use serde::Serialize;
 
@@ -22,18 +22,18 @@ pub struct Prepared<'g> {
     pub headers: Vec<(String, String)>,
     /// The time of the request.
     pub at: Time,
-    /// The address that it comes from.
+    /// The source address.
     pub source: String,
     /// How often the same request was made just before.
     pub earlier: u32,
-    /// Where the gateway is.
+    /// The gateway's environment and service.
     pub site: Site,
-    /// The gateway that it comes to.
+    /// The gateway that receives the request.
     pub gateway: &'g Gateway,
 }
 
 impl<'g> Prepared<'g> {
-    /// Judges the request, and records the steps in `trace`.
+    /// Judges the request and records the steps in `trace`.
     pub fn judge(&self, trace: &mut impl Trace<'g>) -> Observed {
         let Gateway { policy, settings, .. } = self.gateway;
         let headers = self.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
@@ -67,10 +67,10 @@ impl<'g> Prepared<'g> {
 }
 
 impl Prepared<'_> {
-    /// What stands last in `x-forwarded-for` when the filter sees the request.
+    /// The value at the end of `x-forwarded-for` when the filter sees the request.
     ///
-    /// A case that has the header itself says what came in, and from whom: Envoy adds that address. Any other says who
-    /// calls, through as many proxies as the gateway trusts.
+    /// If a case sets the header itself, it sets the incoming value, and Envoy appends the source. Otherwise the
+    /// value is the source, followed by as many proxies as the gateway trusts.
     pub fn forwarded_for(&self) -> String {
         let says = self.headers.iter().any(|(name, _)| name == FORWARDED_FOR);
         let rule = self.gateway.settings.source.filter(|_| !says);
@@ -78,7 +78,7 @@ impl Prepared<'_> {
         self.source.clone() + &format!(", {PROXY}").repeat(proxies)
     }
 
-    /// What a defense remembers of the requests before.
+    /// The state of the defense after the earlier requests.
     fn ledger(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Ledger {
         let mut ledger = Ledger::default();
         let policy = &self.gateway.policy;
@@ -94,7 +94,7 @@ impl Prepared<'_> {
         ledger
     }
 
-    /// The bucket as the requests before left it.
+    /// The bucket after the earlier requests.
     fn bucket(&self, limit: RateLimit) -> Bucket {
         (0..self.earlier).fold(Bucket::FULL, |bucket, _| match limit.take(bucket, self.at) {
             Taken::Granted { bucket: after, .. } => after,
@@ -103,22 +103,22 @@ impl Prepared<'_> {
     }
 }
 
-/// What was decided about a request.
+/// The actual outcome of a request.
 #[derive(Debug, Serialize)]
 pub struct Observed {
     /// Permit or deny.
     pub decision: Outcome,
     /// The reason.
     pub reason: Reason,
-    /// The permission by which the request is permitted.
+    /// The permission that permits the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission: Option<PermissionName>,
-    /// The status that the caller gets; 200 where the request is forwarded.
+    /// The status of the response; 200 if the request is forwarded.
     pub status: u32,
-    /// Whether the request is forwarded; in shadow a denied one is too.
+    /// Whether the request is forwarded. In shadow mode, so are denied requests.
     #[serde(skip)]
     pub forwarded: bool,
-    /// The host that the upstream gets, with its port; `None` where the filter answers.
+    /// The host, with its port, that the upstream receives; `None` if the filter replies.
     #[serde(skip)]
     pub host: Option<String>,
     /// The audit event.
@@ -127,7 +127,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Where this differs from what is expected: a line for each difference.
+    /// Compares with the expected outcome: a line for each difference.
     pub fn differences(&self, expect: &Expect) -> Vec<String> {
         let mut differences = Vec::new();
         let mut differ = |what: &str, expected: String, got: String| {
@@ -154,7 +154,7 @@ impl Observed {
     }
 }
 
-/// The authority of a request as the upstream gets it.
+/// The authority that the upstream receives.
 fn forwarded_host(verdict: &Verdict<'_>, head: &RequestHead<'_>) -> Option<String> {
     let (Verdict::Forward(forward) | Verdict::ForwardInShadow(forward)) = verdict else { return None };
     let set = forward.set.iter().find(|(name, _)| *name == ":authority");
@@ -163,7 +163,7 @@ fn forwarded_host(verdict: &Verdict<'_>, head: &RequestHead<'_>) -> Option<Strin
 }
 
 const FORWARDED_FOR: &str = "x-forwarded-for";
-/// The address of a proxy that nothing else is known of.
+/// The address of a made-up proxy.
 const PROXY: &str = "127.0.0.1";
-/// The status of a request that was forwarded, by a well-meaning upstream.
+/// The status of a forwarded request: the upstream is assumed to accept it.
 const FORWARDED: u32 = 200;

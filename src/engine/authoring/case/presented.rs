@@ -1,4 +1,4 @@
-//! A secret in a request, where a gateway looks for it.
+//! Puts a secret into a request where a gateway looks for it.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::engine::config::credentials::{CredentialSource, Part};
 
-/// Puts the secret where `source` says; `headers` begin with the pseudo-headers.
+/// Puts the secret at `source`. `headers` start with the pseudo-headers.
 pub(super) fn present(headers: &mut Vec<(String, String)>, source: &CredentialSource, secret: &str) {
     match source {
         CredentialSource::Header { name, scheme, part } => {
@@ -29,7 +29,8 @@ pub(super) fn present(headers: &mut Vec<(String, String)>, source: &CredentialSo
     }
 }
 
-/// A value of a query (RFC 3986 §3.4): what is not unreserved is percent-encoded.
+/// Encodes the value of a query parameter (RFC 3986 §3.4): everything except unreserved characters is
+/// percent-encoded.
 fn encoded(value: &str) -> String {
     let mut encoded = String::with_capacity(value.len());
     for byte in value.bytes() {

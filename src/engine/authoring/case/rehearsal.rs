@@ -1,4 +1,4 @@
-//! A policy that is ready to be judged by: its secrets are known, and its gateways stand where the cases name them.
+//! A policy that is ready to run cases: its secrets are known, and it has a gateway for each place that a case names.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -12,11 +12,11 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 
-/// A policy at a gateway, with the cases that it is to pass.
+/// A policy and its gateways, for a set of cases.
 #[derive(Debug)]
 pub struct Rehearsal {
     rekeyed: Rekeyed,
-    /// One for each place that the cases name, and one for the gateway's own.
+    /// One gateway for each place that the cases name, and one for the configured place.
     gateways: BTreeMap<Site, Gateway>,
 }
 
@@ -24,9 +24,9 @@ impl Rehearsal {
     /// Compiles the rekeyed bundle for a gateway with `settings`.
     ///
     /// # Errors
-    /// All that is wrong with the bundle.
+    /// All problems of the bundle.
     pub fn of(bundle: Bundle, settings: &Settings, cases: &[Case]) -> Result<Self, Problems> {
-        // What is wrong with the policy itself; the rekeyed bundle has no guard-rails.
+        // Finds the problems of the policy itself: the rekeyed bundle has no guard-rails.
         Policy::compile(settings.place(bundle.clone())?)?;
         let rekeyed = Rekeyed::of(bundle, settings, cases);
         let sites = cases.iter().map(|case| Site::of(&case.request)).chain([Site::default()]);
@@ -49,7 +49,7 @@ impl Rehearsal {
     /// The request of a case as headers, and its time.
     ///
     /// # Errors
-    /// What the case names and the policy does not have.
+    /// Fails if the case names something that the policy does not have.
     pub fn prepare(&self, request: &Request) -> Result<Prepared<'_>, BadCase> {
         let site = Site::of(request);
         let gateway = self.gateways.get(&site).ok_or(BadCase::UnknownSite)?;
@@ -57,7 +57,7 @@ impl Rehearsal {
     }
 }
 
-/// Where a case's gateway is, if not where its settings say.
+/// The place of a case's gateway, where it differs from the settings.
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Site {
     /// The environment.
@@ -71,7 +71,7 @@ impl Site {
         Self { environment: request.environment.clone(), service: request.service.clone() }
     }
 
-    /// The settings of a gateway that is here.
+    /// The settings of a gateway at this place.
     pub fn settings(&self, settings: &Settings) -> Settings {
         Settings {
             environment: self.environment.clone().or_else(|| settings.environment.clone()),
@@ -80,7 +80,7 @@ impl Site {
         }
     }
 
-    /// The document as it is built for this place.
+    /// The bundle as it would be built for this place.
     pub fn bundle(&self, bundle: &Bundle) -> Bundle {
         let mut bundle = bundle.clone();
         bundle.environment = self.environment.clone().or(bundle.environment);

@@ -1,8 +1,8 @@
-//! A bundle in which all secrets are known, so that cases can present them.
+//! A bundle with made-up secrets, which cases can send.
 //!
-//! In: a bundle as written, and its cases. Out: the same policy for the same tokens, with made-up secrets: one for each
-//! secret, with its life; one for each token, which always works; and one for each token that only a case describes. So
-//! a case can ask what a token may do, whatever became of its secrets. Guard-rails of kinds do not hold here.
+//! In: a bundle as written, and its cases. Out: the same policy and tokens with made-up secrets: one for each secret,
+//! with its lifetime; one for each token, which always works; and one for each token that only a case describes. So a
+//! case can test what a token may do, whatever the state of its secrets. Guard-rails of kinds are not checked here.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -22,13 +22,13 @@ use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::Time;
 
-/// A bundle in which all secrets are known.
+/// A bundle with made-up secrets.
 #[derive(Debug)]
 pub(super) struct Rekeyed {
     /// The bundle with the digests of made-up secrets.
     pub(super) bundle: Bundle,
     tokens: HashMap<TokenId, KnownToken>,
-    /// The tokens that cases describe, each with the secret that it has here, or what is wrong with it.
+    /// The tokens that cases describe, each with its made-up secret, or with its problem.
     assumed: Vec<(Token, Result<String, String>)>,
     latest: Time,
 }
@@ -48,8 +48,8 @@ struct KnownSecret {
 }
 
 impl Rekeyed {
-    /// Replaces the digests of a bundle, but for those of secrets that `cases` present themselves to a gateway with
-    /// `settings`.
+    /// Replaces the digests of a bundle. Digests of secrets that `cases` themselves send to a gateway with `settings`
+    /// stay.
     pub(super) fn of(mut bundle: Bundle, settings: &Settings, cases: &[Case]) -> Self {
         let assumed = assumed(&bundle, cases);
         bundle.kinds.0.iter_mut().for_each(|(_, kind)| {
@@ -76,7 +76,7 @@ impl Rekeyed {
         rekeyed
     }
 
-    /// Adds a token that only a case describes; its secret.
+    /// Adds a token that only a case describes; returns its secret.
     fn add(&mut self, mut token: Token) -> String {
         let id = (1..).filter_map(|number: u32| format!("case-{number}").parse().ok());
         let Some(id) = id.into_iter().find(|id| !self.tokens.contains_key(id)) else { return String::new() };
@@ -87,7 +87,7 @@ impl Rekeyed {
         clear
     }
 
-    /// The request of a case, as the gateway gets it.
+    /// The request of a case, as the gateway receives it.
     pub(super) fn request<'g>(
         &self,
         request: &Request,
@@ -117,7 +117,7 @@ impl Rekeyed {
         })
     }
 
-    /// The secret that a request brings, and when it begins to work.
+    /// The secret that a request sends, and when it starts to work.
     fn asks<'r>(&'r self, request: &'r Request) -> Result<(Option<&'r str>, Option<Time>), BadCase> {
         match (&request.token, &request.assumed, &request.secret) {
             (None, None, None) => Ok((None, None)),
@@ -152,7 +152,7 @@ impl Rekeyed {
     }
 }
 
-/// The headers that a case writes itself.
+/// The headers that a case sets itself.
 fn own_headers(request: &Request) -> impl Iterator<Item = (String, &str)> {
     request.headers.iter().flat_map(|(name, values)| {
         let values = match values {
@@ -163,7 +163,7 @@ fn own_headers(request: &Request) -> impl Iterator<Item = (String, &str)> {
     })
 }
 
-/// The digests of what a case presents as its secret, and in its own headers and query.
+/// The digests of everything that a case sends as a secret, and in its own headers and query.
 fn presented(request: &Request, settings: &Settings) -> Vec<SecretDigest> {
     let headers: Vec<(String, &str)> =
         [(":path".to_owned(), request.path.as_str())].into_iter().chain(own_headers(request)).collect();
@@ -173,13 +173,13 @@ fn presented(request: &Request, settings: &Settings) -> Vec<SecretDigest> {
         Credential::Missing | Credential::Ambiguous => Vec::new(),
     };
     if let Some(secret) = &request.secret {
-        // A gateway may read what is behind a `|` only.
+        // A gateway may read only the text after a `|`.
         digests.extend([secret.as_bytes(), after_bar(secret.as_bytes())].map(SecretDigest::of));
     }
     digests
 }
 
-/// Gives a token made-up secrets: in the place of each that it has, and one more that always works.
+/// Replaces each secret of a token with a made-up one, and adds one that always works.
 fn rekey(id: &TokenId, token: &mut Token, presented: &[SecretDigest]) -> KnownToken {
     let mut secrets = Vec::with_capacity(token.secrets.len());
     let revoked_at = token.revoked_at.take();
@@ -188,7 +188,7 @@ fn rekey(id: &TokenId, token: &mut Token, presented: &[SecretDigest]) -> KnownTo
         if !presented.contains(&secret.sha256) {
             secret.sha256 = SecretDigest::of(clear.as_bytes());
         }
-        // The token itself works here: its revocation ends its secrets.
+        // The token itself works here. Instead its revocation ends its secrets.
         secret.revoked_at = secret.revoked_at.or(revoked_at);
         secrets.push(KnownSecret { id: secret.id.clone(), clear, begins: secret.life().begins });
     }
@@ -214,7 +214,7 @@ fn always_works(id: SecretId, clear: &str) -> Secret {
     }
 }
 
-/// The tokens that cases describe, each once, and what is wrong with it in this policy.
+/// The tokens that cases describe, each once, with its problem in this policy.
 fn assumed(bundle: &Bundle, cases: &[Case]) -> Vec<(Token, Option<String>)> {
     let mut assumed: Vec<(Token, Option<String>)> = Vec::new();
     let mut bare = Bundle { tokens: Entries::default(), ..bundle.clone() };
@@ -227,7 +227,7 @@ fn assumed(bundle: &Bundle, cases: &[Case]) -> Vec<(Token, Option<String>)> {
     assumed
 }
 
-/// What is wrong with a token in a policy that has no other.
+/// The problem of a token in a policy without other tokens.
 fn fault(bare: &Bundle, token: &Token) -> Option<String> {
     if !token.secrets.is_empty() || token.revoked_at.is_some() {
         return Some("a token in `as` has no secrets and is not revoked: use `token` or `secret`".to_owned());
@@ -238,18 +238,18 @@ fn fault(bare: &Bundle, token: &Token) -> Option<String> {
     Some(problems.iter().map(|problem| problem.fault.to_string()).collect::<Vec<_>>().join("; "))
 }
 
-/// Why a case cannot be run.
+/// Why a case cannot run.
 #[derive(Debug, Eq, PartialEq)]
 pub enum BadCase {
-    /// The policy has no such token, or the token no such secret.
+    /// The policy has no such token, or the token has no such secret.
     UnknownToken(String),
-    /// The token has no secret that could be judged at a time.
+    /// The token has no secret to test at a given time.
     NoSecret(TokenId),
-    /// What is wrong with the token in `as`.
+    /// The problem with the token in `as`.
     Assumed(String),
     /// The case has more than one of `token`, `as` and `secret`.
     SeveralCallers,
-    /// The gateway was not made for the case's place.
+    /// The rehearsal has no gateway for the case's place.
     UnknownSite,
 }
 
@@ -269,7 +269,7 @@ impl fmt::Display for BadCase {
     }
 }
 
-/// A secret that no one uses, the same for the same token each time.
+/// A made-up secret that is always the same for the same token.
 fn made_up(token: &TokenId, secret: &str) -> String {
     format!("test_{}", SecretDigest::of(format!("{token}/{secret}").as_bytes()).to_hex())
 }

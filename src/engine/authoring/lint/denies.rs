@@ -1,7 +1,7 @@
-//! Denies that leave part of a grant open: by method (`GET /keys/**` under `* /**`) or by host.
+//! Denies that leave part of a grant open: by method (`GET /keys/**` with a grant `* /**`) or by host.
 //!
-//! A role is looked at with what it inherits, a token with all its roles. A deny is narrow where it meets a grant
-//! and some method or host of that grant, on the deny's own path, is denied by nothing.
+//! Each role is checked with the roles that it inherits, and each token with all its roles. A deny is narrow if it
+//! overlaps a grant and no deny covers some method or host of that grant on the deny's own path.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::engine::matching::host::HostPattern;
 use crate::engine::matching::pattern::{Methods, Operation, Segment};
 use crate::engine::words::name::{PermissionName, RoleName};
 
-/// Denies that are narrower than a grant that they meet in one role or token.
+/// Finds denies that are narrower than an overlapping grant of the same role or token.
 pub(super) fn findings<'d>(bundle: &'d Bundle, operations: &[Listed<'d>]) -> Vec<Finding> {
     let roles: HashMap<&RoleName, &Role> = bundle.roles.iter().map(|(name, role)| (name, role)).collect();
     if roles.values().all(|role| role.deny.is_empty()) {
@@ -42,7 +42,7 @@ pub(super) fn findings<'d>(bundle: &'d Bundle, operations: &[Listed<'d>]) -> Vec
     findings
 }
 
-/// What a deny leaves open of a grant.
+/// The part of a grant that a deny leaves open.
 #[derive(Clone, Copy)]
 enum Gap {
     Methods,
@@ -51,11 +51,11 @@ enum Gap {
 
 /// An operation of a permission.
 struct Folded<'d> {
-    /// Number of the operation; two entries of a policy differ in it.
+    /// Number of the operation. It distinguishes two equal entries of a policy.
     id: usize,
     permission: &'d PermissionName,
     text: &'d str,
-    /// With literals in lower case, as denies are matched.
+    /// With lower-case literals, as denies are matched.
     operation: Operation,
 }
 
@@ -89,15 +89,15 @@ fn folded(mut operation: Operation) -> Operation {
     operation
 }
 
-/// A role or a token: who holds grants and denies together.
+/// A role or a token: it holds grants and denies together.
 struct Holder<'d> {
     name: String,
-    /// The roles, inherited ones included.
+    /// The roles, including inherited ones.
     roles: BTreeSet<&'d RoleName>,
     scope: Option<&'d [PermissionName]>,
 }
 
-/// Each role, and each token with roles that no token before it has.
+/// Each role, and each token with a combination of roles that no earlier token has.
 fn holders<'d>(bundle: &'d Bundle, by_name: &HashMap<&'d RoleName, &'d Role>) -> Vec<Holder<'d>> {
     let mut seen = HashSet::new();
     let roles = bundle.roles.iter().map(|(name, _)| Holder {
@@ -153,7 +153,7 @@ impl<'d> Holder<'d> {
         permissions.all(roles.flat_map(|role| &role.permissions).filter(in_scope))
     }
 
-    /// The first role that denies the permission, and where in its list.
+    /// The first role that denies the permission, and the position in its list.
     fn entry(
         &self,
         roles: &HashMap<&'d RoleName, &'d Role>,
@@ -166,7 +166,7 @@ impl<'d> Holder<'d> {
     }
 }
 
-/// What `deny` leaves open of `grant` on the deny's own paths, where the two meet.
+/// The part of `grant` that `deny` leaves open on the deny's own paths, if the two overlap.
 ///
 /// Grants of one host and pattern count as one: `GET /**` and `POST /**` are `GET,POST /**`.
 fn gap(
@@ -192,12 +192,13 @@ fn gap(
     if !contains(&deny.host, &grant.host) {
         return Some(Gap::Hosts);
     }
-    // A deny of writes alone is meant to leave reads open.
+    // A deny of write methods alone is meant to leave reads open.
     let only_reads = is_of_writes(deny) && open.iter().all(|name| is_safe(name));
     (!only_reads).then_some(Gap::Methods)
 }
 
-/// The methods of `grant` that no deny takes away at all its hosts on the paths of `deny`; `*` stands for the rest.
+/// The methods of `grant` that no deny covers for all its hosts on the paths of `deny`; `*` stands for all other
+/// methods.
 fn open_methods<'g>(deny: &Operation, grant: &'g Operation, denied: &[&Folded<'_>]) -> Vec<&'g str> {
     let is_open = |method: &&str| {
         !denied.iter().any(|other| {
@@ -222,7 +223,7 @@ fn is_safe(method: &str) -> bool {
     ["GET", "HEAD", "OPTIONS"].contains(&method)
 }
 
-/// Whether the methods cover a method, or for `*` every method.
+/// Whether the methods cover a method; for `*`, whether they cover every method.
 fn covers_method(methods: &Methods, method: &str) -> bool {
     match methods {
         Methods::Any => true,
@@ -237,7 +238,7 @@ fn share_methods(one: &Operation, two: &Operation) -> bool {
     }
 }
 
-/// Whether some host and path belong to both.
+/// Whether some host and path match both.
 fn meet(one: &Operation, two: &Operation) -> bool {
     let (a, b) = (&one.pattern, &two.pattern);
     let lengths = match (a.subtree, b.subtree) {
@@ -250,7 +251,7 @@ fn meet(one: &Operation, two: &Operation) -> bool {
     lengths && hosts && a.segments.iter().zip(&b.segments).all(|(a, b)| overlap(a, b))
 }
 
-/// Whether every host of `inner` is one of `outer`.
+/// Whether every host of `inner` is also a host of `outer`.
 fn contains(outer: &HostPattern, inner: &HostPattern) -> bool {
     match (outer, inner) {
         (HostPattern::Any, _) => true,
@@ -262,7 +263,7 @@ fn contains(outer: &HostPattern, inner: &HostPattern) -> bool {
     }
 }
 
-/// Whether some text is one of both segments.
+/// Whether some text matches both segments.
 fn overlap(one: &Segment, two: &Segment) -> bool {
     match (one, two) {
         (Segment::Variable, _) | (_, Segment::Variable) => true,
@@ -278,7 +279,7 @@ fn overlap(one: &Segment, two: &Segment) -> bool {
     }
 }
 
-/// Whether every path of `inner` is one of `outer`.
+/// Whether every path of `inner` is also a path of `outer`.
 fn covers_pattern(outer: &Operation, inner: &Operation) -> bool {
     let (outer, inner) = (&outer.pattern, &inner.pattern);
     let lengths = if outer.subtree {
@@ -289,7 +290,7 @@ fn covers_pattern(outer: &Operation, inner: &Operation) -> bool {
     lengths && outer.segments.iter().zip(&inner.segments).all(|(outer, inner)| covers_segment(outer, inner))
 }
 
-/// Whether every text of `inner` is one of `outer`.
+/// Whether every text of `inner` is also a text of `outer`.
 fn covers_segment(outer: &Segment, inner: &Segment) -> bool {
     match (outer, inner) {
         (Segment::Variable, _) => true,
@@ -323,7 +324,7 @@ fn finding(
     Finding { hint: Some(hint), ..Finding::new(Code::NarrowDeny, place, message) }
 }
 
-/// The deny with the methods and the host that the grant has besides.
+/// The deny, extended by the missing methods and the host of the grant.
 fn wider(deny: &Folded<'_>, grant: &Folded<'_>) -> String {
     let methods = match (&deny.operation.methods, &grant.operation.methods) {
         (Methods::Any, _) | (_, Methods::Any) => "*".to_owned(),
@@ -338,7 +339,7 @@ fn wider(deny: &Folded<'_>, grant: &Folded<'_>) -> String {
     format!("{methods} {host}{}", target(deny.text).1)
 }
 
-/// The host and the path of an operation, as they are written.
+/// The host and the path of an operation, as written.
 fn target(text: &str) -> (&str, &str) {
     let target = text.trim().split_once(' ').map_or("", |(_, target)| target.trim_start());
     target.find('/').and_then(|slash| target.split_at_checked(slash)).unwrap_or(("", target))

@@ -1,4 +1,4 @@
-//! The operations of a bundle, each read once for all that lint looks at.
+//! The operations of a bundle, each parsed once for all lints.
 
 use crate::engine::authoring::lint::root;
 use crate::engine::config::bundle::Bundle;
@@ -6,16 +6,16 @@ use crate::engine::config::problem::Place;
 use crate::engine::matching::pattern::Operation;
 use crate::engine::words::name::PermissionName;
 
-/// An operation where the policy lists it.
+/// An operation, with the place where the policy lists it.
 pub(super) struct Listed<'d> {
     pub(super) place: Place,
-    /// The permission; `None` for what is public.
+    /// The permission; `None` for a public operation.
     pub(super) permission: Option<&'d PermissionName>,
     pub(super) text: &'d str,
     pub(super) operation: Operation,
 }
 
-/// All operations, in the order of the document.
+/// All operations, in document order.
 pub(super) fn operations(bundle: &Bundle) -> Vec<Listed<'_>> {
     let public = std::iter::once((root("public"), None, &bundle.public));
     let named = bundle.permissions.iter();

@@ -1,4 +1,4 @@
-//! Operations that concern the same requests: those that cross, and those that a `/**` covers.
+//! Operations that match the same requests: those that cross, and those that a `/**` covers.
 
 use std::ops::ControlFlow;
 
@@ -9,7 +9,7 @@ use crate::engine::config::problem::Place;
 use crate::engine::matching::host::HostPattern;
 use crate::engine::matching::pattern::{Methods, Operation, Segment};
 
-/// What is found in the operations of a document.
+/// All findings about the operations of a document.
 pub(super) fn findings(operations: &[Listed<'_>]) -> Vec<Finding> {
     let operations: Vec<Named<'_>> = operations
         .iter()
@@ -28,11 +28,11 @@ struct Named<'l> {
     text: &'l str,
     operation: &'l Operation,
     place: &'l Place,
-    /// Where the operation is in the tree: the host, then the path.
+    /// The position of the operation in the tree: the host, then the path.
     key: Vec<Segment>,
 }
 
-/// A host is compared with hosts as a segment is with segments.
+/// The key of an operation. Hosts are compared like segments.
 fn key(operation: &Operation) -> Vec<Segment> {
     let host = match &operation.host {
         HostPattern::Exact(host) => Segment::Literal(host.clone()),
@@ -61,7 +61,7 @@ fn crossing(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
             (number, Finding::new(Code::CrossingPatterns, two.place.clone(), message))
         }));
     }
-    // Stable: by the first of the two, then by the second.
+    // A stable sort: by the first operation of a pair, then by the second.
     findings.sort_by_key(|(number, _)| *number);
     findings.into_iter().map(|(_, finding)| finding).collect()
 }
@@ -100,7 +100,7 @@ fn covering(operations: &[Named<'_>], tree: &Tree) -> Vec<Finding> {
     findings.collect()
 }
 
-/// At most `limit` of the operations that concern a request that `of` concerns, in the order of the document.
+/// At most `limit` operations that match some request that `of` matches, in document order.
 fn select<'n, 'd>(
     operations: &'n [Named<'d>],
     tree: &Tree,
@@ -126,7 +126,7 @@ fn overlap(one: &Methods, two: &Methods) -> bool {
     }
 }
 
-/// Most operations named in one finding, and most findings of what an operation crosses.
+/// Maximum number of operations named in one finding, and of findings about one crossing operation.
 const MAX_SHOWN: usize = 5;
-/// Most operations that are looked for below one `/**`.
+/// Maximum number of operations to look for below one `/**`.
 const MAX_COUNTED: usize = 100;

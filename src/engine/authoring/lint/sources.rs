@@ -1,10 +1,10 @@
-//! Findings about addresses, which depend on the gateway's settings too.
+//! Findings about addresses, which also depend on the gateway's settings.
 
 use crate::engine::authoring::lint::{Code, Finding, root};
 use crate::engine::config::bundle::Bundle;
 use crate::engine::config::settings::Settings;
 
-/// A note that the policy depends on addresses and the gateway has no `source`; once.
+/// One note if the policy depends on addresses and the gateway has no `source` setting.
 pub fn unsaid_proxies(bundle: &Bundle, settings: &Settings) -> Option<Finding> {
     if settings.source.is_some() {
         return None;

@@ -1,4 +1,4 @@
-//! What is seldom meant in tokens, and in roles as tokens hold them.
+//! Probable mistakes in tokens, and in roles as tokens hold them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -9,7 +9,7 @@ use crate::engine::words::entries::Entries;
 use crate::engine::words::name::{AttributeName, PermissionName, RoleName, TokenId};
 use crate::engine::words::text::shown;
 
-/// Roles that take nothing away yet.
+/// Roles in shadow mode, whose denials are not enforced.
 pub(super) fn shadow_roles(bundle: &Bundle) -> Vec<Finding> {
     let shadow = bundle.roles.iter().filter(|(_, role)| role.shadow);
     shadow
@@ -23,7 +23,7 @@ pub(super) fn shadow_roles(bundle: &Bundle) -> Vec<Finding> {
         .collect()
 }
 
-/// Tokens that can be used nowhere or never.
+/// Tokens that never work.
 pub(super) fn unusable_tokens(bundle: &Bundle) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, token) in bundle.tokens.iter() {
@@ -44,7 +44,7 @@ pub(super) fn unusable_tokens(bundle: &Bundle) -> Vec<Finding> {
     findings
 }
 
-/// Tokens that hold a permission for an attribute that they do not have.
+/// Tokens with a permission that needs an attribute, but without that attribute.
 pub(super) fn unbound_tokens(bundle: &Bundle, operations: &[Listed<'_>]) -> Vec<Finding> {
     let bound = bound_permissions(operations);
     if bound.is_empty() {
@@ -65,8 +65,8 @@ pub(super) fn unbound_tokens(bundle: &Bundle, operations: &[Listed<'_>]) -> Vec<
     findings
 }
 
-/// Finds tokens whose values of one attribute are the same without letter case. Reports each spelling once, with the first
-/// one.
+/// Finds tokens whose values of one attribute differ only in letter case. Reports each spelling once, together with
+/// the first one.
 pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Finding> {
     let (mut first, mut seen, mut findings) = (HashMap::new(), HashSet::new(), Vec::new());
     let current = tokens.iter().filter(|(_, token)| token.revoked_at.is_none());
@@ -88,7 +88,7 @@ pub fn attributes_that_fold_together(tokens: &Entries<TokenId, Token>) -> Vec<Fi
     findings
 }
 
-/// The attributes that each permission's operations are bound to, where they are.
+/// The attributes that each permission's operations need, with their places.
 fn bound_permissions<'d>(operations: &[Listed<'d>]) -> HashMap<&'d PermissionName, BTreeSet<AttributeName>> {
     let mut bound: HashMap<_, BTreeSet<_>> = HashMap::new();
     for Listed { permission, operation, .. } in operations {
@@ -99,7 +99,7 @@ fn bound_permissions<'d>(operations: &[Listed<'d>]) -> HashMap<&'d PermissionNam
     bound.into_iter().filter_map(|(permission, attributes)| Some((permission?, attributes))).collect()
 }
 
-/// The bound permissions that the token's roles grant it, each with an attribute.
+/// The permissions that the token's roles grant and that need an attribute, each with that attribute.
 fn wanted<'d>(
     bundle: &Bundle,
     token: &Token,

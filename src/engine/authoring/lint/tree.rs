@@ -1,7 +1,7 @@
-//! A tree of patterns in which those that match some text together are found without going through all.
+//! A tree of patterns that finds overlapping patterns without comparing all of them.
 //!
-//! Two segments overlap where some text is one of both. Beginnings and ends of segments are looked up in sorted
-//! maps: what overlaps with a text `t` begins with `t`, or is a beginning of it.
+//! Two segments overlap if some text matches both. Sorted maps hold the starts and ends of segments: a key that
+//! overlaps a text `t` starts with `t`, or `t` starts with the key.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -12,23 +12,23 @@ use crate::engine::matching::pattern::Segment;
 #[derive(Default)]
 pub(super) struct Tree {
     literals: BTreeMap<Box<str>, Tree>,
-    /// By what they end in, backwards, then by what they begin with.
+    /// Keyed by suffix, reversed, then by prefix.
     affixes: BTreeMap<Box<str>, BTreeMap<Box<str>, Tree>>,
     variable: Option<Box<Tree>>,
     here: Vec<usize>,
 }
 
-/// Which patterns are looked for.
+/// Which patterns to look for.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(super) enum Reach {
-    /// Those of the same length, but for those that are the same.
+    /// Patterns of the same length, except equal ones.
     Same,
-    /// Those of the same length and all longer ones.
+    /// Patterns of the same length and all longer ones.
     Below,
 }
 
 impl Tree {
-    /// Puts a pattern into the tree.
+    /// Adds a pattern to the tree.
     pub(super) fn insert(&mut self, pattern: &[Segment], number: usize) {
         let Some((first, rest)) = pattern.split_first() else { return self.here.push(number) };
         let child = match first {
@@ -41,7 +41,7 @@ impl Tree {
         child.insert(rest, number);
     }
 
-    /// Visits the patterns that overlap with this one until `visit` has enough.
+    /// Visits the overlapping patterns until `visit` stops.
     pub(super) fn overlapping(
         &self,
         pattern: &[Segment],
@@ -51,7 +51,7 @@ impl Tree {
         self.walk(pattern, reach, true, visit)
     }
 
-    /// `same`: whether this is the pattern's own place in the tree.
+    /// `same`: whether this node is the pattern's own position in the tree.
     fn walk(
         &self,
         pattern: &[Segment],
@@ -74,7 +74,7 @@ impl Tree {
         self.children(&Segment::Variable).try_for_each(|(child, _)| child.all(visit))
     }
 
-    /// The children that overlap with a segment, and whether each is the segment's own.
+    /// The children that overlap a segment, each with whether it is equal to the segment.
     fn children<'t>(&'t self, segment: &'t Segment) -> Box<dyn Iterator<Item = (&'t Self, bool)> + 't> {
         let own_variable = *segment == Segment::Variable;
         let variable = self.variable.iter().map(move |child| (&**child, own_variable));
@@ -112,22 +112,22 @@ impl Tree {
 
 type Entry<'t, V> = (&'t Box<str>, &'t V);
 
-/// The entries whose key begins with `text` or is a beginning of it.
+/// The entries whose key starts with `text`, or is a prefix of it.
 fn related<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
     let length = text.len();
     let shorter = beginnings(map, text.clone()).filter(move |(key, _)| key.len() < length);
     shorter.chain(extensions(map, text))
 }
 
-/// The entries whose key begins with `text`.
+/// The entries whose key starts with `text`.
 fn extensions<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
     let from = map.range::<str, _>((Bound::Included(&*text), Bound::Unbounded));
     from.take_while(move |(key, _)| key.starts_with(&*text))
 }
 
-/// The entries whose key is a beginning of `text`, or all of it.
+/// The entries whose key is a prefix of `text`, or all of it.
 fn beginnings<V>(map: &BTreeMap<Box<str>, V>, text: Box<str>) -> impl Iterator<Item = Entry<'_, V>> {
-    // Few maps have entries at all.
+    // Most maps are empty, so avoid the work for them.
     let most = map.keys().next().map(|_| text.len());
     let lengths = most.into_iter().flat_map(|most| 0..=most);
     lengths.filter_map(move |length| map.get_key_value(text.get(..length)?))

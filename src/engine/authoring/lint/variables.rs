@@ -1,4 +1,4 @@
-//! Variables that are not what they look like: a `$` that is missing, another router's spelling, one name twice.
+//! Misleading variables: a missing `$`, another router's syntax, one name used twice.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use crate::engine::authoring::lint::listed::Listed;
 use crate::engine::authoring::lint::{Code, Finding};
 use crate::engine::config::bundle::Bundle;
 
-/// Finds what is wrong with the variables of these operations.
+/// Finds the misleading variables of these operations.
 pub(super) fn findings(bundle: &Bundle, operations: &[Listed<'_>]) -> Vec<Finding> {
     let attributes = attributes(bundle, operations);
     let mut findings = Vec::new();
@@ -18,7 +18,7 @@ pub(super) fn findings(bundle: &Bundle, operations: &[Listed<'_>]) -> Vec<Findin
     findings
 }
 
-/// The attributes that tokens have or operations are bound to: in lower case, and as first written.
+/// The attributes that tokens have or operations need: in lower case, and as first written.
 fn attributes(bundle: &Bundle, operations: &[Listed<'_>]) -> HashMap<String, String> {
     let of_tokens = bundle.tokens.iter().flat_map(|(_, token)| token.attributes.iter().map(|(name, _)| name));
     let bound = operations.iter().flat_map(|listed| &listed.operation.pattern.bindings);
@@ -30,9 +30,9 @@ fn attributes(bundle: &Bundle, operations: &[Listed<'_>]) -> HashMap<String, Str
     attributes
 }
 
-/// `{tenant}` where tokens have an attribute `tenant`: the segment has any value, not the token's own.
+/// Finds `{tenant}` where tokens have an attribute `tenant`: the segment matches any value, not only the token's own.
 fn forgotten_dollar(listed: &Listed<'_>, attributes: &HashMap<String, String>) -> Option<Finding> {
-    // What is public has no token whose attribute could be meant.
+    // A public operation has no token, so it cannot mean an attribute.
     listed.permission?;
     let (variable, attribute) =
         variables(listed.text).find_map(|name| Some((name, attributes.get(&alike(name))?)))?;
@@ -44,7 +44,7 @@ fn forgotten_dollar(listed: &Listed<'_>, attributes: &HashMap<String, String>) -
     Some(Finding { hint: Some(hint), ..Finding::new(Code::ForgottenDollar, listed.place.clone(), message) })
 }
 
-/// One name twice: the two segments need not be equal.
+/// Finds a name used twice: the two segments need not be equal.
 fn repeated(listed: &Listed<'_>) -> Option<Finding> {
     let names: Vec<&str> = variables(listed.text).collect();
     let twice =
@@ -54,7 +54,7 @@ fn repeated(listed: &Listed<'_>) -> Option<Finding> {
     twice.map(|(_, name)| Finding::new(Code::RepeatedVariable, listed.place.clone(), message(name)))
 }
 
-/// A whole segment in the spelling of another router: here it matches only itself.
+/// Finds a whole segment in the syntax of another router: here it matches only itself.
 fn foreign(listed: &Listed<'_>) -> Option<Finding> {
     let (segment, name) =
         segments(listed.text).find_map(|segment| Some((segment, foreign_name(segment)?)))?;
@@ -64,7 +64,7 @@ fn foreign(listed: &Listed<'_>) -> Option<Finding> {
     Some(Finding { hint: Some(hint), ..Finding::new(Code::ForeignVariable, listed.place.clone(), message) })
 }
 
-/// The variable's name, where another router reads the segment as a variable: `:flag` (Express, Rails), `<flag>` and
+/// The variable's name, if another router reads the segment as a variable: `:flag` (Express, Rails), `<flag>` and
 /// `<int:flag>` (Flask), `[flag]` (Next.js), `(flag)`. Not `$flag`: OData has literal segments such as `$metadata`.
 fn foreign_name(segment: &str) -> Option<&str> {
     let wrapped = [("<", ">"), ("%3C", "%3E"), ("[", "]"), ("%5B", "%5D"), ("(", ")")];
@@ -81,7 +81,7 @@ fn foreign_name(segment: &str) -> Option<&str> {
     Some(name).filter(|name| is_name(name))
 }
 
-/// The names of the variables `{name}`, those with a prefix or suffix too; not those of `${name}`.
+/// The names of the variables `{name}`, including those with a prefix or suffix, but not of `${name}`.
 fn variables(text: &str) -> impl Iterator<Item = &str> {
     segments(text).filter_map(|segment| {
         let (before, rest) = segment.split_once('{')?;
@@ -95,7 +95,7 @@ fn segments(text: &str) -> impl Iterator<Item = &str> {
     text.split_once('/').map_or("", |(_, path)| path).split('/').map(str::trim)
 }
 
-/// As a person who mistypes a name would write it: letter case, `-` and `_` make no difference.
+/// Normalizes a name so that typing errors in letter case, `-` and `_` disappear.
 fn alike(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
