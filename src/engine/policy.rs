@@ -1,6 +1,6 @@
-//! What is decided and answered: a bundle is compiled, a request is decided, a verdict says what to do.
+//! Decisions: compiles a bundle, decides each request, and gives the verdict on it.
 //!
-//! In: documents and request heads. Out: decisions, verdicts, offences. Never writes, never asks a clock.
+//! In: documents and request heads. Out: decisions, verdicts, offences. This folder never writes and has no clock.
 
 pub(crate) mod compile;
 pub mod compiled;

@@ -61,7 +61,7 @@ impl Mark {
         bytes
     }
 
-    /// The mark that the host kept; `None` where it is none.
+    /// Reads a stored mark; `None` if the bytes are not a mark.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (newest, rest) = bytes.split_first_chunk::<8>()?;
         let (goes_back, digest) = rest.split_first()?;

@@ -1,7 +1,7 @@
-//! From a bundle's document to its policy: names resolved, rules checked, operations indexed.
+//! Compiles a bundle into a policy: resolves names, checks rules, indexes operations.
 //!
-//! In: a [`Bundle`]. Out: a [`Policy`], or everything that is wrong with the document; a rule that does
-//! not compile fails the whole bundle and is never skipped.
+//! In: a [`Bundle`]. Out: a [`Policy`], or every problem of the document. A rule that does not compile fails the
+//! whole bundle and is never skipped.
 
 use std::collections::HashMap;
 
@@ -21,10 +21,10 @@ mod tokens;
 mod use_limits;
 
 impl Policy {
-    /// Compiles a bundle's document.
+    /// Compiles a bundle.
     ///
     /// # Errors
-    /// All that is wrong with it.
+    /// All problems of the bundle.
     pub fn compile(bundle: Bundle) -> Result<Self, Problems> {
         let mut check = Check::default();
         let operations = operations(&bundle, &mut check);
@@ -110,7 +110,7 @@ impl<'d> Permissions<'d> {
         self.0.get(name).copied()
     }
 
-    /// The numbers of `names`; `site` says who names them and where.
+    /// The indexes of `names`; `site` says which entry names them and where.
     fn resolve(
         &self,
         names: &[PermissionName],
@@ -171,5 +171,5 @@ fn root(key: &str) -> Place {
     Place::default().key(key)
 }
 
-/// Most operations of a policy: in memory each is some times as large as its text.
+/// Maximum number of operations in a policy: each needs several times as much memory as its text.
 const MAX_OPERATIONS: usize = 250_000;

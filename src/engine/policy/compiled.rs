@@ -1,7 +1,7 @@
-//! The policy: a bundle compiled into what decisions are looked up in.
+//! The policy: a bundle compiled into the form that decisions need.
 //!
-//! A `Policy` can only come from [`Policy::compile`] or be the policy that denies all:
-//! there is no half-checked one. It holds digests, never secrets.
+//! A `Policy` comes only from [`Policy::compile`], or is the deny-all policy. So a half-checked policy cannot exist.
+//! It holds digests, never secrets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -32,11 +32,11 @@ pub struct Policy {
     pub(crate) name: Option<PolicyName>,
     pub(crate) revision: u64,
     pub(crate) built_at: Option<Time>,
-    /// From when on all is denied; `None` for never.
+    /// When the bundle expires: everything is denied from then on. `None` if it never expires.
     pub(crate) expires_at: Option<Time>,
-    /// By when a newer bundle must be there; `None` where it does not say.
+    /// When a newer bundle must have arrived; `None` if the bundle sets no time.
     pub(crate) good_until: Option<Time>,
-    /// Who signed the bundle, where it is signed.
+    /// The signers and the mark of a signed bundle.
     pub(crate) seal: Option<Seal>,
     pub(crate) permissions: Box<[PermissionName]>,
     pub(crate) index: Index,
@@ -45,35 +45,35 @@ pub struct Policy {
     pub(crate) grants: Box<[Grant]>,
     pub(crate) tokens: Box<[Token]>,
     pub(crate) secrets: HashMap<SecretDigest, Secret>,
-    /// When secrets end that were neither revoked nor rotated away, in order.
+    /// The expiry times of the secrets that are neither revoked nor rotated out, in order.
     pub(crate) ends: Box<[Time]>,
     /// First part of minted secrets.
     pub(crate) token_prefix: Option<TokenPrefix>,
-    /// Whether a decision can depend on where a request comes from.
+    /// Whether any decision depends on the source address.
     pub(crate) reads_source: bool,
-    /// What is done about tokens and sources that misbehave.
+    /// How to react to tokens and sources that misbehave.
     pub(crate) defense: Option<Defense>,
 }
 
 impl Policy {
-    /// The policy where there is no usable one: it denies every request.
+    /// The policy to use without a usable bundle: it denies every request.
     pub fn deny_all() -> Self {
         Self { expires_at: Some(Time::BEGINNING), ..Self::default() }
     }
 
-    /// The policy without all that it permits: it denies every request, under its own name.
+    /// This policy without its content: it denies every request, but keeps its name.
     #[must_use]
     pub fn withdrawn(&self) -> Self {
         let (name, seal) = (self.name.clone(), self.seal.clone());
         Self { name, revision: self.revision, seal, ..Self::deny_all() }
     }
 
-    /// Who signed the bundle, and what it may follow; `None` if it is not signed.
+    /// The signers and the mark of the bundle; `None` if it is not signed.
     pub fn seal(&self) -> Option<&Seal> {
         self.seal.as_ref()
     }
 
-    /// Name of the policy; `None` without a usable one.
+    /// Name of the policy; `None` without a usable bundle.
     pub fn name(&self) -> Option<&PolicyName> {
         self.name.as_ref()
     }
@@ -83,12 +83,12 @@ impl Policy {
         self.revision
     }
 
-    /// Whether a bundle is in force, and not only its name known.
+    /// Whether a bundle is active, not only its name known.
     pub fn is_usable(&self) -> bool {
         self.expires_at != Some(Time::BEGINNING)
     }
 
-    /// By when a newer bundle must be there; `None` if the bundle does not say.
+    /// When a newer bundle must have arrived; `None` if the bundle sets no time.
     pub fn good_until(&self) -> Option<Time> {
         self.good_until
     }
@@ -98,7 +98,7 @@ impl Policy {
         self.tokens.len()
     }
 
-    /// Number of secrets that end after `now` and until `limit`; those revoked or rotated away do not count.
+    /// Number of secrets that expire after `now` and until `limit`, without revoked and rotated-out ones.
     pub fn secrets_ending(&self, now: Time, limit: Time) -> usize {
         let until = |time: Time| self.ends.partition_point(|end| *end <= time);
         until(limit).saturating_sub(until(now))
@@ -114,17 +114,17 @@ impl Policy {
         self.permissions.get(index)
     }
 
-    /// Whether a decision can depend on where a request comes from. If not, the filter does not read it.
+    /// Whether any decision depends on the source address. If not, the filter does not read it.
     pub fn reads_source(&self) -> bool {
         self.reads_source
     }
 
-    /// What becomes of the port of a forwarded authority.
+    /// How to treat the port of a forwarded authority.
     pub fn ports(&self) -> Ports {
         if self.index.names_hosts() { Ports::Removed } else { Ports::Kept }
     }
 
-    /// What is done about tokens and sources that misbehave, if anything is.
+    /// How to react to tokens and sources that misbehave, if the policy says so.
     pub fn defense(&self) -> Option<&Defense> {
         self.defense.as_ref()
     }
@@ -134,14 +134,14 @@ impl Policy {
         self.token_prefix.as_ref().map_or(DEFAULT_PREFIX, TokenPrefix::as_str)
     }
 
-    /// A salt that only somebody who knows the policy's digests can compute: callers cannot choose what shares a slot.
+    /// A salt that depends on the policy's secret digests: callers cannot choose which keys share a slot.
     pub fn salt(&self, now: Time) -> [u8; 16] {
         let mut hash = Sha256::new().chain_update(now.millis().to_le_bytes());
         self.tokens.iter().for_each(|token| hash.update(token.digests));
         hash.finalize().first_chunk().copied().unwrap_or_default()
     }
 
-    /// The token and the secret with this digest.
+    /// Finds the token and the secret with this digest.
     pub(crate) fn find(&self, digest: SecretDigest) -> Option<(&Token, &Secret)> {
         let secret = self.secrets.get(&digest)?;
         Some((self.tokens.get(secret.token)?, secret))
@@ -155,9 +155,9 @@ pub struct Token {
     pub(crate) kind: usize,
     pub(crate) grant: usize,
     pub(crate) revoked: Revoked,
-    /// The digests of its secrets that are neither retired nor revoked, folded into one.
+    /// The digests of its secrets that are neither retired nor revoked, combined into one.
     pub(crate) digests: [u8; 16],
-    /// Most tokens have none.
+    /// `None` for most tokens.
     pub(crate) limits: Option<Box<UseLimits>>,
 }
 
@@ -169,33 +169,33 @@ impl Token {
     }
 }
 
-/// How the use of one token is limited, whatever its roles.
+/// The use limits of a token, whatever its roles.
 #[derive(Debug, Default, PartialEq)]
 pub struct UseLimits {
-    /// Why the token does not work at this gateway, if it does not.
+    /// Why the token does not work at this gateway; `None` if it does.
     pub(crate) misplaced: Option<Reason>,
     /// Attributes, in the spelling of canonical paths.
     pub(crate) attributes: Box<[(AttributeName, Box<str>)]>,
-    /// The addresses that it may be used from.
+    /// The addresses from which the token may be used.
     pub(crate) sources: Option<Box<[AddressRange]>>,
-    /// The hours that it may be used in.
+    /// The hours in which the token may be used.
     pub(crate) hours: Option<Box<[Hours]>>,
-    /// How many requests it may make.
+    /// How many requests the token may make.
     pub(crate) rate: Option<RateLimit>,
 }
 
-/// What tokens with the same roles and scope may do.
+/// The rights of tokens with the same roles and scope.
 #[derive(Clone, Debug, Default)]
 pub struct Grant {
-    /// The roles assigned and those that they inherit from.
+    /// The assigned roles and those that they inherit.
     pub(crate) roles: Box<[RoleName]>,
-    /// What the roles grant, narrowed to the scope.
+    /// The permissions that the roles grant, narrowed to the scope.
     pub(crate) permitted: PermissionSet,
-    /// What a role denies.
+    /// The permissions that the roles deny.
     pub(crate) denied: PermissionSet,
-    /// What a role in shadow would deny.
+    /// The permissions that roles in shadow mode would deny.
     pub(crate) shadow_denied: PermissionSet,
-    /// Whether all assigned roles are in shadow: what they do not grant is only reported.
+    /// Whether all assigned roles are in shadow mode. If so, the filter only reports missing permissions.
     pub(crate) in_shadow: bool,
 }
 
@@ -208,7 +208,7 @@ pub struct Secret {
     pub(crate) revoked: Revoked,
 }
 
-/// Whether something is revoked: what is stays so, also while the policy is in use.
+/// Whether a token or secret is revoked. It can become revoked while the policy is in use, and then stays so.
 pub struct Revoked(AtomicBool);
 
 impl fmt::Debug for Revoked {
@@ -222,12 +222,12 @@ impl Revoked {
         Self(AtomicBool::new(revoked))
     }
 
-    /// Whether it is.
+    /// Whether it is revoked.
     pub(crate) fn is(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// From now on it is.
+    /// Revokes it.
     pub(crate) fn set(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -249,7 +249,7 @@ impl PermissionSet {
         self.0.iter().all(|word| *word == 0)
     }
 
-    /// Puts the permission into the set.
+    /// Adds the permission.
     pub(crate) fn insert(&mut self, permission: usize) {
         let (word, bit) = (permission / BITS, permission % BITS);
         if self.0.len() <= word {
@@ -260,7 +260,7 @@ impl PermissionSet {
         }
     }
 
-    /// Puts the permissions of `other` into the set.
+    /// Adds the permissions of `other`.
     pub(crate) fn merge(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
             self.0.resize(other.0.len(), 0);

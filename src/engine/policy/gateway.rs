@@ -1,8 +1,8 @@
 //! The gateway: a policy, and the settings of the filter that enforces it.
 //!
-//! In: Envoy's plugin configuration, as JSON text or as a protobuf Struct; bundles that were fetched. Out: a [`Gateway`],
-//! or all that is wrong with the configuration. The answer depends on the bytes alone: were it to differ between threads,
-//! Envoy would skip the filter on some.
+//! In: Envoy's plugin configuration, as JSON text or as a protobuf Struct, and fetched bundles. Out: a [`Gateway`],
+//! or every problem of the configuration. The result depends only on the bytes. If it differed between threads, Envoy
+//! would skip the filter on some of them.
 
 use crate::engine::config::bundle;
 use crate::engine::config::bundle::{Bundle, MAX_BYTES};
@@ -22,17 +22,17 @@ use crate::engine::policy::compiled::Policy;
 pub struct Gateway {
     /// The policy.
     pub policy: Policy,
-    /// How the filter acts.
+    /// The settings of the filter.
     pub settings: Settings,
-    /// Who must sign what it takes.
+    /// The keys that must sign its bundles.
     pub trust: Trust,
 }
 
 impl Gateway {
-    /// Reads a plugin configuration. A signed bundle stays in the settings, for who keeps it.
+    /// Reads a plugin configuration. A signed bundle stays in the settings for the caller.
     ///
     /// # Errors
-    /// All that is wrong with it; places in the bundle are relative to the bundle.
+    /// All problems of the configuration. Places in the bundle are relative to the bundle.
     pub fn configure(configuration: &[u8]) -> Result<Self, Problems> {
         check_size(configuration.len())?;
         let mut settings: Settings = match protobuf::tree(configuration) {
@@ -47,7 +47,7 @@ impl Gateway {
         let trust = settings.check()?;
         let mut gateway = Self { policy: Policy::deny_all(), settings, trust };
         match bundle {
-            // Until something is fetched, there is no usable policy.
+            // Without a fetched bundle there is no usable policy.
             None => {}
             Some(Shipped::Signed(text)) => {
                 gateway.policy = gateway.signed(&text)?;
@@ -58,7 +58,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// The gateway where there is no usable policy: it denies every request.
+    /// The gateway to use without a usable policy: it denies every request.
     pub fn deny_all() -> Self {
         Self { policy: Policy::deny_all(), ..Self::default() }
     }
@@ -68,7 +68,7 @@ impl Gateway {
         Self { policy, settings: self.settings.clone(), trust: self.trust.clone() }
     }
 
-    /// The policy of a plain bundle at this gateway.
+    /// Compiles an unsigned bundle for this gateway.
     fn plain(&self, bundle: Bundle) -> Result<Policy, Problems> {
         match self.trust.configuration {
             None => Policy::compile(self.settings.place(bundle)?),
@@ -76,21 +76,21 @@ impl Gateway {
         }
     }
 
-    /// The policy of a signed bundle at this gateway, once enough trusted keys have signed it.
+    /// Compiles a signed bundle for this gateway, once enough trusted keys have signed it.
     ///
     /// # Errors
-    /// That the bundle is not trusted, or all that is wrong with it.
+    /// Fails if the bundle is not trusted, or with all problems of the bundle.
     pub fn signed(&self, text: &str) -> Result<Policy, Problems> {
         let trusted = self.trust.configuration.as_ref();
         let trusted = trusted.ok_or_else(|| refused("bundle", Refusal::NoKeys))?;
         self.sealed(&bundle_envelope(text)?.verify(trusted)?)
     }
 
-    /// The policy of a fetched bundle, once enough keys of the feed have signed it. Where its payload is that of the
-    /// active seal, it is not read again: then the answer is a seal of the same mark, by these signers.
+    /// Compiles a fetched bundle, once enough keys of the feed have signed it. If its payload is that of the active
+    /// seal, it is not read again, and the result is a seal with the same mark and the new signers.
     ///
     /// # Errors
-    /// That the bundle is not trusted, or all that is wrong with it.
+    /// Fails if the bundle is not trusted, or with all problems of the bundle.
     pub fn fetched(&self, text: &str, active: Option<&Seal>) -> Result<Result<Policy, Seal>, Problems> {
         let envelope = bundle_envelope(text)?;
         let verified = envelope.verify(self.feed_keys()?)?;
@@ -100,10 +100,10 @@ impl Gateway {
         }
     }
 
-    /// A fetched list of revocations, once enough keys of the feed have signed it, and its seal.
+    /// Reads a fetched revocation list and its seal, once enough keys of the feed have signed it.
     ///
     /// # Errors
-    /// That the list is not trusted, or all that is wrong with it.
+    /// Fails if the list is not trusted, or with all problems of the list.
     pub fn fetched_revocations(&self, text: &str) -> Result<(Revocations, Seal), Problems> {
         Revocations::open(text.as_bytes(), self.feed_keys()?)
     }
@@ -125,7 +125,7 @@ fn bundle_envelope(text: &str) -> Result<Envelope, Problems> {
 }
 
 impl Problems {
-    /// Tells places below `key` as if they were the document's own.
+    /// Reports the places below `key` as places of the document itself.
     fn below(self, key: &str) -> Self {
         self.map_places(|place| match place.steps() {
             [Step::Key(first), rest @ ..] if first == key && !rest.is_empty() => {

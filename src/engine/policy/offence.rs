@@ -1,4 +1,4 @@
-//! Offences: the decisions that a defense counts.
+//! Offences: the decisions that the defense counts.
 
 use serde::Serialize;
 
@@ -11,56 +11,56 @@ use crate::engine::words::address::Source;
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Span;
 
-/// Something that a token or a source did, and that the policy has something against.
+/// An action of a token or a source against which the policy defends.
 #[derive(Debug)]
 pub struct Offence<'p> {
-    /// Who is remembered for it.
+    /// The key under which the offence is counted.
     pub key: Key,
-    /// The token, where it is one; else it is the source.
+    /// The token, or `None` if the offender is the source.
     pub subject: Option<Subject<'p>>,
-    /// What was done.
+    /// The offence.
     pub cause: Cause,
-    /// What to do about it.
+    /// How to react.
     pub response: Response,
 }
 
-/// Why a token or source is suspended, or why there is an alert: a key of the policy's `defense`.
+/// The reason of a suspension or alert: a key of the policy's `defense`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// A token asked for what its permissions do not allow.
+    /// A token requested operations that its permissions do not allow.
     Denials,
-    /// A source presented what no token has.
+    /// A source sent unknown tokens.
     UnknownTokens,
-    /// A secret was used that had been rotated away.
+    /// A caller used a rotated-out secret.
     RetiredSecret,
 }
 
-/// What to do about an offence.
+/// How to react to an offence.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Response {
-    /// Count it, and suspend where that is too many.
+    /// Count it, and suspend when the limit is reached.
     Count(Threshold),
     /// Suspend at once.
     Suspend(Span),
-    /// Tell of it.
+    /// Raise an alert.
     Alert,
 }
 
 impl Policy {
-    /// What the policy has against a request that was decided so.
+    /// The offence in a request with this decision, if any.
     ///
-    /// A deny that is only reported, because a role is in shadow, is none. Nor is a request from the wrong place, at
-    /// the wrong time or over the rate limit: a thief must not be able to lock the owner out by these. Nor is what others
-    /// can make an honest caller send: a path that only a loose reader takes for another one, what a page put into the
-    /// address of an image, or what a browser adds to that by itself.
+    /// A deny in shadow mode does not count. Requests from the wrong place, at the wrong time or over the rate limit
+    /// do not count either: with those a thief could lock the owner out. Nor do requests that others can make an
+    /// honest caller send: a path that only a lenient reader takes for another one, a credential that a page put into
+    /// the address of an image, or one that a browser adds by itself.
     pub fn offence<'p>(&self, decision: &Decision<'p>, source: Source<'_>) -> Option<Offence<'p>> {
         let defense = self.defense.as_ref()?;
         if decision.is_permit() || decision.is_shadow() {
             return None;
         }
-        // A browser adds such a credential to whatever some page makes it send.
+        // A browser adds such a credential to every request that a page makes it send.
         let by_browser = decision.subject().is_some_and(|subject| subject.intent() == Intent::Browser);
         let token = |cause, response| {
             let subject = *decision.subject()?;

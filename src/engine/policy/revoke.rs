@@ -1,4 +1,4 @@
-//! A list of revocations on top of a policy: what it names is revoked, and stays so while the policy is in use.
+//! Applies a revocation list to a policy: listed tokens and secrets are revoked for as long as the policy is in use.
 
 use std::collections::HashSet;
 
@@ -11,10 +11,10 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::words::name::{PolicyName, TokenId};
 
 impl Revocations {
-    /// Opens a signed list: who signed it, and which lists it may follow, is in its seal.
+    /// Opens a signed list. Its seal holds the signers and the mark.
     ///
     /// # Errors
-    /// That too few trusted keys have signed it, or what is wrong with it.
+    /// Fails if too few trusted keys have signed the list, or if it is malformed.
     pub fn open(envelope: &[u8], trusted: &TrustedKeys) -> Result<(Self, Seal), Problems> {
         let envelope = Envelope::parse(envelope, PayloadType::Revocations)?;
         let verified = envelope.verify(trusted)?;
@@ -25,10 +25,10 @@ impl Revocations {
 }
 
 impl Policy {
-    /// Checks that a list is this policy's.
+    /// Checks that a list belongs to this policy.
     ///
     /// # Errors
-    /// That it is another's.
+    /// Fails if it belongs to another policy.
     pub fn owns(&self, list: &Revocations) -> Result<(), Problems> {
         if self.name() == Some(&list.name) {
             return Ok(());
@@ -38,10 +38,10 @@ impl Policy {
         Err(Problem { place: Place::default().key("name"), fault: Fault::Shape(message) }.into())
     }
 
-    /// Revokes what the list names and this policy has; how many tokens and secrets that is.
+    /// Revokes the listed tokens and secrets that this policy has; returns their number.
     ///
     /// # Errors
-    /// That the list is another policy's.
+    /// Fails if the list belongs to another policy.
     pub fn revoke(&self, list: &Revocations) -> Result<usize, Problems> {
         self.owns(list)?;
         let named: HashSet<&TokenId> = list.tokens.iter().collect();

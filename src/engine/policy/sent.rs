@@ -1,10 +1,10 @@
-//! What a caller sent, with the stretches of it that are never written: secrets and user information.
+//! Text from a caller, with the parts that must never be written: secrets and user information.
 //!
-//! In: a text of a request and the policy. Out: [`Sent`], the only form in which events and replies write such a text.
-//! The policy knows digests only. So this module hashes each part of the text that can be a secret, and looks the digest
-//! up. A text whose parts are all shorter than a secret costs no hash.
+//! In: a text of a request, and the policy. Out: [`Sent`], the only form in which events and replies write such a
+//! text. The policy holds only digests. So this module hashes each part of the text that can be a secret, and looks
+//! the digest up. If all parts are shorter than a secret, it computes no hash.
 //!
-//! The work for one text is bounded. Beyond the bound the rest of the text is hidden, not shown.
+//! The work for one text is bounded. Beyond the bound the rest of the text is hidden.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -18,15 +18,15 @@ mod parts;
 pub(crate) mod text;
 mod user;
 
-/// A text that a caller sent, and which stretches of it are hidden.
+/// A text from a caller, and the parts of it that are hidden.
 pub(crate) struct Sent<'a> {
     pub(crate) bytes: &'a [u8],
-    /// In order; they do not overlap.
+    /// In order, without overlaps.
     pub(crate) hidden: Vec<Range<usize>>,
 }
 
 impl<'a> Sent<'a> {
-    /// A text of which at most the first `limit` bytes are shown. Everything before its last `@` is hidden.
+    /// Examines a text of which at most the first `limit` bytes are shown. Everything before its last `@` is hidden.
     pub(crate) fn new(bytes: &'a [u8], limit: usize, policy: &Policy) -> Self {
         let mut search = Search::of(bytes, limit, policy);
         search.each_view(|view| last_at(&view.bytes).map(|at| 0..at).into_iter().collect());
@@ -34,8 +34,8 @@ impl<'a> Sent<'a> {
         search.sent(bytes)
     }
 
-    /// A path. User information is hidden where some program reads `target`, which the path was made of, as an address
-    /// with an authority: `http://user:password@host/`, `//user@host`.
+    /// Examines a path. It hides user information if some program reads `target`, from which the path was made, as an
+    /// address with an authority: `http://user:password@host/`, `//user@host`.
     pub(crate) fn path(bytes: &'a [u8], target: &[u8], limit: usize, policy: &Policy) -> Self {
         let mut search = Search::of(bytes, limit, policy);
         if target.contains(&b'@') || target.contains(&b'%') {
@@ -44,12 +44,12 @@ impl<'a> Sent<'a> {
         search.sent(bytes)
     }
 
-    /// Whether nothing was sent.
+    /// Whether the caller sent nothing.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
 
-    /// Whether the whole text may be written.
+    /// Whether nothing in the text is hidden.
     pub(crate) fn is_open(&self) -> bool {
         self.hidden.is_empty()
     }
@@ -68,7 +68,7 @@ impl<'t> Search<'t> {
         let mut hidden = Vec::new();
         let mut work = Work::new();
         for view in &views {
-            // What begins beyond the limit is never shown.
+            // Bytes beyond the limit are never shown.
             let limit = view.index_of(limit);
             find_secrets(&view.bytes, limit, policy, &mut work, &mut |range| hidden.push(view.place(range)));
         }
@@ -84,7 +84,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Behind what is read of a long text an escape is taken for an `@`.
+    /// In the unread rest of a long text, an escape counts as an `@`.
     fn hide_unread_user(&mut self) {
         let unread = self.bytes.get(MAX_READ..).unwrap_or_default();
         if unread.iter().any(|byte| matches!(byte, b'@' | b'%')) {
@@ -104,7 +104,7 @@ impl<'t> Search<'t> {
             self.hidden.extend(found);
             return;
         }
-        // The path is not written as it came in: no segment shows what is before an `@`.
+        // The path differs from the target, so hide the text before `@` in every segment.
         let path_end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         if found.iter().any(|range| range.start < path_end) {
             self.each_view(|view| {
@@ -119,7 +119,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// The text with its hidden stretches in order.
+    /// The text with its hidden parts in order.
     fn sent<'a>(self, bytes: &'a [u8]) -> Sent<'a> {
         let mut found = self.hidden;
         found.sort_unstable_by_key(|range| (range.start, range.end));
@@ -136,15 +136,15 @@ impl<'t> Search<'t> {
     }
 }
 
-/// A text as it is, or percent-decoded a number of times.
+/// A text, unchanged or percent-decoded one or more times.
 struct View<'t> {
     bytes: Cow<'t, [u8]>,
-    /// Where each byte begins in the text as it is, and where the last one ends; `None` where nothing is decoded.
+    /// The start of each byte in the original text, and the end of the last one; `None` if nothing is decoded.
     places: Option<Vec<usize>>,
 }
 
 impl<'t> View<'t> {
-    /// The beginning of a text in each of its readings: as it is, decoded once, twice and so on.
+    /// The start of a text in each of its readings: unchanged, decoded once, twice and so on.
     fn all(text: &'t [u8]) -> Vec<Self> {
         let read = text.get(..MAX_READ).unwrap_or(text);
         let mut views = vec![Self { bytes: Cow::Borrowed(read), places: None }];
@@ -182,7 +182,7 @@ impl<'t> View<'t> {
         self.place_of(range.start)..self.place_of(range.end)
     }
 
-    /// The first byte of this view that is at or behind this place of the text.
+    /// The index of the first byte of this view at or after this place of the text.
     fn index_of(&self, place: usize) -> usize {
         self.places.as_ref().map_or(place, |places| places.partition_point(|known| *known < place))
     }
@@ -193,7 +193,7 @@ fn has_escape(bytes: &[u8]) -> bool {
         && (0..bytes.len()).any(|at| bytes.get(at..).is_some_and(|rest| escape(rest).is_some()))
 }
 
-/// The byte that an escape at the beginning stands for (RFC 3986 §2.1).
+/// The byte of an escape at the start (RFC 3986 §2.1).
 fn escape(bytes: &[u8]) -> Option<u8> {
     match bytes {
         [b'%', high, low, ..] => byte_of(&[*high, *low]),
@@ -201,9 +201,9 @@ fn escape(bytes: &[u8]) -> Option<u8> {
     }
 }
 
-/// How often a text is percent-decoded. A text that has escapes even then is hidden.
+/// Maximum number of times that a text is percent-decoded. A text that still has escapes then is hidden.
 const MAX_DEPTH: usize = 4;
-/// Bytes of a text that are read. At most 1,024 of them are shown, and no secret has more than 1,024.
+/// Number of bytes of a text that are read. At most 1,024 of them are shown, and no secret is longer than 1,024.
 const MAX_READ: usize = 8_192;
 
 #[cfg(test)]
@@ -304,7 +304,7 @@ mod tests {
                 }
             }
         }
-        // A random one also beside the bytes that it has.
+        // A random secret is found even next to bytes that it contains.
         for text in [format!("x:{BOT}:cancel"), format!("a|{SANCTUM}|b"), format!("user:{SANCTUM}")] {
             let shown = shown(&Sent::new(text.as_bytes(), 1_024, &policy));
             assert!(shown.contains("<hidden>") && shown.len() < 30, "{text}: {shown}");
@@ -321,7 +321,7 @@ mod tests {
                 format!("{secret}:"),
                 format!("{secret}:x-oauth"),
             ] {
-                // A secret with a colon is no user.
+                // A secret with a colon is not a user.
                 if pair.starts_with(BOT) {
                     continue;
                 }
@@ -396,7 +396,7 @@ mod tests {
         ] {
             assert_eq!(shown(&Sent::path(text.as_bytes(), text.as_bytes(), 1_024, &policy)), expected);
         }
-        // The path is cut before its query, and merged slashes are gone.
+        // The path ends before the query, and slashes are merged.
         for (path, target, expected) in [
             ("http://us", "http://us?er@host", "http://<hidden>"),
             ("/user:pw@host/x", "//user:pw@host/x", "/<hidden>@host/x"),

@@ -1,7 +1,7 @@
 //! The verdict: what the filter does with a request after the decision.
 //!
-//! In: a [`Decision`]. Out: either what to change before forwarding, or a whole reply. Forwarding takes a
-//! [`Permit`], or a deny that is only reported: because its gateway is in shadow, or a role is.
+//! In: a [`Decision`]. Out: the changes before forwarding, or a complete reply. Forwarding needs a [`Permit`], or a
+//! deny that is only reported because its gateway or a role is in shadow mode.
 
 use std::borrow::Cow;
 
@@ -20,30 +20,30 @@ use crate::engine::words::reason::Reason;
 
 mod challenge;
 
-/// What the filter must do; without `Debug`, for a forwarded path has its query.
+/// What the filter must do. It has no `Debug`, because a forwarded path includes its query.
 #[must_use]
 pub enum Verdict<'a> {
-    /// Forward the request, changed so.
+    /// Forward the request with these changes.
     Forward(Forward<'a>),
-    /// Forward the request in spite of the decision, which is only reported.
+    /// Forward the request although it is denied; the denial is only reported.
     ForwardInShadow(Forward<'a>),
-    /// Answer it.
+    /// Reply to the request.
     Reply(Reply),
 }
 
-/// How a request is changed before it is forwarded.
+/// The changes to a request before it is forwarded.
 pub struct Forward<'a> {
     /// Headers to remove.
     pub remove: Vec<&'a [u8]>,
     /// Headers to set after that.
     pub set: Vec<(&'a str, Cow<'a, [u8]>)>,
-    /// Headers to add: by then the request has none of these names, for those that it had are among `remove`.
+    /// Headers to add. The request no longer has headers with these names, because `remove` lists them.
     pub add: Vec<(&'a str, Cow<'a, [u8]>)>,
     /// Headers to add to the response.
     pub response: Vec<(&'static str, String)>,
 }
 
-/// An answer in the upstream's stead.
+/// A reply instead of the upstream's response.
 pub struct Reply {
     /// HTTP status.
     pub status: u32,
@@ -53,7 +53,7 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Body: an RFC 9457 problem.
     pub body: String,
-    /// gRPC status, where the caller speaks gRPC.
+    /// gRPC status, if the caller uses gRPC.
     pub grpc_status: Option<u32>,
 }
 
@@ -83,7 +83,7 @@ impl<'a> Verdict<'a> {
         }
     }
 
-    /// The HTTP status, where the filter answers.
+    /// The HTTP status, if the filter replies.
     pub fn status(&self) -> Option<u32> {
         match self {
             Self::Forward(_) | Self::ForwardInShadow(_) => None,
@@ -93,7 +93,7 @@ impl<'a> Verdict<'a> {
 }
 
 impl<'a> Forward<'a> {
-    /// As the upstream of an enforcing gateway gets a permitted request: one reading, no credential.
+    /// The changes to a permitted request at an enforcing gateway: one reading, no credential.
     fn permitted(
         permit: &Permit<'a>,
         head: &'a RequestHead<'_>,
@@ -131,7 +131,7 @@ impl<'a> Forward<'a> {
         forward
     }
 
-    /// With the authority as it was judged: Envoy chooses the virtual host again by what is set here.
+    /// Sets the authority that was judged: Envoy chooses the virtual host again by it.
     fn with_judged_host(mut self, head: &'a RequestHead<'_>, policy: &Policy) -> Self {
         let Ok(host) = &head.host else { return self };
         let authority = host.rewritten(head.authority, policy.ports());
@@ -142,7 +142,7 @@ impl<'a> Forward<'a> {
         self
     }
 
-    /// As it came in but for the headers of ours: to a gateway in shadow the upstream's own checks still matter.
+    /// The changes in shadow mode: only tokenward's own headers, because the upstream still makes its own checks.
     fn untouched(
         subject: Option<&Subject<'a>>,
         permission: Option<&PermissionName>,
@@ -196,7 +196,7 @@ struct ProblemDetails<'a> {
 }
 
 impl Reply {
-    /// The reply where the host would not make the changes that a permitted request needs.
+    /// The reply if the host did not make the changes that a permitted request needs.
     #[cold]
     pub fn unchangeable() -> Self {
         Self {
@@ -223,7 +223,7 @@ impl Reply {
             Some(Wait::Seconds(seconds)) => headers.push(("retry-after", seconds.to_string())),
             None => {}
         }
-        // Envoy makes the body of a gRPC reply its `grpc-message`, and sets the content type itself.
+        // Envoy turns the body of a gRPC reply into its `grpc-message` and sets the content type itself.
         let body = if head.grpc {
             outside.title.to_owned()
         } else {
@@ -255,13 +255,13 @@ fn problem(outside: &Outside, head: &RequestHead<'_>, policy: &Policy) -> String
     serde_json::to_string(&problem).unwrap_or_default()
 }
 
-/// What a caller sees. Unknown, expired and revoked tokens look alike.
+/// The view of the caller. Unknown, expired and revoked tokens look alike.
 struct Outside {
     status: u32,
     grpc_status: u32,
     code: &'static str,
     title: &'static str,
-    /// Error code of the challenge (RFC 6750 §3.1), where there is a challenge with one.
+    /// Error code of the challenge (RFC 6750 §3.1), if any.
     error: Option<&'static str>,
 }
 
@@ -313,7 +313,7 @@ impl Outside {
             Reason::RateLimited => {
                 (429, RESOURCE_EXHAUSTED, "rate_limited", "Too many requests with this token", None)
             }
-            // A permit has no reply; were one asked for, it would be the safest.
+            // A permit has no reply; this one would be the safest.
             Reason::NoPolicy | Reason::Public | Reason::Preflight | Reason::Permitted => {
                 (503, UNAVAILABLE, "no_policy", "No active policy", None)
             }

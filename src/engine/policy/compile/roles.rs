@@ -1,4 +1,4 @@
-//! Roles: each with all that it inherits.
+//! Roles, each with everything that it inherits.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -11,7 +11,7 @@ use crate::engine::words::name::RoleName;
 
 mod cycles;
 
-/// The roles of a document, their names resolved.
+/// The roles of a document, with resolved names.
 pub(super) struct Roles<'d> {
     roles: &'d Entries<RoleName, Role>,
     numbers: HashMap<&'d RoleName, usize>,
@@ -39,7 +39,7 @@ impl<'d> Roles<'d> {
         Self { roles, numbers, own }
     }
 
-    /// What the roles with these numbers grant together with all that they inherit, the nearest first.
+    /// The grant of the roles with these numbers and all roles that they inherit, nearest first.
     pub(super) fn grant(&self, held: &[usize]) -> Grant {
         let mut grant = Grant { in_shadow: !held.is_empty(), ..Grant::default() };
         let (mut seen, mut names) = (HashSet::new(), Vec::new());
@@ -66,7 +66,7 @@ impl<'d> Roles<'d> {
     }
 }
 
-/// What a role says itself.
+/// The parts that a role states itself.
 struct Own {
     inherits: Vec<usize>,
     permitted: PermissionSet,
@@ -119,5 +119,5 @@ fn report_cycle(chain: &[usize], roles: &Entries<RoleName, Role>, check: &mut Ch
     check.fault(place, Fault::InheritanceCycle { chain: names });
 }
 
-/// Most roles in a policy, and so in the event of a token.
+/// Maximum number of roles in a policy, and so in the event of a token.
 const MAX_ROLES: usize = 1_000;

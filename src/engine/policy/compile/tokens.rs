@@ -1,4 +1,4 @@
-//! Tokens: their rights, their kind's guard-rails, their secrets.
+//! Tokens: their permissions, their kind's guard-rails, their secrets.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,13 +13,13 @@ use crate::engine::words::name::{KindName, RoleName, TokenId};
 use crate::engine::words::secret::SecretDigest;
 use crate::engine::words::time::{Span, Time};
 
-/// The tokens of a document, resolved.
+/// The tokens of a document, with resolved names.
 #[derive(Default)]
 pub(super) struct Tokens {
     pub(super) grants: Vec<Grant>,
     pub(super) tokens: Vec<Token>,
     pub(super) secrets: HashMap<SecretDigest, Secret>,
-    /// What roles held together grant.
+    /// The grant of each combination of roles.
     full: HashMap<Vec<usize>, Grant>,
     /// Tokens with the same roles and scope share a grant.
     known: HashMap<(Vec<usize>, Option<Vec<usize>>), usize>,
@@ -59,12 +59,12 @@ impl Tokens {
         tokens
     }
 
-    /// Whether one of them may be used only from somewhere.
+    /// Whether any token is restricted to source addresses.
     pub(super) fn have_sources(&self) -> bool {
         self.tokens.iter().any(|token| token.limits.as_ref().is_some_and(|limits| limits.sources.is_some()))
     }
 
-    /// When secrets end that were neither revoked nor rotated away, in order.
+    /// The expiry times of the secrets that are neither revoked nor rotated out, in order.
     pub(super) fn ends(&self) -> Box<[Time]> {
         let is_kept = |secret: &&Secret| {
             let token = self.tokens.get(secret.token);
@@ -76,7 +76,7 @@ impl Tokens {
         ends
     }
 
-    /// The number of the grant that the token's roles and scope come to.
+    /// The index of the grant for the token's roles and scope.
     fn grant(
         &mut self,
         id: &TokenId,
@@ -152,20 +152,20 @@ impl Tokens {
 }
 
 impl Grant {
-    /// The grant of a token with this scope.
+    /// The grant, narrowed to a scope.
     fn narrowed(&self, scope: Option<&[usize]>) -> Self {
         let mut grant = self.clone();
         if let Some(scope) = scope {
             let mut narrow = PermissionSet::default();
             narrow.extend(scope.iter().copied());
             grant.permitted.retain(&narrow);
-            // A scope is the token's own restriction, whatever its roles are.
+            // A scope is the token's own restriction, so it is enforced even if its roles are in shadow mode.
             grant.in_shadow = false;
         }
         grant
     }
 
-    /// Checks that the token's scope names only what this grant of its roles permits.
+    /// Checks that the token's scope names only permissions that its roles grant.
     fn check_scope(
         &self,
         id: &TokenId,
@@ -185,7 +185,7 @@ impl Grant {
 /// A kind's guard-rails.
 struct Rails<'d> {
     kind: &'d Kind,
-    /// The roles that it allows, where it does not allow all.
+    /// The allowed roles; `None` if the kind allows all.
     allowed: Option<HashSet<&'d RoleName>>,
 }
 
@@ -259,7 +259,7 @@ fn lifetime(secret: &bundle::Secret, kind: &KindName, limit: Span) -> Option<Fau
     })
 }
 
-/// The digests of the secrets that are neither retired nor revoked, folded into one.
+/// The digests of the secrets that are neither retired nor revoked, combined into one.
 fn digests(token: &bundle::Token) -> [u8; 16] {
     let current = |secret: &&bundle::Secret| secret.retired_at.is_none() && secret.revoked_at.is_none();
     let mut folded = [0; 16];
@@ -273,5 +273,5 @@ fn place(id: &TokenId) -> Place {
     root("tokens").key(id)
 }
 
-/// Most roles that a message names.
+/// Maximum number of roles that a message names.
 const MAX_TOLD: usize = 10;

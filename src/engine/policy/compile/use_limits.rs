@@ -1,4 +1,4 @@
-//! UseLimits of a token: where, when and how often it may be used, whatever its roles.
+//! The use limits of a token: where, when and how often it may be used, whatever its roles.
 
 use crate::engine::config::bundle::{Bundle, Token};
 use crate::engine::config::problem::Fault;
@@ -29,7 +29,7 @@ pub(super) fn of(id: &TokenId, token: &Token, bundle: &Bundle, check: &mut Check
     (limits != UseLimits::default()).then(|| Box::new(limits))
 }
 
-/// Why the token does not work where the bundle is for, if it does not: where that is nowhere in particular, a token
+/// Why the token does not work at the place of this bundle; `None` if it does. If the bundle names no place, a token
 /// that is bound to a place does not work.
 fn misplaced(token: &Token, bundle: &Bundle) -> Option<Reason> {
     let (environment, service) = (bundle.environment.as_ref(), bundle.service.as_ref());
@@ -43,5 +43,5 @@ fn misplaced(token: &Token, bundle: &Bundle) -> Option<Reason> {
         .then_some(Reason::WrongService)
 }
 
-/// Most entries of a list that is gone through for each request.
+/// Maximum number of entries in a list that is searched for each request.
 const MAX_ENTRIES: usize = 256;

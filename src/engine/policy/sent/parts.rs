@@ -1,10 +1,11 @@
-//! The parts of a text that can be secrets, and which of them are.
+//! Finds the parts of a text that are secrets.
 //!
-//! A secret stands between bytes that no secret has, or between separators (`/ = + . ~`), or it has separators of its own
-//! (Base64 has `/`, `+`, `=`) and looks random: then every part between two separators, `-` and `_` too, is looked up.
+//! A secret may be delimited by bytes that no secret contains, or by separators (`/ = + . ~`). A random-looking
+//! secret may also contain separators (Base64 has `/`, `+`, `=`): then every part between two separators, including
+//! `-` and `_`, is looked up.
 //!
-//! That is done twice where the text has bytes that only secrets of other programs have (`7|Ab3d…`): once for what is
-//! between these bytes, once for what has them. What is Base64 of a user and a password is looked up by both.
+//! If the text has bytes that only secrets of other programs contain (`7|Ab3d…`), it is searched twice: once between
+//! these bytes, and once across them. Base64 of a user and a password is decoded, and both are looked up.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ use crate::engine::words::secret::{
     MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, is_bearer_byte, is_secret_byte,
 };
 
-/// How much may still be done for one text.
+/// The remaining work for one text.
 pub(super) struct Work {
     bearer: Budget,
     any: Budget,
@@ -30,7 +31,7 @@ impl Work {
 struct Budget(usize);
 
 impl Budget {
-    /// Takes so much of it; false where there is too little.
+    /// Uses some of the budget; false if it is exhausted.
     fn take(&mut self, cost: usize) -> bool {
         let left = self.0.checked_sub(cost);
         self.0 = left.unwrap_or_default();
@@ -38,7 +39,7 @@ impl Budget {
     }
 }
 
-/// Finds the secrets in `text` that begin before `limit`, and what could not be looked up within `work`.
+/// Hides the secrets in `text` that start before `limit`, and everything that cannot be looked up within `work`.
 pub(super) fn find_secrets(
     text: &[u8],
     limit: usize,
@@ -58,7 +59,7 @@ pub(super) fn find_secrets(
     });
 }
 
-/// Calls `each` with the stretches of such bytes that are as long as a secret, and where they begin.
+/// Calls `each` with every run of such bytes that is at least as long as a secret, and with its start.
 fn for_each_run<'t>(
     text: &'t [u8],
     limit: usize,
@@ -77,7 +78,7 @@ fn for_each_run<'t>(
     }
 }
 
-/// Bytes in a row that a secret may have.
+/// A run of bytes that a secret may contain.
 struct Run<'t> {
     text: &'t [u8],
     limit: usize,
@@ -85,7 +86,7 @@ struct Run<'t> {
 }
 
 impl Run<'_> {
-    /// Finds the secrets of which each byte is a bearer token's.
+    /// Finds the secrets that consist of bearer-token bytes only.
     fn find(&self, work: &mut Budget, hide: &mut impl FnMut(Range<usize>)) {
         let mut from = 0;
         while let Some(found) = minted_stretch(self.text, from) {
@@ -98,7 +99,7 @@ impl Run<'_> {
         }
     }
 
-    /// Finds the secrets with any other byte.
+    /// Finds the secrets with other bytes.
     fn find_any(&self, work: &mut Budget, hide: &mut impl FnMut(Range<usize>)) {
         for separators in ANY_SEPARATORS {
             let mut start = 0_usize;
@@ -122,7 +123,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks up the pieces between separators: those between a few of them first, then between more of them.
+    /// Looks up the pieces between separators: first with few kinds of separators, then with more.
     fn pieces(&self, range: Range<usize>, separators: &[&[u8]], hide: &mut impl FnMut(Range<usize>)) {
         let Some((level, finer)) = separators.split_first() else { return };
         let mut start = range.start;
@@ -140,7 +141,7 @@ impl Run<'_> {
         }
     }
 
-    /// Looks up what looks random between any two edges. Hides what is left where that is too much work.
+    /// Looks up random-looking parts between any two edges. Hides the rest of the text if the work is too much.
     fn between_edges(
         &self,
         is_edge: impl Fn(u8) -> bool,
@@ -176,7 +177,7 @@ impl Run<'_> {
         }
     }
 
-    /// The beginning, the end, and both sides of each separator.
+    /// The start, the end, and both sides of each separator.
     fn edges(&self, is_edge: impl Fn(u8) -> bool) -> Vec<usize> {
         let mut edges = vec![0];
         for (at, _) in self.text.iter().enumerate().filter(|(_, byte)| is_edge(**byte)) {
@@ -198,7 +199,7 @@ impl Run<'_> {
     }
 }
 
-/// The user and the password that a text is in Base64, in either alphabet, padded or not.
+/// Decodes Base64 of a user and a password, in either alphabet, padded or not.
 fn unarmored(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     if text.len() < MIN_PAIR {
         return None;
@@ -214,10 +215,10 @@ fn unarmored(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     pair(&digits)
 }
 
-/// How random a text looks: how often a capital and another letter or digit are neighbours. In Base64 that is every second
-/// pair. In words, also those that begin with a capital, and in hex digits of one case it is seldom.
+/// Measures how random a text looks: how often a capital letter is next to another letter or digit. In Base64 that is
+/// every second pair. In words, even capitalized ones, and in hex digits of one case it is rare.
 struct Density {
-    /// Up to each byte: changes from or to a capital, and letters and digits.
+    /// For each position: the changes from or to a capital, and the letters and digits so far.
     counts: Vec<(usize, usize)>,
 }
 
@@ -242,7 +243,7 @@ impl Density {
         self.between(range).0
     }
 
-    /// Whether at least a quarter of the letters and digits are such changes.
+    /// Whether such changes make up at least a quarter of the letters and digits.
     fn is_random(&self, range: &Range<usize>) -> bool {
         let (changes, letters) = self.between(range);
         changes > 0 && changes.saturating_mul(4) >= letters
@@ -259,14 +260,14 @@ fn shifted(range: &Range<usize>, by: usize) -> Range<usize> {
     range.start.saturating_add(by)..range.end.saturating_add(by)
 }
 
-/// Whether a secret that looks random may begin or end beside this byte.
+/// Whether a random-looking secret may start or end next to this byte.
 fn is_edge(byte: u8) -> bool {
     b"/=+.~-_".contains(&byte)
 }
 
-/// What divides pieces: the coarsest first.
+/// The separators of pieces, coarsest first.
 const SEPARATORS: [&[u8]; 3] = [b"/", b"/=+", b"/=+.~"];
-/// What divides the pieces of which one may have the other bytes.
+/// The separators of pieces that may contain the other bytes.
 const ANY_SEPARATORS: [&[u8]; 9] = [
     b"",
     b"/",
@@ -278,10 +279,10 @@ const ANY_SEPARATORS: [&[u8]; 9] = [
     b"/&=?#;+|",
     b"/&=?#;+<>()[]{}'*",
 ];
-/// Digits of the shortest secret with a colon, in Base64 without padding.
+/// Length of the shortest secret with a colon, in Base64 digits without padding.
 const MIN_PAIR: usize = 23;
-/// Changes from or to a capital in the shortest secret that looks random.
+/// Number of changes from or to a capital in the shortest random-looking secret.
 const MIN_CHANGES: usize = 4;
-/// The work that is done for one text at most: a pair of edges is 1, a hash 64 and one for each byte.
+/// Maximum work for one text: a pair of edges costs 1; a hash costs 64, plus 1 for each byte.
 const MAX_WORK: usize = 16_384;
 const HASH: usize = 64;

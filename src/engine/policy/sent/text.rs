@@ -1,9 +1,9 @@
-//! What a caller sent, as text in an event: printable ASCII with one reading, at most as long as its limit.
+//! Text from a caller as an event shows it: printable ASCII, unambiguous, and at most as long as its limit.
 //!
-//! In: any bytes. Out: text in which JSON escapes nothing, so it takes as many bytes in the line as it has. Bytes that
-//! are not printable ASCII, and `"`, `\` and `<`, are written in hex between `<` and `>`: `caf<c3a9>`. A text
-//! that is cut ends in how many bytes are missing: `/v1/aaa<+1021>`. A hidden stretch is `<hidden>`. `<` itself is always in
-//! hex, so nothing that a caller sends looks like one of these.
+//! In: any bytes. Out: text without characters that JSON escapes, so its length in the line is its own length. Bytes
+//! that are not printable ASCII, and `"`, `\` and `<`, are written in hex between `<` and `>`: `caf<c3a9>`. A
+//! shortened text ends with the number of missing bytes: `/v1/aaa<+1021>`. A hidden part is `<hidden>`. `<` itself is
+//! always in hex, so a caller cannot imitate these marks.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::engine::policy::sent::Sent;
 
-/// What was sent as text of at most `limit` bytes.
+/// The text in at most `limit` bytes.
 pub(crate) fn text<'a>(sent: &Sent<'a>, limit: usize) -> Cow<'a, str> {
     match std::str::from_utf8(sent.bytes) {
         Ok(text) if is_whole(sent, limit) => Cow::Borrowed(text),
@@ -20,7 +20,7 @@ pub(crate) fn text<'a>(sent: &Sent<'a>, limit: usize) -> Cow<'a, str> {
     }
 }
 
-/// How many bytes the text of what was sent takes, where it may take at most `limit`.
+/// The length of the text in bytes, at most `limit`.
 pub(crate) fn width(sent: &Sent<'_>, limit: usize) -> usize {
     if is_whole(sent, limit) { sent.bytes.len() } else { written(sent, limit).len() }
 }
@@ -29,8 +29,7 @@ fn is_whole(sent: &Sent<'_>, limit: usize) -> bool {
     sent.is_open() && sent.bytes.len() <= limit && sent.bytes.iter().all(|byte| is_plain(*byte))
 }
 
-/// How many bytes each of four texts of these widths may take, so that together they take at most `room`. Only the longest
-/// are cut, all to the same length.
+/// Divides `room` bytes between four texts of these widths. Only the longest texts are cut, all to the same length.
 pub(crate) fn share(mut widths: [usize; 4], room: usize) -> usize {
     widths.sort_unstable();
     let mut left = room;
@@ -44,7 +43,7 @@ pub(crate) fn share(mut widths: [usize; 4], room: usize) -> usize {
     usize::MAX
 }
 
-/// How many bytes a value takes as JSON.
+/// The length of a value as JSON, in bytes.
 pub(crate) fn json_width(value: &impl Serialize) -> usize {
     serde_json::to_vec(value).map_or(usize::MAX, |json| json.len())
 }
@@ -79,14 +78,14 @@ fn written(sent: &Sent<'_>, limit: usize) -> String {
     text
 }
 
-/// How many of the bytes a text of at most `limit` bytes shows or hides; `None` if even the mark of a cut is too long.
+/// How many of the bytes a text of at most `limit` bytes shows or hides; `None` if not even the mark of a cut fits.
 fn shown(sent: &Sent<'_>, limit: usize) -> Option<usize> {
     let bytes = sent.bytes;
     let mut shown = (mark(bytes.len()) <= limit).then_some(0);
     let (mut width, mut in_hex) = (0_usize, false);
     for Unit { byte, end } in units(sent) {
         let hex = byte.is_some_and(|byte| !is_plain(byte));
-        // `<` and `>` around the hex are counted when it begins.
+        // The `<` and `>` around the hex are counted at its start.
         let more = match (byte, hex, in_hex) {
             (None, ..) => HIDDEN.len(),
             (Some(_), false, _) => 1,
@@ -105,11 +104,11 @@ fn shown(sent: &Sent<'_>, limit: usize) -> Option<usize> {
     shown
 }
 
-/// One byte of a text, or a stretch that is hidden.
+/// One byte of a text, or a hidden part.
 struct Unit {
-    /// `None` for a stretch.
+    /// `None` for a hidden part.
     byte: Option<u8>,
-    /// Where it ends in the text.
+    /// Its end in the text.
     end: usize,
 }
 
@@ -127,12 +126,12 @@ fn units(sent: &Sent<'_>) -> impl Iterator<Item = Unit> {
     })
 }
 
-/// How many bytes the mark of a cut takes when so many bytes are missing.
+/// The length of the mark of a cut for this number of missing bytes.
 fn mark(missing: usize) -> usize {
     missing.checked_ilog10().and_then(|log| usize::try_from(log).ok()).map_or(0, |log| log.saturating_add(4))
 }
 
-/// Whether a cut before byte `at` divides a percent-encoded byte or a character in UTF-8.
+/// Whether a cut before byte `at` would split a percent-encoded byte or a UTF-8 character.
 fn divides(bytes: &[u8], at: usize) -> bool {
     let around = |back: usize, length: usize| {
         let start = at.checked_sub(back)?;
@@ -144,16 +143,16 @@ fn divides(bytes: &[u8], at: usize) -> bool {
         || [(1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)].into_iter().any(character)
 }
 
-/// Whether the bytes are one character beyond ASCII.
+/// Whether the bytes are a single non-ASCII character.
 fn is_character(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|first| *first >= 0xC2)
         && std::str::from_utf8(bytes).is_ok_and(|text| text.chars().nth(1).is_none())
 }
 
-/// What stands for a stretch that is never written.
+/// The placeholder for a hidden part.
 const HIDDEN: &str = "<hidden>";
 
-/// Whether a byte stands for itself.
+/// Whether a byte is shown unchanged.
 fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\' | b'<')
 }
@@ -170,7 +169,7 @@ mod tests {
     fn a_hidden_stretch_has_a_mark() {
         let sent = Sent { bytes: b"/v1/secret/\xffsecret<", hidden: vec![4..10, 12..18] };
         assert_eq!(text(&sent, 99), "/v1/<hidden>/<ff><hidden><3c>");
-        // It is hidden as a whole or not reached.
+        // It is hidden as a whole, or cut off before it starts.
         for limit in 0..40 {
             let shown = text(&sent, limit);
             assert!(shown.len() <= limit && !shown.contains("secret"), "{limit}: {shown}");
@@ -199,11 +198,11 @@ mod tests {
         for (bytes, limit, shown) in [
             (&b"abcdefghij"[..], 10, "abcdefghij"),
             (b"abcdefghijk", 10, "abcdef<+5>"),
-            // Nothing is cut within a byte's digits, or without the end of the hex.
+            // A cut never splits the digits of a byte or drops the end of the hex.
             (b"ab\xff\xff\xff\xff\xff", 12, "ab<ffff><+3>"),
             (b"ab\xff\xff\xff\xff\xff", 11, "ab<ff><+4>"),
             (b"ab\xff\xff\xff\xff\xff", 14, "ab<ffffffffff>"),
-            // Nor within an escape of the caller's, or a character.
+            // A cut never splits the caller's escapes or a character.
             (b"/%2F%2F%2F%2F", 12, "/%2F%2F<+6>"),
             (b"/%2F%2F%2F%2", 11, "/%2F%2F<+5>"),
             (b"/%zz%zz%zz%zz", 12, "/%zz%zz%<+5>"),

@@ -1,14 +1,14 @@
-//! User information in what a caller sent: what stands before the `@` of an authority (RFC 3986 §3.2.1).
+//! User information in text from a caller: the part before the `@` of an authority (RFC 3986 §3.2.1).
 
 use std::ops::Range;
 
-/// Where the last `@` is, if something stands before it.
+/// The position of the last `@` that has text before it.
 pub(super) fn last_at(bytes: &[u8]) -> Option<usize> {
     bytes.iter().rposition(|byte| *byte == b'@').filter(|at| *at > 0)
 }
 
-/// The user information of each authority in a target. A program can read a segment as one that begins the target, follows
-/// `//` or follows `scheme:/`; `\` is a `/` to some programs.
+/// The user information of each authority in a target. Some program may read an authority at the start of the target,
+/// after `//` or after `scheme:/`; some programs read `\` as `/`.
 pub(super) fn authorities(target: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let (mut start, mut before): (usize, Option<&[u8]>) = (0, None);

@@ -1,4 +1,4 @@
-//! The challenges of a reply: by which schemes a caller may authenticate.
+//! The challenges of a reply: the schemes with which a caller may authenticate.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::Deny;
 use crate::engine::policy::verdict::Outside;
 
-/// The challenges (RFC 9110 §11.6.1), for those reasons that have some: on 401 one for each scheme that the gateway
-/// takes. Where it takes a token by no scheme the one of RFC 6750 §3 stands for it, for a 401 needs one.
+/// The challenges (RFC 9110 §11.6.1) for a reason. A 401 gets one for each scheme that the gateway accepts. If the
+/// gateway accepts no scheme, the challenge of RFC 6750 §3 takes their place, because a 401 needs one.
 pub(super) fn challenges(
     deny: &Deny<'_>,
     outside: &Outside,

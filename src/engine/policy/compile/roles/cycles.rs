@@ -1,10 +1,10 @@
-//! Roles that inherit from themselves.
+//! Finds roles that inherit from themselves.
 
 use std::collections::VecDeque;
 
 use crate::engine::policy::compile::roles::Own;
 
-/// Cycles, each the shortest through its first role; no two have a role in common.
+/// The cycles, each the shortest through its first role. No two share a role.
 pub(super) fn of(roles: &[Own]) -> Vec<Vec<usize>> {
     let mut left = unresolved(roles);
     let mut cycles = Vec::new();
@@ -21,8 +21,8 @@ pub(super) fn of(roles: &[Own]) -> Vec<Vec<usize>> {
     cycles
 }
 
-/// For each role whether it is left over when those are taken away that inherit from nothing, again and again: where
-/// there is no cycle none is.
+/// Marks the roles that remain after repeatedly removing all roles that inherit from no remaining role. Without a
+/// cycle, no role remains.
 fn unresolved(roles: &[Own]) -> Vec<bool> {
     let mut heirs = vec![Vec::new(); roles.len()];
     for (number, role) in roles.iter().enumerate() {
@@ -44,9 +44,9 @@ fn unresolved(roles: &[Own]) -> Vec<bool> {
     waiting.into_iter().map(|parents| parents > 0).collect()
 }
 
-/// The shortest way from `start` to itself by roles that are left, `start` first.
+/// The shortest path from `start` to itself through remaining roles, `start` first.
 fn through(start: usize, roles: &[Own], left: &[bool]) -> Option<Vec<usize>> {
-    // By which role each was first reached.
+    // The role from which each role was first reached.
     let mut from: Vec<Option<usize>> = vec![None; roles.len()];
     let mut queue = VecDeque::from([start]);
     while let Some((number, role)) = queue.pop_front().and_then(|next| Some((next, roles.get(next)?))) {
