@@ -1,6 +1,6 @@
-//! What came in: the head of a request and the credential that it brings.
+//! The request: its head, and the credential that it presents.
 //!
-//! In: headers as bytes. Out: one reading of each, or an error. Never looks anything up.
+//! In: headers as bytes. Out: one reading of each, or an error. This folder never looks anything up.
 
 pub mod credential;
 pub mod head;

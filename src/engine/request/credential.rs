@@ -1,8 +1,8 @@
-//! Credentials: where a request may bring its token, and the one that it brings.
+//! Credentials: finds the token that a request presents.
 //!
-//! In: the sources that a gateway accepts, and a request's headers and query. Out: a [`Credential`], and the
-//! headers, cookies and query without it. More than one credential is none: which of two a program takes is its
-//! own affair.
+//! In: the sources that a gateway accepts, and a request's headers and query. Out: a [`Credential`], and the headers,
+//! cookies and query without it. A request with more than one credential is ambiguous, because programs differ in
+//! which one they use.
 
 use std::borrow::Cow;
 
@@ -13,18 +13,18 @@ pub(crate) mod part;
 
 /// The credential of a request.
 pub enum Credential<'a> {
-    /// There is none.
+    /// The request has none.
     Missing,
-    /// There is one: these bytes, not yet checked to be a secret, in a place that says who may have put them there.
+    /// The request has one. Its bytes are not yet checked to be a secret. [`Intent`] says who may have added it.
     Presented(Cow<'a, [u8]>, Intent),
-    /// There is one value with a comma: either a secret that has one, or several values that a proxy joined (RFC 9110
-    /// §5.3). It is taken for a secret only as a whole, and only if a token has it.
+    /// The request has one value with a comma: either a secret with a comma, or several values that a proxy joined
+    /// (RFC 9110 §5.3). It counts as a secret only as a whole, and only if a token has it.
     Joined(Cow<'a, [u8]>, Intent),
-    /// There is more than one.
+    /// The request has more than one.
     Ambiguous,
 }
 
-/// Never shows what was presented.
+/// Never shows the credential.
 impl std::fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Credential<'_> {
 /// Finds the credential of one request.
 pub(crate) struct Finder<'a, 's> {
     sources: &'s [CredentialSource],
-    /// Sources whose header was read already, as bits.
+    /// Sources whose header was already read, as bits.
     read: u32,
     pub(crate) credential: Credential<'a>,
 }
@@ -49,7 +49,7 @@ impl<'a, 's> Finder<'a, 's> {
         Self { sources, read: 0, credential: Credential::Missing }
     }
 
-    /// Reads a header; whether it brings a credential.
+    /// Reads a header; returns whether it has a credential.
     pub(crate) fn header(&mut self, name: &[u8], value: &'a [u8]) -> bool {
         let sources = self.sources;
         let mut ours = (0_u32..).zip(sources).filter_map(|(number, source)| match source {
@@ -61,7 +61,7 @@ impl<'a, 's> Finder<'a, 's> {
             }
         });
         let Some((first, _)) = ours.clone().next() else { return false };
-        // RFC 9110 §5.3 allows a header of one value once; which of two a program takes is its own affair.
+        // RFC 9110 §5.3 forbids repeating a header that has a single value. Programs differ in which of two they use.
         let bit = 1_u32.checked_shl(first).unwrap_or_default();
         if self.read & bit != 0 || value.contains(&b'\t') {
             self.credential = Credential::Ambiguous;
@@ -80,7 +80,7 @@ impl<'a, 's> Finder<'a, 's> {
         true
     }
 
-    /// Reads a `cookie` header; what is left of it where it brings a credential (RFC 6265 §5.4).
+    /// Reads a `cookie` header. If it has a credential, returns the rest of the header (RFC 6265 §5.4).
     pub(crate) fn cookie(&mut self, value: &'a [u8]) -> Option<Vec<u8>> {
         let sources = self.sources;
         let is_ours = |name: &[u8]| {
@@ -95,7 +95,7 @@ impl<'a, 's> Finder<'a, 's> {
                 (name, Some(secret)) if is_ours(name.trim_ascii()) => {
                     found = true;
                     let secret = Cow::Borrowed(secret.trim_ascii());
-                    // RFC 2109 §4.2.2: a comma may end a cookie.
+                    // A comma may end a cookie (RFC 2109 §4.2.2).
                     self.present(match secret.contains(&b',') {
                         true => Credential::Ambiguous,
                         false => Credential::Presented(secret, Intent::Browser),
@@ -107,7 +107,7 @@ impl<'a, 's> Finder<'a, 's> {
         found.then(|| rest.join(&b"; "[..]))
     }
 
-    /// Reads a query, `?` included; what is left of it where it brings a credential.
+    /// Reads a query, including `?`. If it has a credential, returns the rest of the query.
     pub(crate) fn query(&mut self, query: &'a [u8]) -> Option<Vec<u8>> {
         let sources = self.sources;
         let is_ours = |name: &[u8]| {
@@ -123,7 +123,7 @@ impl<'a, 's> Finder<'a, 's> {
             if is_ours(&decoded(name)) {
                 found = true;
                 let secret = secret.unwrap_or_default();
-                // A `;` ends a parameter to some programs (HTML 4.01, B.2.2).
+                // For some programs a `;` ends a parameter (HTML 4.01, B.2.2).
                 self.present(match secret.contains(&b';') {
                     true => Credential::Ambiguous,
                     false => Credential::Presented(decoded(secret), Intent::Page),
@@ -153,7 +153,7 @@ fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
     (before, after.split_first().map(|(_, rest)| rest))
 }
 
-/// The bytes with each `%XX` decoded (RFC 3986 §2.1); what is no escape stays as it is.
+/// Decodes each `%XX` (RFC 3986 §2.1). Other bytes, including malformed escapes, are unchanged.
 pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if !bytes.contains(&b'%') {
         return Cow::Borrowed(bytes);
@@ -176,7 +176,7 @@ pub(crate) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// The byte that two hex digits are; `+1` is none, though `from_str_radix` takes it for one.
+/// The byte for two hex digits. `+1` is invalid, although `from_str_radix` accepts it.
 pub(crate) fn byte_of(digits: &[u8]) -> Option<u8> {
     digits.iter().try_fold(0_u8, |byte, digit| {
         let digit = char::from(*digit).to_digit(16)?;

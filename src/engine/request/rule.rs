@@ -1,23 +1,23 @@
-//! The rules that a request must keep, so that the filter and every upstream read it alike.
+//! The rules that every request must keep, so that the filter and every upstream read it alike.
 
 use serde::{Serialize, Serializer};
 
 use crate::engine::matching::path::BadPath;
 
-/// A rule that a malformed or ambiguous request breaks.
+/// The rule that a malformed or ambiguous request breaks.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Rule {
-    /// The method is a token of upper-case letters, digits and hyphens.
+    /// The method must be a token of upper-case letters, digits and hyphens.
     Method,
-    /// The request names one host.
+    /// The request must name one host.
     Host,
-    /// The path has one reading.
+    /// The path must be unambiguous.
     Path(BadPath),
-    /// No header names a second path.
+    /// No header may name a second path.
     SecondPath,
-    /// Only GET asks for another protocol.
+    /// Only GET may ask for another protocol.
     Upgrade,
-    /// `connection` names no header that an upstream relies on.
+    /// `connection` may not name headers that an upstream relies on.
     Connection,
 }
 

@@ -1,7 +1,7 @@
-//! The part of a header's value that is the secret.
+//! Extracts the secret from a header's value.
 //!
-//! In: a value and the source that it comes by. Out: the secret's bytes, not yet checked to be a secret. A value that is
-//! not written as its source says brings something too: what no token has.
+//! In: a value, and its credential source. Out: the secret's bytes, not yet checked to be a secret. A malformed value
+//! also gives bytes, which belong to no token.
 
 use std::borrow::Cow;
 
@@ -11,10 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use crate::engine::config::credentials::Part;
 use crate::engine::request::credential::cut;
 
-/// What a header's value brings by a source with this scheme and part; `None` where the scheme is another.
+/// The secret in a header's value, for a source with this scheme and part; `None` if the value has another scheme.
 pub(super) fn part<'a>(value: &'a [u8], scheme: Option<&str>, part: Part) -> Option<Cow<'a, [u8]>> {
     let behind = after_scheme(value, scheme)?;
-    // INVARIANT: no secret. With its scheme a value that is not Base64 of a pair has a blank, or is shorter than one.
+    // INVARIANT: the whole value is never a valid secret. With its scheme it has a space, or it is shorter than a
+    // secret.
     let or_value = |half: Option<Vec<u8>>| half.map_or(Cow::Borrowed(value), Cow::Owned);
     Some(match part {
         Part::Whole => Cow::Borrowed(behind),
@@ -24,8 +25,8 @@ pub(super) fn part<'a>(value: &'a [u8], scheme: Option<&str>, part: Part) -> Opt
     })
 }
 
-/// The user and the password that a text is in Base64 (RFC 7617 §2): the first colon ends the user. Neither has control
-/// characters, and both are UTF-8.
+/// Decodes Base64 of a user and a password (RFC 7617 §2): the first colon ends the user. Both are UTF-8 without
+/// control characters.
 pub(crate) fn pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut user = STANDARD.decode(text).ok()?;
     std::str::from_utf8(&user).ok().filter(|text| !text.chars().any(char::is_control))?;
@@ -35,8 +36,8 @@ pub(crate) fn pair(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((user, password))
 }
 
-/// What follows the first `|`, if an id is before that; all of it otherwise, for what else is before it may be another
-/// credential.
+/// The text after the first `|` if an id precedes it. Otherwise the whole value, because the text before the `|` may
+/// be another credential.
 pub(crate) fn after_bar(value: &[u8]) -> &[u8] {
     let is_id =
         |id: &[u8]| !id.is_empty() && id.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
@@ -46,7 +47,7 @@ pub(crate) fn after_bar(value: &[u8]) -> &[u8] {
     }
 }
 
-/// What follows the scheme in a header's value; all of it where there is to be none.
+/// The text after the scheme in a header's value; the whole value if the source has no scheme.
 fn after_scheme<'a>(value: &'a [u8], scheme: Option<&str>) -> Option<&'a [u8]> {
     let Some(scheme) = scheme else { return Some(value) };
     let (first, secret) = cut(value, b' ');
@@ -86,13 +87,13 @@ mod tests {
         for value in [
             "Basic",
             "Basic ",
-            // Without a colon, without padding, with bits left over, in the other alphabet, with a blank.
+            // No colon, no padding, excess bits, the other alphabet, a space.
             "Basic dXNlcnBhc3N3b3JkLW9mLWJlZm9yZQ==",
             "Basic dXNlcjpwYXNzd29yZC1vZi1iZWZvcmU",
             "Basic dXNlcjpwYXNzd29yZC1vZi1iZWZvcmX=",
             "Basic dXNlcjo_Pz8_Pz8_Pz8_Pz8_Pz8_",
             "Basic dXNlcjpwYXNz d29yZC1vZi1iZWZvcmU=",
-            // No UTF-8, a control character.
+            // Invalid UTF-8, a control character.
             "Basic dXNlcjr/cGFzc3dvcmQtb2YtYmVmb3Jl",
             "Basic dXNlcgA6cGFzc3dvcmQtb2YtYmVmb3Jl",
             "Basic user:password-of-before",

@@ -1,12 +1,12 @@
-//! What a request says of its connection: whether it asks for another protocol, and which of its headers are for the
-//! next hop only.
+//! Reads the connection headers of a request: whether it asks for another protocol, and which of its headers are only
+//! for the next hop.
 //!
-//! Envoy leaves `connection` and `upgrade` on a request only where the connection is to be upgraded, and over HTTP/2
-//! makes a GET of the extended CONNECT that asks for that (RFC 8441), and the other way round.
+//! Envoy keeps `connection` and `upgrade` only on requests that upgrade the connection. It converts a GET with
+//! `upgrade` to the extended CONNECT of HTTP/2 (RFC 8441) and back.
 
 use crate::engine::request::rule::Rule;
 
-/// The marks of a connection in a request's headers.
+/// The connection properties of a request.
 #[derive(Default)]
 pub(super) struct Connection {
     upgrades: bool,
@@ -14,7 +14,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Reads `upgrade`, or what HTTP/2 has in its place.
+    /// Reads `upgrade`, or its equivalent in HTTP/2.
     pub(super) fn upgrade(&mut self) {
         self.upgrades = true;
     }
@@ -25,9 +25,9 @@ impl Connection {
         self.nominates |= !options.all(is_harmless);
     }
 
-    /// The rule that a request with this method breaks.
+    /// The rule that a request with this method breaks, if any.
     pub(super) fn broken_rule(&self, method: &[u8]) -> Option<Rule> {
-        // To an upstream over HTTP/2 all of them become CONNECT, and behind that a GET.
+        // For an upstream with HTTP/2, Envoy turns all of them into CONNECT, which the next proxy turns into GET.
         if self.upgrades && method != b"GET" {
             return Some(Rule::Upgrade);
         }
@@ -35,7 +35,8 @@ impl Connection {
     }
 }
 
-/// Whether the option names no header that a hop would take away (RFC 9110 §7.6.1) and somebody relies on.
+/// Whether the option names only headers that upstreams do not rely on. A hop removes the named headers (RFC 9110
+/// §7.6.1).
 fn is_harmless(option: &[u8]) -> bool {
     option.is_empty() || HARMLESS.iter().any(|known| option.eq_ignore_ascii_case(known.as_bytes()))
 }

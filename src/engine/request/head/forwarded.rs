@@ -1,8 +1,9 @@
-//! `x-forwarded-for`: the addresses that a request came through, as the proxies before Envoy and Envoy itself report them.
+//! `x-forwarded-for`: the addresses that a request passed through, as the proxies before Envoy and Envoy itself
+//! report them.
 //!
-//! In: the values of the header, and what Envoy takes for the source. Out: the [`Source`] that the policy goes by, which
-//! is unknown where it cannot be read for certain: Envoy takes the address of whoever connects instead, and behind a
-//! load balancer that is the balancer's, whoever calls.
+//! In: the values of the header, and Envoy's own reading of the source. Out: the [`Source`] for the policy. It is
+//! unknown if the header is not unambiguous. Envoy would use the address of the connection instead, which behind a
+//! load balancer is always the balancer's address.
 
 use crate::engine::config::settings::Hops;
 use crate::engine::words::address::Source;
@@ -11,7 +12,7 @@ use crate::engine::words::address::Source;
 #[derive(Debug, Default)]
 pub struct Forwarded<'a> {
     last: Option<&'a [u8]>,
-    /// Those before it; Envoy joins them all into one.
+    /// The values before the last one; Envoy joins them all into one.
     earlier: Vec<&'a [u8]>,
 }
 
@@ -21,7 +22,7 @@ impl<'a> Forwarded<'a> {
         self.earlier.extend(self.last.replace(value));
     }
 
-    /// Where the request comes from. `envoy` is Envoy's answer, `hops` the gateway's setting.
+    /// The source of the request. `envoy` is Envoy's reading, `hops` the gateway's setting.
     pub(super) fn source<'s>(&'s self, envoy: Source<'s>, hops: Option<Hops>) -> Source<'s> {
         let source = match hops {
             Some(hops) => self.before(hops, envoy),
@@ -30,45 +31,46 @@ impl<'a> Forwarded<'a> {
         source.unwrap_or(Source::UNKNOWN)
     }
 
-    /// The source before so many proxies, which Envoy's `xff_num_trusted_hops` would be if it read ports: of the entries
-    /// that are here, from the right, the one after as many. With `use_remote_address` Envoy has put whoever connects
-    /// behind what came in (source/common/http/conn_manager_utility.cc), without it that is the one that is not counted.
+    /// The source before this number of proxies, as Envoy's `xff_num_trusted_hops` would find it if it accepted
+    /// ports: skip that many entries from the right. With `use_remote_address` Envoy has appended the address of the
+    /// connection (source/common/http/conn_manager_utility.cc); without it, that address is the hop that is not
+    /// counted.
     fn before<'s>(&'s self, hops: Hops, envoy: Source<'s>) -> Option<Source<'s>> {
-        // Of whoever connects through a pipe Envoy adds nothing: all entries would be one too far to the left.
+        // For a connection through a pipe Envoy appends nothing, so all entries would be one position too far left.
         let connected = envoy.ip()?;
         if hops == Hops::NONE && self.last.is_none() {
             return Some(envoy);
         }
         let entry = self.entries().nth(hops.number())?;
-        // In place of a loopback address Envoy adds that of its machine, and never a port.
+        // For a loopback address Envoy appends its machine's address instead, without a port.
         if hops == Hops::NONE && connected.is_loopback() && Source::is_plain_entry(entry) {
             return Some(envoy);
         }
         Source::of_entry(entry)
     }
 
-    /// Whether Envoy could read each entry, whichever of them its settings let it take.
+    /// Whether Envoy could read every entry, whichever of them its settings select.
     fn is_plain(&self) -> bool {
         let mut entries = self.entries();
         let plain = entries.by_ref().take(MAX_ENTRIES).all(Source::is_plain_entry);
         plain && entries.next().is_none()
     }
 
-    /// The entries from the right, each without the space around it.
+    /// The entries from right to left, without surrounding space.
     fn entries(&self) -> impl Iterator<Item = &'a [u8]> {
         let values = self.last.into_iter().chain(self.earlier.iter().rev().copied());
         values.flat_map(|value| value.rsplit(|byte| *byte == b',')).map(<[u8]>::trim_ascii)
     }
 }
 
-/// Most entries that are read where Envoy's own reading is checked; a chain of real proxies has a few.
+/// Maximum number of entries that are checked. Real chains of proxies have only a few.
 const MAX_ENTRIES: usize = 64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What the policy goes by, where whoever connects has this address.
+    /// The source for the policy, for a connection from this address.
     fn source(values: &[&str], hops: Option<u64>, connects: &str) -> String {
         let hops = hops.map(|hops| serde_json::from_value(hops.into()).unwrap());
         let mut forwarded = Forwarded::default();

@@ -1,15 +1,15 @@
-//! CORS preflights: what a browser sends before a request of another origin, and no more than that.
+//! CORS preflights: recognizes exactly the requests that a browser sends before a cross-origin request.
 //!
-//! In: the headers of an `OPTIONS`. Out: the method that it asks for, if a browser would send it (Fetch Standard,
-//! "CORS-preflight fetch"): without content, without credentials of any kind, and without a method in its query. All
-//! other requests need a token. What the policy says of the method is the decision's affair.
+//! In: the headers of an `OPTIONS` request. Out: the requested method, if a browser would send the request (Fetch
+//! Standard, "CORS-preflight fetch"): without content, without any credentials, and without a method in its query.
+//! All other requests need a token. The decision checks the requested method against the policy.
 
 use crate::engine::config::credentials::CredentialSource;
 use crate::engine::matching::pattern::is_method;
 use crate::engine::request::credential::decoded;
 use crate::engine::words::header::same_header;
 
-/// The method that a preflight asks for; `None` if the request is not a browser's preflight.
+/// The method that a preflight requests; `None` if the request is not a browser's preflight.
 pub(super) fn asked<'a>(
     headers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     sources: &[CredentialSource],
@@ -33,7 +33,8 @@ pub(super) fn asked<'a>(
     method.filter(|method| is_method(method) && !FORBIDDEN.contains(method))
 }
 
-/// Whether a browser never sends the header with a preflight: content, a credential, or a mark in another spelling.
+/// Whether a browser never sends the header with a preflight: content, a credential, or another spelling of a CORS
+/// header.
 fn is_foreign(name: &[u8], sources: &[CredentialSource]) -> bool {
     FOREIGN.iter().any(|known| same_header(name, known.as_bytes()))
         || sources.iter().any(|source| match source {
@@ -42,7 +43,7 @@ fn is_foreign(name: &[u8], sources: &[CredentialSource]) -> bool {
         })
 }
 
-/// Whether some framework takes its method from the query, `?` included.
+/// Whether some framework reads the method from this query. The query includes `?`.
 pub(super) fn names_method(query: &[u8]) -> bool {
     let parameters = query.strip_prefix(b"?").unwrap_or(query);
     parameters.split(|byte| matches!(byte, b'&' | b';')).any(|parameter| {
@@ -53,9 +54,10 @@ pub(super) fn names_method(query: &[u8]) -> bool {
     })
 }
 
-/// Whether the parameter overrides the method: by its name, or by a name that speaks of one and a value that is one.
+/// Whether the parameter overrides the method: by its name alone, or by a name about methods together with a method
+/// as value.
 fn is_method_parameter(name: &[u8], value: &[u8]) -> bool {
-    // To PHP `.method` and `[method` are `_method`; `_method[]` and `_method` with a NUL behind it are to others.
+    // PHP reads `.method` and `[method` as `_method`; others read `_method[]` and `_method` plus NUL as `_method`.
     let start = name.iter().position(u8::is_ascii_alphanumeric).unwrap_or(name.len());
     let (_, name) = name.split_at_checked(start).unwrap_or_default();
     let word = name.split(|byte| matches!(byte, b'[' | 0)).next().unwrap_or_default();
@@ -68,7 +70,7 @@ fn is_method_parameter(name: &[u8], value: &[u8]) -> bool {
             && METHODS.iter().any(|method| value.eq_ignore_ascii_case(method.as_bytes()))
 }
 
-/// A serialized origin (RFC 6454 §6.1): `null`, or a scheme, a host and perhaps a port.
+/// Whether this is a serialized origin (RFC 6454 §6.1): `null`, or a scheme, a host and an optional port.
 fn is_origin(origin: &[u8]) -> bool {
     let is_scheme = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
     let is_host = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
@@ -78,16 +80,16 @@ fn is_origin(origin: &[u8]) -> bool {
     origin == b"null" || by_parts && !scheme.is_empty() && scheme.iter().all(is_scheme)
 }
 
-/// Names of headers with commas between them.
+/// Whether this is a comma-separated list of header names.
 fn are_names(names: &[u8]) -> bool {
-    // RFC 9110 §5.6.2: a token.
+    // A token (RFC 9110 §5.6.2).
     names.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~, \t".contains(byte))
 }
 
-/// Methods that no page may ask for (Fetch Standard, "forbidden method").
+/// Methods that no page may request (Fetch Standard, "forbidden method").
 const FORBIDDEN: [&[u8]; 3] = [b"CONNECT", b"TRACE", b"TRACK"];
 
-/// Headers that no preflight has; the marks are here for their other spellings.
+/// Headers that no preflight has. The CORS headers are listed to catch their other spellings.
 const FOREIGN: [&str; 8] = [
     "authorization",
     "proxy-authorization",
@@ -99,7 +101,7 @@ const FOREIGN: [&str; 8] = [
     "access-control-request-headers",
 ];
 
-/// Parameters of frameworks without what is no letter: `_method`, `_HttpMethod`, `X-HTTP-Method-Override`.
+/// Override parameters of frameworks, reduced to letters: `_method`, `_HttpMethod`, `X-HTTP-Method-Override`.
 const OVERRIDES: [&str; 10] = [
     "method",
     "httpmethod",
@@ -113,7 +115,7 @@ const OVERRIDES: [&str; 10] = [
     "xtunneledmethod",
 ];
 
-/// Methods that are registered with IANA, as far as a framework may have a handler for them.
+/// IANA-registered methods for which a framework may have a handler.
 const METHODS: [&str; 24] = [
     "GET",
     "HEAD",

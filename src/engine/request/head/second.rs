@@ -1,16 +1,17 @@
-//! Headers that name a second path beside the request's own: what is copied from, where a move goes to.
+//! Headers that name a second path beside the request's own: the source of a copy, the target of a move.
 //!
-//! In: a header. Out: whether an upstream may take its value for a resource that it is to act on. Nobody judges that
-//! resource, so the gateway rejects such a request unless its settings say `second_path: forward`.
+//! In: a header. Out: whether an upstream may act on the resource that its value names. The filter does not check
+//! permissions for that resource, so the gateway rejects such requests unless its settings say `second_path:
+//! forward`.
 //!
-//! Vendors spell one idea in many ways (`x-amz-copy-source`, `x-ms-rename-source`, `x-qs-move-source`), so the rule is
-//! about words: a verb of copying before a direction. Names with other words are in a list.
+//! Vendors use many spellings (`x-amz-copy-source`, `x-ms-rename-source`, `x-qs-move-source`), so the rule looks for
+//! words: a verb of copying before a direction. A list holds all other names.
 
 use crate::engine::words::header::same_header;
 
 /// Whether the header names a resource beside the request's own.
 pub(super) fn names_second_path(name: &[u8], value: &[u8]) -> bool {
-    // Most headers begin with another letter.
+    // Most headers start with another letter.
     let Some(first) = name.first().map(u8::to_ascii_lowercase).filter(|first| FIRST.contains(first)) else {
         return false;
     };
@@ -21,20 +22,20 @@ pub(super) fn names_second_path(name: &[u8], value: &[u8]) -> bool {
     is_copying(name, first == b'x') || listed()
 }
 
-/// Whether the name has a verb of copying before a direction: at its start, or behind any vendor's `x-`.
+/// Whether the name has a verb of copying before a direction: at its start, or after any vendor's `x-`.
 fn is_copying(name: &[u8], anywhere: bool) -> bool {
     let words = name.split(|byte| !byte.is_ascii_alphanumeric());
     let (mut is_first, mut after_verb) = (true, false);
     words.take(if anywhere { usize::MAX } else { 2 }).any(|word| {
         let rest = if anywhere || is_first { after(word) } else { None };
-        // `copy-source`, or `copysource`.
+        // Both `copy-source` and `copysource`.
         let names_one = after_verb && is_direction(word) || rest.is_some_and(is_direction);
         (is_first, after_verb) = (false, rest.is_some_and(<[u8]>::is_empty));
         names_one
     })
 }
 
-/// What follows a verb of copying in a word that begins with one.
+/// The rest of a word after a verb of copying.
 fn after(word: &[u8]) -> Option<&[u8]> {
     VERBS.iter().find_map(|verb| {
         let (start, rest) = word.split_at_checked(verb.len())?;
@@ -46,16 +47,16 @@ fn is_direction(word: &[u8]) -> bool {
     DIRECTIONS.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// What says that a header names a second path.
+/// How a header shows that it names a second path.
 #[derive(Clone, Copy)]
 enum By {
-    /// Its name, whatever the value.
+    /// By its name, whatever the value.
     Name,
-    /// A slash in its value, as a path or a URL has one; the name is too common to say it alone.
+    /// By a slash in its value, as in a path or a URL. The name alone is too common.
     Slash,
-    /// A semicolon in its value: behind it are the parts of a final upload (`final;/files/a /files/b`).
+    /// By a semicolon in its value: the parts of a final upload follow (`final;/files/a /files/b`).
     Parts,
-    /// A tag with a slash before a list of conditions (RFC 4918 §10.4.2); a lock's token has none.
+    /// By a tag with a slash before a list of conditions (RFC 4918 §10.4.2). A lock token has no such tag.
     Tag,
 }
 
@@ -77,14 +78,14 @@ fn has_slash(value: &[u8]) -> bool {
     value.iter().any(|byte| b"/\\%".contains(byte))
 }
 
-/// The letters that a name may begin with: `x`, and those of the verbs and of the names in the list.
+/// The first letters of all such names: `x`, and those of the verbs and of the listed names.
 const FIRST: &[u8] = b"xcdfhilmprsu";
 
 const VERBS: [&[u8]; 7] = [b"copy", b"move", b"rename", b"symlink", b"hardlink", b"clone", b"fetch"];
 
 const DIRECTIONS: [&[u8]; 7] = [b"source", b"src", b"from", b"to", b"destination", b"dest", b"target"];
 
-/// Names of other words, and what says that they name a second path.
+/// Names without such words, and how each shows that it names a second path.
 const NAMES: [(&str, By); 16] = [
     // WebDAV (RFC 4918 §10.3), CouchDB and OpenStack Swift.
     ("destination", By::Name),
@@ -92,25 +93,25 @@ const NAMES: [(&str, By); 16] = [
     ("x-destination", By::Name),
     // WebDAV: conditions on other resources.
     ("if", By::Tag),
-    // Third-party copies of WLCG, and Manta's links.
+    // Third-party copies of WLCG, and links of Manta.
     ("source", By::Slash),
     ("location", By::Slash),
-    // OpenStack Swift: the parts of an object, where versions go, where a container is kept too.
+    // OpenStack Swift: the parts of an object, the place of old versions, the second place of a container.
     ("x-object-manifest", By::Name),
     ("x-versions-location", By::Name),
     ("x-history-location", By::Name),
     ("x-container-sync-to", By::Name),
     // Azure Files: hard links.
     ("x-ms-file-target-file", By::Name),
-    // EMC Atmos: where a rename goes to.
+    // EMC Atmos: the target of a rename.
     ("x-emc-path", By::Name),
     // Akamai NetStorage: `action=rename&destination=…`.
     ("x-akamai-acs-action", By::Name),
-    // Tencent COS: where what is made of a picture goes to.
+    // Tencent COS: the target of a processed picture.
     ("pic-operations", By::Name),
-    // Subversion: the base of a difference.
+    // Subversion: the base of a diff.
     ("x-svn-vr-base", By::Name),
-    // tus: the uploads that one is made of.
+    // tus: the uploads to concatenate.
     ("upload-concat", By::Parts),
 ];
 

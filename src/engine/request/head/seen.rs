@@ -1,13 +1,13 @@
-//! What a request without a credential brought that may have been meant as one.
+//! Finds what a request without a credential may have meant as one.
 //!
-//! In: a request's headers and query. Out: a [`Seen`], one of a closed list of names: no byte of it comes from the
-//! request. For the operator it is the clue between a caller without a key and one whose key is in another place.
+//! In: a request's headers and query. Out: a [`Seen`], a name from a fixed list, without any bytes of the request. It
+//! shows the operator whether a caller has no key, or sends its key in the wrong place.
 
 use serde::Serialize;
 
 use crate::engine::request::credential::decoded;
 
-/// Where a request may have brought a credential that the gateway does not take there.
+/// Where a request may have a credential that the gateway does not accept there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -23,7 +23,7 @@ impl Seen {
         self.0
     }
 
-    /// The first of them in a request: `authorization` goes before other headers, these before query and cookie.
+    /// The first candidate in a request: `authorization` before other headers, headers before query and cookie.
     #[cold]
     pub(super) fn of<'a>(
         headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
@@ -42,7 +42,7 @@ impl Seen {
         by_header.or_else(by_query).or_else(by_cookie).map(Self)
     }
 
-    /// All of them.
+    /// All names.
     #[cfg(not(target_arch = "wasm32"))]
     fn all() -> Vec<&'static str> {
         let schemes = SCHEMES.iter().chain(&[EMPTY, OTHER_SCHEME, NO_SCHEME]);
@@ -50,7 +50,7 @@ impl Seen {
     }
 }
 
-/// How an `authorization` begins.
+/// Classifies an `authorization` header by its start.
 fn scheme(value: &[u8]) -> &'static str {
     let mut words = value.split(|byte| *byte == b' ');
     let first = words.next().unwrap_or_default();
@@ -63,13 +63,13 @@ fn scheme(value: &[u8]) -> &'static str {
     }
 }
 
-/// The name in a list, which is in order.
+/// Finds the name in a sorted list.
 fn find(list: &'static [&'static str], name: &[u8]) -> Option<&'static str> {
     let at = list.binary_search_by(|seen| name_of(seen).cmp(name)).ok()?;
     list.get(at).copied()
 }
 
-/// What is behind the `/`.
+/// The part after the `/`.
 fn name_of(seen: &str) -> &[u8] {
     seen.split_once('/').map_or(seen, |(_, name)| name).as_bytes()
 }
@@ -80,7 +80,7 @@ fn name(pair: &[u8]) -> &[u8] {
 }
 
 const EMPTY: &str = "authorization/empty";
-/// One word that is no scheme: the credential itself.
+/// A single word without a scheme: the credential itself.
 const NO_SCHEME: &str = "authorization/no_scheme";
 const OTHER_SCHEME: &str = "authorization/other_scheme";
 
