@@ -1,6 +1,6 @@
-//! What is written about it: audit events and their chain, samples, metrics, the bodies of alerts.
+//! Reports: audit events and their chain, sampling, metrics, the bodies of alerts.
 //!
-//! In: decisions and notices. Out: lines, names and bodies. Never holds a secret.
+//! In: decisions and notices. Out: lines, names and bodies. A report never contains a secret.
 
 pub mod alerts;
 pub mod audit;

@@ -1,7 +1,7 @@
 //! Alerts: events that the filter sends to a receiver by HTTP at once.
 //!
-//! `target` is where they go, as configured; `queue` are those that are still to be sent; here is what is sent, and when
-//! it is tried again.
+//! `target` is the configured receiver. `queue` holds the alerts that wait. This file defines the body of an alert,
+//! and when to retry it.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::engine::report::audit;
 use crate::engine::report::audit::{DefenseEvent, Line};
 use crate::engine::words::name::{EnvironmentName, ServiceName};
 
-/// What is sent of one event.
+/// The body of an alert.
 #[derive(Serialize)]
 struct Body<'a> {
     v: u8,
@@ -23,7 +23,7 @@ struct Body<'a> {
     event: &'a Line<'a, DefenseEvent<'a>>,
 }
 
-/// Where the gateway is.
+/// The gateway that sends the alert.
 #[derive(Serialize)]
 struct Gateway<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -35,7 +35,7 @@ struct Gateway<'a> {
 }
 
 impl Queue {
-    /// Puts an event of a gateway with these settings, in the Envoy of this node id, behind the others.
+    /// Adds an event to the queue, for a gateway with these settings in the Envoy with this node id.
     pub fn push_event(&mut self, event: &Line<'_, DefenseEvent<'_>>, node: &[u8], settings: &Settings) {
         let Settings { environment, service, .. } = settings;
         let node = String::from_utf8_lossy(node.get(..MAX_NODE).unwrap_or(node));
@@ -46,20 +46,21 @@ impl Queue {
     }
 }
 
-/// What a receiver made of an alert.
+/// The result of sending an alert.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Delivery {
-    /// It has it.
+    /// The receiver accepted the alert.
     Taken,
-    /// It will never take this one: it stands in the way of those behind it.
+    /// The receiver will never accept this alert, so the filter drops it to send the next ones.
     Refused,
-    /// It may take it another time.
+    /// Sending failed. A retry may succeed.
     Failed,
 }
 
 impl Delivery {
-    /// By the status of its answer (RFC 9110 §15); none where there was none. A receiver that cannot be found or does not
-    /// know us may be mended, so only what speaks of the content itself ends an alert.
+    /// Classifies the status of the response (RFC 9110 §15); `None` if there was no response. An operator may fix a
+    /// receiver that is unreachable or rejects the filter's credentials, so only a status about the content itself
+    /// drops an alert.
     pub fn of(status: Option<u32>) -> Self {
         match status {
             Some(200..=299) => Self::Taken,
@@ -69,7 +70,7 @@ impl Delivery {
     }
 }
 
-/// Milliseconds until an alert is tried again that failed so often in a row: 1 s, twice as long each time, at most 60 s.
+/// Milliseconds until the next retry after this many consecutive failures: 1 s, doubled each time, at most 60 s.
 pub fn backoff(failures: u32) -> i64 {
     FIRST_MILLIS
         .checked_shl(failures.saturating_sub(1).min(MAX_DOUBLINGS))
@@ -77,7 +78,7 @@ pub fn backoff(failures: u32) -> i64 {
         .min(MAX_MILLIS)
 }
 
-/// Most bytes of a node id in an alert.
+/// Maximum length of a node id in an alert, in bytes.
 const MAX_NODE: usize = 255;
 const FIRST_MILLIS: i64 = 1_000;
 const MAX_DOUBLINGS: u32 = 6;

@@ -1,6 +1,7 @@
-//! The audit: a line of JSON for each request, and for what the filter itself does.
+//! The audit: a line of JSON for each request and for each action of the filter itself.
 //!
-//! No event holds a secret of the policy, a whole digest or a query, whatever the secret was sent as, and the length of a line is bounded whatever the request was.
+//! No event contains a secret of the policy, a whole digest or a query, however the caller sent the secret. The
+//! length of a line is bounded for every request.
 
 use std::fmt::Write as _;
 
@@ -31,8 +32,8 @@ mod stale;
 mod strangers;
 mod summary;
 
-/// A value as one line of JSON in ASCII: what some reader takes for the end of a line, or a terminal for a
-/// command (U+0085, U+2028, U+009B), is escaped like everything beyond ASCII (RFC 8259 §7).
+/// Formats a value as one line of ASCII JSON. Characters beyond ASCII are escaped (RFC 8259 §7): some readers take
+/// U+2028 for a line end, and terminals execute U+009B.
 pub(crate) fn line(value: &impl Serialize) -> String {
     let mut json = Vec::with_capacity(USUAL);
     let json = match serde_json::to_writer(&mut json, value) {
@@ -57,9 +58,10 @@ pub(crate) fn line(value: &impl Serialize) -> String {
 }
 
 const DELETE: u8 = 0x7F;
-/// Most bytes of a line about a request without a known token, with its chain and without what the host puts before it.
+/// Maximum length in bytes of a line about a request without a known token, including its chain but not the host's
+/// prefix.
 pub const MAX_STRANGERS_LINE: usize = 512;
 const MAX_HOST: usize = 255;
 const MAX_SOURCE: usize = 255;
-/// Bytes of most lines with their chain.
+/// Length of most lines in bytes, including their chain.
 const USUAL: usize = 640;

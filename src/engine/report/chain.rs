@@ -1,8 +1,9 @@
-//! The chain of one VM's events: each line ends in a hash over it and the hash of the line before.
+//! The chain of one VM's events: each line ends with a hash over the line and the hash of the line before.
 //!
-//! In: lines of JSON in their order. Out: the same lines with `chain` and `hash`. Whoever takes a line out, puts one
-//! in, changes one or changes their order breaks the chain at that place; without the key nobody can mend it. (Without
-//! a key anybody can: then a chain shows what went wrong by accident, or before its head was noted elsewhere.)
+//! In: lines of JSON in order. Out: the same lines with `chain` and `hash`. Removing, inserting, changing or
+//! reordering lines breaks the chain at that place, and only a holder of the key can repair it. (Without a key anyone
+//! can repair it. Such a chain shows only accidental damage, and changes to lines before a hash that was noted
+//! elsewhere.)
 
 use std::fmt;
 
@@ -12,15 +13,15 @@ use sha2::{Digest, Sha256};
 use crate::engine::config::settings::{ChainKey, Chaining};
 use crate::engine::memory::chain_id::ChainId;
 
-/// The hash of a line: half a SHA-256.
+/// The hash of a line: the first half of a SHA-256.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Link([u8; LINK]);
 
 impl Link {
-    /// What stands before the first line.
+    /// The link before the first line.
     pub const START: Self = Self([0; LINK]);
 
-    /// The link that these hex digits are.
+    /// Reads a link from hex digits.
     pub fn parse(hex: &[u8]) -> Option<Self> {
         let mut link = [0; LINK];
         let lower = hex.iter().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
@@ -35,22 +36,22 @@ impl fmt::Display for Link {
     }
 }
 
-/// How links are made.
+/// The algorithm for links.
 #[derive(Clone)]
 pub enum Links {
     /// SHA-256 (FIPS 180-4).
     Sha256,
-    /// HMAC-SHA-256 (RFC 2104), ready for its key.
+    /// HMAC-SHA-256 (RFC 2104) with its key.
     Hmac(Box<Hmac<Sha256>>),
 }
 
 impl Links {
-    /// Links by a key.
+    /// Links with a key.
     pub fn keyed(key: &ChainKey) -> Option<Self> {
         Hmac::new_from_slice(key.bytes()).ok().map(|hmac| Self::Hmac(Box::new(hmac)))
     }
 
-    /// Links as configured; none where lines are not chained.
+    /// Links as configured; `None` if lines are not chained.
     pub fn of(chaining: &Chaining) -> Option<Self> {
         match chaining {
             Chaining::Off => None,
@@ -59,7 +60,7 @@ impl Links {
         }
     }
 
-    /// The link of a line, all of it before its `hash`, behind the line with the link `previous`.
+    /// The link of a line that follows the link `previous`. `line` is all text before its `hash`.
     pub fn link(&self, previous: Link, line: &[u8]) -> Link {
         let whole: [u8; 32] = match self {
             Self::Sha256 => Sha256::new().chain_update(previous.0).chain_update(line).finalize().into(),
@@ -78,7 +79,7 @@ impl Links {
     }
 }
 
-/// Shows the kind; never a key.
+/// Shows the algorithm, never a key.
 impl fmt::Debug for Links {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -88,11 +89,11 @@ impl fmt::Debug for Links {
     }
 }
 
-/// A chain that grows.
+/// A growing chain.
 #[derive(Debug)]
 pub struct Chain {
     links: Links,
-    /// What stands between an event's own members and its hash.
+    /// The text between an event's own members and its hash.
     name: String,
     previous: Link,
 }
@@ -103,7 +104,7 @@ impl Chain {
         Self { links, name: format!("{CHAIN}{id}\""), previous: Link::START }
     }
 
-    /// The line of an event, which ends in its number, as the chain's next line.
+    /// Adds a line to the chain. The line of the event must end with its number.
     pub fn seal(&mut self, mut line: String) -> String {
         line.pop();
         line.push_str(&self.name);
@@ -118,16 +119,16 @@ impl Chain {
     }
 }
 
-/// Before the name of the chain.
+/// Text before the id of the chain.
 pub const CHAIN: &str = ",\"chain\":\"";
-/// Before the hash.
+/// Text before the hash.
 pub const HASH: &str = ",\"hash\":\"";
-/// After the hash.
+/// Text after the hash.
 pub const END: &str = "\"}";
-/// Bytes of a hash.
+/// Length of a hash in bytes.
 const LINK: usize = 16;
-/// Most bytes that [`Chain::seal`] adds to a line: its `}` becomes the `chain`, with a number of up to 20 digits, and the
-/// `hash`.
+/// Maximum number of bytes that [`Chain::seal`] adds to a line: its `}` becomes `chain`, with a number of up to 20
+/// digits, and `hash`.
 pub(super) const MAX_SEAL: usize = CHAIN.len() + 16 + 1 + 20 + 1 + HASH.len() + 2 * LINK + END.len() - 1;
 
 #[cfg(test)]
@@ -140,7 +141,7 @@ mod tests {
         let plain: [u8; 32] = Sha256::digest([&[0; 16], &line[..]].concat()).into();
         assert_eq!(Links::Sha256.link(Link::START, line).0, plain[..16]);
         let keyed = Links::keyed(&ChainKey::parse(&"0b".repeat(32)).unwrap()).unwrap();
-        // RFC 2104 written out.
+        // RFC 2104, step by step.
         let pad = |with: u8| [[0x0b ^ with; 32], [with; 32]].concat();
         let inner = Sha256::digest([&pad(0x36)[..], &[0; 16], line].concat());
         let outer: [u8; 32] = Sha256::digest([&pad(0x5c)[..], &inner].concat()).into();

@@ -1,9 +1,9 @@
-//! Metrics: counts of decisions and configurations, and gauges of the active policy.
+//! Metrics: counters of decisions and configurations, and gauges of the active policy.
 //!
 //! Out: the names of the host's statistics. A label is in the name as `reason=.=unknown_token;.;`, before the
-//! name proper: the encoding that Istio's rule for `extraStatTags` takes apart (pilot's `envoy_bootstrap.json`),
-//! and that the rules of `envoy/envoy.yaml` take apart alike. Nothing that a caller sends is ever in a name:
-//! there are as many as reasons, modes and [`MAX_KINDS`] come to.
+//! metric's own name. Istio's rule for `extraStatTags` (pilot's `envoy_bootstrap.json`) and the rules in
+//! `envoy/envoy.yaml` extract such labels. Text from a caller is never in a name: reasons, modes and [`MAX_KINDS`]
+//! bound the number of names.
 
 use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::settings::Mode;
@@ -13,7 +13,7 @@ use crate::engine::words::name::PolicyName;
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
-/// What a decision counts as.
+/// The counter for a decision.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Tally {
     outcome: &'static str,
@@ -23,7 +23,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// The tally of a decision by a gateway in `mode`; a deny that is only reported is in shadow.
+    /// The tally of a decision by a gateway in `mode`. A deny that is only reported counts as shadow.
     pub fn of(decision: &Decision<'_>, mode: Mode) -> Self {
         Self {
             outcome: if decision.is_permit() { "permit" } else { "deny" },
@@ -33,7 +33,7 @@ impl Tally {
         }
     }
 
-    /// A number below [`Tally::SLOTS`], another for each tally with another name.
+    /// A number below [`Tally::SLOTS`], different for each counter name.
     pub fn slot(self) -> usize {
         let mode = match self.mode {
             Mode::Enforce => 0,
@@ -43,7 +43,7 @@ impl Tally {
         self.kind.0.saturating_mul(PER_KIND).saturating_add(of_kind)
     }
 
-    /// How many there are.
+    /// The number of slots.
     pub const SLOTS: usize = KINDS * PER_KIND;
 
     /// Name of the counter.
@@ -56,13 +56,13 @@ impl Tally {
     }
 }
 
-/// Whether a decision is about a secret that has been rotated away and still works.
+/// Whether a decision is about a rotated-out secret that still works.
 pub fn is_use_of_retiring_secret(decision: &Decision<'_>) -> bool {
     let ended = matches!(decision.reason(), Reason::RetiredSecret | Reason::RevokedToken);
     !ended && decision.subject().is_some_and(|subject| subject.retiring())
 }
 
-/// A kind as a metric's label: the policy's first [`MAX_KINDS`], all others as one, or no kind at all.
+/// A kind as a metric's label: one of the policy's first [`MAX_KINDS`], "other", or no kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct KindSlot(usize);
 
@@ -83,31 +83,31 @@ impl KindSlot {
     }
 }
 
-/// A counter of what does not depend on a policy.
+/// A counter that does not depend on a policy.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Counter {
-    /// A request with a secret that has been rotated away and still works.
+    /// A request with a rotated-out secret that still works.
     RetiringSecretUse,
-    /// A configuration that one thread put into force.
+    /// A configuration that a thread activated.
     ConfigurationAccepted,
-    /// A configuration that was refused.
+    /// A configuration that was rejected.
     ConfigurationRefused,
-    /// A bundle or a list of revocations that was fetched and put in force.
+    /// A fetched bundle or revocation list that became active.
     FeedFetched,
-    /// A time when one was asked for and none came that could be put in force.
+    /// A fetch without a usable result.
     FeedFailed,
-    /// A token that a defense suspended.
+    /// A suspension of a token.
     TokenSuspension,
-    /// A source that a defense suspended.
+    /// A suspension of a source.
     SourceSuspension,
     /// An alert.
     Alert,
-    /// An event that did not get where it should.
+    /// An event that did not reach its destination.
     DroppedEvent,
 }
 
 impl Counter {
-    /// The counters that are there before they first count.
+    /// The counters that exist before they count anything.
     pub const ANNOUNCED: [Self; 9] = [
         Self::RetiringSecretUse,
         Self::ConfigurationAccepted,
@@ -139,17 +139,17 @@ impl Counter {
 /// A gauge of a bundle.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Gauge {
-    /// Its revision.
+    /// The revision.
     Revision,
-    /// When it was built, in seconds since 1970; 0 where it does not say.
+    /// When the bundle was built, in seconds since 1970; 0 if unknown.
     Built,
-    /// For how long it has been built, in seconds; 0 where it does not say.
+    /// Time since the bundle was built, in seconds; 0 if unknown.
     Age,
-    /// From when on it denies all, in seconds since 1970; 0 for never.
+    /// When the bundle expires, in seconds since 1970; 0 if never.
     Expires,
-    /// Its tokens.
+    /// The number of tokens.
     Tokens,
-    /// Its secrets that end within seven days and were neither revoked nor rotated away.
+    /// The number of secrets that expire within seven days, without revoked and rotated-out ones.
     ExpiringSecrets,
 }
 
@@ -158,7 +158,7 @@ impl Gauge {
     pub const ALL: [Self; 6] =
         [Self::Revision, Self::Built, Self::Age, Self::Expires, Self::Tokens, Self::ExpiringSecrets];
 
-    /// Name of the gauge for bundles of a name.
+    /// Name of the gauge for bundles with this name.
     pub fn name(self, bundle: &PolicyName) -> String {
         let gauge = match self {
             Self::Revision => "tokenward_bundle_revision",
@@ -171,7 +171,7 @@ impl Gauge {
         name(gauge, &[("bundle", &value(bundle.as_str()))])
     }
 
-    /// Its value for a policy.
+    /// The gauge's value for a policy.
     pub fn of(self, policy: &Policy, now: Time) -> u64 {
         let seconds = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
         match self {
@@ -190,12 +190,12 @@ impl Gauge {
     }
 }
 
-/// Name of the gauge of tokens that are suspended by a gateway in `mode` with a bundle of this name.
+/// Name of the gauge for tokens that a gateway in `mode` suspends, for bundles with this name.
 pub fn suspended_tokens(bundle: &PolicyName, mode: Mode) -> String {
     suspended("tokenward_suspended_tokens", bundle, mode)
 }
 
-/// Name of the gauge of sources that are suspended by a gateway in `mode` with a bundle of this name.
+/// Name of the gauge for sources that a gateway in `mode` suspends, for bundles with this name.
 pub fn suspended_sources(bundle: &PolicyName, mode: Mode) -> String {
     suspended("tokenward_suspended_sources", bundle, mode)
 }
@@ -204,38 +204,38 @@ fn suspended(metric: &str, bundle: &PolicyName, mode: Mode) -> String {
     name(metric, &[("bundle", &value(bundle.as_str())), ("mode", mode.as_str())])
 }
 
-/// Name of the gauge of when a bundle of this name, or its list of revocations, must have been replaced by a newer one.
+/// Name of the gauge for when a newer bundle, or revocation list, must have arrived, for bundles with this name.
 pub fn good_until(kind: PayloadType, bundle: &PolicyName) -> String {
     let labels = [("bundle", value(bundle.as_str())), ("what", kind.noun().to_owned())];
     let labels = labels.each_ref().map(|(label, value)| (*label, value.as_str()));
     name("tokenward_good_until_timestamp_seconds", &labels)
 }
 
-/// The value of that gauge: in seconds since 1970; 0 where it does not say.
+/// The value of that gauge: in seconds since 1970; 0 if not set.
 pub fn good_until_seconds(good_until: Option<Time>) -> u64 {
     good_until.map_or(0, |end| u64::try_from(end.seconds()).unwrap_or(0))
 }
 
-/// Name of the gauge of when a feed last brought what the server has, or heard that nothing changed; what is stale does
-/// not count.
+/// Name of the gauge for the last time that a feed fetched the server's current content, or learned that it is
+/// unchanged. Stale content does not count.
 pub fn last_success(kind: PayloadType) -> String {
     name("tokenward_feed_last_success_timestamp_seconds", &[("what", kind.noun())])
 }
 
-/// A name in which the host finds the labels by their rules.
+/// A metric name with labels that the host's rules can extract.
 fn name(metric: &str, labels: &[(&str, &str)]) -> String {
     let labels: String = labels.iter().map(|(label, value)| format!("{label}=.={value};.;")).collect();
     labels + metric
 }
 
-/// A name of the policy as a label's value: without `.` and `:`, by which hosts take names apart.
+/// A policy's name as the value of a label: without `.` and `:`, at which hosts split names.
 fn value(text: &str) -> String {
     text.replace(['.', ':'], "_")
 }
 
-/// Most kinds of a policy that have a label of their own.
+/// Maximum number of kinds with their own label.
 pub const MAX_KINDS: usize = 16;
-/// With the other kinds and no kind.
+/// Plus the labels for other kinds and for no kind.
 const KINDS: usize = MAX_KINDS + 2;
 const MODES: usize = 2;
 const PER_KIND: usize = Reason::ALL.len() * MODES;

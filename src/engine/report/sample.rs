@@ -1,14 +1,14 @@
-//! Which permits are logged, where not all of them are.
+//! Sampling: which permits are logged if not all of them are.
 
 use std::hash::{DefaultHasher, Hasher};
 
 use crate::engine::config::settings::Permits;
 use crate::engine::policy::decision::Decision;
 
-/// Picks one in so many, by a number that the VM counts and a seed that callers do not know.
+/// Picks one in N permits, with the VM's counter and a seed that callers do not know.
 ///
-/// Nothing that a caller sends plays a part: the seed is the configuration's, which holds the digests of all secrets,
-/// and the VM's birth. So no caller can predict which request is not logged, not even by counting.
+/// Callers do not influence the choice: the seed depends on the configuration, which contains all secret digests, and
+/// on the VM's start time. So no caller can predict which request is not logged, not even by counting.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sampler {
     seed: u64,
@@ -16,12 +16,12 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler of a configuration, by its fingerprint, born at this time in nanoseconds.
+    /// A sampler for a configuration with this fingerprint, in a VM that started at this time in nanoseconds.
     pub fn new(configuration: u64, nanoseconds: u64) -> Self {
         Self { seed: hash(configuration, nanoseconds), count: 0 }
     }
 
-    /// Whether the next permit is logged where one in `size` is; 0 logs no permit.
+    /// Whether to log the next permit, at a rate of one in `size`; 0 logs no permits.
     pub fn picks(&mut self, size: u32) -> bool {
         match size {
             0 => false,
@@ -65,7 +65,7 @@ mod tests {
             (0..100_000).filter(|_| sampler.picks(100)).collect::<Vec<_>>()
         };
         let (one, other) = (picked(1), picked(2));
-        // Ten standard deviations.
+        // A tolerance of ten standard deviations.
         assert!((700..1_300).contains(&one.len()) && (700..1_300).contains(&other.len()));
         assert!(one.iter().filter(|number| other.contains(number)).count() < 100);
         let mut sampler = Sampler::new(1, 1);

@@ -1,4 +1,4 @@
-//! The event of a request: what was decided about it, and why.
+//! The event of a request: the decision, and its reason.
 
 use std::borrow::Cow;
 
@@ -19,25 +19,25 @@ use crate::engine::words::reason::Reason;
 use crate::engine::words::secret::Fingerprint;
 use crate::engine::words::time::Time;
 
-/// The event of one request. Without a known token the line has at most 512 bytes: what the caller sent is cut shorter
-/// than its fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at the end says that
-/// 7 more bytes were sent.
+/// The event of one request. Without a known token the line has at most 512 bytes, so text from the caller may be cut
+/// shorter than the fields say. `<c3a9>` is bytes in hex, `<hidden>` is a secret or user information, and `<+7>` at
+/// the end means that 7 more bytes were sent.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct AuditEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "decision")))]
     event: &'static str,
-    /// What was decided.
+    /// The decision.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["permit", "deny"])))]
     decision: &'static str,
-    /// Why.
+    /// The reason of the decision.
     reason: Reason,
-    /// Of a malformed request, the rule that it breaks.
+    /// The rule that a malformed request breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Option<String>"))]
     rule: Option<Rule>,
-    /// Whether the decision was enforced; `shadow` is only reported.
+    /// Whether the decision was enforced. In `shadow` it is only reported.
     mode: Mode,
     /// `x-request-id`, at most 128 bytes.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -46,13 +46,13 @@ pub struct AuditEvent<'a> {
     method: Cow<'a, str>,
     /// The host, at most 255 bytes.
     host: Cow<'a, str>,
-    /// The path that was judged, without its query; where there is none, what came in up to the first of `? # & ;`,
-    /// percent-encoded or not. At most 1,024 bytes.
+    /// The path that was judged, without its query. If the path is malformed: the received path up to the first of `?
+    /// # & ;`, percent-encoded or not. At most 1,024 bytes.
     path: Cow<'a, str>,
-    /// The address that the request comes from; omitted if it is unknown.
+    /// The source address; omitted if it is unknown.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
-    /// Id of the token, where it is known.
+    /// Id of the token, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a TokenId>,
     /// Id of the token's secret.
@@ -61,20 +61,20 @@ pub struct AuditEvent<'a> {
     /// Kind of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a KindName>,
-    /// Roles of the token, inherited ones included.
+    /// Roles of the token, including inherited ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     roles: Option<&'a [RoleName]>,
-    /// The permission by which the request may pass.
+    /// The permission that permits the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     permission: Option<&'a PermissionName>,
-    /// True where the secret was rotated away and works only for its overlap.
+    /// True if the secret was rotated out and still works during its overlap.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     retiring: bool,
-    /// Of a token that nobody knows: the first 8 hex digits of its digest.
+    /// The first 8 hex digits of the digest of an unknown token.
     #[serde(skip_serializing_if = "Option::is_none")]
     fingerprint: Option<Fingerprint>,
-    /// Of a request without a token: where it may have brought one that the gateway does not take there. The names are a
-    /// closed list; nothing of it is the caller's.
+    /// Where a request without a token may have a credential that the gateway does not accept there. The names come
+    /// from a fixed list, never from the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<Seen>,
     #[serde(flatten)]
@@ -129,7 +129,7 @@ impl<'a> AuditEvent<'a> {
     }
 }
 
-/// What a caller sent, as far as an event shows it.
+/// The caller's text, as far as an event shows it.
 struct Texts<'a> {
     request_id: Sent<'a>,
     method: Sent<'a>,
@@ -150,10 +150,10 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// How many bytes the texts may take, so that the line of a `bare` event, with its chain, keeps to the limit of
-    /// strangers: the caller's address is whole, and the other texts share what it leaves.
+    /// The lengths of the texts that keep the line of a `bare` event, with its chain, within the limit for unknown
+    /// callers. The source address is kept whole; the other texts share the rest.
     fn widths(&self, bare: &AuditEvent<'_>, now: Time) -> Widths {
-        // The longest number: where a text is cut does not depend on how many events there were.
+        // Use the longest number, so that the number of earlier events does not change where a text is cut.
         let bare = Line::new(bare, now, u64::MAX);
         let members = [(&self.request_id, REQUEST_ID), (&self.source, SOURCE)];
         let present = members.iter().filter(|(sent, _)| !sent.is_empty());
@@ -178,7 +178,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// How many bytes the texts of an event may take.
+/// Maximum lengths of the texts of an event, in bytes.
 struct Widths {
     request_id: usize,
     method: usize,
@@ -188,12 +188,12 @@ struct Widths {
 }
 
 impl Widths {
-    /// Where the token is known.
+    /// The lengths if the token is known.
     const MOST: Self = Self { request_id: 128, method: 32, host: MAX_HOST, path: 1_024, source: MAX_SOURCE };
 }
 
-/// The canonical path, or what came in where there is none: without what may be a query to some program, or a part of
-/// one, and so have a secret in it.
+/// The canonical path, or the received one if it is malformed. Parts that some program may read as a query are
+/// removed, because they may contain a secret.
 fn path<'a>(head: &'a RequestHead<'_>) -> &'a [u8] {
     match &head.path {
         Ok(path) => path.as_str().as_bytes(),
@@ -205,7 +205,7 @@ fn path<'a>(head: &'a RequestHead<'_>) -> &'a [u8] {
     }
 }
 
-/// Whether the bytes begin with what divides a path or query, percent-encoded or not.
+/// Whether the bytes start with a delimiter of a path or query, percent-encoded or not.
 fn begins_query(bytes: &[u8]) -> bool {
     match bytes {
         [b'?' | b'#' | b'&' | b';', ..] => true,
@@ -218,10 +218,10 @@ fn begins_query(bytes: &[u8]) -> bool {
 
 /// `#`, `&`, `;` and `?` in hex.
 const DELIMITERS: [&[u8]; 4] = [b"23", b"26", b"3B", b"3F"];
-/// What a line has around a request id, and around an address; it has neither where it is empty.
+/// The text around a request id, and around an address. An empty one is omitted with this text.
 const REQUEST_ID: &str = "\"request_id\":\"\",";
 const SOURCE: &str = "\"source\":\"\",";
-/// Bytes of the longest IPv6 address (RFC 4291 §2.2).
+/// Length of the longest IPv6 address (RFC 4291 §2.2), in bytes.
 const MAX_ADDRESS: usize = 45;
 
 #[cfg(test)]
@@ -243,7 +243,7 @@ mod tests {
             ("//%2", "//%2"),
             ("/v1/%zz%2e", "/v1/%zz%2e"),
             ("", ""),
-            // A path that has a reading is logged in full.
+            // A well-formed path is logged in full.
             ("/v1/x&y", "/v1/x&y"),
         ] {
             let headers = [(&b":path"[..], target.as_bytes())];

@@ -1,4 +1,4 @@
-//! Events of a defense: that somebody is suspended, or that somebody should look.
+//! Events of the defense: suspensions and alerts.
 
 use std::borrow::Cow;
 
@@ -13,32 +13,33 @@ use crate::engine::words::address::Source;
 use crate::engine::words::name::{KindName, SecretId, TokenId};
 use crate::engine::words::time::Time;
 
-/// What a defense did about an offence.
+/// The reaction of the defense to an offence.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct DefenseEvent<'a> {
-    /// What happened: a token or a source is suspended, or somebody should look.
+    /// The kind of event: a token or a source is suspended, or an alert asks somebody to look.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["suspended", "alert"])))]
     event: &'static str,
-    /// For what: a key of the policy's `defense`.
+    /// The reason: a key of the policy's `defense`.
     reason: Cause,
-    /// Whether the policy was enforced; in `shadow` nobody is kept out.
+    /// Whether the policy was enforced. In `shadow` the filter rejects nothing.
     mode: Mode,
-    /// Id of the token; none where a source is suspended.
+    /// Id of the token; omitted if a source is suspended.
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a TokenId>,
-    /// Id of the token's secret that was presented.
+    /// Id of the secret that the request sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<&'a SecretId>,
     /// Kind of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a KindName>,
-    /// Where the request came from; of a suspended source what is suspended, with IPv6 its network of 64 bits.
+    /// The source of the request. For a suspended source: the suspended address, or the /64 network of an IPv6
+    /// address.
     #[serde(skip_serializing_if = "str::is_empty")]
     source: Cow<'a, str>,
-    /// How often it happened.
+    /// How many offences were counted.
     count: usize,
-    /// Until when the suspension lasts: UTC, to the millisecond.
+    /// When the suspension ends: UTC, to the millisecond.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     until: Option<String>,
@@ -46,26 +47,27 @@ pub struct DefenseEvent<'a> {
     version: Version<'a>,
 }
 
-/// Where and when an offence was.
+/// The circumstances of an offence.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// The policy that was in force.
+    /// The active policy.
     pub policy: &'a Policy,
-    /// Whether it was enforced.
+    /// Whether the policy was enforced.
     pub mode: Mode,
-    /// Where the request came from.
+    /// The source of the request.
     pub source: Source<'a>,
-    /// When.
+    /// The time of the request.
     pub now: Time,
 }
 
 impl<'a> DefenseEvent<'a> {
-    /// That the token, or the source where there is none, is suspended `until` then, after so many offences.
+    /// The suspension of the token, or of the source if there is no token, until `until` after this number of
+    /// offences.
     pub fn suspended(offence: &'a Offence<'_>, scene: Scene<'a>, count: usize, until: Time) -> Self {
         Self { until: Some(until.to_string()), ..Self::of("suspended", offence, scene, count) }
     }
 
-    /// That there were so many offences since the last alert.
+    /// An alert about this number of offences since the last one.
     pub fn alert(offence: &'a Offence<'_>, scene: Scene<'a>, count: usize) -> Self {
         Self::of("alert", offence, scene, count)
     }
@@ -82,7 +84,7 @@ impl<'a> DefenseEvent<'a> {
             kind: subject.map(|subject| subject.kind()),
             source: match subject {
                 Some(_) => text(&Sent::new(source.text(), MAX_SOURCE, policy), MAX_SOURCE),
-                // Of an IPv6 address the whole network is suspended.
+                // For IPv6 the whole network is suspended.
                 None => offence.key.to_string().into(),
             },
             count,

@@ -1,4 +1,4 @@
-//! What came of asking for a bundle.
+//! Events of the feed: the result of fetching a bundle.
 
 use serde::Serialize;
 
@@ -7,20 +7,20 @@ use crate::engine::config::revocations::Revocations;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::report::audit::Version;
 
-/// What the gateway fetched, or why it could not.
+/// A fetch by the gateway: its result, or why it failed.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct FeedEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "feed")))]
     event: &'static str,
-    /// What came of it.
+    /// The result of the fetch.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["fetched", "failed"])))]
     result: &'static str,
-    /// What it was that was asked for.
+    /// What the gateway fetched.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["bundle", "revocations"])))]
     what: &'static str,
-    /// Why what was fetched is not used, or nothing could be fetched.
+    /// Why the fetch failed, or why its result is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(flatten)]
@@ -28,7 +28,7 @@ pub struct FeedEvent<'a> {
 }
 
 impl<'a> FeedEvent<'a> {
-    /// The event of a fetched bundle.
+    /// The event for a fetched bundle.
     pub fn bundle(policy: &'a Policy) -> Self {
         Self {
             event: "feed",
@@ -39,7 +39,7 @@ impl<'a> FeedEvent<'a> {
         }
     }
 
-    /// The event of a list of revocations that was fetched: the revision is the list's.
+    /// The event for a fetched revocation list, with the list's revision.
     pub fn revocations(list: &'a Revocations) -> Self {
         Self {
             event: "feed",
@@ -50,7 +50,7 @@ impl<'a> FeedEvent<'a> {
         }
     }
 
-    /// The event of an answer that is of no use: `policy` stays in force.
+    /// The event for a failed fetch. `policy` stays active.
     pub fn failed(kind: PayloadType, error: &str, policy: &'a Policy) -> Self {
         let error = error.chars().take(MAX_ERROR).collect();
         Self { result: "failed", what: kind.noun(), error: Some(error), ..Self::bundle(policy) }

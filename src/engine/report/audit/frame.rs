@@ -1,4 +1,4 @@
-//! What every line of the audit has: format, time, bundle and number.
+//! The common parts of all audit lines: format, time, bundle and number.
 
 use serde::{Serialize, Serializer};
 
@@ -8,7 +8,7 @@ use crate::engine::report::audit::line;
 use crate::engine::words::name::PolicyName;
 use crate::engine::words::time::Time;
 
-/// An event with its time and its number: one line of the audit.
+/// An event with its time and its number: one audit line.
 #[derive(Debug, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -19,7 +19,7 @@ pub struct Line<'a, E> {
     /// Version of the format.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = FORMAT_VERSION)))]
     v: u8,
-    /// When it happened: UTC, to the millisecond.
+    /// The time of the event: UTC, to the millisecond.
     #[serde(serialize_with = "milliseconds")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     ts: Time,
@@ -41,14 +41,14 @@ impl<'a, E: Serialize> Line<'a, E> {
     }
 }
 
-/// Which bundle, or list of revocations, an event is about.
+/// The bundle or revocation list of an event.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct Version<'a> {
     /// Name of the policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     bundle: Option<&'a PolicyName>,
-    /// Revision of the bundle, or of the list of revocations.
+    /// Revision of the bundle, or of the revocation list.
     pub(super) revision: u64,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Version<'a> {
         Self { bundle: Some(&list.name), revision: list.revision }
     }
 
-    /// The policy's name; empty where there is no usable policy.
+    /// The policy's name; empty without a usable policy.
     pub(super) fn name(&self) -> &str {
         self.bundle.map_or("", PolicyName::as_str)
     }

@@ -6,30 +6,30 @@ use crate::engine::config::envelope::KeyId;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::report::audit::Version;
 
-/// That a configuration is in force: the event of a new policy.
+/// A policy became active.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct ConfiguredEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "configured")))]
     event: &'static str,
     #[serde(flatten)]
     version: Version<'a>,
-    /// The revision that the bundle may go back from.
+    /// The revision up to which the bundle supersedes others.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
-    /// Who signed the bundle: ids of keys.
+    /// The ids of the keys that signed the bundle.
     #[serde(skip_serializing_if = "Option::is_none")]
     signers: Option<&'a [KeyId]>,
     /// Number of tokens.
     tokens: usize,
-    /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
+    /// True if this is the first VM of this Envoy with the configuration: Envoy only tries it there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
 }
 
 impl<'a> ConfiguredEvent<'a> {
-    /// The event of a policy that is now active; `canary` is true in Envoy's canary VM.
+    /// The event for a newly active policy. `canary` is true in Envoy's canary VM.
     pub fn of(policy: &'a Policy, canary: bool) -> Self {
         Self {
             event: "configured",
@@ -42,22 +42,22 @@ impl<'a> ConfiguredEvent<'a> {
     }
 }
 
-/// That no more lines come from a VM: the event of a policy that serves no request any more.
+/// The last line of a policy in a VM: it no longer serves requests.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct ClosedEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "closed")))]
     event: &'static str,
     #[serde(flatten)]
     version: Version<'a>,
-    /// How many chains this Envoy has begun so far, where it is known: a log has all of them.
+    /// How many chains this Envoy has started so far, if known. A complete log contains all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     chains: Option<u64>,
 }
 
 impl<'a> ClosedEvent<'a> {
-    /// The last event of a policy, in an Envoy that has begun so many chains.
+    /// The last event of a policy, in an Envoy that has started this many chains.
     pub fn of(policy: &'a Policy, chains: Option<u64>) -> Self {
         Self { event: "closed", version: Version::of(policy), chains }
     }

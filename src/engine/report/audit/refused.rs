@@ -1,4 +1,4 @@
-//! That a signed bundle of a configuration is not in force: it may not follow those before it, or is ahead of the clock.
+//! Events of rejected signed bundles: the bundle is older than the active one, or ahead of the clock.
 
 use serde::Serialize;
 
@@ -6,31 +6,32 @@ use crate::engine::memory::marks::Setback;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::report::audit::Version;
 
-/// That a configuration brought a bundle that is not taken: what was in force stays, or everything is denied.
+/// The filter rejected the signed bundle of a configuration. The active bundle stays active; without one, everything
+/// is denied.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct RefusedEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "rollback_refused")))]
     event: &'static str,
     #[serde(flatten)]
     version: Version<'a>,
-    /// The revision that it may go back from.
+    /// The revision up to which the bundle supersedes others.
     #[serde(skip_serializing_if = "Option::is_none")]
     supersedes: Option<u64>,
-    /// Highest revision that was taken before, where that is the cause.
+    /// Highest revision that the gateway accepted before, if that is the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
-    /// Why it is not in force.
+    /// Why the bundle is rejected.
     #[cfg_attr(
         not(target_arch = "wasm32"),
         schemars(extend("enum" = ["older", "other_content", "ahead_of_clock", "unknown_marks"]))
     )]
     cause: &'static str,
-    /// Revision of the bundle that stays in force; without one everything is denied.
+    /// Revision of the bundle that stays active. Without one, everything is denied.
     #[serde(skip_serializing_if = "Option::is_none")]
     active: Option<u64>,
-    /// Whether no VM of this Envoy had the configuration before: Envoy tries it there, and nowhere else.
+    /// True if this is the first VM of this Envoy with the configuration: Envoy only tries it there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     canary: bool,
     #[serde(skip)]
@@ -38,8 +39,8 @@ pub struct RefusedEvent<'a> {
 }
 
 impl<'a> RefusedEvent<'a> {
-    /// The event of a bundle that is not taken, where the bundle of revision `active` stays in force or nothing does;
-    /// `canary` is true in Envoy's canary VM.
+    /// The event for a rejected bundle. `active` is the revision that stays active, if any. `canary` is true in
+    /// Envoy's canary VM.
     pub fn of(refused: &'a Policy, setback: Setback, active: Option<u64>, canary: bool) -> Self {
         Self {
             event: "rollback_refused",
@@ -53,7 +54,7 @@ impl<'a> RefusedEvent<'a> {
         }
     }
 
-    /// The event in words, with what to do.
+    /// The event in words, with a fix.
     pub fn message(&self) -> String {
         let (name, revision) = (self.version.name(), self.version.revision);
         let active = match self.active {

@@ -1,4 +1,4 @@
-//! The JSON Schema of the events. Not part of the module for Envoy.
+//! The JSON Schema of the events. It is not part of the Envoy module.
 
 use schemars::JsonSchema;
 
@@ -7,26 +7,26 @@ use crate::engine::report::audit::{
     StaleEvent, SummaryEvent,
 };
 
-/// One line of the audit: an event of a kind. A new kind of event is a variant here, and nothing else.
+/// One audit line. Each kind of event is a variant.
 #[derive(Debug, JsonSchema)]
 #[schemars(untagged)]
 pub enum Event<'a> {
-    /// A request was judged.
+    /// The decision about a request.
     Decision(Line<'a, AuditEvent<'a>>),
-    /// Requests of a second that have no line of their own.
+    /// The requests of one second that have no line of their own.
     Summary(Line<'a, SummaryEvent<'a>>),
-    /// One of them, in its filter state.
+    /// One of those requests, in its filter state.
     Counted(CountedEvent),
-    /// A configuration is in force.
+    /// A configuration became active.
     Configured(Line<'a, ConfiguredEvent<'a>>),
-    /// Somebody is suspended, or an alert.
+    /// A suspension or an alert.
     Defense(Line<'a, DefenseEvent<'a>>),
-    /// Something was fetched, or could not be.
+    /// The result of a fetch.
     Feed(Line<'a, FeedEvent<'a>>),
-    /// A bundle was refused: it goes back, or is ahead of the clock.
+    /// A rejected bundle: it is older, or ahead of the clock.
     Refused(Line<'a, RefusedEvent<'a>>),
-    /// What is in force is stale, or no longer is.
+    /// The active bundle or list became stale, or is fresh again.
     Stale(Line<'a, StaleEvent<'a>>),
-    /// A VM has ended.
+    /// A VM ended.
     Closed(Line<'a, ClosedEvent<'a>>),
 }

@@ -1,4 +1,4 @@
-//! That what is in force was to be replaced by now, or has been.
+//! Events of stale bundles and lists: a newer one should have arrived, or has arrived.
 
 use serde::Serialize;
 
@@ -9,30 +9,30 @@ use crate::engine::policy::rollback::is_stale;
 use crate::engine::report::audit::Version;
 use crate::engine::words::time::Time;
 
-/// That a bundle or a list has become stale, or that a fresh one has taken the place of a stale one.
+/// A bundle or list became stale, or a fresh one replaced a stale one.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct StaleEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["stale", "fresh"])))]
     event: &'static str,
-    /// What it happened to.
+    /// What became stale or fresh.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["bundle", "revocations"])))]
     what: &'static str,
     #[serde(flatten)]
     version: Version<'a>,
-    /// By when a newer one must be there.
+    /// When a newer one must have arrived.
     #[serde(skip_serializing_if = "Option::is_none")]
     good_until: Option<Time>,
 }
 
 impl<'a> StaleEvent<'a> {
-    /// The event of a bundle.
+    /// The event for a bundle.
     pub fn bundle(policy: &'a Policy, now: Time) -> Self {
         Self::of(PayloadType::Bundle, Version::of(policy), policy.good_until(), now)
     }
 
-    /// The event of a list of revocations.
+    /// The event for a revocation list.
     pub fn revocations(list: &'a Revocations, now: Time) -> Self {
         Self::of(PayloadType::Revocations, Version::of_list(list), list.good_until, now)
     }
@@ -42,7 +42,7 @@ impl<'a> StaleEvent<'a> {
         Self { event, what: kind.noun(), version, good_until }
     }
 
-    /// The warning for people; `None` for what is fresh again.
+    /// The warning for the log; `None` if the bundle or list is fresh again.
     pub fn warning(&self) -> Option<String> {
         let until = self.good_until.filter(|_| self.event == "stale")?;
         let Version { revision, .. } = self.version;

@@ -1,8 +1,9 @@
-//! The budget of lines about strangers: at most so many a second. The others are counted.
+//! The line budget for strangers, that is callers without a working token: a number of lines per second. Other
+//! requests are only counted.
 //!
-//! In: the reasons of decisions and the host's time. Out: whether a request gets a line, and after each second how many
-//! requests got none, by reason. Without a budget a caller fills the disk: a request of a dozen bytes makes a line of
-//! hundreds.
+//! In: the reasons of decisions, and the host's time. Out: whether a request gets a line, and after each second the
+//! number of requests without one, by reason. Without a budget a caller could fill the disk: a request of a dozen
+//! bytes makes a line of hundreds.
 
 use serde::Serialize;
 use serde::ser::SerializeMap;
@@ -10,28 +11,28 @@ use serde::ser::SerializeMap;
 use crate::engine::words::reason::{Caller, Reason};
 use crate::engine::words::time::Time;
 
-/// The lines of one journal about strangers, in the current second.
+/// The lines of one journal about strangers in the current second.
 #[derive(Debug)]
 pub struct Strangers {
-    /// Lines a second.
+    /// Lines per second.
     limit: u32,
-    /// The second, since 1970.
+    /// The current second, since 1970.
     second: i64,
-    /// Lines of this second about requests without a known token.
+    /// Lines in this second about requests without a known token.
     unknown: u32,
-    /// Lines of this second about tokens that do not work. They have their own budget, so a flood of unknown callers
+    /// Lines in this second about tokens that do not work. They have their own budget, so a flood of unknown callers
     /// never hides the use of a leaked token.
     barred: u32,
     counted: Option<Counted>,
 }
 
 impl Strangers {
-    /// A budget of so many lines a second.
+    /// A budget of this many lines per second.
     pub fn new(limit: u32) -> Self {
         Self { limit, second: i64::MIN, unknown: 0, barred: 0, counted: None }
     }
 
-    /// Decides whether a request with this reason gets a line of its own; counts it if not.
+    /// Decides whether a request with this reason gets its own line; counts it if not.
     pub fn admits(&mut self, reason: Reason, now: Time) -> bool {
         if now.seconds() != self.second {
             (self.second, self.unknown, self.barred) = (now.seconds(), 0, 0);
@@ -49,21 +50,21 @@ impl Strangers {
         false
     }
 
-    /// Takes what was counted, once its second is over.
+    /// Takes the counts of a second, once it is over.
     pub fn over(&mut self, now: Time) -> Option<Counted> {
         if now.seconds() == self.second { None } else { self.take() }
     }
 
-    /// Takes what was counted so far.
+    /// Takes the current counts.
     pub fn take(&mut self) -> Option<Counted> {
         self.counted.take()
     }
 }
 
-/// Requests without a line of their own, of one second.
+/// The requests of one second without their own line.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Counted {
-    /// When the first came.
+    /// When the first of them arrived.
     since: Time,
     reasons: Reasons,
 }
@@ -79,17 +80,17 @@ impl Counted {
         }
     }
 
-    /// When the first of them came.
+    /// When the first of them arrived.
     pub(super) fn since(&self) -> Time {
         self.since
     }
 
-    /// How many there were.
+    /// Number of requests.
     pub fn count(&self) -> u64 {
         self.reasons.0.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// How many there were, by reason.
+    /// Number of requests by reason.
     pub(super) fn reasons(&self) -> &Reasons {
         &self.reasons
     }
@@ -146,7 +147,7 @@ mod tests {
         ] {
             assert_eq!(strangers.admits(reason, NOON), admitted, "{reason}");
         }
-        // 8 of unknown callers and 10 of barred tokens, less a line each.
+        // 8 of unknown callers and 10 of barred tokens, minus one line each.
         assert_eq!(strangers.take().map(|counted| counted.count()), Some(8 + 10 - 2 + 2));
     }
 

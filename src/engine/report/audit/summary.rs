@@ -1,4 +1,4 @@
-//! The event of requests that have no line of their own, and what their filter state holds instead.
+//! The event for requests without their own line, and the value in their filter state.
 
 use serde::Serialize;
 
@@ -10,23 +10,23 @@ use crate::engine::report::audit::{Version, line};
 use crate::engine::words::reason::Reason;
 use crate::engine::words::time::Time;
 
-/// How many requests of one second have no line of their own.
+/// The number of requests in one second without their own line.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct SummaryEvent<'a> {
-    /// What happened.
+    /// The kind of event.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "summary")))]
     event: &'static str,
-    /// Whether decisions were enforced; in `shadow` they are only reported.
+    /// Whether decisions were enforced. In `shadow` they are only reported.
     mode: Mode,
-    /// When the first of the requests came: all came in this second.
+    /// When the first of the requests arrived. All arrived in this second.
     #[serde(serialize_with = "milliseconds")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "Time"))]
     since: Time,
-    /// How many requests there were.
+    /// The number of requests.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1)))]
     count: u64,
-    /// How many there were with each reason; together as many as `count`.
+    /// The number of requests for each reason. The sum is `count`.
     #[cfg_attr(
         not(target_arch = "wasm32"),
         schemars(
@@ -40,7 +40,7 @@ pub struct SummaryEvent<'a> {
 }
 
 impl<'a> SummaryEvent<'a> {
-    /// The event of what a gateway in `mode` with this policy counted.
+    /// The event for the counts of a gateway in `mode` with this policy.
     pub fn of(counted: &'a Counted, policy: &'a Policy, mode: Mode) -> Self {
         Self {
             event: "summary",
@@ -53,19 +53,19 @@ impl<'a> SummaryEvent<'a> {
     }
 }
 
-/// What the filter state of a request holds that is only counted: no part of the chain.
+/// The value in the filter state of a request that is only counted. It is not part of the chain.
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 pub struct CountedEvent {
-    /// What happened: a summary counts the request.
+    /// The kind of event: a summary counts the request.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("const" = "counted")))]
     event: &'static str,
-    /// Why the request was permitted or denied.
+    /// The reason of the decision.
     reason: Reason,
 }
 
 impl CountedEvent {
-    /// The event of a request with this reason.
+    /// The event for a request with this reason.
     pub fn of(reason: Reason) -> Self {
         Self { event: "counted", reason }
     }
