@@ -1,8 +1,9 @@
-//! The enforcement point: the proxy-wasm filter. Reads, asks the engine, acts; no decisions of its own.
+//! The enforcement point: the proxy-wasm filter. It reads, asks the engine and acts; it makes no decisions of its
+//! own.
 //!
-//! wasm32 only. Envoy makes one root context for each configuration and thread, and one HTTP context for
-//! each request. `on_configure` answers by the configuration's bytes alone; a root context that was never
-//! configured denies all, so that no order of calls leaves a request unjudged.
+//! wasm32 only. Envoy makes one root context for each configuration and thread, and one HTTP context for each
+//! request. The result of `on_configure` depends only on the configuration's bytes. A root context without a
+//! configuration denies everything, so every request is judged, whatever the order of calls.
 
 mod alerts;
 mod bucket;
@@ -35,26 +36,27 @@ use crate::filter::metrics::Decisions;
 use crate::filter::root::Root;
 
 proxy_wasm::main! {{
-    // The SDK's logger writes what goes through `log`; its own panic hook, which it sets here, would print payloads.
+    // The SDK's logger writes the output of `log`. This call also sets the SDK's panic hook, which would print
+    // payloads.
     proxy_wasm::set_log_level(LogLevel::Info);
     std::panic::set_hook(Box::new(|panic| host::log_panic(panic.location())));
     proxy_wasm::set_root_context(|_| Box::new(Root::default()));
 }}
 
-/// What the requests of one policy share.
+/// The state that all requests of one policy share.
 struct Shared {
     gateway: Gateway,
-    /// Where the policy has a defense.
+    /// `None` if the policy has no defense.
     guard: Option<Guard>,
     decisions: Decisions,
-    /// The journal and the courier outlive the policy: with one that is fetched they go on where they are.
+    /// The journal and the courier outlive the policy: they continue when a fetched policy replaces it.
     journal: Rc<Journal>,
-    /// Where the configuration has a target for alerts.
+    /// `None` if the configuration has no target for alerts.
     courier: Option<Rc<Courier>>,
 }
 
 impl Shared {
-    /// What the requests of a gateway share that was configured by these bytes.
+    /// The shared state for a gateway with these configuration bytes.
     fn of(gateway: Gateway, configuration: &[u8]) -> Self {
         let journal = Rc::new(Journal::new(gateway.settings.audit.clone(), configuration));
         let (guard, courier) = (Guard::of(&gateway), Courier::of(&gateway).map(Rc::new));
@@ -75,12 +77,12 @@ impl Shared {
 }
 
 impl Shared {
-    /// Writes how many requests had no line of their own in a second that is over.
+    /// Writes the summary of the requests without their own line, once their second is over.
     fn sum_up(&self, now: Time) {
         self.write_summary(self.journal.over(now), now);
     }
 
-    /// The same for all that were counted so far, where nothing may come after them.
+    /// Writes the summary of all counted requests at once, because no later event may follow.
     fn sum_up_all(&self, now: Time) {
         self.write_summary(self.journal.take_counted(), now);
     }
@@ -93,7 +95,8 @@ impl Shared {
     }
 }
 
-/// The last request of a configuration has ended, and its root context too: Envoy took another one, or shuts down.
+/// Runs when the last request and the root context of a configuration have ended: Envoy has a new configuration, or
+/// shuts down.
 impl Drop for Shared {
     fn drop(&mut self) {
         if Rc::strong_count(&self.journal) == 1 {

@@ -1,4 +1,4 @@
-//! Buckets of rate limits in the host's shared data, so that all workers of one Envoy take from the same.
+//! Rate-limit buckets in the host's shared data: all workers of one Envoy take from the same bucket.
 
 use crate::engine::policy::compiled::Policy;
 use crate::engine::words::name::TokenId;
@@ -6,10 +6,10 @@ use crate::engine::words::rate::{Bucket, Quota, RateLimit, Taken};
 use crate::engine::words::time::Time;
 use crate::filter::shared;
 
-/// Takes a request of the token out of its bucket.
+/// Takes one request from the token's bucket.
 ///
-/// Another worker may take at the same moment: then what it left is read and taken from again. Where the host
-/// fails, or others are faster all the time, nothing is granted.
+/// If another worker takes from it at the same moment, this worker reads the bucket again and retries. If the host
+/// fails, or if other workers are always faster, the request is not granted.
 pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time) -> Taken {
     let key = key(policy, token);
     let taken = shared::change(key.as_bytes(), |bytes| {
@@ -27,7 +27,7 @@ pub(super) fn take(policy: &Policy, token: &TokenId, limit: RateLimit, now: Time
     })
 }
 
-/// Other modules may share the namespace (every WasmPlugin of Istio does), so the key begins with our name.
+/// Other modules may share the namespace (every WasmPlugin of Istio does), so the key starts with `tokenward`.
 fn key(policy: &Policy, token: &TokenId) -> String {
     let name = policy.name().map_or("", |name| name.as_str());
     format!("tokenward/rate/{name}/{token}")

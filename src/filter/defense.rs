@@ -1,8 +1,8 @@
-//! The defense: who misbehaves is counted and suspended in the host's shared data, for all workers of one Envoy.
+//! The defense: counts offences and suspends offenders in the host's shared data, for all workers of one Envoy.
 //!
-//! Every request that brings a token reads one small key, whose version changes whenever somebody is suspended; who
-//! is suspended is read again only then. Where the host fails, what was read last stays in force and nothing is
-//! counted: that neither lets everybody in nor locks anybody out, and the policy holds all the same.
+//! For every request with a token, the filter reads one small key, whose version changes with every suspension. It
+//! reads the list of suspensions only after such a change. If the host fails, the last list stays active and nothing
+//! is counted. So a failure neither locks everybody out nor lifts suspensions, and the policy itself stays enforced.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use crate::filter::journal::Journal;
 use crate::filter::metrics::SuspendedGauges;
 use crate::filter::{metrics, shared};
 
-/// To whom the events of a defense go.
+/// Where the events of a defense go.
 pub(super) struct Report<'a> {
     pub(super) journal: &'a Journal,
     pub(super) courier: Option<&'a Courier>,
@@ -41,26 +41,26 @@ impl Report<'_> {
     }
 }
 
-/// What one worker knows of who is suspended.
+/// One worker's view of the suspensions.
 pub(super) struct Guard {
-    /// Begin of all keys.
+    /// The start of all keys.
     prefix: String,
-    /// The version of the key that marks changes, when the suspensions were read.
+    /// The version of the key that marks changes, at the time when the suspensions were read.
     epoch: Cell<Option<u32>>,
     suspensions: RefCell<Rc<Suspensions>>,
-    /// What makes the places of counters unpredictable.
+    /// Makes the places of counters unpredictable.
     salt: RefCell<Option<Vec<u8>>>,
-    /// When the filter last logged that the host does not store something.
+    /// When the filter last logged that the host failed to store something.
     complained: Cell<Time>,
     gauges: SuspendedGauges,
 }
 
 impl Guard {
-    /// The guard of a gateway; none where its policy has no defense.
+    /// The guard of a gateway; `None` if its policy has no defense.
     pub(super) fn of(gateway: &Gateway) -> Option<Self> {
         gateway.policy.defense()?;
         let name = gateway.policy.name()?;
-        // A gateway in shadow must not suspend at one that enforces.
+        // A gateway in shadow mode must not suspend tokens of an enforcing gateway.
         let mode = gateway.settings.mode.as_str();
         Some(Self {
             // Other modules may share the namespace (every WasmPlugin of Istio does).
@@ -73,20 +73,20 @@ impl Guard {
         })
     }
 
-    /// Who is suspended.
+    /// The current suspensions.
     pub(super) fn suspensions(&self) -> Rc<Suspensions> {
         if let Stored::Value(_, epoch) = host::shared_data(self.key("epoch").as_bytes())
             && self.epoch.get() != Some(epoch)
             && let (Some(tokens), Some(sources)) = (self.read(TOKENS), self.read(SOURCES))
         {
-            // The epoch was read before: what changes in between is read again with the next request.
+            // The epoch was read first, so a change in between is read with the next request.
             self.epoch.set(Some(epoch));
             *self.suspensions.borrow_mut() = Rc::new(Suspensions { tokens, sources });
         }
         Rc::clone(&self.suspensions.borrow())
     }
 
-    /// Sets the gauges of how many are suspended.
+    /// Sets the gauges for suspensions.
     pub(super) fn set_gauges(&self, policy: &Policy, now: Time) {
         if let Some(defense) = policy.defense() {
             let suspensions = self.suspensions();
@@ -99,7 +99,7 @@ impl Guard {
         }
     }
 
-    /// Counts an offence, and suspends or alerts where that is due.
+    /// Counts an offence, and suspends or alerts if that is due.
     pub(super) fn answer(&self, offence: &Offence<'_>, scene: Scene<'_>, report: &Report<'_>) {
         match offence.response {
             Response::Alert => self.alert(offence, scene, report),
@@ -126,7 +126,7 @@ impl Guard {
         }
     }
 
-    /// Suspends. Only the worker that stores the suspension logs it.
+    /// Adds a suspension. Only the worker that stores the suspension logs it.
     fn suspend(
         &self,
         offence: &Offence<'_>,
@@ -183,7 +183,8 @@ impl Guard {
         counted.flatten()
     }
 
-    /// The salt that all workers share, made by the first that needs it; it outlives policies, as the counters do.
+    /// The salt, which all workers share. The first worker that needs it makes it. It outlives policies, as the
+    /// counters do.
     fn salt(&self, policy: &Policy, now: Time) -> Option<Vec<u8>> {
         if let Some(salt) = &*self.salt.borrow() {
             return Some(salt.clone());
@@ -214,7 +215,7 @@ impl Guard {
         format!("{}/{rest}", self.prefix)
     }
 
-    /// Logs a failure at most once a minute: under attack there may be many.
+    /// Logs a failure at most once a minute, because under attack there may be many.
     fn complain(&self, now: Time, what: &str) {
         if self.complained.get().shifted(MINUTE_MILLIS) <= now {
             self.complained.set(now);
@@ -223,8 +224,8 @@ impl Guard {
     }
 }
 
-/// The list of suspended tokens.
+/// Key of the list of suspended tokens.
 const TOKENS: &str = "tokens";
-/// The list of suspended sources.
+/// Key of the list of suspended sources.
 const SOURCES: &str = "sources";
 const MINUTE_MILLIS: i64 = 60_000;

@@ -1,8 +1,8 @@
-//! The host: every call across the boundary that a request or a configuration makes.
+//! The host: every call to Envoy that a request or a configuration makes.
 //!
-//! The only file that knows the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on a value that is not
-//! UTF-8 and on any status that they do not expect, and a panic ends the VM; what a request needs takes bytes
-//! here and turns every failure into a value.
+//! This is the only file that uses the ABI (proxy-wasm 0.2.1). The SDK's own wrappers panic on values that are not
+//! UTF-8 and on unexpected statuses, and a panic ends the VM. The functions here take bytes and turn every failure
+//! into a value.
 
 use std::panic::Location;
 use std::ptr;
@@ -26,17 +26,17 @@ mod node;
 mod pairs;
 mod plugin;
 
-/// What the host's shared data has under a key.
+/// The value of a key in the host's shared data.
 pub(super) enum Stored {
     /// A value and its version.
     Value(Vec<u8>, u32),
-    /// Nothing.
+    /// The key has no value.
     Nothing,
-    /// The host does not say.
+    /// The host failed to answer.
     Failed,
 }
 
-/// Reads the shared data of all workers' modules.
+/// Reads the data that all workers' modules share.
 pub(super) fn shared_data(key: &[u8]) -> Stored {
     let mut data = ptr::null_mut();
     let (mut size, mut version) = (0, 0);
@@ -51,13 +51,12 @@ pub(super) fn shared_data(key: &[u8]) -> Stored {
     }
 }
 
-/// The version of what is not there. The host counts versions up from 1 and replaces a value only where the
-/// version is the one given, but puts a value where there is none whatever version is given (proxy-wasm-cpp-host,
-/// src/shared_data.cc): this one makes that an "insert if absent".
+/// The version to insert a value under a new key. The host counts versions from 1 and replaces a value only if its
+/// version is the given one. But if the key has no value, it ignores the given version (proxy-wasm-cpp-host,
+/// src/shared_data.cc). So this version means "insert if absent".
 pub(super) const ABSENT: u32 = u32::MAX;
 
-/// Puts a value in the place of the one with this version ([`ABSENT`], [`ANY`]); false where another one is there by
-/// now.
+/// Replaces the value that has this version ([`ABSENT`], [`ANY`]); false if the value has changed since.
 pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> bool {
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status =
@@ -65,12 +64,12 @@ pub(super) fn replace_shared_data(key: &[u8], value: &[u8], version: u32) -> boo
     status == OK
 }
 
-/// The headers of the current request; none where the host has none, or what it has is no header map.
+/// The headers of the current request; empty if the host has none, or if its bytes are not a header map.
 pub(super) fn request_headers() -> Pairs {
     pairs_of(REQUEST_HEADERS)
 }
 
-/// The trailers of the current request; likewise.
+/// The trailers of the current request; empty in the same cases.
 pub(super) fn request_trailers() -> Pairs {
     pairs_of(REQUEST_TRAILERS)
 }
@@ -83,12 +82,12 @@ fn pairs_of(map: u32) -> Pairs {
     Pairs::new(owned(status, data, size))
 }
 
-/// Removes all headers of this name; false where the host refuses.
+/// Removes all headers with this name; false if the host fails.
 pub(super) fn remove_request_header(name: &[u8]) -> bool {
     remove(REQUEST_HEADERS, name)
 }
 
-/// Removes all trailers of this name; likewise.
+/// Removes all trailers with this name; false if the host fails.
 pub(super) fn remove_request_trailer(name: &[u8]) -> bool {
     remove(REQUEST_TRAILERS, name)
 }
@@ -99,7 +98,7 @@ fn remove(map: u32, name: &[u8]) -> bool {
     status == OK
 }
 
-/// Sets the one header of this name; false where the host refuses.
+/// Sets the only header with this name; false if the host fails.
 pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status = unsafe {
@@ -114,12 +113,12 @@ pub(super) fn set_request_header(name: &[u8], value: &[u8]) -> bool {
     status == OK
 }
 
-/// Adds a header of this name, which costs half of setting it; false where the host refuses.
+/// Adds a header with this name, at half the cost of setting it; false if the host fails.
 pub(super) fn add_request_header(name: &[u8], value: &[u8]) -> bool {
     add_header(REQUEST_HEADERS, name, value)
 }
 
-/// Adds a header to the current response; whether the host does is its affair, the response goes out all the same.
+/// Adds a header to the current response. A failure is ignored: the response is sent without it.
 pub(super) fn add_response_header(name: &str, value: &str) {
     let _ = add_header(RESPONSE_HEADERS, name.as_bytes(), value.as_bytes());
 }
@@ -131,8 +130,8 @@ fn add_header(map: u32, name: &[u8], value: &[u8]) -> bool {
     status == OK
 }
 
-/// Where the current request comes from by Envoy's reading of `x-forwarded-for`, `address:port`; empty where
-/// Envoy has none.
+/// The source of the current request in Envoy's reading of `x-forwarded-for`, as `address:port`; empty if Envoy has
+/// none.
 pub(super) fn source_address() -> Vec<u8> {
     let path = b"source\0address";
     let mut data = ptr::null_mut();
@@ -150,7 +149,7 @@ pub(super) fn now() -> Option<Time> {
     (status == OK).then(|| Time::from_nanos(nanoseconds))
 }
 
-/// Answers the current request.
+/// Replies to the current request.
 pub(super) fn send_reply(reply: &Reply) {
     let headers = pairs::serialize(&reply.headers);
     let grpc_status =
@@ -169,12 +168,12 @@ pub(super) fn send_reply(reply: &Reply) {
         )
     };
     if status != OK {
-        // The request stays paused: it is not answered, but it is not forwarded either.
+        // The request stays paused: it gets no reply, but it is not forwarded either.
         log::error!("tokenward: the host refused a reply");
     }
 }
 
-/// Writes an audit event into the host's log.
+/// Writes an audit event to the host's log.
 pub(super) fn log_event(level: Level, line: &str) {
     write_log(
         match level {
@@ -187,7 +186,7 @@ pub(super) fn log_event(level: Level, line: &str) {
     );
 }
 
-/// Writes where a panic happened; never what it said, which may hold a request's bytes.
+/// Logs the place of a panic, but never its message, which may contain a request's bytes.
 pub(super) fn log_panic(location: Option<&Location<'_>>) {
     match location {
         Some(place) => {
@@ -197,8 +196,7 @@ pub(super) fn log_panic(location: Option<&Location<'_>>) {
     }
 }
 
-/// Asks for `on_tick` of the current root context after every so many milliseconds; whether the host does so is its
-/// affair.
+/// Asks the host to call `on_tick` of the current root context at this interval. A failure is ignored.
 pub(super) fn set_tick_period(milliseconds: u32) {
     #[expect(unsafe_code, reason = "ABI: a plain number")]
     let _ = unsafe { proxy_set_tick_period_milliseconds(milliseconds) };
@@ -209,7 +207,7 @@ fn write_log(level: LogLevel, line: &str) {
     let _ = unsafe { proxy_log(level as u32, line.as_ptr(), line.len()) };
 }
 
-/// What the host wrote into memory that it had from our allocator.
+/// Takes ownership of memory that the host allocated with the module's allocator and filled.
 fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
     if status != OK || data.is_null() {
         return Vec::new();
@@ -221,7 +219,7 @@ fn owned(status: u32, data: *mut u8, size: usize) -> Vec<u8> {
     }
 }
 
-/// Any version: the value is replaced whatever it is.
+/// Matches every version: replaces the value unconditionally.
 pub(super) const ANY: u32 = 0;
 
 /// `proxy_map_type_t`: HTTP request headers.
@@ -232,7 +230,7 @@ const REQUEST_TRAILERS: u32 = 1;
 const RESPONSE_HEADERS: u32 = 2;
 /// `proxy_status_t`: success.
 const OK: u32 = 0;
-/// `proxy_status_t`: there is no such thing.
+/// `proxy_status_t`: not found.
 const NOT_FOUND: u32 = 1;
 const NO_GRPC_STATUS: i32 = -1;
 

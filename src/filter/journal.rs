@@ -1,7 +1,8 @@
-//! The journal: the one place through which events leave. It numbers them, chains them and hands them to the sinks.
+//! The journal: the only way out for events. It numbers them, chains them and passes them to the sinks.
 //!
-//! Requests of strangers have so many lines a second; a summary counts the others. Decisions go to the sinks that the configuration names. Notices, which belong to no request, go to the log, even
-//! where only filter state is named: there is no request whose state could take them, and none must be lost.
+//! Requests of strangers have a budget of lines per second; a summary counts the others. Decisions go to the
+//! configured sinks. Notices, which belong to no request, always go to the log. Even if only filter state is
+//! configured, they must not be lost, and there is no request with filter state for them.
 
 use std::cell::{Cell, RefCell};
 
@@ -18,23 +19,23 @@ use crate::engine::words::time::Time;
 use crate::filter::host::{self, Stored};
 use crate::filter::shared;
 
-/// Where the events of one configuration go.
+/// The outlet for the events of one configuration.
 pub(super) struct Journal {
     audit: Audit,
-    /// Of the configuration.
+    /// The fingerprint of the configuration.
     fingerprint: u64,
     /// Number of the next event.
     sequence: Cell<u64>,
     sampler: Cell<Sampler>,
     strangers: RefCell<Strangers>,
-    /// None before `open`, and where lines are not chained.
+    /// `None` before `open`, and if lines are not chained.
     chain: Cell<Option<Chain>>,
-    /// The life that the chain is of.
+    /// The life to which the chain belongs.
     life: Cell<u64>,
 }
 
 impl Journal {
-    /// A journal as configured by these bytes.
+    /// A journal for these configuration bytes.
     pub(super) fn new(audit: Audit, configuration: &[u8]) -> Self {
         let fingerprint =
             if audit.sinks.is_empty() { 0 } else { fingerprint(&host::plugin_name(), configuration) };
@@ -50,7 +51,7 @@ impl Journal {
         }
     }
 
-    /// Begins the chain; whether it is that of a canary, in a VM that serves no request.
+    /// Starts the chain; returns whether it belongs to a canary, in a VM that serves no requests.
     pub(super) fn open(&self) -> bool {
         if !self.is_read() {
             return false;
@@ -63,7 +64,7 @@ impl Journal {
         canary
     }
 
-    /// Whether anybody reads events.
+    /// Whether any sink is configured.
     pub(super) fn is_read(&self) -> bool {
         !self.audit.sinks.is_empty()
     }
@@ -76,38 +77,38 @@ impl Journal {
         shown
     }
 
-    /// Whether a logged decision has a line of its own; if not, a summary counts it.
+    /// Whether a logged decision gets its own line. If not, a summary counts it.
     pub(super) fn admits(&self, reason: Reason, now: Time) -> bool {
         let admitted = self.strangers.borrow_mut().admits(reason, now);
         if !admitted && self.audit.sinks.contains(&Sink::FilterState) {
-            // The summary has it, whatever the host says.
+            // The summary counts it, even if the host fails here.
             let _ = host::set_filter_state(&CountedEvent::of(reason).to_json());
         }
         admitted
     }
 
-    /// Takes what was counted in a second that is over.
+    /// Takes the counts of a second, once it is over.
     pub(super) fn over(&self, now: Time) -> Option<Counted> {
         self.strangers.borrow_mut().over(now)
     }
 
-    /// Takes what was counted so far.
+    /// Takes the current counts.
     pub(super) fn take_counted(&self) -> Option<Counted> {
         self.strangers.borrow_mut().take()
     }
 
-    /// Writes a decision to the sinks of the configuration.
+    /// Writes a decision to the configured sinks.
     pub(super) fn write_decision(&self, event: &AuditEvent<'_>, now: Time) {
         let line = self.chained(Line::new(event, now, self.next()).to_json());
         let names = |sink| self.audit.sinks.contains(&sink);
-        // What the host does not take as filter state is not lost.
+        // If the host does not accept the filter state, the event goes to the log instead.
         let lost = names(Sink::FilterState) && !host::set_filter_state(&line);
         if names(Sink::Log) || lost {
             host::log_event(self.audit.level, &line);
         }
     }
 
-    /// Writes a notice to the log, where somebody reads events; its line.
+    /// Writes a notice to the log, if any sink is configured; returns its line.
     pub(super) fn write<'e, E: Serialize>(&self, event: &'e E, now: Time) -> Line<'e, E> {
         if !self.is_read() {
             return Line::new(event, now, 0);
@@ -117,7 +118,7 @@ impl Journal {
         line
     }
 
-    /// Writes the last notice of a chain that has others: what `event` makes of how many chains there are.
+    /// Writes the last notice of a chain, if the chain has other lines. `event` gets the number of chains.
     pub(super) fn close<'p>(&self, event: impl FnOnce(Option<u64>) -> ClosedEvent<'p>, now: Time) {
         let chain = self.chain.take();
         if chain.is_some() && self.sequence.get() > 0 {
@@ -127,14 +128,14 @@ impl Journal {
         self.chain.set(None);
     }
 
-    /// The number of the next event.
+    /// Takes the number for the next event.
     fn next(&self) -> u64 {
         let number = self.sequence.get();
         self.sequence.set(number.saturating_add(1));
         number
     }
 
-    /// The line with its place in the chain, where lines are chained.
+    /// The line with its place in the chain, if lines are chained.
     fn chained(&self, line: String) -> String {
         let Some(mut chain) = self.chain.take() else { return line };
         let line = chain.seal(line);
@@ -143,7 +144,7 @@ impl Journal {
     }
 }
 
-/// How many chains there were so far in this life.
+/// The number of chains so far in this life.
 fn chains(life: u64) -> Option<u64> {
     match host::shared_data(REGISTER) {
         Stored::Value(bytes, _) => Register::from_bytes(&bytes)?.count(life),
@@ -151,7 +152,7 @@ fn chains(life: u64) -> Option<u64> {
     }
 }
 
-/// The next chain of this Envoy. Where the host keeps no data, it is the first of a life of its own.
+/// Starts the next chain of this Envoy. If the host stores no data, it is the first chain of a new life.
 fn birth(configuration: u64) -> Birth {
     let begun = || Register::new(host::nanoseconds(), &host::node_id());
     let birth = shared::change(REGISTER, |bytes| {
@@ -162,5 +163,5 @@ fn birth(configuration: u64) -> Birth {
     birth.unwrap_or_else(|| Birth { canary: false, ..begun().enter(configuration) })
 }
 
-/// Other modules may share the namespace, so the key begins with our name.
+/// Other modules may share the namespace, so the key starts with `tokenward`.
 const REGISTER: &[u8] = b"tokenward/chains";

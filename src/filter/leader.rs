@@ -1,4 +1,4 @@
-//! The leader: of all root contexts that could do something, the one that does it now.
+//! The leader: the one root context that performs a duty now.
 
 use std::cell::Cell;
 
@@ -6,21 +6,21 @@ use crate::engine::memory::lease::Lease;
 use crate::engine::words::time::{Span, Time};
 use crate::filter::{host, shared};
 
-/// One root context's claim to a duty.
+/// A root context's claim to a duty.
 pub(super) struct Leader {
-    /// The duty's key in the host's shared data.
+    /// The key of the duty in the host's shared data.
     key: String,
-    /// Who we are: a number that no other root context of this Envoy has.
+    /// The owner number of this root context, unique in this Envoy.
     me: Cell<Option<u64>>,
 }
 
 impl Leader {
-    /// A claim to `duty`, a name that is the same in all root contexts that share it.
+    /// A claim to `duty`. All root contexts that share the duty use the same name.
     pub(super) fn of(duty: &str) -> Self {
         Self { key: format!("tokenward/leader/{duty}"), me: Cell::new(None) }
     }
 
-    /// Whether the duty is ours for a term from now on. Where the host fails it is nobody's.
+    /// Whether this root context has the duty for a term from now on. If the host fails, no root context has it.
     pub(super) fn leads(&self, now: Time, term: Span) -> bool {
         let Some(me) = self.me.get().or_else(next) else { return false };
         self.me.set(Some(me));
@@ -31,7 +31,7 @@ impl Leader {
         claimed.unwrap_or(false)
     }
 
-    /// Gives the duty up, if it is ours.
+    /// Gives up the duty, if this root context has it.
     pub(super) fn give_up(&self, now: Time) {
         if let Some(me) = self.me.get() {
             let _ = shared::change(self.key.as_bytes(), |kept| {
@@ -41,7 +41,7 @@ impl Leader {
     }
 }
 
-/// Whoever goes leaves the duty to the others at once; where a trap ends all, it is theirs after the term.
+/// Gives up the duty at once when the root context ends. After a trap, others get it when the term ends.
 impl Drop for Leader {
     fn drop(&mut self) {
         if let Some(now) = host::now() {
@@ -50,7 +50,7 @@ impl Drop for Leader {
     }
 }
 
-/// A number that nobody else gets.
+/// A unique number.
 fn next() -> Option<u64> {
     shared::change(b"tokenward/leader", |kept| {
         let last = kept.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes);

@@ -1,7 +1,7 @@
-//! Metrics through the host: a counter for each way to decide, and gauges of the bundle in force.
+//! Metrics through the host: a counter for each kind of decision, and gauges of the active bundle.
 //!
-//! A request costs one crossing, and the counters are exact: what a VM that dies has counted is counted. The
-//! host's answers change nothing but the metrics themselves.
+//! Each request costs one host call. The counters are exact: the counts of a VM that dies are kept. Failures of the
+//! host affect only the metrics.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -19,26 +19,26 @@ use crate::engine::words::name::PolicyName;
 use crate::engine::words::time::Time;
 use crate::filter::host::{self, Metric, MetricType};
 
-/// Counts one.
+/// Adds one to a counter.
 pub(super) fn count(counter: Counter) {
     if let Some(metric) = metric(MetricType::Counter, counter.name()) {
         host::increment(metric);
     }
 }
 
-/// Lets the host know all counters, so that one is there before it first counts.
+/// Defines all counters, so that each exists before it first counts.
 pub(super) fn announce() {
     for counter in Counter::ANNOUNCED {
         metric(MetricType::Counter, counter.name());
     }
 }
 
-/// Lets the host know the gauge of what a feed brings: it is 0 until something of use came.
+/// Defines the gauge for the last success of a feed. It is 0 until the first success.
 pub(super) fn announce_feed(kind: PayloadType) {
     metric(MetricType::Gauge, last_success(kind));
 }
 
-/// Tells that what a feed brings is as the server has it now.
+/// Records that the content of a feed is current.
 pub(super) fn fed(kind: PayloadType, now: Time) {
     if let (Some(metric), Ok(now)) =
         (metric(MetricType::Gauge, last_success(kind)), u64::try_from(now.seconds()))
@@ -49,7 +49,7 @@ pub(super) fn fed(kind: PayloadType, now: Time) {
 
 /// The counters of decisions by one policy.
 pub(super) struct Decisions {
-    /// By slot; `None` until the first such decision, `Some(None)` where the host refused the counter.
+    /// By slot: `None` before the first such decision, `Some(None)` if the host rejected the counter.
     counters: Box<[Cell<Option<Option<Metric>>>]>,
 }
 
@@ -75,10 +75,10 @@ impl Decisions {
     }
 }
 
-/// The gauges of the bundle that one root context has in force.
+/// The gauges of the active bundle of one root context.
 ///
-/// While a new configuration takes over, the root context of the old one lives on for its last requests: the
-/// newest with a bundle of a name is the one that reports it.
+/// While a new configuration takes over, the old root context lives on for its last requests. For each bundle name,
+/// only the newest root context sets the gauges.
 pub(super) struct Gauges {
     bundle: PolicyName,
     number: u64,
@@ -87,7 +87,7 @@ pub(super) struct Gauges {
 }
 
 impl Gauges {
-    /// The gauges of a policy; none where there is no usable one.
+    /// The gauges of a policy; `None` without a usable one.
     pub(super) fn of(policy: &Policy) -> Option<Self> {
         let bundle = policy.name()?.clone();
         let number = LIVE.with_borrow_mut(|live| {
@@ -106,7 +106,7 @@ impl Gauges {
         newest == Some(self.number)
     }
 
-    /// Sets the gauges to what the policy comes to now, and the list of revocations on top of it.
+    /// Sets the gauges to the current values of the policy and of its revocation list.
     pub(super) fn record(&self, policy: &Policy, list: Option<&Revocations>, now: Time) {
         self.is_set.set(true);
         self.set(|gauge| gauge.of(policy, now));
@@ -133,7 +133,7 @@ impl Gauges {
 }
 
 impl Drop for Gauges {
-    /// A bundle that is no longer in force has no revision: where none of its name takes over, the gauge says so.
+    /// Sets the revision to 0 if no other bundle of this name takes over.
     fn drop(&mut self) {
         let succeeded = LIVE.with_borrow_mut(|live| {
             live.retain(|(number, _)| *number != self.number);
@@ -152,7 +152,8 @@ impl Drop for Gauges {
     }
 }
 
-/// The gauges of those whom one guard has suspended. All guards of this VM with the same gauges set them to the same.
+/// The gauges for the suspensions of one guard. All guards of this VM with the same gauges set them to the same
+/// values.
 pub(super) struct SuspendedGauges {
     bundle: PolicyName,
     mode: Mode,
@@ -166,7 +167,7 @@ impl SuspendedGauges {
         Self { bundle, mode, is_set: Cell::new(false) }
     }
 
-    /// Tells how many tokens and sources are suspended now.
+    /// Sets the numbers of suspended tokens and sources.
     pub(super) fn record(&self, tokens: usize, sources: usize) {
         self.is_set.set(true);
         let names = [suspended_tokens(&self.bundle, self.mode), suspended_sources(&self.bundle, self.mode)];
@@ -179,7 +180,7 @@ impl SuspendedGauges {
 }
 
 impl Drop for SuspendedGauges {
-    /// Where no other guard goes on, nobody is suspended any more.
+    /// Sets the gauges to 0 if no other guard continues.
     fn drop(&mut self) {
         let goes_on = GUARDS.with_borrow_mut(|guards| {
             let same = |(bundle, mode): &(PolicyName, Mode)| *bundle == self.bundle && *mode == self.mode;
@@ -192,7 +193,7 @@ impl Drop for SuspendedGauges {
     }
 }
 
-/// A statistic of the host, asked for once in the life of the VM, even where the host refuses it.
+/// A statistic of the host. It is defined once in the life of the VM, even if the host rejects it.
 fn metric(metric_type: MetricType, name: String) -> Option<Metric> {
     METRICS.with_borrow_mut(|metrics| {
         *metrics.entry(name).or_insert_with_key(|name| host::define_metric(metric_type, name))
@@ -200,9 +201,9 @@ fn metric(metric_type: MetricType, name: String) -> Option<Metric> {
 }
 
 thread_local! {
-    /// The statistics that this VM knows, for all of its root contexts; as many as names, and those are bounded.
+    /// The statistics of this VM, for all its root contexts. The number of names is bounded.
     static METRICS: RefCell<BTreeMap<String, Option<Metric>>> = const { RefCell::new(BTreeMap::new()) };
-    /// The root contexts of this VM with a bundle, the newest last.
+    /// The root contexts of this VM that have a bundle, newest last.
     static LIVE: RefCell<Vec<(u64, PolicyName)>> = const { RefCell::new(Vec::new()) };
     /// The guards of this VM.
     static GUARDS: RefCell<Vec<(PolicyName, Mode)>> = const { RefCell::new(Vec::new()) };

@@ -1,7 +1,7 @@
-//! How far a gateway's signed bundles and lists have come, in the host's shared data.
+//! Rollback protection: the marks of a gateway's signed bundles and lists, in the host's shared data.
 //!
-//! Every thread's configuration is judged here, the canary's too, and the first one leaves its mark for the others. The
-//! marks live as long as Envoy does: they outlive a VM, a new configuration and a trap, but not a restart.
+//! Every thread checks its configuration here, and so does the canary; the first one leaves its mark for the others.
+//! The marks live as long as the Envoy process: they outlive a VM, a new configuration and a trap, but not a restart.
 
 use crate::engine::config::envelope::KeyId;
 use crate::engine::config::revocations::Revocations;
@@ -12,27 +12,27 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::words::time::Time;
 use crate::filter::shared;
 
-/// Whether the policy may follow those before it at its gateway, of whichever name they were; if so, none that is older
-/// may follow it.
+/// Checks that the policy may follow the earlier bundles of its gateway, whatever their names. If so, records its
+/// mark, and no older bundle may follow it.
 ///
 /// # Errors
-/// Why it may not; then it leaves no mark.
+/// Why the bundle may not follow. Then no mark is recorded.
 pub(super) fn check(policy: &Policy, settings: &Settings, now: Time) -> Result<(), Setback> {
     policy.seal().map_or(Ok(()), |seal| check_seal(seal, settings, now))
 }
 
-/// The same of a bundle of which only the seal is known.
+/// The same check for a bundle of which only the seal is known.
 ///
 /// # Errors
-/// As of [`check`].
+/// The same as for [`check`].
 pub(super) fn check_seal(seal: &Seal, settings: &Settings, now: Time) -> Result<(), Setback> {
     follow(&shared::key("marks/bundle", settings), seal, &settings.bundle_signers(), now)
 }
 
-/// The same of a list of revocations among those of its policy.
+/// The same check for a revocation list, among the lists of its policy.
 ///
 /// # Errors
-/// As of [`check`].
+/// The same as for [`check`].
 pub(super) fn check_list(
     list: &Revocations,
     seal: &Seal,
@@ -51,7 +51,7 @@ fn follow(key: &[u8], seal: &Seal, trusted: &[KeyId], now: Time) -> Result<(), S
     followed.unwrap_or(Err(Setback::Unknown))
 }
 
-/// The marks after the seal, where they are others than those before it.
+/// The marks with the new seal, if they differ from the earlier ones.
 fn admitted(
     bytes: Option<&[u8]>,
     seal: &Seal,

@@ -1,4 +1,4 @@
-//! One configuration on one thread: what is in force there, and what happens outside of requests.
+//! One configuration on one thread: its active bundle, and all work outside of requests.
 
 use std::rc::Rc;
 
@@ -24,17 +24,17 @@ use crate::filter::metrics::Gauges;
 use crate::filter::staleness::Staleness;
 use crate::filter::{Shared, host, metrics, rollback};
 
-/// The root context: it denies all until it is configured.
+/// The root context. It denies everything until it is configured.
 pub(super) struct Root {
     shared: Rc<Shared>,
-    /// Whether this is a VM in which Envoy only tries the configuration.
+    /// Whether this is a canary VM, in which Envoy only tries the configuration.
     canary: bool,
     gauges: Option<Gauges>,
     feed: Option<Feed>,
-    /// Whether the bundle in force is one that was fetched.
+    /// Whether the active bundle was fetched.
     is_fetched: bool,
     revocations: Option<Revocations>,
-    /// The signed bundle of an earlier configuration, where the own one is not taken.
+    /// The signed bundle of an earlier configuration, if the current configuration's bundle was rejected.
     kept: Option<Kept>,
     /// Whether the bundle and the list were reported as stale.
     staleness: Option<[Staleness; 2]>,
@@ -57,8 +57,8 @@ impl Default for Root {
 }
 
 impl Drop for Root {
-    /// Envoy would go on with the timer of a root context that is gone, for as long as the VM lives. And requests that
-    /// are still under way may last for hours: what was counted does not wait for them.
+    /// Envoy would keep the timer of a root context that is gone for as long as the VM lives. Running requests may
+    /// last for hours, so write their counts now.
     fn drop(&mut self) {
         self.shared.sum_up_all(host::now().unwrap_or(Time::EPOCH));
         host::set_tick_period(NO_TICK);
@@ -66,11 +66,11 @@ impl Drop for Root {
 }
 
 impl Root {
-    /// Takes a configuration, as it was read from these bytes: of the bundle in it and the one that was fetched, the
-    /// newer one is put in force. A signed bundle that is not taken changes nothing: the one before it stays in force.
+    /// Applies a configuration that was read from these bytes. The newer of its own bundle and the fetched one
+    /// becomes active. A rejected signed bundle changes nothing: the earlier one stays active.
     ///
-    /// Envoy gets the same answer whatever shared data holds, for its threads are not asked at the same time, and
-    /// one that says "no" is skipped.
+    /// Envoy gets the same answer whatever shared data contains. It asks its threads at different times, and skips
+    /// the filter on a thread that fails.
     fn configure(&mut self, mut gateway: Gateway, configuration: &[u8]) {
         let now = host::now().unwrap_or(Time::EPOCH);
         let policy = std::mem::replace(&mut gateway.policy, Policy::deny_all());
@@ -95,17 +95,17 @@ impl Root {
         }
         let brought = self.take_news(now);
         match setback {
-            // Beside a feed that is ahead of it, a bundle in the configuration may grow old.
+            // With a feed that is ahead of it, the bundle in the configuration may be old.
             Some(Setback::Older(_)) if brought => self.log_configured(now),
             Some(setback) => self.log_refused(&refused, setback, now),
             None => self.log_configured(now),
         }
     }
 
-    /// Puts the signed bundle of an earlier configuration in force, where it is another one than before; whether it is.
+    /// Activates the signed bundle of an earlier configuration, if it has changed; returns whether it did.
     fn stay(&mut self, now: Time) -> bool {
         let Some(content) = self.kept.as_mut().and_then(Kept::news) else { return false };
-        // The worker that brought it has reported why it is refused.
+        // The worker that received it has reported why it is rejected.
         let Ok(policy) = open_kept(&self.shared.gateway, &content, now) else { return false };
         self.replace(policy, now);
         self.is_fetched = false;
@@ -133,8 +133,8 @@ impl Root {
         self.revoke(now);
     }
 
-    /// Puts the list of revocations on top of the policy in force; one that came before the policy, and is another's,
-    /// is asked for again.
+    /// Applies the revocation list to the active policy. A list that arrived before the policy and belongs to another
+    /// one is fetched again.
     fn revoke(&mut self, now: Time) {
         let policy = &self.shared.gateway.policy;
         let Some(list) = self.revocations.as_ref().filter(|_| policy.name().is_some()) else { return };
@@ -144,12 +144,12 @@ impl Root {
         }
     }
 
-    /// Puts what was fetched in force, where there is something new and good; whether there was a bundle.
+    /// Activates fetched content, if it is new and valid; returns whether it was a bundle.
     fn take_news(&mut self, now: Time) -> bool {
         let news = self.feed.as_mut().map(Feed::news).unwrap_or_default();
         let mut brought = false;
         for (kind, content) in news {
-            // The worker that fetched it has reported why it is refused.
+            // The worker that fetched it has reported why it is rejected.
             if let Ok(fetched) = self.open(kind, &content, now) {
                 brought |= self.put_in_force(fetched, now);
             }
@@ -163,7 +163,7 @@ impl Root {
         Fetched::open(kind, gateway, content, seal, now)
     }
 
-    /// Puts something in force; whether it is a bundle that was not.
+    /// Activates fetched content; returns whether it is a new bundle.
     fn put_in_force(&mut self, fetched: Fetched, now: Time) -> bool {
         match fetched {
             Fetched::Bundle(policy) => {
@@ -180,7 +180,7 @@ impl Root {
         }
     }
 
-    /// Puts in force what other modules have taken by now.
+    /// Activates content that other modules have accepted.
     fn renew(&mut self, now: Time) {
         let stayed = self.stay(now);
         if self.take_news(now) || stayed {
@@ -188,7 +188,7 @@ impl Root {
         }
     }
 
-    /// Reports how old the active bundle and list are: one root context does for all that serve bundles of one name.
+    /// Reports the age of the active bundle and list. One root context reports for all with bundles of the same name.
     fn report_age(&self, now: Time) {
         let policy = &self.shared.gateway.policy;
         let list = self.revocations.as_ref();
@@ -212,7 +212,7 @@ impl Root {
         }
     }
 
-    /// Puts what this module fetched in force and hands it on, if that may be and is not so already.
+    /// Activates content that this module fetched and shares it, if that is allowed and not done yet.
     fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), Refused> {
         let content = String::from_utf8(content).map_err(|_| Refused::for_good("the body is not UTF-8"))?;
         let fetched = self.open(kind, &content, now)?;
@@ -239,7 +239,7 @@ impl Root {
         Ok(())
     }
 
-    /// Takes in that what was fetched is of no use.
+    /// Handles fetched content that is unusable.
     fn refuse(&mut self, kind: PayloadType, etag: Option<String>, refused: Refused, now: Time) {
         let Refused { why, lasting } = refused;
         if let Some(feed) = &mut self.feed {
@@ -249,7 +249,7 @@ impl Root {
         self.log_trouble(kind, &why, now);
     }
 
-    /// Takes in that nothing came.
+    /// Handles a failed fetch.
     fn missed(&mut self, (kind, bad): Missed, now: Time) {
         if bad.is_failure() {
             metrics::count(Counter::FeedFailed);
@@ -259,7 +259,7 @@ impl Root {
         }
     }
 
-    /// Logs why nothing came; the same reason once in a row, until something came.
+    /// Logs why a fetch failed. A repeated reason is logged once, until a fetch succeeds.
     fn log_trouble(&mut self, kind: PayloadType, error: &str, now: Time) {
         if self.feed.as_mut().is_some_and(|feed| feed.is_news(kind, error)) {
             let Shared { gateway, journal, .. } = &*self.shared;
@@ -271,14 +271,14 @@ impl Root {
         }
     }
 
-    /// Asks for what is due.
+    /// Starts the fetches that are due.
     fn ask(&mut self, now: Time) {
         if let Some(Err(missed)) = self.feed.as_mut().map(|feed| feed.ask(now)) {
             self.missed(missed, now);
         }
     }
 
-    /// Takes in an answer to what was asked for.
+    /// Handles the response to a fetch.
     fn answered(&mut self, call: u32, length: usize, now: Time) {
         let Some(feed) = &mut self.feed else { return };
         match feed.answered(call, length, now) {
@@ -300,7 +300,7 @@ impl Context for Root {
         let Some(now) = host::now() else { return };
         self.shared.sum_up(now);
         if let Some(courier) = &self.shared.courier {
-            // Without headers there is no answer: the request was reset.
+            // Without headers there is no response: the request was reset.
             let status = (headers > 0).then(host::call_status).flatten();
             courier.answered(call, status, now);
         }
@@ -312,8 +312,8 @@ impl RootContext for Root {
     fn on_configure(&mut self, length: usize) -> bool {
         metrics::announce();
         let Some(configuration) = host::plugin_configuration(length) else {
-            // No fault of the configuration's: on a thread that said "no" Envoy would skip the filter. So it is there,
-            // and denies all.
+            // This is not an error of the configuration. If this thread reported failure, Envoy would skip the filter
+            // on it, so accept it and deny everything.
             log::error!("tokenward: cannot read the plugin configuration: denying all requests");
             return true;
         };
@@ -355,7 +355,7 @@ impl RootContext for Root {
     }
 }
 
-/// Keeps the signed bundle of a configuration that is in force, for one whose own is not taken.
+/// Stores the signed bundle of an active configuration, for a configuration whose own bundle is rejected.
 fn keep(kept: &Kept, bundle: Option<&Shipped>) {
     let Some(Shipped::Signed(text)) = bundle else { return };
     let digest = SecretDigest::of(text.as_bytes()).to_hex();

@@ -3,21 +3,21 @@
 use crate::engine::config::settings::Settings;
 use crate::filter::host::{self, ABSENT, Stored};
 
-/// The key of what belongs to one gateway, whatever its configuration is at the time.
+/// The key of data that belongs to one gateway and outlives its configurations.
 ///
-/// Other modules may share the namespace (every WasmPlugin of Istio does), so the key begins with our name. Plugins of
-/// other names, and those in other places, are other gateways.
+/// Other modules may share the namespace (every WasmPlugin of Istio does), so the key starts with `tokenward`.
+/// Plugins with another name or in another place are other gateways.
 pub(super) fn key(what: &str, settings: &Settings) -> Vec<u8> {
     let mut key = format!("tokenward/{what}/{}/", settings.location()).into_bytes();
     key.extend(host::plugin_name());
     key
 }
 
-/// Changes what is under a key: `change` gets the value, if there is one, and gives the new one, if there is to be
-/// one, and an answer.
+/// Changes the value of a key. `change` gets the current value, if any, and returns the new value, if any, and a
+/// result.
 ///
-/// Another worker may change it at the same moment: then `change` is asked again, with what that one left. None where
-/// the host fails, or others are faster all the time.
+/// If another worker changes the value at the same moment, `change` runs again with the new value. Returns `None` if
+/// the host fails or other workers are always faster.
 pub(super) fn change<T>(
     key: &[u8],
     mut change: impl FnMut(Option<&[u8]>) -> (Option<Vec<u8>>, T),

@@ -1,4 +1,4 @@
-//! Reports that a gateway's bundle or list is stale: one worker does, once, and once that it no longer is.
+//! Reports a stale bundle or list: one worker reports it once, and reports once that it is fresh again.
 
 use std::cell::Cell;
 
@@ -6,7 +6,7 @@ use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::settings::Settings;
 use crate::filter::shared;
 
-/// What one module knows of one of the two.
+/// One module's knowledge about the bundle or the list.
 pub(super) struct Staleness {
     key: Vec<u8>,
     /// What this module saw last.
@@ -14,12 +14,12 @@ pub(super) struct Staleness {
 }
 
 impl Staleness {
-    /// Of a gateway's bundle or list.
+    /// The staleness of a gateway's bundle or list.
     pub(super) fn of(kind: PayloadType, gateway: &Settings) -> Self {
         Self { key: shared::key(&format!("stale/{}", kind.noun()), gateway), seen: Cell::new(None) }
     }
 
-    /// Records whether it is stale now. True where that has changed, and no other worker has reported it.
+    /// Records whether it is stale now. True if that has changed and no other worker has reported it.
     pub(super) fn is_news(&self, stale: bool) -> bool {
         if self.seen.replace(Some(stale)) == Some(stale) {
             return false;

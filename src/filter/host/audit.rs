@@ -1,19 +1,19 @@
-//! What only the audit asks of the host.
+//! The host calls that only the audit needs.
 
 use crate::filter::host::{OK, proxy_get_current_time_nanoseconds};
 
-/// Puts a line into the current request's filter state `wasm.tokenward`; false where the host refuses.
+/// Puts a line into the current request's filter state `wasm.tokenward`; false if the host fails.
 ///
-/// Envoy's access loggers write it by `%FILTER_STATE(wasm.tokenward:PLAIN)%`.
+/// Envoy's access loggers write it with `%FILTER_STATE(wasm.tokenward:PLAIN)%`.
 pub(in crate::filter) fn set_filter_state(line: &str) -> bool {
-    // One segment: with more of them their separators would be in the name.
+    // Use one segment: with several, their separators would be part of the name.
     let path = b"tokenward";
     #[expect(unsafe_code, reason = "ABI: pointers and sizes that live through the call")]
     let status = unsafe { proxy_set_property(path.as_ptr(), path.len(), line.as_ptr(), line.len()) };
     status == OK
 }
 
-/// The host's wall clock in nanoseconds since 1970; 0 where it has none.
+/// The host's wall clock in nanoseconds since 1970; 0 without a clock.
 pub(in crate::filter) fn nanoseconds() -> u64 {
     let mut nanoseconds = 0;
     #[expect(unsafe_code, reason = "ABI: the host writes a number")]

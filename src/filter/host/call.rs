@@ -1,4 +1,4 @@
-//! HTTP calls of the filter's own.
+//! HTTP calls that the filter makes.
 
 use std::ptr;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use proxy_wasm::hostcalls;
 use crate::filter::host::pairs::Pairs;
 use crate::filter::host::{owned, proxy_get_buffer_bytes, proxy_get_header_map_pairs};
 
-/// Sends a request to a cluster; none where the host does not: there is no such cluster yet, or nobody in it.
+/// Sends a request to a cluster; `None` if the host fails, for example because the cluster is missing or empty.
 ///
-/// The number comes back with `on_http_call_response`, whatever comes of the request. The SDK sends it: its
-/// dispatcher has to know the number. The statuses at which its function panics are not among those that a host
-/// can answer a call with that is well-formed (proxy-wasm-cpp-host, src/exports.cc; Envoy, wasm/context.cc).
+/// The number comes back with `on_http_call_response`, whatever the result. The call goes through the SDK, whose
+/// dispatcher must know the number. The SDK's function panics only on statuses that the host never returns for a
+/// well-formed call (proxy-wasm-cpp-host, src/exports.cc; Envoy, wasm/context.cc).
 pub(in crate::filter) fn call(
     cluster: &str,
     headers: &[(&str, &str)],
@@ -23,20 +23,20 @@ pub(in crate::filter) fn call(
     hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout).ok()
 }
 
-/// The same without a body.
+/// The same, without a body.
 pub(in crate::filter) fn get(cluster: &str, headers: Vec<(&str, &str)>, timeout_millis: u32) -> Option<u32> {
     let timeout = Duration::from_millis(timeout_millis.into());
     hostcalls::dispatch_http_call(cluster, headers, None, Vec::new(), timeout).ok()
 }
 
-/// The status of the answer to the current call; none where there was no answer.
+/// The status of the response to the current call; `None` if there was no response.
 pub(in crate::filter) fn call_status() -> Option<u32> {
     let headers = answer_headers();
     let (_, value) = headers.iter().find(|(name, _)| *name == b":status")?;
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
-/// The head of the answer to the current call; empty where there was no answer.
+/// The headers of the response to the current call; empty if there was no response.
 pub(in crate::filter) fn answer_headers() -> Pairs {
     let mut data = ptr::null_mut();
     let mut size = 0;
@@ -45,7 +45,7 @@ pub(in crate::filter) fn answer_headers() -> Pairs {
     Pairs::new(owned(status, data, size))
 }
 
-/// The body of the answer to the current call: `length` bytes, fewer where the host has no more.
+/// The body of the response to the current call: `length` bytes, or fewer if the host has fewer.
 pub(in crate::filter) fn answer_body(length: usize) -> Vec<u8> {
     let mut data = ptr::null_mut();
     let mut size = 0;

@@ -1,4 +1,4 @@
-//! Statistics of the host: counters that all threads share, and gauges that the last of them to write has set.
+//! Statistics of the host: counters that all threads share, and gauges that hold the last written value.
 
 use crate::filter::host::OK;
 
@@ -6,18 +6,18 @@ use crate::filter::host::OK;
 #[derive(Clone, Copy)]
 pub(in crate::filter) struct Metric(u32);
 
-/// What kind a statistic is (`proxy_metric_type_t`).
+/// The type of a statistic (`proxy_metric_type_t`).
 #[derive(Clone, Copy)]
 pub(in crate::filter) enum MetricType {
-    /// It only grows.
+    /// Only grows.
     Counter = 0,
-    /// It is set.
+    /// Holds the last written value.
     Gauge = 1,
 }
 
-/// The statistic of this name, made where there is none; `None` where the host refuses.
+/// Finds or creates the statistic with this name; `None` if the host fails.
 ///
-/// Each call takes a number of the VM's for good: ask once for a name.
+/// Each call permanently uses up a number of the VM, so call it once per name.
 pub(in crate::filter) fn define_metric(metric_type: MetricType, name: &str) -> Option<Metric> {
     let mut metric = 0;
     #[expect(
@@ -29,13 +29,13 @@ pub(in crate::filter) fn define_metric(metric_type: MetricType, name: &str) -> O
     (status == OK).then_some(Metric(metric))
 }
 
-/// Adds one to a counter; whether the host does is its affair, a request does not depend on it.
+/// Adds one to a counter. A failure is ignored: no request depends on it.
 pub(in crate::filter) fn increment(Metric(metric): Metric) {
     #[expect(unsafe_code, reason = "ABI: plain numbers")]
     let _ = unsafe { proxy_increment_metric(metric, 1) };
 }
 
-/// Sets a gauge; whether the host does is its affair.
+/// Sets a gauge. A failure is ignored.
 pub(in crate::filter) fn record(Metric(metric): Metric, value: u64) {
     #[expect(unsafe_code, reason = "ABI: plain numbers")]
     let _ = unsafe { proxy_record_metric(metric, value) };

@@ -1,10 +1,10 @@
-//! What the host says of itself.
+//! The host's information about itself.
 
 use std::ptr;
 
 use crate::filter::host::{owned, proxy_get_property};
 
-/// The node id of this Envoy; empty where the host does not say.
+/// The node id of this Envoy; empty if the host does not report it.
 pub(in crate::filter) fn node_id() -> Vec<u8> {
     let path = b"xds\0node\0id";
     let mut data = ptr::null_mut();

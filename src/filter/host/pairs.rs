@@ -1,4 +1,4 @@
-//! Header maps as they cross the boundary: a count, the sizes, then names and values with a NUL after each.
+//! Header maps in the host's serialization: a count, the sizes, then names and values, each followed by a NUL.
 //!
 //! proxy-wasm ABI 0.2.1, "serialized maps"; little-endian 32-bit numbers.
 
@@ -6,18 +6,18 @@
 pub(in crate::filter) struct Pairs(Vec<u8>);
 
 impl Pairs {
-    /// No pairs where the bytes are not such a map: a request without a method is refused, one of which a part was
-    /// not seen might not be.
+    /// Reads a header map. Bytes that are not a whole map give no pairs: the filter rejects a request without a
+    /// method, but might accept one with unseen headers.
     pub(super) fn new(serialized: Vec<u8>) -> Self {
         Self(if is_whole(&serialized) { serialized } else { Vec::new() })
     }
 
-    /// How many there are.
+    /// The number of pairs.
     pub(in crate::filter) fn count(&self) -> usize {
         number(&self.0, 0).unwrap_or(0)
     }
 
-    /// The names and values in their order.
+    /// The names and values in order.
     pub(in crate::filter) fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let count = self.count();
         let mut at = count.saturating_mul(PAIR).saturating_add(NUMBER);
@@ -30,7 +30,7 @@ impl Pairs {
     }
 }
 
-/// Headers of ours in the host's serialization.
+/// Serializes headers for the host.
 pub(super) fn serialize(headers: &[(&'static str, String)]) -> Vec<u8> {
     let mut serialized = Vec::with_capacity(256);
     let mut push = |number: usize| serialized.extend(u32::try_from(number).unwrap_or(0).to_le_bytes());
@@ -48,7 +48,7 @@ pub(super) fn serialize(headers: &[(&'static str, String)]) -> Vec<u8> {
     serialized
 }
 
-/// Whether count and sizes add up to the bytes that there are.
+/// Whether count and sizes match the length of the bytes.
 fn is_whole(bytes: &[u8]) -> bool {
     let Some(count) = number(bytes, 0) else { return false };
     let head = count.saturating_mul(PAIR).saturating_add(NUMBER);

@@ -1,10 +1,10 @@
-//! What the host says of this plugin itself.
+//! The host's information about this plugin.
 
 use std::ptr;
 
 use crate::filter::host::{owned, proxy_get_buffer_bytes, proxy_get_property};
 
-/// The plugin's name in Envoy's configuration; empty where it has none.
+/// The plugin's name in Envoy's configuration; empty if it has none.
 pub(in crate::filter) fn plugin_name() -> Vec<u8> {
     let path = b"plugin_name";
     let mut data = ptr::null_mut();
@@ -14,7 +14,7 @@ pub(in crate::filter) fn plugin_name() -> Vec<u8> {
     owned(status, data, size)
 }
 
-/// The plugin configuration, which has `length` bytes; none where the host does not hand it over, or not all of it.
+/// The plugin configuration of `length` bytes; `None` if the host fails or returns fewer bytes.
 pub(in crate::filter) fn plugin_configuration(length: usize) -> Option<Vec<u8>> {
     if length == 0 {
         return Some(Vec::new());
