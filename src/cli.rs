@@ -1,7 +1,7 @@
-//! The command line: what PAP work there is on policies and tokens, over the same engine as the filter.
+//! The command line: policy and token administration, with the same engine as the filter.
 //!
-//! Data goes to stdout, everything else to stderr. Exit 0 is yes or done, 1 a valid "no" (denied, findings,
-//! failed cases), 2 could not.
+//! Data goes to stdout, everything else to stderr. Exit 0 means yes or done, 1 means a valid "no" (denied, findings,
+//! failed cases), 2 means the command failed.
 
 use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
@@ -59,18 +59,18 @@ pub mod workspace;
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Folder of the policy; may stand behind the command too
+    /// Folder of the policy; may also follow the command
     #[arg(short, long, value_name = "DIR")]
     policy: Option<PathBuf>,
-    /// Print data as JSON, one value a line
+    /// Print data as JSON, one value per line
     #[arg(long, global = true)]
     json: bool,
 }
 
-/// The commands, in the order of `--help`; one without a description here has a longer one of its own.
+/// The commands, in the order of `--help`. A command without a description here has a longer one in its own file.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write a small policy to begin with, which passes its own tests
+    /// Write a small starter policy, which passes its own tests
     Init(init::Init),
     /// Check a policy and its tokens
     Lint(lint::Lint),
@@ -78,11 +78,11 @@ enum Command {
     Test(test::Test),
     /// Show what the policy decides about a request, and why
     Explain(explain::Explain),
-    /// Mint a secret, for a new token or another one for a known token
+    /// Mint a secret for a new or an existing token
     Mint(mint::Mint),
     Rotate(rotate::Rotate),
     Revoke(revoke::Revoke),
-    /// List tokens and their secrets, with what they are good for
+    /// List tokens and their secrets, with the state of each
     List(list::List),
     Prune(prune::Prune),
     Hash(hash::Hash),
@@ -93,18 +93,18 @@ enum Command {
     Verify(verify::Verify),
     /// Write the configuration that Envoy loads
     Render(render::Render),
-    /// Check what the filter wrote
+    /// Check the filter's audit events
     Audit(audit::Audit),
 }
 
-/// How a command ended.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
     /// Yes, or done.
     Yes,
     /// A valid "no".
     No,
-    /// Could not do it.
+    /// The command failed.
     Failed,
 }
 
@@ -118,14 +118,14 @@ impl Termination for Exit {
     }
 }
 
-/// How data is printed.
+/// The output format of data.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Format {
     Text,
     Json,
 }
 
-/// Runs the command that the arguments name.
+/// Runs the command in the arguments.
 pub fn run(arguments: Arguments) -> Exit {
     let format = if arguments.json { Format::Json } else { Format::Text };
     let ended = ended(arguments, format);

@@ -1,4 +1,4 @@
-//! `tokenward audit`: what the filter's events prove.
+//! `tokenward audit`: checks the filter's audit events.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -24,7 +24,7 @@ mod lines;
 mod track;
 pub mod verifier;
 
-/// Check what the filter wrote
+/// Check the filter's audit events
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -47,22 +47,22 @@ Examples:
   tokenward audit verify --closed envoy.log.1 envoy.log
   kubectl logs edge | tokenward audit verify --heads heads.json")]
 struct Verify {
-    /// Envoy's logs, the oldest first; standard input without one, or where it is `-`
+    /// Envoy's logs, oldest first; standard input by default, or for `-`
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// File with the key of the chains, in 64 hex digits; with several lines, with several keys
+    /// File with the key of the chains, in 64 hex digits; one key per line
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// What the last verification left, to go on from; written anew where all is intact
+    /// Result of the last verification, to continue from; rewritten if everything is intact
     #[arg(long, value_name = "FILE")]
     heads: Option<PathBuf>,
-    /// Every chain has to have its end: Envoy was shut down, and its log is whole
+    /// Require an end for every chain: Envoy was shut down, and its log is complete
     #[arg(long)]
     closed: bool,
-    /// Older logs were rotated away: a chain may begin in the middle
+    /// Accept chains that start in the middle, because older logs were rotated away
     #[arg(long, conflicts_with = "heads")]
     rotated: bool,
-    /// Lines come when requests end, as in an access log: any order will do
+    /// Accept lines in any order, as in an access log, which writes them when requests end
     #[arg(long)]
     unordered: bool,
 }
@@ -160,7 +160,7 @@ fn read(path: &Path, file: usize, verifier: &mut Verifier) -> Result<(), Failure
     Ok(())
 }
 
-/// The keys in a file; what is in it is never shown.
+/// Reads the keys from a file; never shows its content.
 fn keys(path: &Path) -> Result<Vec<Links>, Failure> {
     let bad = |why: &str| {
         Failure::new(format!("{} {why}", path.display()))

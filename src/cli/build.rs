@@ -1,4 +1,4 @@
-//! `tokenward build`: policy document and registry into the bundle that ships.
+//! `tokenward build`: builds the bundle that ships, from policy document and registry.
 
 use std::path::PathBuf;
 
@@ -26,36 +26,38 @@ Examples:
 pub(super) struct Build {
     #[command(flatten)]
     pub(super) files: PolicyFiles,
-    /// File to write; standard output without it
+    /// File to write; standard output by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
     contents: Contents,
-    /// Newest revision that this one may follow though its own is lower; for what is signed
+    /// Newest revision that the bundle may replace although its own is lower; for signed bundles
     #[arg(long, value_name = "REVISION")]
     allow_rollback: Option<u64>,
-    /// Build the list of all that is revoked instead: small, and shipped beside the bundle
+    /// Build the revocation list instead: a small file, shipped beside the bundle
     #[arg(long, conflicts_with_all = ["environment", "service", "expires_in", "settings"])]
     revocations: bool,
 }
 
-/// What a bundle says beside the policy and its tokens.
+/// The parts of a bundle beside the policy and its tokens.
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub(super) struct Contents {
-    /// Number of this bundle, higher than the last one's; without it milliseconds since 1970, and above the file's
+    /// Revision of the bundle, higher than the last one; by default milliseconds since 1970, and above the revision
+    /// of the file
     #[arg(long)]
     revision: Option<u64>,
-    /// Environment that the bundle is for; a gateway in another one refuses it
+    /// Environment of the bundle; gateways in another one reject it
     #[arg(long)]
     environment: Option<EnvironmentName>,
-    /// Service that the bundle is for; a gateway of another one refuses it
+    /// Service of the bundle; gateways of another one reject it
     #[arg(long)]
     service: Option<ServiceName>,
-    /// How long the bundle may be used, as in 30d; for ever without it. Then a gateway denies everything
+    /// How long the bundle may be used, as in 30d; by default for ever. After that, gateways deny everything
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
-    /// By when a newer one must be there, as in 24h; a gateway without one continues, and reports that this one is stale
+    /// When a newer bundle must have arrived, as in 24h; without one a gateway continues, and reports that this one
+    /// is stale
     #[arg(long, value_name = "SPAN")]
     good_for: Option<Span>,
 }
@@ -86,7 +88,8 @@ impl Build {
         Ok(Exit::Yes)
     }
 
-    /// The list of revocations needs a registry and the policy's name, and nothing else that might be wrong just now.
+    /// Builds the revocation list. It needs only the registry and the policy's name, so other mistakes do not delay
+    /// it.
     fn build_revocations(&self, workspace: &Workspace, format: Format) -> Result<Exit, Vec<Failure>> {
         if let Some(missing) = workspace.missing_registry() {
             return Err(missing.into());
@@ -125,10 +128,10 @@ impl Build {
 }
 
 impl Contents {
-    /// The bundle of a policy's folder, in the place of a former one.
+    /// Builds the bundle of a policy's folder, to replace an earlier one.
     ///
     /// # Errors
-    /// What is wrong with the policy or the gateway's settings, or that the gateway would reject the bundle.
+    /// The problems of the policy or the gateway's settings, or why the gateway would reject the bundle.
     pub(super) fn bundle(
         &self,
         workspace: &Workspace,
@@ -165,7 +168,7 @@ impl Contents {
     }
 }
 
-/// Refuses a bundle that the gateway beside the policy would reject.
+/// Rejects a bundle that the gateway beside the policy would reject.
 fn fits_gateway(document: &Bundle, workspace: &Workspace) -> Result<(), Vec<Failure>> {
     let Some(gateway) = workspace.gateway() else { return Ok(()) };
     let Err(problems) = workspace.settings()?.place(document.clone()) else { return Ok(()) };
@@ -177,10 +180,10 @@ fn fits_gateway(document: &Bundle, workspace: &Workspace) -> Result<(), Vec<Fail
     Err(problems.iter().map(shown).collect())
 }
 
-/// A bundle as a file.
+/// The bundle as the text of a file.
 ///
 /// # Errors
-/// That it cannot be written as JSON.
+/// Fails if it cannot be written as JSON.
 pub(super) fn text(document: &Bundle) -> Result<String, Failure> {
     let text = serde_json::to_string(document)
         .map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))?;

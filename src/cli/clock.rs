@@ -1,4 +1,4 @@
-//! The system's clock, for the commands that need one; the engine takes time as an argument.
+//! The system clock, for the commands that need it; the engine takes time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +19,7 @@ pub(super) fn precise() -> Time {
     Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A warning that the registry has a time that this machine's clock has not reached: one of the two clocks is wrong.
+/// Warns if the registry contains a time in the future of this machine's clock: one of the two clocks is wrong.
 pub(super) fn disagreement(registry: &Registry, now: Time) -> Option<Failure> {
     let times = registry.tokens.iter().flat_map(|(token, entry)| {
         entry.secrets.iter().flat_map(move |secret| {

@@ -1,22 +1,22 @@
-//! `--dry-run`: whether a command that writes does it, or only tells what it would do.
+//! `--dry-run`: the command checks everything but writes nothing.
 
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Whether a command's work goes to disk.
+/// Whether a command writes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Writing {
-    /// It does.
+    /// The command writes.
     Real,
-    /// It does not: `--dry-run`.
+    /// `--dry-run`: the command writes nothing.
     DryRun,
 }
 
 /// The option of every command that writes.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct DryRun {
-    /// Check everything and tell what would be done, but write nothing
+    /// Check everything and show what would be done, but write nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -28,7 +28,7 @@ impl DryRun {
 }
 
 impl Writing {
-    /// What was done, for stderr: `minted …`, or `dry run, nothing is written: minted …`.
+    /// The text for stderr: `minted …`, or `dry run, nothing is written: minted …`.
     pub(super) fn describe(self, done: &str) -> String {
         match self {
             Self::Real => done.to_owned(),
@@ -36,7 +36,7 @@ impl Writing {
         }
     }
 
-    /// What was done, as JSON; `"dry_run": true` tells that it was not.
+    /// The result as JSON; `"dry_run": true` marks a dry run.
     pub(super) fn report(self, done: &impl Serialize) -> Value {
         let mut report = serde_json::to_value(done).unwrap_or_default();
         if let (Self::DryRun, Value::Object(entries)) = (self, &mut report) {

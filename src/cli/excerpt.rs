@@ -1,7 +1,7 @@
-//! The lines of a text that a message is about, with a caret below what it means.
+//! Excerpts: the lines of a file that a message is about, with a caret below the relevant part.
 //!
-//! A registry holds digests, a file of cases holds secrets, and anybody can paste a secret into the wrong place: words
-//! that may be one are shown by their first characters only.
+//! A registry holds digests, a file of cases holds secrets, and anybody can paste a secret into the wrong place. So
+//! words that may be secrets are shown with their first characters only.
 
 use std::ops::Range;
 
@@ -24,11 +24,11 @@ pub(crate) struct Excerpt {
     marks: Vec<(Range<usize>, Option<&'static str>)>,
 }
 
-/// What an excerpt marks.
+/// A mark in an excerpt.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cli) struct Mark {
     pub(in crate::cli) at: Position,
-    /// In characters; without it as wide as the value that begins there.
+    /// In characters; by default the width of the value that starts there.
     pub(in crate::cli) width: Option<usize>,
     pub(in crate::cli) label: Option<&'static str>,
 }
@@ -36,15 +36,15 @@ pub(in crate::cli) struct Mark {
 /// How much of a line may be shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(in crate::cli) enum Words {
-    /// All but what looks like a secret.
+    /// Everything except text that looks like a secret.
     Shown,
-    /// No word that is as long as a secret.
+    /// Only words that are shorter than a secret.
     Short,
 }
 
 impl Excerpt {
-    /// The lines from the first mark to the last. A mark without a label is what the message is about. `None` if its
-    /// line is empty, or longer than a person wrote it.
+    /// The lines from the first mark to the last. A mark without a label marks the subject of the message. `None` if
+    /// its line is empty or too long.
     pub(in crate::cli) fn of(lines: &Lines, marks: &[Mark], words: Words) -> Option<Self> {
         let numbers = || marks.iter().map(|mark| mark.at.line);
         let (first_line, last_line) = (numbers().min()?, numbers().max()?);
@@ -54,7 +54,7 @@ impl Excerpt {
             marks.sort_by_key(|mark| mark.at.column);
             excerpt.push(lines, number, &marks, words)?;
         }
-        // What the message is about comes first.
+        // The subject of the message comes first.
         excerpt.marks.sort_by_key(|(_, label)| label.is_some());
         Some(excerpt)
     }
@@ -73,7 +73,7 @@ impl Excerpt {
     fn push(&mut self, lines: &Lines, number: usize, marks: &[&Mark], words: Words) -> Option<()> {
         let line = lines.line(number);
         if marks.is_empty() {
-            // Only what is near a mark is shown, and a line between two may be anything.
+            // Only text near a mark is shown, so a line between two marks may have any length.
             if line.len() <= MAX_LINE {
                 self.text.push_str(&cleaned(&masked(line, words)));
             }
@@ -106,7 +106,7 @@ impl Excerpt {
     }
 }
 
-/// The line with an asterisk for each byte that may be of a secret; as long as it was.
+/// Replaces each byte that may belong to a secret with an asterisk; the length stays the same.
 fn masked(line: &str, words: Words) -> String {
     let named = SECRET_KEYS.iter().any(|key| line.contains(key));
     let strict = words == Words::Short || named;
@@ -120,13 +120,13 @@ fn masked(line: &str, words: Words) -> String {
         let (before, from) = rest.split_at_checked(start).unwrap_or((rest, ""));
         let (word, after) =
             from.split_at_checked(from.find(|c| !is_part(c)).unwrap_or(from.len())).unwrap_or((from, ""));
-        // What surrounds a value in YAML or JSON, and may be of a secret too.
+        // Punctuation around a value in YAML or JSON, which may also be part of a secret.
         let value = word.trim_matches(STRUCTURE);
         let (opening, _) = word.split_once(value).unwrap_or_default();
         let closing = word.strip_prefix(opening).and_then(|rest| rest.strip_prefix(value));
         masked.push_str(before);
         masked.push_str(opening);
-        // A colon at the end is that of a key.
+        // A colon at the end belongs to a key.
         let length = word.strip_suffix(':').unwrap_or(word).len();
         let long = strict && length >= MIN_SECRET_BYTES && value.parse::<Time>().is_err();
         if long || discreet(value) != value {
@@ -141,17 +141,17 @@ fn masked(line: &str, words: Words) -> String {
     masked + rest
 }
 
-/// The text with what a terminal would not show written out; a tab is shown as space.
+/// Escapes characters that a terminal would not show; shows a tab as a space.
 fn cleaned(text: &str) -> String {
     text.split('\t').map(shown).collect::<Vec<_>>().join("\t")
 }
 
-/// What a line names that has a secret in it, or its digest.
+/// Words in lines that contain a secret or its digest.
 const SECRET_KEYS: [&str; 4] = ["secret", "sha256", "authorization", "password"];
-/// Longest line that is shown: a bundle is one line, however large it is.
+/// Maximum length of a line that is shown: a bundle is a single line of any size.
 const MAX_LINE: usize = 1_000;
 const STRUCTURE: [char; 8] = ['\'', ',', ':', '[', ']', '{', '}', '|'];
-/// Characters of a secret that are shown.
+/// Number of characters of a secret that are shown.
 const SHOWN: usize = 4;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `tokenward explain`: a decision and the steps that led to it.
+//! `tokenward explain`: shows a decision and the steps to it.
 
 use clap::Args;
 use serde_json::json;
@@ -26,24 +26,24 @@ pub(super) struct Explain {
     pub(super) input: Input,
     /// Method of the request
     method: String,
-    /// Path of the request, query included
+    /// Path of the request, including the query
     path: String,
-    /// Token that the request brings: its id, or id/secret-id
+    /// Token of the request: its id, or id/secret-id
     #[arg(long)]
     token: Option<String>,
-    /// Time of the request, in RFC 3339; now without it
+    /// Time of the request, in RFC 3339; now by default
     #[arg(long)]
     at: Option<Time>,
     /// Host of the request
     #[arg(long)]
     host: Option<String>,
-    /// Address that the request comes from
+    /// Source address of the request
     #[arg(long, value_name = "ADDRESS")]
     source: Option<String>,
-    /// Environment of the gateway, instead of that in gateway.yaml
+    /// Environment of the gateway, instead of the one in gateway.yaml
     #[arg(long)]
     environment: Option<EnvironmentName>,
-    /// Service of the gateway, instead of that in gateway.yaml
+    /// Service of the gateway, instead of the one in gateway.yaml
     #[arg(long)]
     service: Option<ServiceName>,
 }
@@ -107,7 +107,7 @@ impl Explain {
     }
 }
 
-/// Where the entry is that each line is about: file, line and column.
+/// The document entry of each line, as file, line and column.
 fn places(workspace: &Workspace, lines: &[Line]) -> Vec<Option<String>> {
     let named: Vec<&Place> = lines.iter().filter_map(|line| line.place.as_ref()).collect();
     let mut located = workspace.locate(&named).into_iter();

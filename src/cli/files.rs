@@ -1,4 +1,4 @@
-//! Writing files: whole or not at all.
+//! Writes files: completely or not at all.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -9,21 +9,22 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::cli::failure::Failure;
 
-/// Who may read a file that was not there before.
+/// Who may read a new file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Readers {
-    /// Its owner only.
+    /// Only its owner.
     Owner,
-    /// Everybody that the umask allows, Envoy under a user of its own among them.
+    /// Everybody that the umask permits, for example an Envoy that runs as another user.
     Everybody,
 }
 
-/// Puts `text` in the place of the file at `path`, in one step: a reader sees the old text or the new one.
+/// Replaces the file at `path` with `text` in one step: a reader sees the old text or the new one.
 ///
-/// A link is followed: its target is replaced. To what is not a regular file (a device, a pipe) the text is appended. A new file can be read by `readers`, as far as the umask allows; an old one keeps its permissions.
+/// Links are followed: the target is replaced. If the path is not a regular file (a device, a pipe), the text is
+/// appended. `readers` may read a new file, as far as the umask permits; an existing file keeps its permissions.
 ///
 /// # Errors
-/// That it cannot be written; the old file is then as it was.
+/// Fails if the file cannot be written. The old file is then unchanged.
 pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> Result<(), Failure> {
     let metadata = std::fs::metadata(path).ok();
     if metadata.as_ref().is_some_and(|metadata| !metadata.is_file()) || is_open_file(path) {
@@ -36,13 +37,13 @@ pub(super) fn replace(path: &Path, text: impl AsRef<[u8]>, readers: Readers) -> 
     Ok(())
 }
 
-/// Whether the path names an open file of a process, as `/dev/stdout` does. Replacing it would leave the process with
-/// the old file.
+/// Whether the path names an open file of a process, as `/dev/stdout` does. If it were replaced, the process would
+/// keep the old file.
 fn is_open_file(path: &Path) -> bool {
     ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"].iter().any(|open| path.starts_with(open))
 }
 
-/// The file that a path names once its links are followed, also where the last of them leads to no file yet.
+/// Follows the links of a path, even if the last one leads to a file that does not exist yet.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
@@ -52,26 +53,26 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
     path
 }
 
-/// Makes a file with `text`, in one step.
+/// Creates a file with `text` in one step.
 ///
 /// # Errors
-/// That it cannot be written, or is there already.
+/// Fails if the file cannot be written or already exists.
 pub(super) fn create(path: &Path, text: &str, readers: Readers) -> Result<(), Failure> {
     let file = written(path, text.as_bytes(), None, readers)?;
     file.persist_noclobber(path).map_err(|error| cannot(path, &error.error))?;
     Ok(())
 }
 
-/// Makes a folder and those above it, where there are none.
+/// Creates a folder and its missing parents.
 ///
 /// # Errors
-/// That it cannot be made.
+/// Fails if the folder cannot be created.
 pub(super) fn make_folder(path: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(path)
         .map_err(|error| Failure::new(format!("cannot make folder {}: {error}", path.display())))
 }
 
-/// A nameless neighbour of `path` with `text`, on disk.
+/// Writes `text` to an unnamed file in the folder of `path`.
 fn written(
     path: &Path,
     text: &[u8],
@@ -112,5 +113,5 @@ fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(format!("cannot write {}: {error}", path.display()))
 }
 
-/// Most links that are followed, as in Linux (path_resolution(7)).
+/// Maximum number of links to follow, as in Linux (path_resolution(7)).
 const MAX_LINKS: usize = 40;

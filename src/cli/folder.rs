@@ -1,6 +1,6 @@
-//! Which folder has the policy: `-p`, else `TOKENWARD_POLICY`, else the nearest one upwards with a `policy.yaml`.
+//! Finds the policy's folder: `-p`, else `TOKENWARD_POLICY`, else the nearest folder upwards with a `policy.yaml`.
 //!
-//! Every command that reads a policy asks here, and nowhere else.
+//! Every command that reads a policy uses this file to find it.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -14,24 +14,24 @@ use crate::cli::workspace;
 #[derive(Args, Clone, Debug, Default)]
 #[group(skip)]
 pub(super) struct PolicyFolder {
-    /// Folder of the policy; without it TOKENWARD_POLICY, else the nearest folder upwards with a policy.yaml
+    /// Folder of the policy; by default TOKENWARD_POLICY, else the nearest folder upwards with a policy.yaml
     #[arg(short = 'p', long = "policy", value_name = "DIR")]
     policy: Option<PathBuf>,
 }
 
 impl PolicyFolder {
-    /// The folder, by the shortest path from here.
+    /// The folder, by the shortest path from the current one.
     ///
     /// # Errors
-    /// That the folder that was named does not exist, or that there is none upwards.
+    /// Fails if the named folder does not exist, or if no folder is found.
     pub(super) fn find(&self) -> Result<PathBuf, Failure> {
         self.look()?.ok_or_else(nowhere)
     }
 
-    /// The folder. `None` if no folder is named and no folder upwards has a policy.
+    /// The folder; `None` if no folder is named and no folder upwards has a policy.
     ///
     /// # Errors
-    /// That the folder that was named does not exist.
+    /// Fails if the named folder does not exist.
     pub(super) fn look(&self) -> Result<Option<PathBuf>, Failure> {
         if let Some(folder) = &self.policy {
             return Ok(Some(shortest(workspace::folder(folder)?)));
@@ -46,10 +46,10 @@ impl PolicyFolder {
         Ok(nearest().map(|folder| shortest(&folder)))
     }
 
-    /// Takes the folder that was named before the command.
+    /// Uses the folder that was named before the command.
     ///
     /// # Errors
-    /// That another one is named behind it.
+    /// Fails if another folder is named after the command.
     pub(super) fn or_before(&mut self, before: PathBuf) -> Result<(), Failure> {
         if self.policy.is_some() {
             return Err(Failure::new("`-p` is given twice").hint("name one folder"));
@@ -72,7 +72,7 @@ impl PolicyFolder {
     }
 }
 
-/// A path as a word of a shell's command line.
+/// A path as a word on a shell's command line.
 pub(super) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "-_./:@%+,=".contains(c);
@@ -93,17 +93,17 @@ fn nearest() -> Option<PathBuf> {
     here.ancestors().find(|folder| workspace::has_policy(folder)).map(Path::to_owned)
 }
 
-/// The same folder, relative to the current one where that is shorter.
+/// The same folder, relative to the current one if that is shorter.
 fn shortest(folder: &Path) -> PathBuf {
     let relative = std::env::current_dir().ok().and_then(|here| relative(folder, &here));
     let shorter = relative.filter(|relative| relative.as_os_str().len() < folder.as_os_str().len());
     shorter.unwrap_or_else(|| folder.to_owned())
 }
 
-/// The path of `folder` from `here`, where one of them is in the other; `here` is absolute.
+/// The path of `folder` from `here`, if one contains the other; `here` is absolute.
 fn relative(folder: &Path, here: &Path) -> Option<PathBuf> {
     let whole = here.join(folder);
-    // After `..` a name may lead elsewhere: through a symbolic link.
+    // After `..` a name may have another meaning because of symbolic links.
     if whole.components().any(|part| part == Component::ParentDir) {
         return None;
     }

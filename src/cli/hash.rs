@@ -1,4 +1,4 @@
-//! `tokenward hash`: the digests of secrets that exist already.
+//! `tokenward hash`: prints the digests of existing secrets.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use crate::engine::words::secret::{Secret, SecretDigest};
 
 /// Print the SHA-256 of a secret read from standard input, or of each secret in a file
 ///
-/// A secret that can be guessed from its digest is printed with a warning.
+/// A secret that can be guessed from its digest causes a warning.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   printf %s \"$SECRET\" | tokenward hash
   tokenward hash --many keys.txt")]
 pub(super) struct Hash {
-    /// File of lines `id secret`, `-` for standard input: each digest is printed behind its id
+    /// File with lines `id secret`, `-` for standard input; each digest is printed after its id
     #[arg(long, value_name = "FILE")]
     many: Option<PathBuf>,
 }
@@ -88,7 +88,7 @@ struct Hashed {
 }
 
 impl Hashed {
-    /// What a line says, and a warning about its secret. Nothing of the line is shown: id and secret may be swapped.
+    /// Reads a line; warns about a weak secret. Nothing of the line is shown, because id and secret may be swapped.
     fn of(line: &[u8]) -> Result<(Self, Option<Failure>), Failure> {
         let (id, secret) = line
             .iter()

@@ -1,6 +1,6 @@
-//! `tokenward --help`: the commands in groups, by what they are for.
+//! `tokenward --help`: shows the commands in groups by purpose.
 //!
-//! The descriptions are those of the commands themselves; only the groups are written here.
+//! The descriptions come from the commands themselves; this file only defines the groups.
 
 use clap::{Command, CommandFactory, FromArgMatches};
 
@@ -8,7 +8,7 @@ use crate::cli::Arguments;
 use crate::engine::config::bundle::Version;
 
 impl Arguments {
-    /// Reads the command line; ends the process for `--help`, `--version` and what it cannot read.
+    /// Reads the command line. Exits for `--help`, `--version` and invalid arguments.
     #[must_use]
     pub fn read() -> Self {
         let matches = command().get_matches();
@@ -35,9 +35,9 @@ fn group(command: &Command, title: &str, names: &[&str]) -> String {
     format!("{title}:\n{lines}\n")
 }
 
-/// The version, the commit that the command was built from, and the format of the bundles that it reads and writes.
+/// The version, the commit of the build, and the bundle format that this command reads and writes.
 ///
-/// The text lives as long as the process, which reads its command line once.
+/// The text lives as long as the process, because the process reads its command line once.
 fn version() -> &'static str {
     let commit = option_env!("TOKENWARD_COMMIT").filter(|commit| !commit.is_empty()).unwrap_or("unknown");
     let (version, format) = (env!("CARGO_PKG_VERSION"), u64::from(Version));
@@ -87,14 +87,14 @@ mod tests {
         assert!(count > 40, "{count}");
     }
 
-    /// The command lines under a command's help.
+    /// The command lines in a command's help.
     fn examples(command: &Command) -> Vec<String> {
         let text = command.get_after_help().unwrap_or_else(|| panic!("{}", command.get_name())).to_string();
         let lines = text.strip_prefix("Examples:\n").unwrap().replace("\\\n", " ");
         lines.lines().map(|line| line.trim().to_owned()).collect()
     }
 
-    /// The words of the part of a pipeline that calls us, without what a shell redirects.
+    /// The words of the `tokenward` part of a pipeline, without shell redirections.
     fn words(example: &str) -> Vec<String> {
         let ours = example.split(" | ").find(|part| part.starts_with("tokenward ")).unwrap();
         let ours = ours.split(" < ").next().unwrap();

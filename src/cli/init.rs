@@ -1,4 +1,4 @@
-//! `tokenward init`: a small policy to begin with, which passes its own tests.
+//! `tokenward init`: writes a small starter policy, which passes its own tests.
 
 use std::path::{Path, PathBuf};
 
@@ -14,17 +14,17 @@ use crate::cli::{Exit, Format, output};
 use crate::engine::config::bundle::TokenPrefix;
 use crate::engine::words::name::PolicyName;
 
-/// Write a small policy to begin with, which passes its own tests
+/// Write a small starter policy, which passes its own tests
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tokenward init shop
   tokenward init policies/edge --name acme-edge")]
 pub(super) struct Init {
-    /// Folder for policy.yaml, tokens.yaml, policy.test.yaml and gateway.yaml; no existing file is overwritten
+    /// Folder for policy.yaml, tokens.yaml, policy.test.yaml and gateway.yaml; existing files are never overwritten
     #[arg(value_name = "NAME")]
     folder: PathBuf,
-    /// Name of the policy; that of the folder without it
+    /// Name of the policy; by default the name of the folder
     #[arg(long, value_name = "POLICY")]
     name: Option<PolicyName>,
     #[command(flatten)]
@@ -65,7 +65,7 @@ impl Init {
     }
 }
 
-/// The folder's own name, as a policy's.
+/// The name of the folder as a policy name.
 fn name_of(folder: &Path) -> Result<PolicyName, Failure> {
     let full = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let last = full.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -73,7 +73,7 @@ fn name_of(folder: &Path) -> Result<PolicyName, Failure> {
         .map_err(|error| Failure::new(error.to_string()).hint("give it one with `--name`"))
 }
 
-/// A file in the folder that a policy could be made of.
+/// A file in the folder from which a policy could be made.
 fn old_file(folder: &Path) -> Option<PathBuf> {
     let others = ["policy.yml", "policy.json", "tokens.yml", "tokens.json", "gateway.yml", "gateway.json"];
     let names = FILES.iter().map(|(file, ..)| *file).chain(others);
@@ -90,7 +90,7 @@ fn filled(text: &str, name: &PolicyName) -> String {
     text.replace("${name}", name.as_str()).replace("${prefix}", &value(&prefix(name)))
 }
 
-/// The first word of the policy's name, if secrets can begin with it.
+/// The first word of the policy's name, if it is a valid secret prefix.
 fn prefix(name: &PolicyName) -> String {
     let name = name.as_str().to_ascii_lowercase();
     let word = name.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();

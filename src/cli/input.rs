@@ -1,7 +1,7 @@
-//! What a command reads of a policy: its folder or a bundle, and the settings of the gateway.
+//! The input of commands: a policy's folder or a bundle, and the settings of the gateway.
 //!
-//! Whatever takes a bundle takes the folder too. The settings are those beside the policy, unless `--settings`
-//! names others.
+//! Every command that accepts a bundle also accepts a folder. The settings are those beside the policy, unless
+//! `--settings` names others.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::cli::workspace::{self, Workspace};
 pub(super) struct PolicyFiles {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
-    /// The gateway's settings; without it gateway.yaml in the policy's folder
+    /// The gateway's settings; by default gateway.yaml in the policy's folder
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
 }
@@ -30,7 +30,7 @@ pub(super) struct PolicyFiles {
 pub(super) struct Input {
     #[command(flatten)]
     pub(super) files: PolicyFiles,
-    /// Bundle that `build` or `sign` wrote, instead of the policy in the folder
+    /// Bundle from `build` or `sign`, instead of the policy in the folder
     #[arg(long, value_name = "FILE")]
     pub(super) bundle: Option<PathBuf>,
 }
@@ -39,7 +39,7 @@ impl PolicyFiles {
     /// Reads the folder.
     ///
     /// # Errors
-    /// That there is none, or what cannot be read.
+    /// Fails if there is no folder, or if a file cannot be read.
     pub(super) fn open(&self) -> Result<Workspace, Failure> {
         let workspace = Workspace::open_folder(&self.folder.find()?)?;
         match &self.settings {
@@ -48,10 +48,10 @@ impl PolicyFiles {
         }
     }
 
-    /// The file with the settings: the one that was named, or the one in the folder, if there is any.
+    /// The file with the settings: the named one, or the one in the folder, if any.
     ///
     /// # Errors
-    /// That it cannot be read, or that the folder that was named does not exist.
+    /// Fails if it cannot be read, or if the named folder does not exist.
     pub(super) fn settings(&self) -> Result<Option<Source>, Failure> {
         if let Some(path) = &self.settings {
             return Source::read(path).map(Some);
@@ -60,10 +60,10 @@ impl PolicyFiles {
         folder.map_or(Ok(None), |folder| workspace::gateway(&folder))
     }
 
-    /// The same for a bundle, or a list of revocations.
+    /// The same for a bundle or a revocation list.
     ///
     /// # Errors
-    /// That it cannot be read, or that the folder has another policy than the bundle.
+    /// Fails if it cannot be read, or if the folder's policy is not the bundle's.
     pub(super) fn settings_for(&self, bundle: &Path) -> Result<Option<Source>, Failure> {
         let settings = self.settings()?;
         let is_used = self.folder.is_named() || (self.settings.is_none() && settings.is_some());
@@ -74,7 +74,7 @@ impl PolicyFiles {
     }
 }
 
-/// Refuses a bundle of another policy than the folder's; what cannot be read is reported elsewhere.
+/// Rejects a bundle of another policy than the folder's. Unreadable files are reported elsewhere.
 fn same_policy(bundle: &Path, folder: &Path) -> Result<(), Failure> {
     let policy = Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
     let (Some(policy), Some(name)) = (policy, payload::name_in(bundle)) else { return Ok(()) };
@@ -90,10 +90,10 @@ fn same_policy(bundle: &Path, folder: &Path) -> Result<(), Failure> {
 }
 
 impl Input {
-    /// Reads the folder, or the bundle.
+    /// Reads the folder or the bundle.
     ///
     /// # Errors
-    /// That there is none, or what cannot be read.
+    /// Fails if there is none, or if a file cannot be read.
     pub(super) fn open(&self) -> Result<Workspace, Failure> {
         match &self.bundle {
             Some(path) => Ok(Workspace::open_bundle(path)?.with_settings(self.settings()?)),
@@ -101,21 +101,21 @@ impl Input {
         }
     }
 
-    /// The file with the settings, if there is any.
+    /// The file with the settings, if any.
     ///
     /// # Errors
-    /// That it cannot be read, or that the folder has another policy than the bundle.
+    /// Fails if it cannot be read, or if the folder's policy is not the bundle's.
     pub(super) fn settings(&self) -> Result<Option<Source>, Failure> {
         self.bundle.as_ref().map_or_else(|| self.files.settings(), |bundle| self.files.settings_for(bundle))
     }
 
-    /// What to say where a bundle is taken without the settings of a gateway.
+    /// The note for a bundle without gateway settings.
     pub(super) fn without_settings(&self, settings: Option<&Source>) -> Option<Failure> {
         (self.bundle.is_some() && settings.is_none()).then(without_settings)
     }
 }
 
-/// That the safe defaults take the place of a gateway's settings.
+/// The note that safe defaults are used instead of gateway settings.
 pub(super) fn without_settings() -> Failure {
     Failure::new("there is no gateway.yaml and no `--settings`: the gateway's settings are the safe defaults")
         .hint("write gateway.yaml beside the policy, name its folder with `-p DIR`, or use `--settings FILE`")

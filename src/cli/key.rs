@@ -15,14 +15,14 @@ use crate::cli::files::{self, Readers};
 use crate::cli::output;
 use crate::engine::config::envelope::{Envelope, PublicKey};
 
-/// A private key. Not `Debug`: it cannot be logged by accident; wiped when it is dropped.
+/// A private key. It is not `Debug`, so it cannot be logged by accident, and it is wiped when it is dropped.
 pub(super) struct PrivateKey(SigningKey);
 
 impl PrivateKey {
-    /// A new key, of the system's random numbers.
+    /// Generates a new key from the system's random numbers.
     ///
     /// # Errors
-    /// That there are none.
+    /// Fails if the system has no random numbers.
     pub(super) fn generate() -> Result<Self, Failure> {
         let mut seed = Zeroizing::new([0; 32]);
         SysRng
@@ -31,10 +31,10 @@ impl PrivateKey {
         Ok(Self(SigningKey::from_bytes(&seed)))
     }
 
-    /// The key in a file.
+    /// Reads the key from a file.
     ///
     /// # Errors
-    /// That it cannot be read, or is no Ed25519 key; what it has is never shown.
+    /// Fails if the file cannot be read or is not an Ed25519 key. Its content is never shown.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let cannot = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", path.display()));
         let text = Zeroizing::new(std::fs::read(path).map_err(cannot)?);
@@ -47,10 +47,10 @@ impl PrivateKey {
         Ok(Self(key))
     }
 
-    /// Writes the key into a new file that only its owner can read.
+    /// Writes the key to a new file that only its owner can read.
     ///
     /// # Errors
-    /// That it cannot be written, or that there is a file already.
+    /// Fails if the file cannot be written or already exists.
     pub(super) fn create(&self, path: &Path) -> Result<(), Failure> {
         if path.exists() {
             return Err(Failure::new(format!(
@@ -59,7 +59,7 @@ impl PrivateKey {
             ))
             .hint("name another file; for the public key of this one: `tokenward keygen --public FILE`"));
         }
-        // Without the public key, which OpenSSL before 3.2 does not expect here.
+        // Omit the public key, because OpenSSL before 3.2 does not accept it here.
         let pair = KeypairBytes { secret_key: *self.0.as_bytes(), public_key: None };
         let text = pair
             .to_pkcs8_pem(LineEnding::LF)
@@ -67,10 +67,10 @@ impl PrivateKey {
         files::create(path, &text, Readers::Owner)
     }
 
-    /// The public key that goes with it.
+    /// The public key of this private key.
     ///
     /// # Errors
-    /// That it is none that a gateway would take.
+    /// Fails if gateways would not accept it.
     pub(super) fn public(&self) -> Result<PublicKey, Failure> {
         PublicKey::from_bytes(self.0.verifying_key().as_bytes())
             .map_err(|error| Failure::new(error.to_string()))

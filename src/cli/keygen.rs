@@ -1,4 +1,4 @@
-//! `tokenward keygen`: a key to sign bundles with.
+//! `tokenward keygen`: makes a key that signs bundles.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use crate::cli::files::Readers;
 use crate::cli::key::PrivateKey;
 use crate::cli::{Exit, Format, files, output};
 
-/// Make a key to sign bundles with, and print its public key
+/// Make a key that signs bundles, and print its public key
 ///
-/// Only the signer may have the file; the public key, which FILE.pub has as well, goes into `keys` of
-/// each gateway's settings. OpenSSL reads the file, and its keys (`openssl genpkey -algorithm ed25519`) sign as well.
+/// Only the signer may have the file. The public key, also in FILE.pub, goes into `keys` of each gateway's settings.
+/// OpenSSL can read the file, and keys from OpenSSL (`openssl genpkey -algorithm ed25519`) can sign too.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tokenward keygen -o release.key
   tokenward keygen --public release.key")]
 pub(super) struct Keygen {
-    /// File to write the private key to; one that is there is not overwritten
+    /// File for the private key; an existing file is never overwritten
     #[arg(short, long, value_name = "FILE", required_unless_present = "public")]
     output: Option<PathBuf>,
-    /// Make none: print the public key of this private key
+    /// Print the public key of this private key, and make no new key
     #[arg(long, value_name = "FILE", conflicts_with = "output")]
     public: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! `tokenward lint`: all that is wrong with a policy, and what is seldom meant.
+//! `tokenward lint`: finds errors and probable mistakes in a policy.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -26,10 +26,10 @@ Examples:
 pub(super) struct Lint {
     #[command(flatten)]
     pub(super) input: Input,
-    /// Envoy's configuration, which is checked too; alone where there is no policy. `-` is standard input
+    /// Envoy's configuration to check as well, or alone if there is no policy; `-` is standard input
     #[arg(long, value_name = "FILE")]
     envoy: Option<PathBuf>,
-    /// Exit with 1 on warnings too, not on errors only
+    /// Exit with 1 for warnings too, not only for errors
     #[arg(long)]
     deny_warnings: bool,
 }
@@ -46,7 +46,7 @@ impl Lint {
 }
 
 impl Lint {
-    /// The policy. `None` if the user gave only Envoy's configuration.
+    /// The policy; `None` if the user gave only Envoy's configuration.
     fn policy(&self) -> Result<Option<Workspace>, Failure> {
         let alone = self.envoy.is_some() && self.input.bundle.is_none();
         if alone && self.input.files.folder.look()?.is_none() {
@@ -60,7 +60,7 @@ impl Lint {
     }
 }
 
-/// How many errors and warnings there are.
+/// The numbers of errors and warnings.
 #[derive(Clone, Copy, Default)]
 struct Counts {
     errors: usize,
@@ -87,10 +87,10 @@ impl fmt::Display for Counts {
     }
 }
 
-/// What was found of a policy.
+/// The findings of a policy.
 struct Linted {
     counts: Counts,
-    /// What it relies on in Envoy's configuration.
+    /// The parts of Envoy's configuration on which it relies.
     reliance: Reliance,
 }
 
@@ -146,13 +146,13 @@ fn policy(workspace: &Workspace, format: Format) -> Result<Linted, Vec<Failure>>
     Ok(Linted { counts, reliance })
 }
 
-/// The test cases beside a policy: they are read, so that what is wrong with them is found too.
+/// Reads the test cases beside a policy, to find their mistakes too.
 fn cases(workspace: &Workspace) -> Result<Vec<CaseFile>, Vec<Failure>> {
     let folder = workspace.folder();
     if folder.as_os_str().is_empty() { Ok(Vec::new()) } else { case_files(folder) }
 }
 
-/// Whether the line of a finding, or the comment above it, allows what was found: `# tokenward: allow unused_role`.
+/// Whether a comment on the line of a finding, or on the line above it, allows it: `# tokenward: allow unused_role`.
 fn allows(text: &str, line: usize, code: Code) -> bool {
     let code = code.to_string();
     let named = |line: &str| {
@@ -164,7 +164,7 @@ fn allows(text: &str, line: usize, code: Code) -> bool {
     [text.lines().nth(line.wrapping_sub(1)), above].into_iter().flatten().any(|line| named(line).is_some())
 }
 
-/// How many errors and warnings there are about an Envoy configuration.
+/// Lints an Envoy configuration; returns the numbers of errors and warnings.
 fn envoy(path: &Path, reliance: Reliance, format: Format) -> Result<Counts, Vec<Failure>> {
     let source = if path == Path::new("-") { Source::standard_input()? } else { Source::read(path)? };
     let configuration =

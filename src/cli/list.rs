@@ -1,4 +1,4 @@
-//! `tokenward list`: tokens and their secrets, with what each is good for.
+//! `tokenward list`: lists tokens and their secrets, with the state of each.
 
 use std::cmp::Ordering;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::engine::words::name::{KindName, RoleName, SecretId, TokenId};
 use crate::engine::words::text::shown;
 use crate::engine::words::time::{Span, Time};
 
-/// List tokens and their secrets, with what they are good for
+/// List tokens and their secrets, with the state of each
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -27,13 +27,13 @@ Examples:
 pub(super) struct List {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
-    /// Only secrets that end within this span, as in 7d; not those that ended already
+    /// Only secrets that expire within this span, as in 7d, without expired ones
     #[arg(long, value_name = "SPAN")]
     expiring: Option<Span>,
     /// Only tokens of this kind
     #[arg(long)]
     kind: Option<KindName>,
-    /// Only tokens that tokens.yaml gives this role
+    /// Only tokens with this role in tokens.yaml
     #[arg(long)]
     role: Option<RoleName>,
     /// Only tokens of this owner
@@ -42,15 +42,15 @@ pub(super) struct List {
     /// Only secrets in this state; may be repeated
     #[arg(long = "state", value_name = "STATE")]
     states: Vec<State>,
-    /// What to sort by; without it the order of tokens.yaml
+    /// Sort order; by default the order of tokens.yaml
     #[arg(long, value_name = "COLUMN")]
     sort: Option<Order>,
-    /// Time to list for, in RFC 3339; now without it
+    /// Time to list for, in RFC 3339; now by default
     #[arg(long, value_name = "TIME")]
     at: Option<Time>,
 }
 
-/// What the lines are sorted by.
+/// The sort order of the lines.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Order {
     /// By id
@@ -59,11 +59,11 @@ enum Order {
     /// Tokens without an owner first
     Owner,
     State,
-    /// What ends first, then what never ends
+    /// First what expires first, last what never expires
     Expires,
 }
 
-/// A secret of a token, or a token without one.
+/// A secret of a token, or a token without secrets.
 #[derive(Serialize)]
 struct Line<'r> {
     token: &'r TokenId,
@@ -100,11 +100,11 @@ impl List {
         Ok(Exit::Yes)
     }
 
-    /// Refuses a filter that no token can match.
+    /// Rejects a filter that no token can match.
     fn check(&self, folder: &Path, registry: &Registry) -> Result<(), Vec<Failure>> {
         let tokens = || registry.tokens.iter().map(|(_, token)| token);
         let mut failures = Vec::new();
-        // The registry alone is enough, whatever is wrong with the policy.
+        // The registry is enough. The policy only completes the hints, so its mistakes do not matter here.
         let policy = || Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
         if let Some(kind) = &self.kind {
             let policy = policy();
@@ -166,7 +166,7 @@ impl<'r> Line<'r> {
         }
     }
 
-    /// Whether it has not ended yet, but will have by `time`.
+    /// Whether it has not expired yet, but will have expired by `time`.
     fn ends_by(&self, time: Time) -> bool {
         match self.state {
             State::Active | State::Retiring | State::NotYetValid => {
@@ -205,19 +205,19 @@ impl Order {
     }
 }
 
-/// What stands for an expiry where there is no end.
+/// The text shown if there is no expiry.
 fn endless(secret: Option<&SecretId>) -> String {
     if secret.is_some() { "never" } else { "-" }.to_owned()
 }
 
-/// When a secret ends, in words and as a date.
+/// The expiry, in words and as a date.
 fn expiry(end: Time, now: Time) -> String {
     let time = String::from(end);
     let date = time.split('T').next().unwrap_or(&time);
     format!("{} ({date})", end.from_now(now))
 }
 
-/// That a name is not among the known ones.
+/// The failure for a name that is not a known one.
 fn stranger(what: &str, name: &str, mut known: Vec<&str>) -> Option<Failure> {
     known.sort_unstable();
     known.dedup();

@@ -1,14 +1,14 @@
-//! Misspelled names: which of the known names the person meant, and which names there are.
+//! Suggestions for misspelled names: the name that was probably meant, and the known names.
 
 use strsim::damerau_levenshtein;
 
-/// `did you mean …?` where a known name is near, and the known names.
+/// `did you mean …?` if a known name is similar, and the known names.
 pub(super) fn help(what: &str, name: &str, known: &[&str]) -> String {
     let near = did_you_mean(name, known.iter().copied()).map(|near| format!("{near} ")).unwrap_or_default();
     format!("{near}{}", listed(what, known))
 }
 
-/// `did you mean …?`, where one of the known names is near.
+/// `did you mean …?` if one of the known names is similar.
 pub(super) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     let known = known.into_iter().filter(|known| *known != name);
     let known = known.map(|known| (damerau_levenshtein(name, known), known));
@@ -16,7 +16,7 @@ pub(super) fn did_you_mean<'k>(name: &str, known: impl IntoIterator<Item = &'k s
     near.min_by_key(|(slips, _)| *slips).map(|(_, known)| format!("did you mean `{known}`?"))
 }
 
-/// The known names: the first ones, where there are many.
+/// The known names, or the first ones if there are many.
 fn listed(what: &str, known: &[&str]) -> String {
     if known.is_empty() {
         return format!("there is no {what} yet");
@@ -27,9 +27,9 @@ fn listed(what: &str, known: &[&str]) -> String {
     format!("known: {}{more}", names.join(", "))
 }
 
-/// A near name has at most one slip (a letter too many, too few, another one, or two exchanged) in so many letters.
+/// A similar name has at most one mistake (a missing, extra, wrong or swapped letter) per this many letters.
 const LETTERS_PER_SLIP: usize = 3;
-/// Most names in a list.
+/// Maximum number of names in a list.
 const MOST: usize = 12;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! The number of a bundle or a list: by the clock, and above that of the file that it replaces.
+//! The revision of a bundle or a list: from the clock, and above that of the file that it replaces.
 //!
-//! A gateway refuses a second one of the same number, and one that is more than a day ahead of its clock.
+//! A gateway rejects another bundle with the same revision, and one more than a day ahead of its clock.
 
 use std::path::{Path, PathBuf};
 
@@ -13,14 +13,14 @@ use crate::cli::source::Source;
 use crate::engine::memory::marks::highest_revision;
 use crate::engine::words::time::Time;
 
-/// What is in the file that is to be replaced, if there is a bundle or a list in it, signed or not.
+/// The bundle or list in the file that is replaced, signed or not, if any.
 pub(super) struct Former {
     path: PathBuf,
     payload: Value,
 }
 
 impl Former {
-    /// Reads the file; one that does not exist, or is something else, has no number.
+    /// Reads the file. A missing file, or one with other content, has no revision.
     pub(super) fn read(path: Option<&Path>) -> Self {
         let source = path.filter(|path| path.is_file()).and_then(|path| Source::read(path).ok());
         let payload = source.and_then(|source| {
@@ -30,10 +30,10 @@ impl Former {
         Self { path: path.unwrap_or(Path::new("")).to_owned(), payload: payload.unwrap_or_default() }
     }
 
-    /// The number of what replaces it: the one that was chosen, or the clock's in milliseconds.
+    /// The revision of the replacement: the chosen one, or the clock in milliseconds.
     ///
     /// # Errors
-    /// That no gateway would take it, or that it goes back without saying so.
+    /// Fails if gateways would reject it, or if it goes back without `--allow-rollback`.
     pub(super) fn number(
         &self,
         chosen: Option<u64>,
@@ -66,10 +66,10 @@ impl Former {
         }
     }
 
-    /// When the file was built that says the same under the same number, so that it is built again as it was.
+    /// The build time of a file with the same revision and content, so that rebuilding gives the same file.
     ///
     /// # Errors
-    /// That the file says something else under this number.
+    /// Fails if the file has the same revision and other content.
     pub(super) fn same<T: Serialize>(
         &self,
         revision: u64,
@@ -91,7 +91,7 @@ impl Former {
         Err(failure.hint("omit `--revision`, or choose a higher one"))
     }
 
-    /// The highest number that a gateway knows which took it.
+    /// The highest revision known to a gateway that has accepted the file.
     fn newest(&self) -> Option<u64> {
         self.field("revision").max(self.field("supersedes"))
     }
@@ -101,7 +101,7 @@ impl Former {
     }
 }
 
-/// That no gateway would take a revision, for it lies too far ahead of the clock.
+/// The failure for a revision that gateways would reject as too far ahead of the clock.
 pub(super) fn ahead(revision: u64, now: Time) -> Option<Failure> {
     let failure = || {
         Failure::new(format!("revision {revision} is more than a day ahead of the clock: gateways refuse it"))
@@ -110,10 +110,10 @@ pub(super) fn ahead(revision: u64, now: Time) -> Option<Failure> {
     (revision > highest_revision(now)).then(failure)
 }
 
-/// The revision that a bundle or a list of another one may say it supersedes.
+/// Checks the revision up to which a bundle or list with revision `own` may supersede others.
 ///
 /// # Errors
-/// That it may follow that one anyway.
+/// Fails if it may follow that one anyway.
 pub(super) fn superseded(own: u64, newest: u64, now: Time) -> Result<u64, Failure> {
     if newest < own {
         return Err(Failure::new(format!("the bundle's own revision, {own}, is above {newest}"))

@@ -1,6 +1,6 @@
-//! All talking to the person: data to stdout, errors, warnings and hints to stderr.
+//! All output for people: data to stdout; errors, warnings and hints to stderr.
 //!
-//! The only file that prints. Colours go only to a terminal, and never where `NO_COLOR` is set.
+//! This is the only file that prints. Colours go only to a terminal, and never if `NO_COLOR` is set.
 
 use std::io::{self, Write};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::cli::failure::Failure;
 use crate::engine::words::text;
 
-/// Writes data to stdout, as it is. The first error is kept for [`unwritten`] and [`lost`].
+/// Writes data to stdout, unchanged. Stores the first error for [`unwritten`] and [`lost`].
 pub(super) fn data(text: &str) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -19,18 +19,18 @@ pub(super) fn data(text: &str) {
     }
 }
 
-/// Writes a line of data to stdout in which a person's text may be: whatever that is, it is one line, and no command to
+/// Writes a line of data to stdout that may contain a person's text. It stays one line, and contains no commands for
 /// a terminal or a CI system.
 pub(super) fn line(text: &str) {
     data(&format!("{}\n", one_line(text)));
 }
 
-/// Why stdout did not take all data: it was closed, or writing failed.
+/// Why stdout did not accept all data: it was closed, or writing failed.
 pub(super) fn unwritten() -> Option<&'static io::Error> {
     ERROR.get()
 }
 
-/// The failure of a command whose data is lost. A reader that closed its pipe wanted no more: that is no failure.
+/// The failure of a command with lost data. A reader that closed its pipe wanted no more data; that is not a failure.
 pub(super) fn lost() -> Option<Failure> {
     let error = unwritten().filter(|error| error.kind() != io::ErrorKind::BrokenPipe)?;
     Some(Failure::new(format!("cannot write to standard output: {error}")))
@@ -58,12 +58,12 @@ pub(super) fn note(note: &Failure) {
     shown(Level::NOTE, "note", CYAN, note);
 }
 
-/// Prints what was done.
+/// Prints the result of an action.
 pub(super) fn done(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", one_line(text));
 }
 
-/// Prints what to type; the cursor stays behind it.
+/// Prints a prompt and leaves the cursor after it.
 pub(super) fn prompt(text: &str) {
     let mut stderr = anstream::stderr().lock();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
@@ -83,7 +83,7 @@ fn shown(level: Level<'static>, word: &str, colour: &str, shown: &Failure) {
     }
 }
 
-/// The text as one line, which GitHub does not take for a command either: those begin with `::`.
+/// The text as one line that GitHub does not read as a command, which would start with `::`.
 fn one_line(text: &str) -> String {
     let shown = text::shown(text);
     match shown.trim_start().strip_prefix("::") {
@@ -94,7 +94,7 @@ fn one_line(text: &str) -> String {
 
 static ERROR: OnceLock<io::Error> = OnceLock::new();
 
-/// ANSI X3.64 sequences; `anstream` takes them out where they are not wanted.
+/// ANSI X3.64 sequences; `anstream` removes them if they are unwanted.
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const CYAN: &str = "\x1b[36m";

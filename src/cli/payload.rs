@@ -1,4 +1,4 @@
-//! What is signed: a bundle, or a list of revocations.
+//! The content to sign: a bundle, or a revocation list.
 
 use std::fmt;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::engine::policy::compiled::Policy;
 use crate::engine::words::name::PolicyName;
 use crate::engine::words::time::Time;
 
-/// What a file that is signed, or is to be, says.
+/// The content of a file that is signed or will be signed.
 pub(super) enum Payload {
     Bundle(Box<Bundle>),
     Revocations(Revocations),
 }
 
-/// What a file is, as far as can be seen from afar.
+/// The kind of a file, judged by its outline.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
     Signed(PayloadType),
@@ -45,10 +45,10 @@ impl Kind {
         }
     }
 
-    /// The file's payload with the signatures that it has.
+    /// The file's payload, with its signatures.
     ///
     /// # Errors
-    /// What is wrong with the envelope.
+    /// The mistake in the envelope.
     pub(super) fn envelope(self, text: &str) -> Result<Envelope, Problems> {
         match self {
             Self::Signed(kind) => Envelope::parse(text.as_bytes(), kind),
@@ -57,7 +57,7 @@ impl Kind {
     }
 }
 
-/// The name of the policy that a file's bundle or list is of.
+/// The name of the policy in a bundle or list file.
 pub(super) fn name_in(path: &Path) -> Option<PolicyName> {
     let source = Source::read(path).ok()?;
     let envelope = Kind::of(source.text()).envelope(source.text()).ok()?;
@@ -66,10 +66,10 @@ pub(super) fn name_in(path: &Path) -> Option<PolicyName> {
 }
 
 impl Payload {
-    /// What the bytes say, of which a gateway would take all.
+    /// Reads a payload, which gateways would accept.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The mistakes in the bytes.
     pub(super) fn read(bytes: &[u8], kind: PayloadType) -> Result<Self, Problems> {
         match kind {
             PayloadType::Bundle => {
@@ -116,7 +116,7 @@ impl Payload {
         }
     }
 
-    /// That no gateway can see that it is old; `name` is what to call it.
+    /// The warning for content that gateways can never recognize as old; `name` is its name.
     pub(super) fn endless(&self, name: impl fmt::Display) -> Option<Failure> {
         match self {
             Self::Bundle(bundle) if is_endless(bundle) => Some(
@@ -139,7 +139,7 @@ impl Payload {
         }
     }
 
-    /// Lets it follow those up to a revision; what is then to be signed.
+    /// Makes it supersede revisions up to `newest`; returns the bytes to sign.
     pub(super) fn supersede(&mut self, newest: u64) -> Result<Vec<u8>, Failure> {
         let written = match self {
             Self::Bundle(bundle) => {

@@ -1,4 +1,4 @@
-//! Where something is in a text.
+//! Positions in a text.
 
 /// A position in a text: line and column, counted from 1.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -1,4 +1,4 @@
-//! `tokenward prune`: what ended long ago leaves the registry.
+//! `tokenward prune`: removes tokens and secrets from the registry that ended long ago.
 
 use clap::Args;
 use serde::Serialize;
@@ -15,11 +15,11 @@ use crate::engine::config::bundle::{Registry, Secret, Token};
 use crate::engine::words::name::{SecretId, TokenId};
 use crate::engine::words::time::{Span, Time};
 
-/// Remove secrets that ended long ago, and revoked tokens that have none left
+/// Remove secrets that ended long ago, and revoked tokens without remaining secrets
 ///
-/// While the registry has the digest of an ended secret, audit events tell its use by what it was
-/// (`revoked_token`, `expired_token`, `retired_secret`) and whose; afterwards it is an `unknown_token`
-/// like any guess. That is why there is a waiting time.
+/// As long as the registry has the digest of an ended secret, audit events name its token and the precise reason
+/// (`revoked_token`, `expired_token`, `retired_secret`). After that, its use is an `unknown_token`, like any guess.
+/// Therefore secrets stay for a while.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -28,14 +28,14 @@ Examples:
 pub(super) struct Prune {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
-    /// How long ago they ended at least, as in 90d
+    /// Minimum time since they ended, as in 90d
     #[arg(long, value_name = "SPAN", default_value = "30d")]
     older_than: Span,
     #[command(flatten)]
     dry_run: DryRun,
 }
 
-/// A secret that is removed, or a token.
+/// A removed secret or token.
 #[derive(Serialize)]
 struct Removed {
     token: TokenId,
@@ -66,7 +66,7 @@ impl Prune {
     }
 }
 
-/// Takes out what ended by `limit`, and tells it.
+/// Removes everything that ended by `limit`; returns the removed entries.
 fn prune(registry: &mut Registry, limit: Time) -> Vec<Removed> {
     let mut removed = Vec::new();
     registry.tokens.0.retain_mut(|(id, token)| {
@@ -93,7 +93,7 @@ fn prune(registry: &mut Registry, limit: Time) -> Vec<Removed> {
     removed
 }
 
-/// How and when a secret ends, by whatever is first.
+/// How and when a secret ends, by the earliest cause.
 fn end(token: &Token, secret: &Secret) -> Option<(State, Time)> {
     let over = if secret.retired_at.is_some() { State::Retired } else { State::Expired };
     let revoked = [token.revoked_at, secret.revoked_at].into_iter().flatten().map(|at| (State::Revoked, at));

@@ -1,6 +1,6 @@
-//! `tokenward render`: what Envoy, Istio and Envoy Gateway load, with the bundle in it.
+//! `tokenward render`: writes the configuration that Envoy, Istio or Envoy Gateway loads, with the bundle in it.
 //!
-//! In: a policy's folder or a bundle, and a gateway's settings. Out: a configuration in the form that its reader
+//! In: a policy's folder or a bundle, and a gateway's settings. Out: a configuration in the form that the gateway
 //! loads. `render` writes nothing that the filter would reject.
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ mod module;
 mod oci;
 mod yaml;
 
-/// Write what Envoy, Istio or Envoy Gateway loads
+/// Write the configuration that Envoy, Istio or Envoy Gateway loads
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -43,7 +43,7 @@ pub(super) struct Render {
 
 #[derive(Debug, Subcommand)]
 enum Target {
-    /// An ECDS resource: Envoy loads it from the file and again whenever it is replaced
+    /// An ECDS resource: Envoy loads it from a file, and again after each change
     Ecds(ecds::Ecds),
     Istio(istio::Istio),
     EnvoyGateway(envoy_gateway::EnvoyGateway),
@@ -82,7 +82,7 @@ impl Render {
     }
 }
 
-/// What is configured: a bundle and a gateway's settings.
+/// The content of a configuration: a bundle, and a gateway's settings.
 #[derive(Args, Debug)]
 struct Policy {
     #[command(flatten)]
@@ -90,10 +90,10 @@ struct Policy {
 }
 
 impl Policy {
-    /// The plugin configuration: the settings, with the bundle in them unless they have a `feed` to fetch it from.
+    /// The plugin configuration: the settings, with the bundle unless they have a `feed` that fetches it.
     ///
     /// # Errors
-    /// What cannot be read, and what the filter would reject.
+    /// Everything that cannot be read, or that the filter would reject.
     fn configuration(&self) -> Result<Value, Vec<Failure>> {
         let settings = self.input.settings()?;
         let mut configuration = settings.as_ref().map_or_else(|| Ok(Map::new()), tree)?;
@@ -111,7 +111,7 @@ impl Policy {
             }
         };
         let configuration = Value::Object(configuration);
-        // What Envoy would refuse is not written.
+        // Never write a configuration that Envoy would reject.
         Gateway::configure(configuration.to_string().as_bytes()).map_err(|problems| {
             let mut failures = Failure::unusable(name.display(), "a usable bundle", &problems);
             let signed = problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_)));
@@ -128,7 +128,7 @@ impl Policy {
     }
 }
 
-/// The bundle in a file; one that is signed as it is, for it has to arrive byte for byte.
+/// Reads a bundle from a file. A signed bundle stays text, because it must arrive byte for byte.
 fn bundle(path: &Path) -> Result<Value, Vec<Failure>> {
     let source = Source::read(path)?;
     let value: Value = serde_json::from_str(source.text())
@@ -143,16 +143,16 @@ fn value(bundle: &Bundle) -> Result<Value, Failure> {
     serde_json::to_value(bundle).map_err(|error| Failure::new(format!("cannot write the bundle: {error}")))
 }
 
-/// Where the text goes.
+/// Where the output goes.
 #[derive(Args, Debug)]
 struct Destination {
-    /// File to write; standard output without it
+    /// File to write; standard output by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 impl Destination {
-    /// Writes what was rendered; a file with the key of a chain can be read by its owner only.
+    /// Writes the output. If it contains the key of a chain, only the owner can read the file.
     fn write(&self, text: &str, format: Format) -> Result<Exit, Vec<Failure>> {
         let readers = if text.contains(KEY_OF_A_CHAIN) { Readers::Owner } else { Readers::Everybody };
         match &self.output {
@@ -169,11 +169,11 @@ impl Destination {
     }
 }
 
-/// The settings in a file, as they are written there.
+/// The settings in a file, as written there.
 fn tree(source: &Source) -> Result<Map<String, Value>, Vec<Failure>> {
     workspace::settings(source)?;
     source.parse()
 }
 
-/// The key of the settings that has the key of the audit's chain.
+/// The settings key that holds the key of the audit chain.
 const KEY_OF_A_CHAIN: &str = "hmac_sha256";

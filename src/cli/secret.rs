@@ -1,4 +1,4 @@
-//! New secrets: made of the system's random numbers, shown once; the registry gets their digest.
+//! New secrets: made from the system's random numbers and shown once. The registry gets their digest.
 
 use std::path::{Path, PathBuf};
 
@@ -23,17 +23,16 @@ use crate::engine::words::time::{Span, Time};
 /// A new secret. Not `Debug`: it cannot be logged by accident.
 pub(super) struct NewSecret {
     clear: String,
-    /// What the registry keeps of it.
+    /// The registry entry.
     pub(super) entry: bundle::Secret,
     lifetime: Span,
 }
 
 impl NewSecret {
-    /// Mints a secret for a token of this kind, with an id that none of `others` has.
+    /// Mints a secret for a token of this kind, with an id that is not in `others`.
     ///
     /// # Errors
-    /// That the policy has no such kind, that nobody says how long the secret lives, or that there are no
-    /// random numbers.
+    /// Fails if the policy has no such kind, if the lifetime is not given, or if the system has no random numbers.
     pub(super) fn mint(
         policy: &PolicyDocument,
         (token, kind): (&TokenId, &KindName),
@@ -63,10 +62,10 @@ impl NewSecret {
         Ok(Self { clear, entry, lifetime })
     }
 
-    /// Shows the secret on stdout: once, and only when the registry has its digest.
+    /// Shows the secret on stdout: once, and only after the registry has its digest.
     ///
     /// # Errors
-    /// That stdout is closed or full: then the caller did not get the secret.
+    /// Fails if stdout is closed or full. The caller then did not get the secret.
     pub(super) fn show(
         &self,
         token: &TokenId,
@@ -102,10 +101,10 @@ impl NewSecret {
         }
     }
 
-    /// Writes the secret into the new file that was asked for, before the registry has its digest.
+    /// Writes the secret to the requested new file, before the registry gets its digest.
     ///
     /// # Errors
-    /// That the file cannot be written, or exists already.
+    /// Fails if the file cannot be written or already exists.
     pub(super) fn keep(&self, keeper: &Keeper, writing: Writing) -> Result<(), Failure> {
         match keeper.output.as_ref().filter(|_| writing == Writing::Real) {
             Some(path) => files::create(path, &format!("{}\n", self.clear), Readers::Owner),
@@ -113,7 +112,7 @@ impl NewSecret {
         }
     }
 
-    /// What was minted, for stderr.
+    /// The text for stderr.
     pub(super) fn shown(&self, token: &TokenId, registry: &Path, keeper: &Keeper) -> String {
         let holder =
             keeper.output.as_ref().map_or_else(|| "nothing".to_owned(), |path| path.display().to_string());
@@ -126,10 +125,10 @@ impl NewSecret {
     }
 }
 
-/// Where a new secret goes.
+/// The destination of a new secret.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Keeper {
-    /// New file for the secret, which only its owner can read; standard output without it
+    /// New file for the secret, which only its owner can read; standard output by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -143,14 +142,14 @@ impl Keeper {
     }
 }
 
-/// A secret that the rotation ends.
+/// A secret that is retired by rotation.
 #[derive(Serialize)]
 pub(super) struct Retired {
     pub(super) secret_id: SecretId,
     pub(super) expires_at: Time,
 }
 
-/// A new secret as JSON shows it.
+/// A new secret as JSON.
 #[derive(Serialize)]
 struct Shown<'a> {
     token: &'a TokenId,
@@ -170,7 +169,7 @@ fn next_id(others: &[bundle::Secret]) -> Result<SecretId, Failure> {
     next.to_string().parse().map_err(|error| Failure::new(format!("{error}")))
 }
 
-/// A secret: `<prefix>_<kind letters>_<32 random base62 digits><6 base62 digits of CRC32>`.
+/// Generates a secret: `<prefix>_<kind letters>_<32 random base62 digits><6 base62 digits of CRC32>`.
 fn clear(prefix: Option<&TokenPrefix>, kind: &KindName) -> Result<String, Failure> {
     let mut random = StdRng::try_from_rng(&mut SysRng)
         .map_err(|error| Failure::new(format!("the system has no random numbers: {error}")))?;
@@ -190,7 +189,7 @@ fn kind_letters(kind: &KindName) -> String {
     }
 }
 
-/// `text` and its checksum, so that a scanner knows a secret of ours from a look-alike.
+/// `text` and its checksum, with which a scanner recognizes tokenward's secrets.
 fn with_checksum(text: &str) -> String {
     text.chars().chain(checksum(text.as_bytes()).map(char::from)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a secret is good for at a time, in the order in which decisions look at it.
+//! The state of a secret at a given time, in the order of the checks of a decision.
 
 use std::fmt;
 
@@ -9,21 +9,21 @@ use crate::engine::config::bundle::{Secret, Token};
 use crate::engine::words::life::SecretState;
 use crate::engine::words::time::Time;
 
-/// What a secret, or a token without one, is good for.
+/// The state of a secret, or of a token without secrets.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum State {
     /// It works
     Active,
-    /// It was rotated away, and works until the overlap ends
+    /// It was rotated out, and works until the overlap ends
     Retiring,
-    /// It works later
+    /// It does not work yet
     NotYetValid,
-    /// It was rotated away, and the overlap is over
+    /// It was rotated out, and the overlap has ended
     Retired,
-    /// Its life is over
+    /// It has expired
     Expired,
-    /// It, or its whole token, was revoked
+    /// It or its whole token was revoked
     Revoked,
     /// The token has no secret
     NoSecret,
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    /// The state of a token that has no secret.
+    /// The state of a token without secrets.
     pub(super) fn without_secret(token: &Token) -> Self {
         if token.revoked_at.is_some() { Self::Revoked } else { Self::NoSecret }
     }

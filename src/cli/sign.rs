@@ -1,4 +1,4 @@
-//! `tokenward sign`: signatures on a bundle, so that a gateway takes it from nobody else.
+//! `tokenward sign`: signs a bundle, so that a gateway accepts it only from holders of the keys.
 
 use std::path::PathBuf;
 
@@ -19,26 +19,26 @@ use crate::engine::config::problem::Problems;
 
 /// Sign a bundle, or add a signature to a signed one
 ///
-/// A list of revocations (`build --revocations`) is signed in the same way. Several keys may sign: all at once, or each
-/// where it is kept, one after the other. A gateway accepts the bundle when `threshold` of its `keys` have signed.
+/// It signs a revocation list (`build --revocations`) too. Several keys may sign: all in one call, or one after the
+/// other where each key is kept. A gateway accepts the bundle when `threshold` of its `keys` have signed.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tokenward sign bundle.json --key release.key -o bundle.dsse.json
   tokenward sign bundle.dsse.json --key security.key -o bundle.dsse.json")]
 pub(super) struct Sign {
-    /// Bundle that `build` or `sign` wrote; without it the policy's folder is built, as a bundle that never expires
+    /// Bundle from `build` or `sign`; by default the policy's folder is built, as a bundle that never expires
     #[arg(value_name = "FILE", conflicts_with_all = ["policy", "settings"])]
     bundle: Option<PathBuf>,
     #[command(flatten)]
     pub(super) files: PolicyFiles,
-    /// Private key that `tokenward keygen` wrote; may be there several times
+    /// Private key from `tokenward keygen`; may be repeated
     #[arg(long, value_name = "FILE", required = true)]
     key: Vec<PathBuf>,
-    /// Newest revision that it may follow though its own is lower; earlier signatures no longer fit
+    /// Newest revision that it may replace although its own is lower; earlier signatures become invalid
     #[arg(long, value_name = "REVISION")]
     allow_rollback: Option<u64>,
-    /// File to write; standard output without it
+    /// File to write; standard output by default
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ impl Sign {
         Ok(Exit::Yes)
     }
 
-    /// The text of what is to be signed, and what to call it.
+    /// The text to sign, and its name for messages.
     fn unsigned(&self) -> Result<(String, String), Vec<Failure>> {
         if let Some(path) = &self.bundle {
             return Ok((path.display().to_string(), Source::read(path)?.text().to_owned()));
@@ -88,7 +88,7 @@ impl Sign {
         Ok((workspace.folder().display().to_string(), build::text(&bundle)?))
     }
 
-    /// What is to be signed, with the signatures that it has. What a gateway would refuse is not signed.
+    /// The envelope to sign, with its earlier signatures. Content that gateways would reject is not signed.
     fn envelope(&self) -> Result<(Envelope, PayloadType, Payload), Vec<Failure>> {
         let (name, text) = self.unsigned()?;
         let kind = Kind::of(&text);

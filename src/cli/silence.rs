@@ -1,4 +1,4 @@
-//! A terminal that does not show what is typed, for secrets.
+//! Hides typed text on a terminal, for secrets.
 
 use std::io;
 
@@ -6,17 +6,17 @@ use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tc
 
 use crate::cli::failure::Failure;
 
-/// Standard input shows nothing until this is dropped. What was typed but not read is then dropped as well: the shell
-/// never sees the rest of what was pasted.
+/// While this exists, the terminal does not show typed text. When it is dropped, unread input is discarded, so the
+/// shell does not get the rest of a pasted text.
 pub(super) struct Silence {
     before: Termios,
 }
 
 impl Silence {
-    /// Begins it. Ctrl-C ends the line instead of the program, which would leave the terminal silent.
+    /// Starts hiding. Ctrl-C ends the line, because ending the program would leave the terminal silent.
     ///
     /// # Errors
-    /// That the terminal goes on showing what is typed.
+    /// Fails if the terminal continues to show typed text.
     pub(super) fn begin() -> Result<Self, Failure> {
         let cannot = |error: rustix::io::Errno| {
             Failure::new(format!("the terminal would show the secret: {error}"))
@@ -43,5 +43,5 @@ impl Drop for Silence {
     }
 }
 
-/// What Ctrl-C types.
+/// The byte that Ctrl-C sends.
 const INTERRUPT: u8 = 0x03;

@@ -1,4 +1,4 @@
-//! Documents as files: YAML or JSON text into data, and places in the data back into lines of the text.
+//! Document files: reads YAML or JSON text into data, and maps places in the data to lines of the text.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,10 @@ mod tree;
 /// A file that was read.
 #[derive(Debug)]
 pub struct Source {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
     lines: Lines,
-    /// Where the file stops being UTF-8, if it does.
+    /// The position where the file stops being UTF-8, if it does.
     not_utf8: Option<Position>,
 }
 
@@ -38,7 +38,7 @@ impl Source {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// That it cannot be read, or is too large.
+    /// Fails if it cannot be read or is too large.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read {}: {why}", path.display()));
         let size = std::fs::metadata(path).map_err(|error| cannot(error.to_string()))?.len();
@@ -63,7 +63,7 @@ impl Source {
     /// Reads standard input, which is `-` in messages.
     ///
     /// # Errors
-    /// That it cannot be read, or is too large.
+    /// Fails if it cannot be read or is too large.
     pub(crate) fn standard_input() -> Result<Self, Failure> {
         let cannot = |why: String| Failure::new(format!("cannot read standard input: {why}"));
         let limit = (MAX_BYTES as u64).saturating_add(1);
@@ -75,7 +75,7 @@ impl Source {
         Ok(Self::of("-".into(), bytes))
     }
 
-    /// The bundle in a signed one, whoever signed it; any other file as it is.
+    /// Replaces a signed bundle with its content, whoever signed it. Other files are unchanged.
     #[must_use]
     pub fn opened(self) -> Self {
         let envelope = Envelope::parse(self.text().as_bytes(), PayloadType::Bundle).ok();
@@ -88,15 +88,15 @@ impl Source {
         self.lines.text()
     }
 
-    /// Whether the file says that it is JSON.
+    /// Whether the file's name says that it is JSON.
     pub fn is_json(&self) -> bool {
         self.path.extension().is_some_and(|extension| extension == "json")
     }
 
-    /// The value that the text is.
+    /// Reads the text into a value.
     ///
     /// # Errors
-    /// What is wrong with it: the first mistake in a text that is no YAML or JSON, else all that is wrong with its shape.
+    /// The first syntax error, or all mistakes in the shape of the value.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Vec<Failure>> {
         if let Some(at) = self.not_utf8 {
             return Err(self.mistake(not_utf8(at)).into());
@@ -120,7 +120,7 @@ impl Source {
         Err(each(mistakes).chain(wrong).collect())
     }
 
-    /// All that is wrong with the shape of a tree, but in lines of which more is known.
+    /// All mistakes in the shape of a tree, except in lines with a better explanation.
     fn wrong_shape<T: DeserializeOwned>(
         &self,
         tree: Value,
@@ -133,7 +133,7 @@ impl Source {
         news.map(|(problem, position)| self.failure(&problem, position)).collect()
     }
 
-    /// A failure for each problem with what the text says, in the order of the text.
+    /// A failure for each problem in the text, in text order.
     pub(super) fn failures(&self, problems: Problems) -> Vec<Failure> {
         let located = self.located(problems).into_iter();
         located.map(|(problem, position)| self.failure(&problem, position)).collect()
@@ -147,7 +147,7 @@ impl Source {
         located
     }
 
-    /// A problem with what the text says.
+    /// The failure for a problem in the text.
     pub(super) fn failure(&self, problem: &Problem, position: Option<Position>) -> Failure {
         let failure = Failure::of(problem, self.path.display(), position);
         let position = if let Fault::Syntax { line, column, .. } = problem.fault {
@@ -162,7 +162,7 @@ impl Source {
         Failure { excerpt: position.and_then(|at| self.excerpt(&[mark(at)], &problem.place)), ..failure }
     }
 
-    /// The failure with its place in this file, and the line there.
+    /// Adds the place in this file, and its line.
     pub(super) fn locate(&self, failure: Failure, position: Option<Position>, place: &Place) -> Failure {
         let excerpt = position.and_then(|at| self.excerpt(&[mark(at)], place));
         Failure { excerpt, ..failure.at(self.path.display(), position, place) }
@@ -177,7 +177,7 @@ impl Source {
         self.discreetly(Failure { excerpt, hint, ..failure }, &Place::default())
     }
 
-    /// The failure without what looks like a secret, and without a value that may be one.
+    /// Removes text from the failure that looks like a secret, or a value that may be one.
     fn discreetly(&self, failure: Failure, place: &Place) -> Failure {
         let repeats = |hint: &String| hint.contains('"') && self.words(place) == Words::Short;
         let hint = failure
@@ -190,16 +190,16 @@ impl Source {
         Excerpt::of(&self.lines, marks, self.words(place)).map(Box::new)
     }
 
-    /// How much may be shown of a line in which something is wrong at a place.
+    /// How much of a line may be shown if there is a mistake at this place.
     fn words(&self, place: &Place) -> Words {
-        // Which part of a registry a text that is no YAML belongs to is unknown.
+        // If a text is not valid YAML, it is unknown which part of a registry it belongs to.
         let registry = self.path.file_stem().is_some_and(|stem| stem == "tokens") && place.steps().is_empty();
         let secret =
             |step: &Step| matches!(step, Step::Key(key) if key.starts_with("secret") || key == "chain");
         if registry || place.steps().iter().any(secret) { Words::Short } else { Words::Shown }
     }
 
-    /// The position of each place, or of the nearest thing around it that the text has.
+    /// The position of each place, or of the nearest enclosing one in the text.
     pub fn positions(&self, places: &[&Place]) -> Vec<Option<Position>> {
         let documents = if places.is_empty() { None } else { MarkedYaml::load_from_str(self.text()).ok() };
         let root = documents.as_ref().and_then(|documents| documents.first());
@@ -236,10 +236,10 @@ fn position(root: &MarkedYaml<'_>, place: &Place) -> Position {
     Position { line: marker.line(), column: marker.col().saturating_add(1) }
 }
 
-/// The value that a YAML text is.
+/// Reads a YAML text into a value.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The mistakes in the text.
 pub(super) fn parse_yaml<T: DeserializeOwned>(text: &str) -> Result<T, Vec<Failure>> {
     Source::of(PathBuf::new(), text.as_bytes().to_vec()).parse()
 }

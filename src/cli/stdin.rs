@@ -1,6 +1,6 @@
-//! Secrets on standard input, where no process list and no shell history shows them.
+//! Reads secrets from standard input, where they appear in no process list and no shell history.
 //!
-//! A terminal gets a prompt and does not show what is typed.
+//! At a terminal it shows a prompt and hides the typed text.
 
 use std::io::{self, IsTerminal, Read};
 
@@ -16,14 +16,14 @@ use crate::engine::words::secret::{MAX_SECRET_BYTES, MIN_SECRET_BYTES, Secret, S
 pub(super) struct Line {
     /// Its number, from 1.
     pub(super) number: usize,
-    /// The digests that a registry may have of the secret in it; empty if the line is not a secret.
+    /// The digests that a registry may have for the secret; empty if the line is not a secret.
     pub(super) digests: Vec<SecretDigest>,
 }
 
-/// The only secret on standard input, as it is; `command` is how the person can pass one.
+/// Reads the only secret on standard input, unchanged; `command` shows how to pass one.
 ///
 /// # Errors
-/// That standard input cannot be read, or is not one secret; it is never shown.
+/// Fails if standard input cannot be read or is not one secret. It is never shown.
 pub(super) fn secret(command: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let mut input = read("type or paste the secret, which is not shown; then press Enter: ", Until::Enter)?;
     let lines = input.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
@@ -36,32 +36,32 @@ pub(super) fn secret(command: &str) -> Result<Zeroizing<Vec<u8>>, Failure> {
     if Secret::parse(&input).is_some() { Ok(input) } else { Err(no_secret(command)) }
 }
 
-/// The lines of standard input: a secret in each, as people paste it.
+/// Reads the lines of standard input, with a pasted secret on each.
 ///
 /// # Errors
-/// That standard input cannot be read, or has no secret at all.
+/// Fails if standard input cannot be read or has no secret.
 pub(super) fn lines(command: &str) -> Result<Vec<Line>, Failure> {
     let prompt = "paste the secrets, one a line, which are not shown; press Enter, then press Ctrl-D:\n";
     let lines = parsed(&read(prompt, Until::End)?);
     if lines.iter().all(|line| line.digests.is_empty()) { Err(no_secret(command)) } else { Ok(lines) }
 }
 
-/// All of standard input, which is a file of secrets.
+/// Reads all of standard input, as a file of secrets.
 ///
 /// # Errors
-/// That standard input cannot be read, or is too large.
+/// Fails if standard input cannot be read or is too large.
 pub(super) fn file() -> Result<Zeroizing<Vec<u8>>, Failure> {
     read("paste lines `id secret`, which are not shown; press Enter, then press Ctrl-D:\n", Until::End)
 }
 
-/// Prompts for what is not secret, if standard input is a terminal.
+/// Shows a prompt for text that is not secret, if standard input is a terminal.
 pub(super) fn prompt(prompt: &str) {
     if io::stdin().is_terminal() {
         output::prompt(prompt);
     }
 }
 
-/// What a secret is made of, for a hint.
+/// The characters and lengths of a secret, for a hint.
 pub(super) fn form() -> String {
     format!(
         "a secret has {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} letters, digits and signs of ASCII, but no blanks, double \
@@ -69,7 +69,7 @@ pub(super) fn form() -> String {
     )
 }
 
-/// What ends the input at a terminal.
+/// When input at a terminal ends.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Until {
     Enter,
@@ -91,7 +91,7 @@ fn piped() -> Result<Zeroizing<Vec<u8>>, Failure> {
     Ok(input)
 }
 
-/// What is typed at the terminal; each read gives one line.
+/// Reads typed text from the terminal; each read gives one line.
 fn typed(prompt: &str, until: Until) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let silence = Silence::begin()?;
     output::prompt(prompt);
@@ -118,8 +118,8 @@ fn parsed(input: &[u8]) -> Vec<Line> {
     lines.map(|(number, text)| Line { number, digests: digests(text) }).collect()
 }
 
-/// The digests of a line as it is, and of the secret in it: quoted or not, with a header's name and scheme or without.
-/// A gateway may read only what is behind a `|`.
+/// The digests of a line as it is, and of the secret in it, with or without quotes, header name and scheme. A gateway
+/// may read only the text after a `|`.
 fn digests(line: &[u8]) -> Vec<SecretDigest> {
     let value = without_word(bare(line), b"authorization:");
     let pasted = bare(SCHEMES.iter().fold(bare(value), |value, scheme| without_word(value, scheme)));
@@ -127,7 +127,7 @@ fn digests(line: &[u8]) -> Vec<SecretDigest> {
     spelled.into_iter().filter_map(Secret::parse).map(Secret::digest).collect()
 }
 
-/// The text without spaces and quotes around it.
+/// The text without surrounding spaces and quotes.
 fn bare(text: &[u8]) -> &[u8] {
     let is_edge = |byte: &u8| byte.is_ascii_whitespace() || b"\"'`".contains(byte);
     let start = text.iter().position(|byte| !is_edge(byte)).unwrap_or(text.len());
@@ -135,7 +135,7 @@ fn bare(text: &[u8]) -> &[u8] {
     text.get(start..end).unwrap_or_default()
 }
 
-/// The text behind a word, in whatever letter case, that it begins with.
+/// The text after a leading word, in any letter case.
 fn without_word<'t>(text: &'t [u8], word: &[u8]) -> &'t [u8] {
     match text.split_at_checked(word.len()) {
         Some((start, rest)) if start.eq_ignore_ascii_case(word) => rest,
@@ -148,11 +148,11 @@ fn no_secret(command: &str) -> Failure {
         .hint(format!("{}; pass it with `printf %s \"$SECRET\" | {command}`", form()))
 }
 
-/// The schemes of the `authorization` header that secrets are sent with.
+/// The schemes of the `authorization` header with which secrets are sent.
 const SCHEMES: [&[u8]; 2] = [b"bearer ", b"token "];
-/// Most bytes of standard input.
+/// Maximum size of standard input, in bytes.
 const MAX_BYTES: usize = 1 << 24;
-/// Longest line that a terminal gives (N_TTY in Linux), and more.
+/// More than the maximum line length of a terminal (N_TTY in Linux).
 const LONGEST_LINE: usize = 8_192;
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! How hard a secret is to guess for someone who has its digest.
+//! Estimates how hard it is to guess a secret from its digest.
 
 use zxcvbn::zxcvbn;
 
 use crate::cli::failure::Failure;
 
-/// A warning about a secret that can be guessed; `words` are what a guesser of it knows.
+/// A warning about a secret that can be guessed; `words` are words that an attacker knows.
 ///
-/// A registry keeps digests without salt, in git and in bundles: who reads one tries billions of guesses a second.
+/// A registry holds unsalted digests, in git and in bundles. An attacker who reads one can try billions of guesses a
+/// second.
 pub(super) fn weakness(secret: &[u8], words: &[&str]) -> Option<Failure> {
     let magnitude = zxcvbn(std::str::from_utf8(secret).ok()?, words).guesses_log10();
     if magnitude >= ENOUGH {
@@ -18,7 +19,7 @@ pub(super) fn weakness(secret: &[u8], words: &[&str]) -> Option<Failure> {
     ))
 }
 
-/// The magnitude of guesses that take minutes: random secrets of the shortest length are above it.
+/// Guesses, as a power of ten, that take minutes. Random secrets of the minimum length need more.
 const ENOUGH: f64 = 12.0;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `tokenward test`: the cases beside a policy.
+//! `tokenward test`: runs the test cases beside a policy.
 
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ Examples:
   tokenward test
   tokenward test orders.test.yaml --settings staging.yaml")]
 pub(super) struct Test {
-    /// Files of test cases; without one all *.test.yaml in the policy's folder
+    /// Files of test cases; by default all *.test.yaml in the policy's folder
     #[arg(value_name = "FILE")]
     cases: Vec<PathBuf>,
     #[command(flatten)]
@@ -61,7 +61,7 @@ impl Test {
 }
 
 impl Test {
-    /// Refuses a folder where a file of cases belongs.
+    /// Rejects a folder in place of a file.
     fn refuse_folders(&self) -> Result<(), Failure> {
         let Some(folder) = self.cases.iter().find(|path| path.is_dir()) else { return Ok(()) };
         Err(Failure::new(format!("{} is a folder, not a file of cases", folder.display()))
@@ -76,12 +76,12 @@ impl Test {
     }
 }
 
-/// What became of a case.
+/// The result of a case.
 #[derive(Default)]
 struct Outcome {
-    /// What is not as expected.
+    /// The differences from the expected outcome.
     wrong: Vec<String>,
-    /// The steps of the decision, where something is.
+    /// The steps of the decision, if there are differences.
     steps: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ fn report(file: &CaseFile, number: usize, case: &Case, outcome: &Outcome, format
     }
 }
 
-/// The file and the line of a case.
+/// The file and line of a case.
 fn place(file: &CaseFile, number: usize) -> String {
     let path = file.source.path.display();
     match file.source.positions(&[&Place::default().index(number)]).as_slice() {

@@ -1,4 +1,4 @@
-//! What a new token is: the options of `mint` that make an entry of the registry.
+//! The options of `mint` that describe a new token.
 
 use std::collections::HashSet;
 
@@ -16,7 +16,7 @@ use crate::engine::words::name::{
 };
 use crate::engine::words::rate::RateLimit;
 
-/// What a new token is.
+/// The description of a new token.
 #[derive(Args, Clone, Debug, Default, PartialEq)]
 #[command(next_help_heading = "What a new token is")]
 pub(super) struct TokenOptions {
@@ -26,45 +26,45 @@ pub(super) struct TokenOptions {
     /// Role of the token; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<RoleName>,
-    /// Permission that the token is narrowed to; may be repeated
+    /// Permission that the token is limited to; may be repeated
     #[arg(long = "scope", value_name = "PERMISSION")]
     scope: Vec<PermissionName>,
-    /// Who answers for the token
+    /// Who is responsible for the token
     #[arg(long)]
     owner: Option<String>,
-    /// What the token is for
+    /// What the token is used for
     #[arg(long)]
     purpose: Option<String>,
-    /// Environment that the token works in; may be repeated
+    /// Environment in which the token works; may be repeated
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<EnvironmentName>,
-    /// Service that the token works at; may be repeated
+    /// Service at which the token works; may be repeated
     #[arg(long = "service", value_name = "NAME")]
     services: Vec<ServiceName>,
-    /// What `${NAME}` stands for in patterns; may be repeated
+    /// Value of `${NAME}` in patterns; may be repeated
     #[arg(long = "attribute", value_name = "NAME=VALUE", value_parser = attribute)]
     attributes: Vec<(AttributeName, AttributeValue)>,
-    /// Address or range that the token may be used from; may be repeated
+    /// Address or range from which the token may be used; may be repeated
     #[arg(long = "allowed-source", value_name = "RANGE", value_parser = range)]
     allowed_sources: Vec<AddressRange>,
-    /// Hours that the token may be used in, as in 'Mon-Fri 06:00-20:00'; may be repeated
+    /// Hours in which the token may be used, as in 'Mon-Fri 06:00-20:00'; may be repeated
     #[arg(long = "allowed-hours", value_name = "HOURS", value_parser = hours)]
     allowed_hours: Vec<Hours>,
-    /// How many requests the token may make, as in 100/1m
+    /// Number of requests that the token may make, as in 100/1m
     #[arg(long, value_name = "LIMIT")]
     rate_limit: Option<RateLimit>,
 }
 
 impl TokenOptions {
-    /// Whether no option says anything.
+    /// Whether no option is given.
     pub(super) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Refuses names that the policy does not have.
+    /// Rejects names that the policy does not have.
     ///
     /// # Errors
-    /// The first such name, with those that the policy has.
+    /// The first such name, with the names that the policy has.
     pub(super) fn check(&self, policy: &PolicyDocument) -> Result<(), Vec<Failure>> {
         let mut failures = Vec::new();
         let mut check = |what: &str, names: Vec<&str>, known: Vec<&str>| {
@@ -93,7 +93,7 @@ impl TokenOptions {
     /// The token of this kind that the options describe.
     ///
     /// # Errors
-    /// That an attribute has two values.
+    /// Fails if an attribute has two values.
     pub(super) fn token(self, kind: KindName, secret: Secret) -> Result<Token, Failure> {
         let mut names = HashSet::new();
         if let Some((twice, _)) = self.attributes.iter().find(|(name, _)| !names.insert(name)) {
@@ -118,17 +118,17 @@ impl TokenOptions {
     }
 }
 
-/// What was said; none where nothing was.
+/// The values; `None` if there are none.
 fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
     (!values.is_empty()).then_some(values)
 }
 
-/// That the policy defines no such name.
+/// The failure for a name that the policy does not define.
 fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
     Failure::new(format!("{what} `{name}` is not defined")).hint(help(what, name, known))
 }
 
-/// The attributes that operations name, as in `/tenants/${tenant}/**`.
+/// The attributes that operations use, as in `/tenants/${tenant}/**`.
 fn attributes_of(policy: &PolicyDocument) -> Vec<&str> {
     let operations = policy.permissions.iter().flat_map(|(_, operations)| operations);
     let names = operations.flat_map(|operation| operation.split("${").skip(1));

@@ -1,4 +1,4 @@
-//! `tokenward verify`: who signed a bundle, and whether that is enough.
+//! `tokenward verify`: checks who signed a bundle, and whether a gateway would accept it.
 
 use std::path::{Path, PathBuf};
 
@@ -19,21 +19,21 @@ use crate::engine::words::time::Time;
 
 /// Check who signed a bundle
 ///
-/// The keys are those of the gateway's settings: of its `feed`, or its `keys` if it fetches nothing. The bundle has to be
-/// for the gateway's environment and service too.
+/// The keys are those of the gateway's settings: the keys of its `feed`, or its `keys` if it fetches nothing. The
+/// bundle must also match the gateway's environment and service.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   tokenward verify bundle.dsse.json
   tokenward verify bundle.dsse.json --key release.key.pub")]
 pub(super) struct Verify {
-    /// Bundle that `tokenward sign` wrote
+    /// Signed bundle from `tokenward sign`
     #[arg(value_name = "FILE")]
     bundle: PathBuf,
-    /// Public key that may have signed, or a file with one, instead of the settings' keys; may be repeated
+    /// Trusted public key, or a file with one, instead of the settings' keys; may be repeated
     #[arg(long, conflicts_with = "settings")]
     key: Vec<String>,
-    /// How many of the keys must have signed
+    /// How many of the keys must sign
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "key")]
     threshold: u64,
     #[command(flatten)]
@@ -84,7 +84,7 @@ impl Verify {
         Ok(Exit::Yes)
     }
 
-    /// The settings of the gateway, or of one that trusts the keys that were named.
+    /// The settings of the gateway, or of one that trusts the named keys.
     fn settings(&self) -> Result<Settings, Vec<Failure>> {
         if self.key.is_empty() {
             let settings = self.files.settings_for(&self.bundle)?.ok_or_else(no_settings)?;
@@ -95,7 +95,7 @@ impl Verify {
     }
 }
 
-/// The keys that what is shipped to a gateway is checked against.
+/// The keys that must sign the content for a gateway.
 fn trusted(settings: &Settings) -> Result<TrustedKeys, Vec<Failure>> {
     let trust = Trust::of(settings).map_err(|problems| {
         let failures = problems
@@ -112,7 +112,7 @@ fn no_settings() -> Failure {
         .hint("name a key with `--key`, the settings with `--settings`, or the policy's folder with `-p DIR`")
 }
 
-/// Tells why nobody is to rely on the bundle.
+/// Reports why the bundle is not trusted.
 fn no(failures: &[Failure], format: Format) -> Exit {
     failures.iter().for_each(output::failure);
     if format == Format::Json {
@@ -121,7 +121,7 @@ fn no(failures: &[Failure], format: Format) -> Exit {
     Exit::No
 }
 
-/// What to know of it beside that a gateway takes it: that it is stale, or can never be seen to be.
+/// A note about an accepted bundle: it is stale, or cannot become stale.
 fn note(payload: &Payload, path: &Path) -> Option<Failure> {
     let path = path.display();
     if is_stale(payload.good_until(), clock::now()) {
@@ -168,12 +168,12 @@ fn report(payload: &Payload, signers: &[KeyId], format: Format) {
     output::data(&format!("{text}\nsigned by {keys}\n"));
 }
 
-/// A time and how far it is.
+/// A time, and its distance from now.
 fn time(time: Time) -> String {
     format!("{} ({})", String::from(time), time.from_now(clock::now()))
 }
 
-/// A public key as it is, or in a file.
+/// Reads a public key from the text itself or from the file that it names.
 fn public_key(text: &str) -> Result<PublicKey, Failure> {
     let path = Path::new(text);
     let text = if path.is_file() { Source::read(path)?.text().trim().to_owned() } else { text.to_owned() };

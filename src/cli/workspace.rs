@@ -1,5 +1,4 @@
-//! A policy as it lies on disk: a folder with `policy.yaml`, `tokens.yaml`, `gateway.yaml` and `*.test.yaml`, or a
-//! bundle.
+//! A policy on disk: a folder with `policy.yaml`, `tokens.yaml`, `gateway.yaml` and `*.test.yaml`, or a bundle.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use crate::engine::config::settings::Settings;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::words::entries::Entries;
 
-/// The files of a policy, read.
+/// The files of a policy, read into memory.
 #[derive(Debug)]
 pub struct Workspace {
     folder: PathBuf,
@@ -30,7 +29,7 @@ impl Workspace {
     /// Reads a policy's folder, or a bundle.
     ///
     /// # Errors
-    /// What cannot be read.
+    /// Everything that cannot be read.
     pub fn open(path: &Path) -> Result<Self, Failure> {
         if path.is_file() { Self::open_bundle(path) } else { Self::open_folder(path) }
     }
@@ -38,7 +37,7 @@ impl Workspace {
     /// Reads a policy's folder.
     ///
     /// # Errors
-    /// What cannot be read; also that it is a file.
+    /// Everything that cannot be read; also fails if the path is a file.
     pub(crate) fn open_folder(path: &Path) -> Result<Self, Failure> {
         let policy = existing(folder(path)?, "policy")
             .ok_or_else(|| Failure::new(format!("{} has no policy.yaml", path.display())))?;
@@ -50,7 +49,7 @@ impl Workspace {
     /// Reads a bundle, signed or not.
     ///
     /// # Errors
-    /// That it cannot be read, or is no JSON by its name.
+    /// Fails if it cannot be read, or if its name does not end in `.json`.
     pub(crate) fn open_bundle(path: &Path) -> Result<Self, Failure> {
         let policy = Source::read(path)?;
         if !policy.is_json() {
@@ -65,23 +64,23 @@ impl Workspace {
         Ok(Self { folder: PathBuf::new(), policy, registry: None, gateway: None, signed })
     }
 
-    /// The same with the settings in another file, or without any.
+    /// Replaces the settings with those in another file, or with none.
     pub(crate) fn with_settings(self, gateway: Option<Source>) -> Self {
         Self { gateway, ..self }
     }
 
-    /// The file with the gateway's settings, if there is one.
+    /// The file with the gateway's settings, if any.
     pub(crate) fn gateway(&self) -> Option<&Source> {
         self.gateway.as_ref()
     }
 
-    /// That a policy's folder has no registry, where it has none.
+    /// The failure for a policy's folder without a registry, if so.
     pub(crate) fn missing_registry(&self) -> Option<Failure> {
         let missing = self.registry.is_none() && !self.folder.as_os_str().is_empty();
         missing.then(|| no_registry(&self.folder))
     }
 
-    /// The policy's folder; nothing for a bundle.
+    /// The policy's folder; empty for a bundle.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
@@ -91,10 +90,10 @@ impl Workspace {
         self.signed
     }
 
-    /// The document that the files are.
+    /// The bundle that the files make.
     ///
     /// # Errors
-    /// What is wrong with their shape: one failure for each problem.
+    /// The mistakes in their shape: one failure for each.
     pub fn bundle(&self) -> Result<Bundle, Vec<Failure>> {
         if self.registry.is_none() && self.policy.is_json() {
             return read(&self.policy);
@@ -105,15 +104,15 @@ impl Workspace {
     /// The policy document.
     ///
     /// # Errors
-    /// What is wrong with its shape.
+    /// The mistakes in its shape.
     pub fn policy(&self) -> Result<PolicyDocument, Vec<Failure>> {
         read(&self.policy)
     }
 
-    /// The registry; an empty one where there is no file.
+    /// The registry; empty if there is no file.
     ///
     /// # Errors
-    /// What is wrong with its shape.
+    /// The mistakes in its shape.
     pub fn registry(&self) -> Result<Registry, Vec<Failure>> {
         match &self.registry {
             Some(source) => read(source),
@@ -121,25 +120,25 @@ impl Workspace {
         }
     }
 
-    /// The settings of the gateway; the safe defaults where there is no file.
+    /// The settings of the gateway; the safe defaults if there is no file.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The mistakes in them.
     pub fn settings(&self) -> Result<Settings, Vec<Failure>> {
         self.gateway.as_ref().map_or_else(|| Ok(Settings::default()), settings)
     }
 
-    /// The document and its policy.
+    /// The bundle and its policy.
     ///
     /// # Errors
-    /// All that is wrong with them: one failure for each problem.
+    /// All problems: one failure for each.
     pub fn compile(&self) -> Result<(Bundle, Policy), Vec<Failure>> {
         let bundle = self.bundle()?;
         let policy = Policy::compile(bundle.clone());
         Ok((bundle, policy.map_err(|problems| self.failures(&problems))?))
     }
 
-    /// A failure for each problem, with file, line and column, in the order of the text.
+    /// A failure for each problem, with file, line and column, in text order.
     pub fn failures(&self, problems: &Problems) -> Vec<Failure> {
         let places: Vec<&Place> = problems.iter().map(|problem| &problem.place).collect();
         let policy = self.bundle().ok();
@@ -158,7 +157,7 @@ impl Workspace {
         located.into_iter().map(|(_, failure)| failure).collect()
     }
 
-    /// The file and the position of each place; each text is parsed once, however many places there are.
+    /// The file and position of each place. Each text is parsed only once.
     pub(crate) fn locate(&self, places: &[&Place]) -> Vec<(&Source, Option<Position>)> {
         let in_policy = self.policy.positions(places);
         let in_registry = self.registry.as_ref().map(|registry| registry.positions(places));
@@ -171,7 +170,7 @@ impl Workspace {
         located.collect()
     }
 
-    /// The file that has a place of the document.
+    /// The file that contains a place of the document.
     fn source(&self, place: &Place) -> &Source {
         match (place.steps().first(), &self.registry) {
             (Some(Step::Key(key)), Some(registry)) if key == "tokens" => registry,
@@ -185,21 +184,21 @@ impl Workspace {
 pub struct CaseFile {
     /// The file.
     pub source: Source,
-    /// Its cases.
+    /// The cases in it.
     pub cases: Vec<Case>,
 }
 
-/// The test cases of a policy's folder, in the order of the files' names.
+/// The test cases of a policy's folder, in the order of file names.
 ///
 /// # Errors
-/// What cannot be read.
+/// Everything that cannot be read.
 pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
     let cannot =
         |error: std::io::Error| vec![Failure::new(format!("cannot read {}: {error}", folder.display()))];
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(cannot)? {
         let name = entry.map_err(cannot)?.file_name().to_string_lossy().into_owned();
-        // An editor's or a file system's own: `.#a.test.yaml`, `._a.test.yaml`.
+        // Files of an editor or a file system: `.#a.test.yaml`, `._a.test.yaml`.
         let is_hidden = name.starts_with(['.', '#']);
         if !is_hidden && [".test.yaml", ".test.yml", ".test.json"].iter().any(|end| name.ends_with(end)) {
             paths.push(inside(folder, &name));
@@ -209,10 +208,10 @@ pub fn case_files(folder: &Path) -> Result<Vec<CaseFile>, Vec<Failure>> {
     each(&paths)
 }
 
-/// The test cases in each of the files.
+/// The test cases in the given files.
 ///
 /// # Errors
-/// What cannot be read, of all files.
+/// Everything that cannot be read, in all files.
 pub(super) fn each(paths: &[PathBuf]) -> Result<Vec<CaseFile>, Vec<Failure>> {
     let (mut files, mut failures) = (Vec::new(), Vec::new());
     for path in paths {
@@ -232,7 +231,7 @@ fn case_file(path: &Path) -> Result<CaseFile, Vec<Failure>> {
 /// Both values.
 ///
 /// # Errors
-/// What is wrong with either.
+/// The failures of both.
 pub(super) fn both<A, B>(
     one: Result<A, Vec<Failure>>,
     other: Result<B, Vec<Failure>>,
@@ -243,10 +242,10 @@ pub(super) fn both<A, B>(
     }
 }
 
-/// The settings in a file: a plugin configuration without its bundle.
+/// Reads settings from a file: a plugin configuration without its bundle.
 ///
 /// # Errors
-/// What is wrong with them.
+/// The mistakes in them.
 pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
     let settings: Settings = read(source)?;
     if settings.bundle.is_some() {
@@ -259,15 +258,15 @@ pub(crate) fn settings(source: &Source) -> Result<Settings, Vec<Failure>> {
     Ok(settings)
 }
 
-/// What a file says.
+/// Reads the content of a file.
 ///
 /// # Errors
-/// What is wrong with its shape.
+/// The mistakes in its shape.
 pub(super) fn read<T: serde::de::DeserializeOwned>(source: &Source) -> Result<T, Vec<Failure>> {
     source.parse()
 }
 
-/// Which name of the policy was meant, where a fault names one that is not defined.
+/// Finds the name of the policy that was probably meant, if a fault reports an undefined one.
 fn near_name(fault: &Fault, policy: &Bundle) -> Option<String> {
     if let Fault::UnknownPermission { permission, .. } = fault {
         return did_you_mean(permission.as_str(), policy.permissions.iter().map(|(name, _)| name.as_str()));
@@ -279,10 +278,10 @@ fn near_name(fault: &Fault, policy: &Bundle) -> Option<String> {
     did_you_mean(kind.as_str(), policy.kinds.iter().map(|(name, _)| name.as_str()))
 }
 
-/// The folder of a policy.
+/// Checks that the path is a policy's folder.
 ///
 /// # Errors
-/// That it does not exist, or is a file.
+/// Fails if it does not exist or is a file.
 pub(super) fn folder(path: &Path) -> Result<&Path, Failure> {
     if path.is_file() {
         return Err(not_a_folder(path));
@@ -293,33 +292,33 @@ pub(super) fn folder(path: &Path) -> Result<&Path, Failure> {
     Ok(path)
 }
 
-/// The file with a policy's registry, if there is one.
+/// The file with a policy's registry, if any.
 ///
 /// # Errors
-/// That it cannot be read.
+/// Fails if it cannot be read.
 pub(super) fn registry(folder: &Path) -> Result<Option<Source>, Failure> {
     existing(folder, "tokens").map(|path| Source::read(&path)).transpose()
 }
 
-/// The file with the settings of the gateway, if there is one.
+/// The file with the settings of the gateway, if any.
 ///
 /// # Errors
-/// That it cannot be read.
+/// Fails if it cannot be read.
 pub(super) fn gateway(folder: &Path) -> Result<Option<Source>, Failure> {
     existing(folder, "gateway").map(|path| Source::read(&path)).transpose()
 }
 
-/// Whether a policy is in the folder.
+/// Whether the folder contains a policy.
 pub(super) fn has_policy(folder: &Path) -> bool {
     existing(folder, "policy").is_some()
 }
 
-/// A file in a folder; in the current one it has no `./` before its name.
+/// The path of a file in a folder; in the current folder without `./`.
 pub(super) fn inside(folder: &Path, file: &str) -> PathBuf {
     if folder == Path::new(".") { PathBuf::from(file) } else { folder.join(file) }
 }
 
-/// That a policy's folder has no registry.
+/// The failure for a policy's folder without a registry.
 pub(super) fn no_registry(folder: &Path) -> Failure {
     Failure::new(format!("{} has no tokens.yaml: no caller can hold a token", folder.display()))
         .hint("`tokenward mint` writes it")
@@ -336,7 +335,7 @@ fn existing(folder: &Path, stem: &str) -> Option<PathBuf> {
     files.into_iter().find(|path| path.is_file())
 }
 
-/// The text of a registry where there is none yet.
+/// The text of an empty registry.
 pub(super) const EMPTY_REGISTRY: &str = "\
 # Tokens and the SHA-256 of their secrets, written by `tokenward mint`. No secret is in here.
 version: 1

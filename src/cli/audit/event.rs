@@ -1,4 +1,4 @@
-//! An audit event in a line of a log: before it stands what the logger puts there, behind it perhaps a little more.
+//! Finds an audit event in a line of a log. The logger may write a prefix before it, and a little text after it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,14 +9,14 @@ use serde::de::IgnoredAny;
 use crate::engine::memory::chain_id::ChainId;
 use crate::engine::report::chain::{CHAIN, END, HASH, Link};
 
-/// What a line of a log is.
+/// The content of a log line.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Line<'a> {
     /// Something else.
     Other,
-    /// It begins like an event and is none.
+    /// It starts like an event but is not a valid one.
     Damaged,
-    /// An event that is in no chain.
+    /// An event without a chain.
     Unchained,
     /// An event in a chain.
     Event(Event<'a>),
@@ -25,20 +25,20 @@ pub enum Line<'a> {
 /// An event in a chain.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Event<'a> {
-    /// Its chain.
+    /// The chain of the event.
     pub chain: ChainId,
-    /// Its number in the chain.
+    /// The number of the event in the chain.
     pub seq: u64,
-    /// Its hash, as it is written.
+    /// The hash as written.
     pub hash: Link,
-    /// What the hash is over.
+    /// The text that the hash covers.
     pub signed: Cow<'a, [u8]>,
 }
 
 impl<'a> Line<'a> {
-    /// What a line is.
+    /// Classifies a line.
     pub fn read(line: &'a [u8]) -> Self {
-        // The first that begins like one: what a caller wrote stands behind the event, if it is there at all.
+        // Take the first text that starts like an event: text from a caller can only follow the event.
         if let Some(start) = first(line, START) {
             return Self::of(line.get(start..).unwrap_or_default());
         }
@@ -55,7 +55,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The event that begins here, and ends where its JSON does.
+    /// Reads the event that starts here and ends with its JSON.
     fn of(text: &'a [u8]) -> Self {
         let mut values = serde_json::Deserializer::from_slice(text).into_iter::<IgnoredAny>();
         let is_whole = values.next().is_some_and(|value| value.is_ok());
@@ -69,7 +69,7 @@ impl<'a> Line<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// The event that is all of `text`.
+    /// Reads an event that is all of `text`.
     fn read(text: &'a [u8]) -> Option<Self> {
         let rest = text.strip_suffix(END.as_bytes())?;
         let at = last(rest, HASH.as_bytes())?;
@@ -83,31 +83,31 @@ impl<'a> Event<'a> {
         Some(Self { chain, seq, hash, signed: Cow::Borrowed(signed) })
     }
 
-    /// The event in memory of its own.
+    /// Copies the event into its own memory.
     pub(super) fn into_owned(self) -> Event<'static> {
         Event { signed: Cow::Owned(self.signed.into_owned()), ..self }
     }
 
-    /// Whether it is the last of its chain.
+    /// Whether it is the last event of its chain.
     pub fn is_end(&self) -> bool {
         self.kind() == Some(b"closed")
     }
 
-    /// Whether it is the only one of its chain, which Envoy tries a configuration with.
+    /// Whether it is the only event of its chain: Envoy only tried a configuration.
     pub fn is_canary(&self) -> bool {
         matches!(self.kind(), Some(b"configured" | b"rollback_refused"))
             && last(&self.signed, b",\"canary\":true,").is_some()
     }
 
-    /// How many chains there are by the end of this one; none where it does not say.
+    /// The number of chains at the end of this one; `None` if the event does not say.
     pub fn chains(&self) -> Option<u64> {
         let at = last(&self.signed, CHAINS).filter(|_| self.is_end())?;
         let (_, count) = self.signed.split_at_checked(at)?;
         str::from_utf8(count.strip_prefix(CHAINS)?.split(|byte| *byte == b',').next()?).ok()?.parse().ok()
     }
 
-    /// How many requests it says have no line of their own: none of another event than a summary, an error where its
-    /// numbers contradict each other.
+    /// The number of requests that a summary counts; 0 for other events. Fails if the numbers of the summary do not
+    /// add up.
     pub fn counted(&self) -> Result<u64, BadSummary> {
         if self.kind() != Some(b"summary") {
             return Ok(0);
@@ -118,14 +118,14 @@ impl<'a> Event<'a> {
         if sum == Some(count) && count > 0 { Ok(count) } else { Err(BadSummary) }
     }
 
-    /// The kind of event: the third member of each.
+    /// The kind of event, which is always the third member.
     fn kind(&self) -> Option<&[u8]> {
         let (_, rest) = self.signed.split_at_checked(first(&self.signed, KIND)?)?;
         rest.strip_prefix(KIND)?.split(|byte| *byte == b'"').next()
     }
 }
 
-/// What a summary says.
+/// The numbers of a summary.
 #[derive(Deserialize)]
 struct Summary {
     count: u64,
@@ -136,7 +136,7 @@ struct Summary {
 #[derive(Debug, Eq, PartialEq)]
 pub struct BadSummary;
 
-/// The text in JSON's quotes whose inside begins here (RFC 8259 §7); loggers that write JSON quote an event.
+/// The JSON string whose content starts here (RFC 8259 §7); loggers that write JSON quote an event.
 fn unquoted(text: &[u8]) -> Option<String> {
     let mut escaped = false;
     let end = text.iter().position(|byte| {
@@ -156,7 +156,7 @@ fn last(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).rposition(|window| window == part)
 }
 
-/// How an event begins. Within one it cannot be: quotes are escaped there.
+/// The start of an event. It cannot occur inside one, because quotes are escaped there.
 const START: &[u8] = b"{\"v\":1,\"ts\":\"";
 const QUOTED_START: &[u8] = b"{\\\"v\\\":1,\\\"ts\\\":\\\"";
 const KIND: &[u8] = b",\"event\":\"";

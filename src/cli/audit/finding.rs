@@ -1,4 +1,4 @@
-//! What is wrong with a log.
+//! Faults of a log.
 
 use std::fmt;
 
@@ -7,58 +7,58 @@ use crate::engine::memory::chain_id::ChainId;
 /// A line of a log.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Place {
-    /// Number of the file, in the order in which files were given.
+    /// Number of the file, in the order of the arguments.
     pub file: usize,
-    /// Number of the line, from 1 on.
+    /// Number of the line, from 1.
     pub line: u64,
 }
 
-/// Something wrong with a log.
+/// A fault of a log.
 #[derive(Debug, Eq, PartialEq)]
 pub struct Finding {
-    /// What.
+    /// The fault.
     pub fault: Fault,
-    /// In which chain.
+    /// The chain in which it is.
     pub chain: Option<ChainId>,
-    /// At which event of it.
+    /// The number of the event.
     pub seq: Option<u64>,
-    /// In which line; of what is missing, the one that follows.
+    /// The line; for missing events, the line that follows them.
     pub place: Option<Place>,
 }
 
-/// What can be wrong.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// No line of the log is an event.
     Empty,
-    /// A line begins like an event and does not end like one.
+    /// A line starts like an event and does not end like one.
     Damaged,
-    /// An event has no chain.
+    /// An event without a chain.
     Unchained,
-    /// An event or its hash is not as it was written.
+    /// An event or its hash was changed.
     Changed,
-    /// Events up to this one are not there.
+    /// The events up to this one are missing.
     Missing(u64),
-    /// An event is there again.
+    /// A repeated event.
     Repeated,
-    /// An event stands behind a later one.
+    /// An event after a later one.
     Reordered,
     /// The numbers of a summary do not add up.
     Miscounted,
-    /// A chain goes on behind its end.
+    /// An event after the end of its chain.
     AfterEnd,
-    /// An event is not the one that was verified before.
+    /// An event that differs from the one verified before.
     Replaced,
-    /// A chain ends before the event that was verified before.
+    /// A chain that ends before the event verified before.
     Cut(u64),
-    /// A chain has no end.
+    /// A chain without an end.
     Open,
-    /// There is no line of the chains up to this one.
+    /// The chains up to this one are missing.
     NoChain(u64),
 }
 
 impl Fault {
-    /// A stable name.
+    /// A stable code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -77,7 +77,7 @@ impl Fault {
         }
     }
 
-    /// What to do about it, where it may be no fault at all.
+    /// How to fix it, if it may not be a fault at all.
     pub fn hint(self) -> Option<&'static str> {
         match self {
             Self::Empty => Some(

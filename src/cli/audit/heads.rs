@@ -1,4 +1,5 @@
-//! Where chains ended when they were last verified: kept elsewhere than the log, it shows what was cut off since.
+//! The heads of chains at the last verification. Stored apart from the log, they reveal lines that were cut off
+//! since.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +15,7 @@ use crate::engine::report::chain::Link;
 #[serde(deny_unknown_fields)]
 pub struct Heads {
     version: Version,
-    /// By life of an Envoy, in 16 hex digits.
+    /// Keyed by the life of an Envoy, in 16 hex digits.
     lives: BTreeMap<String, Life>,
 }
 
@@ -26,7 +27,7 @@ struct Version;
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Life {
-    /// All chains up to this one have ended, and are not listed.
+    /// All chains up to this one have ended and are not listed.
     ended: u64,
     chains: BTreeMap<u64, Head>,
 }
@@ -35,16 +36,16 @@ struct Life {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// Number of the event that comes next.
+    /// Number of the next event.
     pub next: u64,
-    /// Hash of the last one, in hex.
+    /// Hash of the last event, in hex.
     hash: String,
     /// Whether the chain has ended.
     pub ended: bool,
 }
 
 impl Head {
-    /// The head of a chain after these events, the last of them with this hash.
+    /// The head of a chain whose last event has this hash.
     pub fn new(next: u64, hash: Link, ended: bool) -> Self {
         Self { next, hash: hash.to_string(), ended }
     }
@@ -56,10 +57,10 @@ impl Head {
 }
 
 impl Heads {
-    /// The heads in a file; none where there is no such file yet.
+    /// Reads the heads from a file; none if the file does not exist yet.
     ///
     /// # Errors
-    /// That it cannot be read, or holds something else.
+    /// Fails if the file cannot be read or has other content.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -78,12 +79,12 @@ impl Heads {
         Ok(heads)
     }
 
-    /// The head of a chain; none where it was not seen, or has ended with all before it.
+    /// The head of a chain; `None` if it was never seen, or if it and all earlier chains have ended.
     pub(super) fn get(&self, id: ChainId) -> Option<&Head> {
         self.lives.get(&name(id.life))?.chains.get(&id.number)
     }
 
-    /// Whether the chain has ended with all before it: its head is not kept any more.
+    /// Whether the chain and all earlier ones have ended, so that its head is no longer stored.
     pub(super) fn is_forgotten(&self, id: ChainId) -> bool {
         self.lives.get(&name(id.life)).is_some_and(|life| id.number <= life.ended)
     }
@@ -96,17 +97,17 @@ impl Heads {
         })
     }
 
-    /// The number of the last chain of a life up to which none is listed any more.
+    /// The number of the last chain of a life up to which no chain is listed.
     pub(super) fn ended(&self, life: u64) -> u64 {
         self.lives.get(&name(life)).map_or(0, |life| life.ended)
     }
 
-    /// Puts the head of a chain.
+    /// Sets the head of a chain.
     pub(super) fn put(&mut self, id: ChainId, head: Head) {
         self.lives.entry(name(id.life)).or_default().chains.insert(id.number, head);
     }
 
-    /// Forgets the heads of chains that have ended with all before them.
+    /// Removes the heads of chains that have ended together with all earlier ones.
     pub(super) fn forget(&mut self) {
         for life in self.lives.values_mut() {
             while life

@@ -1,8 +1,8 @@
-//! The lines of a log, however long one is.
+//! The lines of a log, with a limit for long ones.
 
 use std::io::{self, BufRead, Read};
 
-/// Lines of bytes, numbered from 1 on; what is beyond the limit of one is left out.
+/// Numbered lines of bytes, from 1. The part of a line beyond the limit is dropped.
 pub(super) struct Lines<R> {
     reader: R,
     line: Vec<u8>,
@@ -14,10 +14,10 @@ impl<R: BufRead> Lines<R> {
         Self { reader, line: Vec::new(), number: 0 }
     }
 
-    /// The next line, without its end.
+    /// The next line, without its line end.
     ///
     /// # Errors
-    /// That it cannot be read.
+    /// Fails if it cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
         self.line.clear();
         if self.reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut self.line)? == 0 {
@@ -31,7 +31,7 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Bytes of a line that are looked at: many times an event's.
+/// Maximum number of bytes of a line that are read: many times the length of an event.
 const MAX_LINE: u64 = 1 << 20;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! One chain, followed line by line: in memory of a bounded size, whatever its length.
+//! Follows one chain line by line, in bounded memory.
 //!
-//! What comes too early waits for what is missing before it: a line out of order is told from one that is gone. What
-//! has waited too long is gone on from, by what the line itself says of its hash.
+//! An early line waits for the missing lines before it, so lines out of order are distinguished from missing ones.
+//! After too long a wait, the track continues with the next waiting line and trusts the hash in it.
 
 use std::collections::BTreeMap;
 
@@ -9,55 +9,55 @@ use crate::cli::audit::event::Event;
 use crate::cli::audit::finding::{Fault, Place};
 use crate::engine::report::chain::{Link, Links};
 
-/// A chain, or a part of one.
+/// The state of a chain, or of a part of one.
 #[derive(Debug)]
 pub(super) struct Track {
-    /// Number of the event that comes next; none before the first.
+    /// Number of the next event; `None` before the first.
     next: Option<u64>,
-    /// Whether the first event may have any number: then it is believed what its hash is.
+    /// Whether the first event may have any number. If so, its hash is trusted.
     starts: Start,
-    /// The hash before the next event, by what was written or by what was computed.
+    /// The hash before the next event, as written and as computed.
     before: [Link; 2],
-    /// Which of the links made it.
+    /// Which of the keys made the chain.
     links: Option<usize>,
-    /// The latest event so far, in whatever order.
+    /// The latest event so far, in any order.
     latest: Option<u64>,
     waiting: BTreeMap<u64, (Place, Event<'static>)>,
     ended: bool,
     canary: bool,
-    /// The line with the last event.
+    /// The line of the last event.
     last: Option<Place>,
 }
 
-/// Where a track may begin.
+/// Where a track may start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Start {
     /// At the first event only.
     First,
-    /// At any.
+    /// At any event.
     Anywhere,
 }
 
-/// What every track goes by.
+/// The rules that all tracks share.
 #[derive(Debug)]
 pub(super) struct Guide {
     pub(super) links: Vec<Links>,
-    /// Whether lines are to be in the order of their numbers.
+    /// Whether lines must be in the order of their numbers.
     pub(super) ordered: bool,
 }
 
 impl Guide {
-    /// How many lines may wait for one before them.
+    /// How many lines may wait for an earlier one.
     fn patience(&self) -> usize {
         if self.ordered { 1 << 12 } else { 1 << 16 }
     }
 }
 
-/// Takes what is wrong: what, with which event, at which line.
+/// Receives faults: the fault, the number of the event, and its line.
 pub(super) type Report<'t> = &'t mut dyn FnMut(Fault, u64, Place);
 
 impl Track {
-    /// A chain from its first event on.
+    /// Starts a chain at its first event.
     pub(super) fn new(starts: Start) -> Self {
         Self {
             next: None,
@@ -72,12 +72,12 @@ impl Track {
         }
     }
 
-    /// The rest of a chain behind an event that is known.
+    /// Continues a chain after a known event.
     pub(super) fn behind(next: u64, hash: Link, ended: bool) -> Self {
         Self { next: Some(next), before: [hash; 2], ended, ..Self::new(Start::First) }
     }
 
-    /// Takes in an event.
+    /// Adds an event.
     pub(super) fn event(&mut self, event: Event<'_>, place: Place, guide: &Guide, report: Report<'_>) {
         let seq = event.seq;
         if self.next.is_some_and(|next| seq < next) || self.waiting.contains_key(&seq) {
@@ -101,14 +101,14 @@ impl Track {
         }
     }
 
-    /// Takes in all that still waits.
+    /// Processes all waiting events.
     pub(super) fn finish(&mut self, guide: &Guide, report: Report<'_>) {
         while !self.waiting.is_empty() {
             self.give_up(guide, report);
         }
     }
 
-    /// Goes on behind a gap.
+    /// Continues after a gap.
     fn give_up(&mut self, guide: &Guide, report: Report<'_>) {
         let Some((seq, (place, event))) = self.waiting.pop_first() else { return };
         if self.next.is_some() || self.starts == Start::First {
@@ -120,7 +120,7 @@ impl Track {
         }
     }
 
-    /// Takes in the event that comes next, and checks its hash.
+    /// Adds the next event and checks its hash.
     fn follow(&mut self, event: &Event<'_>, place: Place, guide: &Guide, report: Report<'_>) {
         if self.ended {
             report(Fault::AfterEnd, event.seq, place);
@@ -138,7 +138,7 @@ impl Track {
             return;
         }
         report(Fault::Changed, event.seq, place);
-        // Either its text is another or its hash: what follows was chained to one of the two.
+        // Either the text or the hash was changed, so the next line is chained to one of the two hashes.
         let [written, _] = self.before;
         let links = guide.links.get(self.links.unwrap_or(0));
         let computed = links.map_or(event.hash, |links| links.link(written, &event.signed));
@@ -153,7 +153,7 @@ impl Track {
         self.last = Some(place);
     }
 
-    /// Number of the event that comes next; none where there was none.
+    /// Number of the next event; `None` before the first.
     pub(super) fn next(&self) -> Option<u64> {
         self.next
     }
@@ -164,12 +164,12 @@ impl Track {
         written
     }
 
-    /// Whether nothing more comes.
+    /// Whether the chain has ended.
     pub(super) fn is_ended(&self) -> bool {
         self.ended || self.canary
     }
 
-    /// The line with the last event.
+    /// The line of the last event.
     pub(super) fn last(&self) -> Option<Place> {
         self.last
     }

@@ -1,4 +1,4 @@
-//! Verification: lines of logs in, what is wrong with them out. Reads no file and prints nothing.
+//! Verification: takes lines of logs and returns their faults. Reads no file and prints nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,39 +10,39 @@ use crate::cli::audit::track::{Guide, Start, Track};
 use crate::engine::memory::chain_id::ChainId;
 use crate::engine::report::chain::Links;
 
-/// What is asked of a log.
+/// The requirements for a log.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rules {
-    /// Of the lines of a chain.
+    /// The order of lines in a chain.
     pub order: Order,
-    /// Of each chain.
+    /// Where chains start.
     pub starts: Starts,
-    /// Of each chain.
+    /// Which chains must have ended.
     pub ends: Ends,
 }
 
-/// The order that lines have.
+/// The order of lines.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Order {
-    /// That in which events happened.
+    /// The order of the events.
     Kept,
     /// Any.
     Any,
 }
 
-/// Where chains begin.
+/// Where chains may start.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Starts {
-    /// At their first event, or where they were verified up to before; and no chain is missing.
+    /// At their first event, or after the last verified event; no chain may be missing.
     AtTheFirst,
-    /// Anywhere: older logs are gone.
+    /// Anywhere, because older logs are gone.
     Anywhere,
 }
 
-/// Which chains have ended.
+/// Which chains must have ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ends {
-    /// Some.
+    /// Any number of them.
     Any,
     /// All.
     All,
@@ -55,7 +55,7 @@ pub struct Verifier {
     guide: Guide,
     heads: Heads,
     chains: BTreeMap<ChainId, Chain>,
-    /// By life, how many chains there are at least.
+    /// By life, the minimum number of chains.
     shown: BTreeMap<u64, u64>,
     findings: Findings,
     events: u64,
@@ -63,28 +63,28 @@ pub struct Verifier {
     other_lines: u64,
 }
 
-/// What was found.
+/// The result of a verification.
 #[derive(Debug)]
 pub struct Report {
-    /// What is wrong, in the order of the log; the first thousand.
+    /// The faults, in log order; at most a thousand.
     pub findings: Vec<Finding>,
-    /// How much is wrong.
+    /// The number of faults.
     pub count: u64,
     /// Number of events.
     pub events: u64,
-    /// Number of requests that have no event of their own: what the summaries add up to.
+    /// Number of requests without their own event: the sum of all summaries.
     pub counted: u64,
     /// Number of chains.
     pub chains: usize,
     /// Number of chains without an end.
     pub open: usize,
-    /// Number of lines that are no events.
+    /// Number of lines without an event.
     pub other_lines: u64,
-    /// Where the chains end now.
+    /// The new heads of the chains.
     pub heads: Heads,
 }
 
-/// A chain in the log: the part that was verified before, and the one that was not.
+/// A chain in the log: the part that was verified before, and the new part.
 #[derive(Debug)]
 struct Chain {
     known: Track,
@@ -94,7 +94,7 @@ struct Chain {
 }
 
 impl Verifier {
-    /// A verifier of chains that were made with one of the links, some of them verified up to their heads.
+    /// A verifier for chains that use one of the links. Some chains may be verified up to their heads.
     pub fn new(rules: Rules, links: Vec<Links>, heads: Heads) -> Self {
         Self {
             rules,
@@ -109,7 +109,7 @@ impl Verifier {
         }
     }
 
-    /// Takes in a line.
+    /// Processes a line.
     pub fn line(&mut self, place: Place, line: &[u8]) {
         let fault = match Line::read(line) {
             Line::Other => {
@@ -145,7 +145,7 @@ impl Verifier {
         track.event(event, place, &self.guide, &mut report);
     }
 
-    /// What was found.
+    /// The result.
     pub fn finish(mut self) -> Report {
         let mut open = 0_usize;
         for (id, chain) in &mut self.chains {
@@ -154,7 +154,7 @@ impl Verifier {
             let latest = chain.latest();
             if !latest.is_ended() {
                 open = open.saturating_add(1);
-                // What is not listed any more had an end.
+                // A chain that is no longer listed has ended.
                 if self.rules.ends == Ends::All || self.heads.is_forgotten(*id) {
                     findings.add_in(*id, Fault::Open, 0, latest.last());
                 }
@@ -177,7 +177,7 @@ impl Verifier {
         Report { findings: list, count, events, counted, chains, open, other_lines, heads }
     }
 
-    /// Chains that are not in the log: some that should have ended, and some that must have been.
+    /// Finds missing chains: those that should have ended, and those that must exist.
     fn find_absent(&mut self) {
         if self.rules.starts == Starts::Anywhere {
             return;
@@ -230,7 +230,7 @@ impl Chain {
 }
 
 impl Chain {
-    /// Takes in all that still waits, and compares what was verified again with what it was.
+    /// Processes all waiting events, and compares the part that was verified before with its head.
     fn finish(&mut self, id: ChainId, guide: &Guide, heads: &Heads, findings: &mut Findings) {
         let mut report = |fault, seq, place| findings.add_in(id, fault, seq, Some(place));
         self.known.finish(guide, &mut report);
@@ -247,14 +247,14 @@ impl Chain {
         }
     }
 
-    /// The later part that has a line here.
+    /// The later part that has lines in this log.
     fn latest(&self) -> &Track {
         if self.new.last().is_some() || self.known.last().is_none() { &self.new } else { &self.known }
     }
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether the log has no faults.
     pub fn is_intact(&self) -> bool {
         self.count == 0
     }
@@ -272,7 +272,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What was found so far.
+/// The faults so far.
 #[derive(Debug, Default)]
 struct Findings {
     list: Vec<Finding>,

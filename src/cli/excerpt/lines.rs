@@ -1,14 +1,14 @@
-//! A text by its lines. As YAML has it, a line ends with `\n`, `\r\n` or `\r`.
+//! The lines of a text. As in YAML, a line ends with `\n`, `\r\n` or `\r`.
 
 use std::cell::OnceCell;
 
 use crate::cli::position::Position;
 
-/// A text and the byte that each of its lines begins at.
+/// A text, and the byte at which each line starts.
 #[derive(Debug)]
 pub(in crate::cli) struct Lines {
     text: String,
-    /// Found when the first line is asked for: most texts are right.
+    /// Computed when the first line is needed, because most texts have no mistakes.
     starts: OnceCell<Vec<usize>>,
 }
 
@@ -22,7 +22,7 @@ impl Lines {
         &self.text
     }
 
-    /// A line without its end, counted from 1; an empty one where the text has no such line.
+    /// A line without its end, counted from 1; empty if the text has no such line.
     pub(in crate::cli) fn line(&self, number: usize) -> &str {
         let starts = self.starts.get_or_init(|| starts(&self.text));
         let start = number.checked_sub(1).and_then(|index| starts.get(index)).copied();
@@ -37,14 +37,14 @@ impl Lines {
         self.starts.get_or_init(|| starts(&self.text)).len()
     }
 
-    /// The byte of a position's line that it is at.
+    /// The index of the byte in its line for a position.
     pub(in crate::cli) fn byte(&self, at: Position) -> usize {
         let line = self.line(at.line);
         let column = at.column.saturating_sub(1);
         line.char_indices().nth(column).map_or(line.len(), |(byte, _)| byte)
     }
 
-    /// The position of a byte of a line.
+    /// The position of a byte in a line.
     pub(in crate::cli) fn position(&self, line: usize, byte: usize) -> Position {
         let before = self.line(line).get(..byte).unwrap_or_default();
         Position { line, column: before.chars().count().saturating_add(1) }
@@ -52,7 +52,7 @@ impl Lines {
 }
 
 impl Lines {
-    /// The position of a byte of the text.
+    /// The position of a byte in the text.
     pub(in crate::cli) fn at_byte(&self, byte: usize) -> Position {
         let starts = self.starts.get_or_init(|| starts(&self.text));
         let line = starts.partition_point(|start| *start <= byte).max(1);
@@ -61,7 +61,7 @@ impl Lines {
     }
 }
 
-/// The byte at which each line of a text begins.
+/// The byte at which each line of a text starts.
 pub(in crate::cli) fn starts(text: &str) -> Vec<usize> {
     let bytes = text.as_bytes();
     let ends = bytes.iter().zip(bytes.iter().skip(1).map(Some).chain([None])).enumerate();

@@ -1,6 +1,6 @@
-//! A value in a line of YAML: where it begins and ends, and how it is written as text.
+//! Values in a line of YAML: where a value starts and ends, and its text.
 
-/// How many bytes of the line the value that begins at byte `start` has; at least one character of a line that goes on.
+/// The length in bytes of the value that starts at byte `start`; at least one character, unless the line ends there.
 pub(in crate::cli) fn width(line: &str, start: usize) -> usize {
     let (before, rest) = line.split_at_checked(start).unwrap_or((line, ""));
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
@@ -32,7 +32,7 @@ pub(in crate::cli) fn width(line: &str, start: usize) -> usize {
     rest.trim_end().len()
 }
 
-/// The byte at which the value of a line begins: behind its indentation, `- ` and `key: `.
+/// The byte at which the value of a line starts: after its indentation, `- ` and `key: `.
 pub(in crate::cli) fn start(line: &str) -> usize {
     let mut start = line.len().saturating_sub(line.trim_start().len());
     let rest = |start: usize| line.get(start..).unwrap_or_default();
@@ -54,12 +54,12 @@ pub(in crate::cli) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }
 
-/// The bytes up to and with the closing quote; the text begins with the opening one.
+/// The length up to and including the closing quote. The text starts with the opening one.
 fn closing(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     let mut rest = text.char_indices().skip(1).peekable();
     while let Some((byte, c)) = rest.next() {
-        // In single quotes two of them are one of the text.
+        // In single quotes, two quotes stand for one.
         if c == '\'' && quote == c && rest.next_if(|(_, next)| *next == quote).is_some() {
             continue;
         }

@@ -1,7 +1,7 @@
-//! What tokenward assumes of the Envoy that it runs in, checked in Envoy's own configuration.
+//! Checks Envoy's configuration for everything that tokenward assumes about it.
 //!
-//! In: a bootstrap, the file of a listener, or what a running Envoy has loaded (`config_dump`), as YAML or JSON. Out:
-//! findings. Lint looks at every connection manager, wherever it stands.
+//! In: a bootstrap, a listener file, or the loaded configuration of a running Envoy (`config_dump`), as YAML or JSON.
+//! Out: findings. Lint checks every connection manager, wherever it is.
 
 use std::collections::BTreeSet;
 
@@ -52,26 +52,26 @@ impl Finding {
     }
 }
 
-/// What a policy relies on in Envoy's configuration.
+/// The parts of Envoy's configuration on which a policy relies.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Reliance {
-    /// A token is bound to addresses.
+    /// A token is restricted to source addresses.
     pub(super) sources: bool,
     /// An operation names a host.
     pub(super) hosts: bool,
-    /// The gateway reads `x-forwarded-for` itself, and trusts so many proxies.
+    /// The gateway reads `x-forwarded-for` itself and trusts this number of proxies.
     pub(super) hops: Option<usize>,
 }
 
 /// The tree of Envoy's configuration, as Envoy reads the text.
 ///
 /// # Errors
-/// That the text is neither YAML nor JSON.
+/// Fails if the text is neither YAML nor JSON.
 pub(super) fn parse(configuration: &str) -> Result<Value, Problem> {
     yaml::parse(configuration)
 }
 
-/// Everything that is found in an Envoy configuration.
+/// All findings about an Envoy configuration.
 ///
 /// # Errors
 /// Never, with the descriptors of the repository.
@@ -131,7 +131,7 @@ fn listeners_not_seen(place: &Place, severity: Severity) -> Finding {
     Finding { code: "listeners_not_seen", severity, place: place.clone(), message, hint: DUMP }
 }
 
-/// Filters of the router and of clusters, which see the judged request last.
+/// Filters of the router and of clusters, which run after tokenward.
 fn behind_the_router(loaded: &Loaded<'_>) -> Vec<Finding> {
     let keys = ["http_filters", "upstream_http_filters"];
     let chains = loaded.upstream.iter().flat_map(|found| keys.map(|key| found.items(key)));
@@ -139,7 +139,7 @@ fn behind_the_router(loaded: &Loaded<'_>) -> Vec<Finding> {
     filters.filter_map(|configuration| chain::changes(&configuration, configuration.place.clone())).collect()
 }
 
-/// `FAIL_OPEN` lets requests through while the filter is broken.
+/// `FAIL_OPEN` forwards requests while the filter is broken.
 fn fail_open(filter: &Found<'_>) -> Option<Finding> {
     let open = text(filter.value, "config/failure_policy") == "FAIL_OPEN"
         || is_set(filter.value, "config/fail_open");
@@ -149,7 +149,7 @@ fn fail_open(filter: &Found<'_>) -> Option<Finding> {
     open.then(|| Finding::error("fail_open", filter.place.key("config"), message, hint))
 }
 
-/// Other modules of the same `vm_id` share what tokenward keeps in Envoy's shared data.
+/// Other modules with the same `vm_id` can read and write tokenward's shared data.
 fn shared_vm(loaded: &Loaded<'_>) -> Vec<Finding> {
     let vm = |plugin: &Value| text(plugin, "vm_config/vm_id").to_owned();
     let ours: Vec<Place> = loaded.modules.iter().map(|module| module.place.key("config")).collect();

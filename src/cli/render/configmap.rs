@@ -1,4 +1,4 @@
-//! `tokenward render configmap`: what an Envoy of your own watches, as a ConfigMap.
+//! `tokenward render configmap`: writes a ConfigMap with the file that an Envoy of your own watches.
 
 use std::path::PathBuf;
 
@@ -12,8 +12,8 @@ use crate::cli::{Exit, Format};
 
 /// A ConfigMap with the ECDS resource, for an Envoy of your own in Kubernetes
 ///
-/// Mounted as a folder, `filter.json` in it is what `tokenward render ecds` writes. Envoy loads a new one without a
-/// restart where the folder is its `watched_directory`.
+/// Mounted as a folder, it contains `filter.json`, the output of `tokenward render ecds`. Envoy loads a new version
+/// without a restart if the folder is its `watched_directory`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:

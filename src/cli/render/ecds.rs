@@ -1,4 +1,4 @@
-//! `tokenward render ecds`: a file that Envoy watches.
+//! `tokenward render ecds`: writes a file that Envoy watches.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ impl Ecds {
 /// The discovery response with the filter's configuration, as one line
 /// (envoy/service/discovery/v3/discovery.proto, envoy/extensions/wasm/v3/wasm.proto).
 ///
-/// Its version is the digest of what it holds: the same content is the same version, however often it is rendered.
+/// Its version is the digest of its content: the same content always has the same version.
 pub(super) fn resource(configuration: &str, wasm: &Path) -> String {
     let wasm = wasm.display().to_string();
     let resource = json!({
@@ -66,12 +66,12 @@ pub(super) fn resource(configuration: &str, wasm: &Path) -> String {
     format!("{resource}\n")
 }
 
-/// A text as a `google.protobuf.StringValue`: it reaches the filter as it is.
+/// A text as a `google.protobuf.StringValue`, which reaches the filter unchanged.
 pub(super) fn string_value(text: &str) -> Value {
     json!({ "@type": "type.googleapis.com/google.protobuf.StringValue", "value": text })
 }
 
 /// Type of the filter's configuration.
 pub(super) const WASM_FILTER: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
-/// The WebAssembly runtime in Envoy's own builds, and in Istio's.
+/// The WebAssembly runtime of Envoy's and Istio's own builds.
 pub(super) const RUNTIME: &str = "envoy.wasm.runtime.v8";

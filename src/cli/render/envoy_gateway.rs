@@ -1,4 +1,4 @@
-//! `tokenward render envoy-gateway`: an EnvoyExtensionPolicy.
+//! `tokenward render envoy-gateway`: writes an EnvoyExtensionPolicy.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -23,10 +23,10 @@ pub(super) struct EnvoyGateway {
     module: Module,
     #[command(flatten)]
     identity: Identity,
-    /// What the policy is attached to, in the same namespace: Gateway, ListenerSet, HTTPRoute or GRPCRoute
+    /// Target of the policy, in the same namespace: Gateway, ListenerSet, HTTPRoute or GRPCRoute
     #[arg(long, value_name = "KIND/NAME[/SECTION]", value_parser = manifest::reference, required = true)]
     target: Vec<Reference>,
-    /// Secret of the namespace by which the image is pulled
+    /// Secret of the namespace for pulling the image
     #[arg(long, value_name = "NAME", value_parser = manifest::object_name)]
     pull_secret: Option<String>,
     #[command(flatten)]
@@ -42,7 +42,7 @@ impl EnvoyGateway {
             "name": format!("{namespace}.{name}"),
             "code": self.code()?,
             "config": configuration,
-            // Whatever is wrong with the filter, nothing is let through unjudged.
+            // If the filter fails, requests are rejected.
             "failOpen": false,
         }]);
         let manifest = self.identity.manifest(
@@ -53,7 +53,7 @@ impl EnvoyGateway {
         manifest::write(manifest, &self.destination, format)
     }
 
-    /// Where the module is (envoyproxy/gateway api/v1alpha1/wasm_types.go).
+    /// The source of the module (envoyproxy/gateway api/v1alpha1/wasm_types.go).
     fn code(&self) -> Result<Value, Failure> {
         let (location, sha256) = self.module.pinned()?;
         let mut source = Map::new();

@@ -1,4 +1,4 @@
-//! `tokenward render image`: the module as an image, without a daemon.
+//! `tokenward render image`: writes the module as an image, without a daemon.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,8 @@ use crate::cli::{Exit, Format, output};
 
 /// The module as an OCI image, which Istio and Envoy Gateway fetch
 ///
-/// The same module gives the same image, byte for byte. Its digest is printed; it stays the same in a registry if
-/// `skopeo`, `oras` or `crane` copies the folder there. `docker push` makes an image of its own with another digest.
+/// The same module gives the same image, byte for byte. The command prints its digest, which stays the same in a
+/// registry if `skopeo`, `oras` or `crane` copies the folder. `docker push` makes a new image with another digest.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -23,10 +23,10 @@ pub(super) struct Image {
     /// The module
     #[arg(long, value_name = "FILE")]
     wasm: PathBuf,
-    /// Folder for the OCI image layout; a layout that is there is replaced
+    /// Folder for the OCI image layout; an existing layout is replaced
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
-    /// File for an archive of it, which `docker load` takes too
+    /// File for an archive of the image, which `docker load` accepts too
     #[arg(long, value_name = "FILE")]
     tar: Option<PathBuf>,
 }
@@ -65,10 +65,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(module)
 }
 
-/// Writes the folder, in the place of an older layout.
+/// Writes the folder, and replaces an older layout.
 ///
 /// # Errors
-/// That it cannot be written, or that there is something else.
+/// Fails if it cannot be written, or if the folder has other content.
 fn write_folder(layout: &Layout, folder: &Path) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| Failure::new(format!("cannot write {}: {error}", folder.display()));
     if folder.exists() && !folder.join("oci-layout").is_file() {
@@ -93,7 +93,7 @@ fn write_folder(layout: &Layout, folder: &Path) -> Result<(), Failure> {
     std::fs::rename(new.keep(), folder).map_err(cannot)
 }
 
-/// Lets everybody read a folder that was made for its owner only.
+/// Makes a folder readable for everybody.
 fn readable(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))

@@ -1,4 +1,4 @@
-//! `tokenward render istio`: a WasmPlugin, or an EnvoyFilter for what a WasmPlugin cannot say.
+//! `tokenward render istio`: writes a WasmPlugin, or an EnvoyFilter for options that a WasmPlugin lacks.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
@@ -13,11 +13,10 @@ mod envoy_filter;
 
 /// A manifest for Istio: a WasmPlugin, or an EnvoyFilter
 ///
-/// Both fetch the module from where `--url` says and refuse another one than was pinned. The filter stands before
-/// Istio's own authentication, so that an AuthorizationPolicy may read the identity headers that it sets. An
-/// EnvoyFilter can say more than a WasmPlugin: the VM is the filter's own and may do nothing but what the filter
-/// does. It takes the same code of Istio's agent, but its interface is Envoy's, and may need another
-/// `tokenward` for another Istio.
+/// Both fetch the module from `--url` and reject it unless it has the pinned digest. The filter runs before Istio's
+/// own authentication, so an AuthorizationPolicy can use its identity headers. An EnvoyFilter has more options than a
+/// WasmPlugin: the filter gets its own VM with only the capabilities that it needs. It uses the same code in Istio's
+/// agent. But its interface is Envoy's own, so another version of Istio may need another version of `tokenward`.
 #[derive(Args, Debug)]
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["selector", "target"]))]
@@ -35,22 +34,22 @@ pub(super) struct Istio {
     pub(super) module: Module,
     #[command(flatten)]
     pub(super) identity: Identity,
-    /// Label of the pods, as in istio=ingressgateway; all given must be there
+    /// Label of the pods, as in istio=ingressgateway; pods must have all given labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = manifest::selector)]
     pub(super) selector: Vec<(String, String)>,
-    /// What the policy is attached to, as in Gateway/edge: Gateway, GatewayClass, Service or ServiceEntry
+    /// Target of the policy, as in Gateway/edge: Gateway, GatewayClass, Service or ServiceEntry
     #[arg(long, value_name = "KIND/NAME", value_parser = manifest::reference, conflicts_with = "selector")]
     pub(super) target: Vec<Reference>,
-    /// Judge only what a pod's sidecar receives; never for a gateway, which would judge nothing then
+    /// Judge only the requests that a pod's sidecar receives; not for a gateway, where it would judge none
     #[arg(long, requires = "selector")]
     pub(super) inbound: bool,
-    /// Place among the filters of this phase: the higher comes first
+    /// Order among the filters of this phase: higher comes first
     #[arg(long, allow_negative_numbers = true)]
     pub(super) priority: Option<i32>,
-    /// What becomes of requests after the filter crashed; `close` for an Istio before 1.27
+    /// How to treat requests after the filter crashed; use `close` for Istio before 1.27
     #[arg(long, value_enum, default_value_t = FailStrategy::Reload, value_name = "STRATEGY")]
     pub(super) fail_strategy: FailStrategy,
-    /// Secret of the namespace by which the image is pulled
+    /// Secret of the namespace for pulling the image
     #[arg(long, value_name = "NAME", value_parser = manifest::object_name)]
     pull_secret: Option<String>,
     #[command(flatten)]
@@ -64,12 +63,12 @@ enum Kind {
     EnvoyFilter,
 }
 
-/// What becomes of requests after the filter crashed; none is let through unjudged.
+/// How to treat requests after the filter crashed. Both options reject them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(super) enum FailStrategy {
-    /// They are refused until the filter runs again, a second later
+    /// Reject requests until the filter runs again, about a second later
     Reload,
-    /// They are refused until the gateway is configured anew
+    /// Reject requests until the gateway gets a new configuration
     Close,
 }
 
@@ -109,7 +108,7 @@ impl Istio {
             }
             spec.insert("imagePullSecret".to_owned(), json!(secret));
         }
-        // Before Istio's own authentication: a token of ours is no JWT.
+        // Before Istio's own authentication, because tokenward's tokens are not JWTs.
         spec.insert("phase".to_owned(), json!("AUTHN"));
         if let Some(priority) = self.priority {
             spec.insert("priority".to_owned(), json!(priority));
@@ -123,7 +122,7 @@ impl Istio {
         Ok(self.identity.manifest("extensions.istio.io/v1alpha1", "WasmPlugin", json!({ "spec": spec })))
     }
 
-    /// Puts in which pods are meant: `selector` with its `labels`, or `targetRefs`.
+    /// Adds the selection of pods: `selector` with its `labels`, or `targetRefs`.
     pub(super) fn insert_where(
         &self,
         spec: &mut Map<String, Value>,
@@ -158,7 +157,7 @@ fn target(reference: &Reference) -> Result<Value, Failure> {
     Ok(json!({ "group": group, "kind": kind, "name": name }))
 }
 
-/// Checks that no number is changed on its way: Istio carries the configuration as a protobuf Struct, whose numbers are
+/// Checks that no number loses precision: Istio carries the configuration as a protobuf Struct, whose numbers are
 /// doubles.
 fn check_numbers(value: &Value, place: &mut Vec<String>) -> Result<(), Failure> {
     match value {

@@ -1,4 +1,4 @@
-//! What Kubernetes manifests have in common: names, labels, references, and a size that the API server takes.
+//! The common parts of Kubernetes manifests: names, labels, references, and the maximum size.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -19,7 +19,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// The manifest of an object of this name; `rest` are its fields beside `metadata`.
+    /// The manifest of an object with this name; `rest` has its fields beside `metadata`.
     pub(super) fn manifest(&self, version: &str, kind: &str, rest: Value) -> Map<String, Value> {
         let Self { name, namespace } = self;
         let mut manifest = Map::new();
@@ -33,10 +33,10 @@ impl Identity {
     }
 }
 
-/// Writes a manifest: YAML, or JSON where that is asked for and there is no file.
+/// Writes a manifest: as JSON if requested and no file is named, otherwise as YAML.
 ///
 /// # Errors
-/// That it is larger than the API server takes, or cannot be written.
+/// Fails if it is larger than the API server accepts, or cannot be written.
 pub(super) fn write(
     manifest: Map<String, Value>,
     destination: &Destination,
@@ -73,20 +73,20 @@ fn too_large(manifest: &Value, size: usize) -> Failure {
     )
 }
 
-/// A name as in a DNS domain (RFC 1123, as Kubernetes takes names of objects).
+/// Checks a name as in a DNS domain (RFC 1123), as Kubernetes requires for names of objects.
 pub(super) fn object_name(text: &str) -> Result<String, String> {
     let parts = text.split('.').all(|part| label(part).is_ok());
     if text.len() <= 253 && parts { Ok(text.to_owned()) } else { Err(NO_NAME.to_owned()) }
 }
 
-/// A label of a DNS name (RFC 1123): at most 63 of `a-z 0-9 -`, with `-` only in between.
+/// Checks a label of a DNS name (RFC 1123): at most 63 of `a-z 0-9 -`, without `-` at either end.
 pub(super) fn label(text: &str) -> Result<String, String> {
     let letters = text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
     let fits = (1..=63).contains(&text.len()) && letters && !text.starts_with('-') && !text.ends_with('-');
     if fits { Ok(text.to_owned()) } else { Err(NO_NAME.to_owned()) }
 }
 
-/// A label of an object, as in `app=edge`.
+/// Reads a label of an object, as in `app=edge`.
 pub(super) fn selector(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("it is KEY=VALUE, as in app=edge")?;
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
@@ -104,7 +104,7 @@ pub(super) fn selector(text: &str) -> Result<(String, String), String> {
     Err("letters, digits and -_. make a label, at most 63".to_owned())
 }
 
-/// An object that a policy is attached to.
+/// An object to which a policy is attached.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Reference {
     pub(super) kind: String,
@@ -112,7 +112,7 @@ pub(super) struct Reference {
     pub(super) section: Option<String>,
 }
 
-/// Reads `Gateway/edge`, or `Gateway/edge/https` with a listener or rule of it.
+/// Reads `Gateway/edge`, or `Gateway/edge/https` for one of its listeners or rules.
 pub(super) fn reference(text: &str) -> Result<Reference, String> {
     let mut parts = text.splitn(3, '/');
     let (Some(kind), Some(name)) = (parts.next(), parts.next()) else {
@@ -122,8 +122,9 @@ pub(super) fn reference(text: &str) -> Result<Reference, String> {
     Ok(Reference { kind: kind.to_owned(), name: object_name(name)?, section })
 }
 
-/// 1 MiB: what a ConfigMap may hold. Other objects get no more: etcd takes 1.5 MiB with what the API server adds.
+/// Maximum size of a manifest: 1 MiB, the limit of a ConfigMap. Other objects have the same limit here: etcd accepts
+/// 1.5 MiB, including additions of the API server.
 pub(super) const MAX_BYTES: usize = 1024 * 1024;
-/// 256 KiB: what all annotations may hold, where client-side `kubectl apply` keeps a copy of the object.
+/// 256 KiB: the limit for all annotations. Client-side `kubectl apply` stores a copy of the object there.
 const MAX_ANNOTATION: usize = 256 * 1024;
 const NO_NAME: &str = "a name has at most 63 of a-z, 0-9 and - between them";

@@ -1,4 +1,4 @@
-//! Where a gateway fetches the module, and the digest that it must have.
+//! The source from which a gateway fetches the module, and the digest that it must have.
 
 use std::path::{Path, PathBuf};
 
@@ -8,25 +8,25 @@ use crate::cli::failure::Failure;
 use crate::cli::render::oci;
 use crate::engine::words::secret::SecretDigest;
 
-/// Where the module is.
+/// The source of the module.
 #[derive(Args, Debug)]
 #[group(skip)]
 pub(super) struct Module {
-    /// Where the module is fetched: oci://REGISTRY/NAME:TAG, https://… or http://…
+    /// Source of the module: oci://REGISTRY/NAME:TAG, https://… or http://…
     #[arg(long)]
     url: Location,
-    /// SHA-256 that it must have: the manifest's of an image, the module's own elsewhere
+    /// Required SHA-256: of the manifest for an image, otherwise of the module
     #[arg(long, value_name = "HEX", value_parser = digest, conflicts_with_all = ["image", "wasm"])]
     sha256: Option<String>,
-    /// Folder with the image, as `tokenward render image` wrote it: its digest is taken
+    /// Folder with the image from `tokenward render image`, to take its digest
     #[arg(long, value_name = "FOLDER", conflicts_with = "wasm")]
     image: Option<PathBuf>,
-    /// The module's file: its digest is taken, for one that is fetched by http
+    /// File of the module, to take its digest; for modules fetched by http
     #[arg(long, value_name = "FILE")]
     wasm: Option<PathBuf>,
 }
 
-/// An address, with how things are fetched from there.
+/// An address, and how to fetch from it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Location {
     pub(super) url: String,
@@ -61,10 +61,10 @@ impl std::str::FromStr for Location {
 }
 
 impl Module {
-    /// The address and the digest that what comes from there must have, in hex.
+    /// The address, and the digest in hex that the fetched content must have.
     ///
     /// # Errors
-    /// That nothing tells the digest, or only that of something else.
+    /// Fails if no option gives the digest, or if it is the digest of something else.
     pub(super) fn pinned(&self) -> Result<(&Location, String), Failure> {
         let location = &self.url;
         let digest = match (&self.sha256, &self.image, &self.wasm, location.fetched) {

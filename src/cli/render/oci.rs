@@ -1,9 +1,9 @@
-//! An OCI image of the module: what both Istio's and Envoy Gateway's fetchers take.
+//! An OCI image of the module that both Istio and Envoy Gateway can fetch.
 //!
 //! In: a module. Out: an image layout (OCI image-spec, image-layout.md) with one manifest and one layer, a gzipped
-//! tar with the one file `plugin.wasm`. The fetchers look for that name in the last layer of type
-//! `application/vnd.oci.image.layer.v1.tar+gzip`, take no index of several manifests and no other compression.
-//! The same module gives the same bytes: no clock, no owner, no name of this machine is in them.
+//! tar with the single file `plugin.wasm`. The fetchers look for that name in the last layer of type
+//! `application/vnd.oci.image.layer.v1.tar+gzip`. They accept neither an index of several manifests nor another
+//! compression. The same module gives the same bytes, because they contain no time, owner or name of this machine.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) struct Layout {
     manifest: Blob,
 }
 
-/// Content that is named by its digest.
+/// A blob, named by its digest.
 struct Blob {
     media_type: &'static str,
     digest: String,
@@ -72,7 +72,7 @@ impl Layout {
         Ok(Self { files, config, layer, manifest })
     }
 
-    /// SHA-256 of the manifest in hex: by it an image is pinned.
+    /// SHA-256 of the manifest in hex, which pins the image.
     pub(super) fn digest(&self) -> &str {
         &self.manifest.digest
     }
@@ -105,10 +105,10 @@ impl Blob {
     }
 }
 
-/// The digest of the image in a folder: of the one manifest that its index has.
+/// The digest of the image in a folder: of the only manifest in its index.
 ///
 /// # Errors
-/// That there is no image, or more than one.
+/// Fails if there is no image, or more than one.
 pub(super) fn digest(folder: &Path) -> Result<String, Failure> {
     let path = folder.join("index.json");
     let text = std::fs::read(&path)
@@ -139,7 +139,7 @@ fn add(files: &mut Vec<(String, Vec<u8>)>, media_type: &'static str, bytes: Vec<
     blob
 }
 
-/// A tar (POSIX ustar) of files that belong to root, which everybody reads, of 1970.
+/// A tar (POSIX ustar) of world-readable files of root, dated 1970.
 fn archive<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in files {

@@ -1,4 +1,4 @@
-//! A manifest as YAML that people read and every reader reads alike.
+//! Writes a manifest as YAML that is readable and that every parser reads alike.
 
 use serde_json::{Map, Value};
 
@@ -29,7 +29,7 @@ fn entry(key: &str, value: &Value, indent: usize) -> Vec<String> {
     [vec![format!("{:indent$}{head}", "")], below].concat()
 }
 
-/// The lines of what has something in it.
+/// The lines of a non-empty mapping or list.
 fn below(value: &Value, indent: usize) -> Option<Vec<String>> {
     if let Some(items) = value.as_array().filter(|items| !items.is_empty()) {
         return Some(items.iter().flat_map(|value| item(value, indent)).collect());
@@ -46,13 +46,13 @@ fn item(value: &Value, indent: usize) -> Vec<String> {
     lines
 }
 
-/// A value in one line. A time is quoted: some readers make a date of it, and then JSON that nobody can read.
+/// A value on one line. Times are quoted, because some parsers would convert them to dates.
 fn leaf(value: &Value) -> String {
     let text = value.as_str().filter(|text| text.parse::<Time>().is_err());
     text.map_or_else(|| flow(value), scalar)
 }
 
-/// A value in YAML's flow style, every text of it in quotes.
+/// A value in YAML's flow style, with all texts in quotes.
 fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => in_quotes(text),
@@ -65,7 +65,7 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// The line of a file that has one, which is shown as it is.
+/// The content of a single-line file, which is shown unchanged.
 fn file(text: &str) -> Option<&str> {
     text.strip_suffix('\n').filter(|line| line.starts_with('{') && !line.contains(is_hidden))
 }
@@ -101,7 +101,7 @@ mod tests {
             "deep": { "list": [{ "a": [1, "x"], "b": { "c": null } }, ["flow", { "in": "flow" }], "- x", "a: b"] },
         });
         let text = bundle(tree.as_object().unwrap());
-        // A reader of YAML 1.2 and one of YAML 1.1's rules.
+        // A YAML 1.2 parser, and a parser with the rules of YAML 1.1.
         let read: Value = yaml_serde::from_str(&text).unwrap();
         assert_eq!(read, tree, "{text}");
         let read: Value = crate::cli::source::parse_yaml(&text).unwrap();

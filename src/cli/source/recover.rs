@@ -1,7 +1,7 @@
-//! All that is wrong with a document's shape, not only the first of it.
+//! Finds all mistakes in a document's shape, not only the first.
 //!
-//! serde ends at the first error. What is wrong is taken out of the tree, and the rest is read again, until nothing
-//! is wrong any more. Nothing of the rest is used: the document is rejected anyway.
+//! serde stops at the first error. This file removes the faulty part from the tree and reads the rest again, until
+//! there are no more errors. The rest is never used, because the document is rejected anyway.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::engine::config::bundle::from_tree;
 use crate::engine::config::problem::{Fault, Place, Problem, Problems, Step};
 
-/// Finds all that is wrong with a tree whose first problem is `first`; the text of the tree has `size` bytes.
+/// Finds all mistakes in a tree whose first problem is `first`; the text of the tree has `size` bytes.
 ///
 /// # Errors
-/// All of it.
+/// All mistakes.
 pub(super) fn all<T: DeserializeOwned>(
     mut tree: Value,
     first: Problems,
@@ -37,12 +37,12 @@ pub(super) fn all<T: DeserializeOwned>(
     Problems::check(found)
 }
 
-/// How often a tree of this many bytes is read: each time takes as long as it is large.
+/// How often a tree of this size is read again. Each reading takes time in proportion to the size.
 fn rounds(size: usize) -> usize {
     MAX_BYTES_READ.checked_div(size).unwrap_or(MAX_PROBLEMS).clamp(1, MAX_PROBLEMS)
 }
 
-/// Whether only that is missing which was taken out, or may be what an unknown field beside it was meant to be.
+/// Whether a missing field was removed before, or may be the misspelled field beside it.
 fn is_consequence(fault: &Fault, place: &Place, found: &[Problem], removed: &[Place]) -> bool {
     let Fault::Shape(message) = fault else { return false };
     let field = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
@@ -53,7 +53,7 @@ fn is_consequence(fault: &Fault, place: &Place, found: &[Problem], removed: &[Pl
     field.is_some_and(|field| removed.contains(&place.key(field)) || found.iter().any(is_unknown))
 }
 
-/// Takes out what is at a place. False if nothing is there that can be taken out.
+/// Removes the value at a place; false if there is no such value.
 fn remove(tree: &mut Value, place: &Place) -> bool {
     let Some((last, above)) = place.steps().split_last() else { return false };
     let mut parent = tree;
@@ -75,7 +75,7 @@ fn remove(tree: &mut Value, place: &Place) -> bool {
     }
 }
 
-/// The place in the document as it was before items were taken out of its lists.
+/// The place in the original document, before items were removed from its lists.
 fn original(place: &Place, removed: &[Place]) -> Place {
     place.steps().iter().fold(Place::default(), |whole, step| match step {
         Step::Key(key) => whole.key(key),
@@ -89,7 +89,7 @@ fn original(place: &Place, removed: &[Place]) -> Place {
     })
 }
 
-/// The index of a place that is an item of the list.
+/// The index, if the place is in an item of the list.
 fn item_of(place: &Place, list: &Place) -> Option<usize> {
     match place.steps().split_last()? {
         (Step::Index(index), above) if above == list.steps() => Some(*index),
@@ -97,7 +97,7 @@ fn item_of(place: &Place, list: &Place) -> Option<usize> {
     }
 }
 
-/// Most problems of a file's shape that are reported in one run.
+/// Maximum number of reported mistakes in a file's shape.
 const MAX_PROBLEMS: usize = 100;
-/// Most bytes that are read for it: about a second.
+/// Maximum number of bytes that are read again: about a second of work.
 const MAX_BYTES_READ: usize = 64 << 20;

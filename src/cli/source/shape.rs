@@ -1,4 +1,4 @@
-//! What YAML made of a value that has the wrong type: more is said where the text is known.
+//! Explains a value of the wrong type in terms of its YAML text.
 
 use crate::cli::excerpt::lines::Lines;
 use crate::cli::excerpt::scalar;
@@ -44,7 +44,7 @@ pub(super) fn in_yaml(failure: Failure, problem: &Problem, lines: &Lines, at: Po
     }
 }
 
-/// A key without a value, or with one that YAML does not see.
+/// A key without a value, or with a value that YAML does not see.
 fn nothing(failure: Failure, line: &str, start: usize) -> Failure {
     let value = scalar::start(line).max(start.min(line.len()));
     let text = line.get(value..).unwrap_or_default();
@@ -59,18 +59,18 @@ fn nothing(failure: Failure, line: &str, start: usize) -> Failure {
     failure.hint("write a value, or remove the key")
 }
 
-/// A text that YAML takes for a mapping or a list.
+/// A text that YAML reads as a mapping or a list.
 fn must_be_quoted(failure: Failure, line: &str, start: usize, place: &Place) -> Failure {
     let rest = |start: usize| {
         line.get(start..).unwrap_or_default().split(" #").next().unwrap_or_default().trim_end()
     };
-    // The position of a mapping below a key is that of the key.
+    // The position of a mapping below a key is the position of the key.
     let is_item = matches!(place.steps().last(), Some(Step::Index(_)));
     let key = if is_item { Some(0) } else { rest(start).find(": ").map(|colon| colon.saturating_add(2)) };
     let Some(start) = key.map(|key| start.saturating_add(key)) else { return failure };
     let value = line.get(start..start.saturating_add(scalar::width(line, start))).unwrap_or_default();
     let (message, text) = match value.chars().next() {
-        // With a colon, or with nothing in it, it is a mapping that was meant as one.
+        // With a colon or without content it is a real mapping.
         Some('{') if value.contains(':') || value == "{}" => return failure,
         Some('{') => ("a value that begins with `{` must be quoted", value),
         Some('[') => return failure,
@@ -85,7 +85,8 @@ fn must_be_quoted(failure: Failure, line: &str, start: usize, place: &Place) -> 
     Failure { message: message.to_owned(), ..failure }.hint(write_quoted(text))
 }
 
-/// Whether the next line looks like another item of the list, but is indented deeper: YAML reads one text.
+/// Whether the next line looks like another item of the list but is indented deeper, so that YAML reads both as one
+/// text.
 fn runs_on(lines: &Lines, at: Position) -> bool {
     let item = |line: &str| {
         line.find("- ").filter(|byte| line.get(..*byte).is_some_and(|before| before.trim().is_empty()))

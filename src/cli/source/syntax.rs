@@ -1,7 +1,7 @@
-//! What is wrong with a text that is no YAML, as a person would say it.
+//! Explains why a text is not valid YAML, in terms of the author's mistake.
 //!
-//! In: what the YAML reader says, and where. Out: what its author did, which may be on an earlier line. The rules are
-//! tried in order; where no rule knows the mistake, the reader's own words are given.
+//! In: the message and position of the YAML parser. Out: the mistake, which may be on an earlier line. The rules are
+//! tried in order. If no rule matches, the parser's own message is used.
 
 use crate::cli::excerpt::lines::Lines;
 use crate::cli::excerpt::scalar;
@@ -17,7 +17,7 @@ mod brackets;
 mod indentation;
 mod quoting;
 
-/// What the tree of a mapping has no place for: a number, nothing, a list.
+/// The message for a key that is not text: a number, nothing, a list.
 pub(super) const NO_KEY: &str = "a key must be text";
 
 /// A mistake in a text.
@@ -26,9 +26,9 @@ pub(super) struct Mistake {
     pub(super) message: String,
     pub(super) hint: Option<String>,
     pub(super) at: Position,
-    /// Characters that it has; without it those of the value that begins there.
+    /// Its width in characters; by default the width of the value that starts there.
     pub(super) width: Option<usize>,
-    /// Where the same key was before.
+    /// The position of the same key earlier in the text.
     pub(super) first: Option<Position>,
 }
 
@@ -46,14 +46,14 @@ impl Mistake {
     }
 }
 
-/// Where the YAML reader stopped, and why.
+/// Where the YAML parser stopped, and why.
 struct Stop<'l> {
     lines: &'l Lines,
-    /// The reader's own words.
+    /// The parser's own message.
     info: &'l str,
     at: Position,
     line: &'l str,
-    /// The line from the position on.
+    /// The line, starting at the position.
     rest: &'l str,
 }
 
@@ -72,7 +72,7 @@ impl Stop<'_> {
         self.lines.position(self.at.line, byte)
     }
 
-    /// The nearest line above that has something in it, with its number.
+    /// The nearest line above that is not empty, with its number.
     fn above(&self) -> Option<(usize, &str)> {
         let mut numbers = (1..self.at.line).rev();
         numbers
@@ -80,7 +80,7 @@ impl Stop<'_> {
     }
 }
 
-/// The mistake behind what the YAML reader says.
+/// The mistake behind the message of the YAML parser.
 pub(super) fn mistake(lines: &Lines, info: &str, at: Position) -> Mistake {
     let line = lines.line(at.line);
     let rest = line.get(lines.byte(at)..).unwrap_or_default();
@@ -88,7 +88,7 @@ pub(super) fn mistake(lines: &Lines, info: &str, at: Position) -> Mistake {
     RULES.iter().find_map(|rule| rule(&stop)).unwrap_or_else(|| unknown(&stop))
 }
 
-/// The rules, from the one that knows best what was meant.
+/// The rules, most precise first.
 const RULES: [fn(&Stop<'_>) -> Option<Mistake>; 15] = [
     no_key,
     tab,
@@ -111,7 +111,7 @@ fn unknown(stop: &Stop<'_>) -> Mistake {
     Mistake::new(format!("this is not YAML: {}", stop.info), stop.at)
 }
 
-/// A character that YAML does not allow, or that no editor shows.
+/// A character that YAML does not allow, or that editors do not show.
 fn character(stop: &Stop<'_>) -> Option<Mistake> {
     if stop.says("byte order mark") {
         let mistake = Mistake::new("a byte order mark (U+FEFF) stands inside the file", stop.at).wide(1);
@@ -122,7 +122,7 @@ fn character(stop: &Stop<'_>) -> Option<Mistake> {
     Some(Mistake::new(message, stop.at).wide(1).hint("delete it: editors do not show it"))
 }
 
-/// `key:value` and `-item` without a space: YAML reads them as text, and only the next line surprises it.
+/// `key:value` and `-item` without a space: YAML reads them as text and fails only at the next line.
 fn missing_space(stop: &Stop<'_>) -> Option<Mistake> {
     let surprised = ["mapping values", "simple key", "expected key", "sequence entries"];
     surprised.iter().find(|words| stop.says(words))?;
@@ -131,7 +131,7 @@ fn missing_space(stop: &Stop<'_>) -> Option<Mistake> {
     candidates.into_iter().flatten().find_map(|(number, line)| without_space(stop.lines, number, line))
 }
 
-/// The mistake of a line that is a key or an item but for a space.
+/// The mistake in a line that would be a key or an item with a space added.
 pub(super) fn without_space(lines: &Lines, number: usize, line: &str) -> Option<Mistake> {
     let text = line.trim_start();
     let begin = line.len().saturating_sub(text.len());
@@ -153,7 +153,7 @@ pub(super) fn without_space(lines: &Lines, number: usize, line: &str) -> Option<
     })
 }
 
-/// A comment right behind a value.
+/// A comment directly after a value.
 fn comment(stop: &Stop<'_>) -> Option<Mistake> {
     let mistake = || Mistake::new("a space is missing before `#`", stop.at).wide(1);
     (stop.says("comments must be separated")).then(mistake)
@@ -167,15 +167,15 @@ fn has_content(line: &str) -> bool {
     !line.trim_start().is_empty() && !line.trim_start().starts_with('#')
 }
 
-/// The bytes of white space that a line begins with.
+/// The number of white-space bytes at the start of a line.
 fn indentation(line: &str) -> usize {
     line.len().saturating_sub(line.trim_start().len())
 }
 
-/// Longest value that a hint repeats, in bytes.
+/// Maximum length of a value that a hint repeats, in bytes.
 const MAX_VALUE: usize = 40;
 
-/// The text of the value that begins at a byte of the line.
+/// The text of the value that starts at a byte of the line.
 fn value(line: &str, start: usize) -> &str {
     let end = start.saturating_add(scalar::width(line, start));
     line.get(start..end).unwrap_or_default()

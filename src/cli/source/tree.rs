@@ -1,4 +1,4 @@
-//! A YAML text as a tree of values, with mappings in the order of the text.
+//! Reads a YAML text into a tree of values, with mappings in text order.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, Scalar, YamlData};
 use serde_json::{Map, Value};
@@ -10,10 +10,10 @@ use crate::cli::source::tree::keys::repeated;
 
 mod keys;
 
-/// The tree of a YAML text, and what in it has no place in a tree: there is nothing there instead.
+/// Reads the tree of a YAML text, and the mistakes that a tree cannot hold; these values are null in the tree.
 ///
 /// # Errors
-/// The first mistake in a text that is no YAML, or each key that it repeats.
+/// The first syntax error, or every repeated key.
 pub(super) fn of(lines: &Lines) -> Result<(Value, Vec<Mistake>), Vec<Mistake>> {
     let documents = MarkedYaml::load_from_str(lines.text()).map_err(|error| {
         let repeated =
@@ -49,7 +49,7 @@ fn is_nothing(node: &MarkedYaml<'_>) -> bool {
     matches!(node.data, YamlData::Value(Scalar::Null)) && node.span.is_empty()
 }
 
-/// A tree that is made.
+/// The state while building a tree.
 struct Tree<'l> {
     lines: &'l Lines,
     mistakes: Vec<Mistake>,
@@ -72,7 +72,7 @@ impl Tree<'_> {
                         None => self.not_allowed(key, NO_KEY),
                     }
                 }
-                // Such as `{tenant}`: it was meant to be text.
+                // For example `{tenant}`, which was meant as text.
                 let is_text = entries.iter().any(|(key, _)| matches!(key.data, YamlData::Mapping(_)));
                 if is_text { Value::Null } else { Value::Object(map) }
             }
@@ -102,5 +102,5 @@ fn scalar_value(scalar: &Scalar<'_>) -> Value {
     }
 }
 
-/// Deepest nesting of a document.
+/// Maximum nesting of a document.
 const MAX_DEPTH: usize = 32;

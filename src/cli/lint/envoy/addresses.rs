@@ -1,14 +1,14 @@
-//! Where a connection manager says that requests come from.
+//! How a connection manager determines the source of requests.
 
 use crate::cli::lint::envoy::tree::{Found, at, is_set, text, type_of};
 use crate::cli::lint::envoy::{Finding, Reliance};
 use crate::engine::authoring::lint::Severity;
 
-/// A connection manager, and what the policy relies on.
+/// A connection manager, and the parts on which the policy relies.
 pub(super) struct Addresses<'c, 'e> {
     manager: &'c Found<'e>,
     reliance: Reliance,
-    /// Extensions that take the address from a header.
+    /// Extensions that read the address from a header.
     detection: Vec<Found<'e>>,
 }
 
@@ -24,7 +24,7 @@ impl<'c, 'e> Addresses<'c, 'e> {
         findings.chain(self.detection.iter().filter_map(|extension| self.custom_header(extension))).collect()
     }
 
-    /// By Envoy's default a caller may say where its request comes from.
+    /// With Envoy's defaults, a caller can choose its source address.
     fn trust(&self) -> Option<Finding> {
         let message = "a caller can claim any address: Envoy takes it from `x-forwarded-for`".to_owned();
         let hint = "set `use_remote_address: true`, and `xff_num_trusted_hops` to the number of proxies before Envoy";
@@ -36,7 +36,7 @@ impl<'c, 'e> Addresses<'c, 'e> {
             .then(|| self.finding("source_trust", self.severity(Severity::Note), message, hint))
     }
 
-    /// An address from a header that a caller can send.
+    /// The address comes from a header that a caller can send.
     fn custom_header(&self, extension: &Found<'_>) -> Option<Finding> {
         if !type_of(extension.value).ends_with(".custom_header.v3.CustomHeaderConfig") {
             return None;
@@ -52,7 +52,7 @@ impl<'c, 'e> Addresses<'c, 'e> {
         Some(Finding { code: "source_header", severity, place, message, hint })
     }
 
-    /// Where Envoy takes the source from `x-forwarded-for`, it cannot read an entry with a port.
+    /// If Envoy reads the source from `x-forwarded-for`, it cannot read entries with a port.
     fn port(&self) -> Option<Finding> {
         let direct = self.uses_remote() && self.envoys_hops() == 0;
         let reads = !direct && (self.detection.is_empty() || self.xff().is_some());
@@ -70,7 +70,7 @@ impl<'c, 'e> Addresses<'c, 'e> {
         Some(self.finding("source_port", self.severity(Severity::Note), message, hint))
     }
 
-    /// Whether the gateway counts proxies in the header that it gets as Envoy does in the one that came in.
+    /// Whether the gateway and Envoy count proxies alike, although Envoy sees the header before it appends to it.
     fn hops(&self) -> Option<Finding> {
         let (ours, envoys) = (self.reliance.hops?, self.envoys_hops());
         if is_set(self.manager.value, "skip_xff_append") {
@@ -101,7 +101,7 @@ impl<'c, 'e> Addresses<'c, 'e> {
         at(counts.value, "xff_num_trusted_hops").as_u64().unwrap_or(0)
     }
 
-    /// An error if a token is bound to addresses.
+    /// The severity: an error if a token is restricted to source addresses.
     fn severity(&self, otherwise: Severity) -> Severity {
         if self.reliance.sources { Severity::Error } else { otherwise }
     }

@@ -1,4 +1,4 @@
-//! A chain of HTTP filters: whether tokenward judges every request in it, and what runs before and behind it.
+//! A chain of HTTP filters: whether tokenward judges every request in it, and which filters run before and after it.
 
 use serde_json::Value;
 
@@ -13,17 +13,17 @@ pub(super) struct Chain<'c, 'e> {
     pub(super) loaded: &'c Loaded<'e>,
 }
 
-/// How tokenward is in a filter.
+/// How a filter contains tokenward.
 pub(super) enum Presence {
     /// The filter is tokenward.
     Itself(Ours),
-    /// Another filter runs it, or does not.
+    /// Another filter runs tokenward, perhaps not for every request.
     Inside(Ours),
-    /// The filter's configuration comes from elsewhere, and may be tokenward's.
+    /// The filter's configuration is not in this file, and may be tokenward's.
     Unseen,
 }
 
-/// The filter of a chain that judges.
+/// The filter of a chain that judges requests.
 pub(super) struct Judge<'e> {
     pub(super) filter: Found<'e>,
     presence: Presence,
@@ -31,7 +31,7 @@ pub(super) struct Judge<'e> {
 }
 
 impl Judge<'_> {
-    /// What its configuration says, if it is known.
+    /// Its configuration, if known.
     pub(super) fn ours(&self) -> Ours {
         match &self.presence {
             Presence::Itself(ours) | Presence::Inside(ours) => ours.clone(),
@@ -41,7 +41,7 @@ impl Judge<'_> {
 }
 
 impl<'e> Chain<'_, 'e> {
-    /// The filter that judges: tokenward itself rather than one that may run it.
+    /// The filter that judges requests: tokenward itself, rather than a filter that may run it.
     pub(super) fn judge(&self) -> Option<Judge<'e>> {
         let found = self.filters.iter().enumerate().filter_map(|(position, filter)| {
             let presence = self.presence(filter)?;
@@ -54,7 +54,7 @@ impl<'e> Chain<'_, 'e> {
         })
     }
 
-    /// Whether it has a Wasm filter of any kind.
+    /// Whether the chain has any Wasm filter.
     pub(super) fn has_wasm(&self) -> bool {
         self.filters.iter().any(|filter| {
             self.configuration(filter).is_some_and(|configuration| is_wasm(configuration.value))
@@ -65,7 +65,7 @@ impl<'e> Chain<'_, 'e> {
         let Some(configuration) = self.configuration(filter) else {
             let types = at(filter.value, "config_discovery/type_urls").as_array();
             let is_wasm = |url: &Value| url.as_str().is_some_and(|url| url.ends_with(WASM));
-            // In a dump there is every configuration that Envoy has: without one the default is active.
+            // A dump has every configuration that Envoy has. If it has none, the default is active.
             let may_be = types.is_some_and(|types| types.iter().any(is_wasm));
             return may_be.then_some(Presence::Unseen);
         };
@@ -75,12 +75,12 @@ impl<'e> Chain<'_, 'e> {
         configuration.all().iter().find_map(|found| Ours::of(found.value)).map(Presence::Inside)
     }
 
-    /// The configuration of a filter. `None` if it comes from elsewhere and is not here.
+    /// The configuration of a filter; `None` if it is not in this file.
     fn configuration(&self, filter: &Found<'e>) -> Option<Found<'e>> {
         filter.key("typed_config").or_else(|| self.loaded.extension(text(filter.value, "name")))
     }
 
-    /// What is wrong with the chain around the filter that judges.
+    /// The faults of the chain around the filter that judges.
     pub(super) fn findings(&self, judge: &Judge<'e>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (number, filter) in self.filters.iter().enumerate() {
@@ -109,7 +109,7 @@ impl<'e> Chain<'_, 'e> {
         .collect()
     }
 
-    /// A filter that another one runs, as its matcher says.
+    /// A matcher or another filter decides whether tokenward runs.
     fn within(&self, judge: &Judge<'e>) -> Option<Finding> {
         let Presence::Inside(_) = judge.presence else { return None };
         let configuration = self.configuration(&judge.filter)?;
@@ -125,7 +125,7 @@ impl<'e> Chain<'_, 'e> {
         })
     }
 
-    /// A filter whose configuration is not here.
+    /// The configuration of a filter is not in this file.
     fn unseen(&self, judge: &Judge<'e>) -> Option<Finding> {
         let Presence::Unseen = judge.presence else { return None };
         let place = judge.filter.place.key("config_discovery");
@@ -140,7 +140,7 @@ impl<'e> Chain<'_, 'e> {
         Some(Finding::note("filter_not_seen", place, message, DUMP))
     }
 
-    /// What is active until the first configuration has come.
+    /// The default configuration is active until the first one arrives.
     fn default_passes(&self, filter: &Found<'e>) -> Option<Finding> {
         let default = filter.key("config_discovery")?.key("default_config")?;
         let message =
@@ -194,7 +194,7 @@ impl<'e> Chain<'_, 'e> {
     }
 }
 
-/// A filter that may change the judged request, itself or by another one in it.
+/// A filter that may change the judged request, either itself or through a filter inside it.
 pub(super) fn changes(
     configuration: &Found<'_>,
     place: crate::engine::config::problem::Place,
@@ -220,7 +220,7 @@ pub(super) fn changes(
     None
 }
 
-/// A filter that is off unless a route switches it on.
+/// A filter that is off unless a route enables it.
 fn switched_off(filter: &Found<'_>) -> Option<Finding> {
     let message = "the filter is disabled: it judges only routes that enable it".to_owned();
     let hint = "remove `disabled`, and list operations that need no token under the policy's `public`";
@@ -228,7 +228,7 @@ fn switched_off(filter: &Found<'_>) -> Option<Finding> {
     is_set(filter.value, "disabled").then(|| Finding::error("disabled_filter", place, message, hint))
 }
 
-/// A filter that Envoy may leave out.
+/// A filter that Envoy may skip.
 fn optional(filter: &Found<'_>) -> Option<Finding> {
     let message = "an Envoy that cannot load this filter forwards requests without it".to_owned();
     let hint = "remove `is_optional`: then such an Envoy rejects the configuration";
@@ -236,14 +236,14 @@ fn optional(filter: &Found<'_>) -> Option<Finding> {
     is_set(filter.value, "is_optional").then(|| Finding::error("optional_filter", place, message, hint))
 }
 
-/// Whether no request passes a filter with this configuration.
+/// Whether a filter with this configuration rejects every request.
 fn denies(configuration: &Value) -> bool {
     match type_of(configuration) {
         WASM => Ours::configured("", configuration).is_some(),
         "envoy.extensions.filters.http.fault.v3.HTTPFault" => aborts_everything(configuration),
         "envoy.extensions.filters.http.rbac.v3.RBAC" => {
             let rules = at(configuration, "rules");
-            // ALLOW is the default, and there is nothing that is allowed.
+            // ALLOW is the default, and without policies nothing is allowed.
             rules.is_object() && rules.get("action").is_none() && rules.get("policies").is_none()
         }
         _ => false,
@@ -264,17 +264,17 @@ fn aborts_everything(fault: &Value) -> bool {
         && limits.iter().all(|key| fault.get(*key).is_none())
 }
 
-/// The type of a configuration without its package's common beginning.
+/// The type of a configuration, without the common prefix of its package.
 fn short(configuration: &Value) -> &str {
     let name = type_of(configuration);
     name.strip_prefix("envoy.extensions.filters.http.").unwrap_or(name)
 }
 
-/// How to lint what is not in a file.
+/// How to lint configuration that is not in a file.
 pub(super) const DUMP: &str = "lint what a running Envoy has loaded: `curl http://127.0.0.1:9901/config_dump | tokenward lint --envoy -`";
 const BEFORE: &str =
     "move it before tokenward, or make sure that it keeps method, host, path and identity headers";
-/// Filters that may change a request's method, host, path or headers, by the end of their type's name.
+/// Filters that may change a request's method, host, path or headers, by the end of their type name.
 const CHANGES: [&str; 12] = [
     ".lua.v3.Lua",
     ".ext_proc.v3.ExternalProcessor",

@@ -1,21 +1,21 @@
-//! What Envoy's JSON parser accepts beyond protobuf's JSON mapping, put into that mapping.
+//! Converts the syntax that Envoy's JSON parser accepts beyond protobuf's JSON mapping.
 //!
-//! In: the fields of a message as written. Out: fields that mean the same to a strict parser. Envoy parses with
-//! `allow_legacy_syntax`: a boolean may be text, an enum may be in lower case, a list of one item may be that item, and a
-//! wrapped value may be `{ value: … }`.
+//! In: the fields of a message as written. Out: equivalent fields for a strict parser. Envoy parses with
+//! `allow_legacy_syntax`: a boolean may be text, an enum may be in lower case, a list of one item may be the item
+//! itself, and a wrapped value may be `{ value: … }`.
 
 use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Map, Value};
 
 use crate::engine::config::problem::Place;
 
-/// Reads what is in a field that may hold any message.
+/// Reads fields that may hold any message.
 pub(super) trait AnyMessage {
-    /// Reads the message with these fields; what stands for it meanwhile.
+    /// Reads the message with these fields; returns a placeholder for it.
     fn stand_in(&mut self, fields: &Map<String, Value>, place: &Place) -> Value;
 }
 
-/// The fields of a message; those that may hold any message are read.
+/// Reads the fields of a message, including those that may hold any message.
 pub(super) fn message(
     messages: &mut dyn AnyMessage,
     message: &MessageDescriptor,
@@ -101,7 +101,7 @@ fn nested(
     }
 }
 
-/// A boolean as Abseil's `SimpleAtob` reads it.
+/// Reads a boolean as Abseil's `SimpleAtob` does.
 fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "1" => Some(true),
@@ -110,7 +110,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// An enum's value by its name in any case, or by its number.
+/// Reads an enum value by its name in any case, or by its number.
 fn constant(names: &EnumDescriptor, text: &str) -> Option<Value> {
     if let Some(value) = names.values().find(|value| value.name().eq_ignore_ascii_case(text)) {
         return Some(value.name().into());
@@ -118,7 +118,7 @@ fn constant(names: &EnumDescriptor, text: &str) -> Option<Value> {
     text.trim().parse::<i32>().ok().map(Value::from)
 }
 
-/// A whole number that is written with a point or an exponent.
+/// Reads a whole number that is written with a point or an exponent.
 fn integral(text: &str) -> Option<Value> {
     text.contains(['.', 'e', 'E']).then(|| text.parse::<f64>().ok().map(Value::from)).flatten()
 }

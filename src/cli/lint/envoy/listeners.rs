@@ -1,18 +1,18 @@
-//! What bypasses every connection manager with tokenward: connections that Envoy only passes on.
+//! Connections that bypass every connection manager with tokenward, because Envoy only forwards them.
 
 use crate::cli::lint::envoy::Finding;
 use crate::cli::lint::envoy::chain::DUMP;
 use crate::cli::lint::envoy::loaded::{Loaded, MANAGER};
 use crate::cli::lint::envoy::tree::{Found, at, text, type_of};
 
-/// What is found in a listener's filter chains.
+/// The findings in a listener's filter chains.
 pub(super) fn findings(listener: &Found<'_>, loaded: &Loaded<'_>) -> Vec<Finding> {
     let mut chains = listener.items("filter_chains");
     chains.extend(listener.key("default_filter_chain"));
     chains.iter().filter_map(|chain| passes_on(chain, loaded)).collect()
 }
 
-/// A chain without a connection manager that forwards what it gets.
+/// A chain without a connection manager that forwards its traffic.
 fn passes_on(chain: &Found<'_>, loaded: &Loaded<'_>) -> Option<Finding> {
     let filters = chain.items("filters");
     let mut unseen = None;

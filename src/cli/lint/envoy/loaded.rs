@@ -1,7 +1,7 @@
-//! What an Envoy has, or will have, of a configuration: the connection managers, and what they get from elsewhere.
+//! The parts of an Envoy configuration: the connection managers, and the parts that they get from elsewhere.
 //!
-//! In: a tree in one form. A bootstrap or a listener has routes and filters in it, or names them; a `config_dump` has
-//! what Envoy loaded under those names.
+//! In: a tree in one form. A bootstrap or a listener contains routes and filters or names them. A `config_dump`
+//! contains the parts that Envoy loaded under those names.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +15,15 @@ use crate::engine::config::problem::Place;
 pub(super) struct Loaded<'e> {
     pub(super) managers: Vec<Found<'e>>,
     pub(super) listeners: Vec<Found<'e>>,
-    /// Filters of a cluster: they run after the router.
+    /// Filters of clusters, which run after the router.
     pub(super) upstream: Vec<Found<'e>>,
-    /// Configurations of every Wasm filter that is tokenward.
+    /// Configurations of the Wasm filters that are tokenward.
     pub(super) modules: Vec<Found<'e>>,
     /// Plugins of any Wasm filter, logger or service.
     pub(super) plugins: Vec<Found<'e>>,
-    /// Clusters that take the address from a header.
+    /// Clusters that read the address from a header.
     pub(super) original: Vec<Found<'e>>,
-    /// Where listeners come from if they are not here.
+    /// The place that says how listeners are discovered, if they are not in this file.
     pub(super) discovers_listeners: Option<Place>,
     routes: BTreeMap<&'e str, Found<'e>>,
     extensions: BTreeMap<&'e str, Found<'e>>,
@@ -34,7 +34,7 @@ pub(super) struct Loaded<'e> {
 /// Routes of a connection manager.
 pub(super) struct Routes<'e> {
     pub(super) seen: Vec<Found<'e>>,
-    /// The places that name what is not here.
+    /// The places that name parts which are not in this file.
     pub(super) unseen: Vec<(String, Place)>,
 }
 
@@ -82,12 +82,12 @@ impl<'e> Loaded<'e> {
         }
     }
 
-    /// Whether it is what a running Envoy has loaded.
+    /// Whether this is the loaded configuration of a running Envoy.
     pub(super) fn is_dump(&self) -> bool {
         self.is_dump
     }
 
-    /// The configuration of a filter that is delivered under this name.
+    /// The configuration that Envoy loaded for a filter under this name.
     pub(super) fn extension(&self, name: &str) -> Option<Found<'e>> {
         self.extensions.get(name).and_then(|found| found.key("typed_config"))
     }
@@ -143,7 +143,7 @@ fn is_type(found: &Found<'_>, name: &str) -> bool {
     type_of(found.value) == name
 }
 
-/// Whether Envoy uses what is there: not what it rejected, nor what it drains. The bootstrap repeats the listeners.
+/// Whether Envoy uses this part: it was not rejected and is not draining. The bootstrap repeats the listeners.
 fn is_active(place: &Place) -> bool {
     let place = place.to_string();
     let idle = ["error_state", "draining_state", ".bootstrap.static_resources.listeners"];

@@ -1,4 +1,4 @@
-//! A connection manager: its chain of filters, its routes and how it reads requests.
+//! A connection manager: its filter chain, its routes, and how it reads requests.
 
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Manager<'_, '_> {
         Finding::error("no_filter", self.found.place.clone(), message.to_owned(), hint)
     }
 
-    /// Envoy builds its chain of filters by the host as it came, and chooses the route again by the one that is forwarded.
+    /// Envoy builds its filter chain for the host as received, and chooses the route again for the forwarded host.
     fn host_spelling(&self) -> Option<Finding> {
         let strips = ["strip_any_host_port", "strip_trailing_host_dot"];
         let strips = strips.iter().all(|key| is_set(self.found.value, key));
@@ -54,7 +54,7 @@ impl Manager<'_, '_> {
         (!strips).then(|| Finding::note("host_spelling", self.found.place.clone(), message, hint))
     }
 
-    /// Domains of virtual hosts that no forwarded host matches.
+    /// Domains of virtual hosts that match no forwarded host.
     fn unreachable_domains(&self, routes: &Found<'_>) -> Vec<Finding> {
         let domains = routes.all().into_iter().flat_map(|found| found.items("domains"));
         let finding = |domain: Found<'_>| {
@@ -70,11 +70,11 @@ impl Manager<'_, '_> {
         domains.filter_map(finding).collect()
     }
 
-    /// Whether a forwarded host can match a domain; Envoy itself compares without case.
+    /// Whether a forwarded host can match a domain; Envoy compares case-insensitively.
     fn reaches(&self, domain: &str) -> bool {
         let ports = if self.reliance.hosts { Ports::Removed } else { Ports::Kept };
         let lower = domain.to_ascii_lowercase();
-        // What a `*` may stand for: part of a name, of a port, of an address.
+        // Examples of what a `*` may stand for: part of a name, of a port, of an address.
         ["x", "1", "1]"].iter().any(|part| {
             let host = lower.replacen('*', part, 1);
             let host = host.as_bytes();
@@ -82,7 +82,8 @@ impl Manager<'_, '_> {
         })
     }
 
-    /// What Envoy puts right the filter never sees: safe, but then the filter rejects no request for it.
+    /// The filter never sees problems that Envoy repairs. That is safe, but then the filter does not reject such
+    /// requests.
     fn normalisation(&self) -> Option<Finding> {
         let is_on = |key: &&str| match at(self.found.value, key) {
             Value::Bool(on) => *on,
@@ -103,7 +104,7 @@ impl Manager<'_, '_> {
         Some(Finding::note("upgrades", upgrades.place, message, hint))
     }
 
-    /// Upgrades that have filters of their own.
+    /// Upgrades with their own filters.
     fn unfiltered_upgrades(&self) -> Vec<Finding> {
         let upgrades = self.found.items("upgrade_configs");
         let own = upgrades.iter().filter_map(|upgrade| {
@@ -129,7 +130,7 @@ fn routes_not_seen((what, place): (String, Place)) -> Finding {
     Finding::warning("routes_not_seen", place, message, DUMP)
 }
 
-/// Settings of a connection manager by which Envoy changes a path before any filter sees it.
+/// Settings of a connection manager with which Envoy changes a path before any filter runs.
 const NORMALISATION: [&str; 3] = ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"];
-/// Most characters of a domain that a message quotes.
+/// Maximum number of characters of a domain that a message quotes.
 const MAX_SHOWN: usize = 64;

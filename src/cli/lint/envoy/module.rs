@@ -1,4 +1,4 @@
-//! Which Wasm filter is tokenward: its configuration has a bundle, or a feed to fetch one from.
+//! Recognizes tokenward among Wasm filters: its configuration has a bundle, or a feed that fetches one.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -8,7 +8,7 @@ use crate::cli::lint::envoy::tree::{at, text, type_of};
 use crate::engine::config::settings::{IdentityHeaders, Settings};
 use crate::engine::words::header::same_header;
 
-/// tokenward, as a filter's configuration says.
+/// The tokenward configuration of a filter.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ours {
     pub(super) identity_headers: IdentityHeaders,
@@ -16,12 +16,12 @@ pub(super) struct Ours {
 }
 
 impl Ours {
-    /// tokenward in a filter, which has a name and a configuration. `None` if it is any other filter.
+    /// Reads the tokenward configuration of a filter; `None` if it is another filter.
     pub(super) fn of(filter: &Value) -> Option<Self> {
         Self::configured(text(filter, "name"), at(filter, "typed_config"))
     }
 
-    /// tokenward in a filter of this name with this configuration.
+    /// Reads the tokenward configuration of a filter with this name.
     pub(super) fn configured(name: &str, configuration: &Value) -> Option<Self> {
         if !is_wasm(configuration) {
             return None;
@@ -29,7 +29,7 @@ impl Ours {
         let plugin = at(configuration, "config");
         let any = at(plugin, "configuration");
         if any.is_null() {
-            // Such a filter is not complete. Its name says whose it is meant to be.
+            // The filter has no configuration yet, so go by its name.
             let names =
                 [name, text(plugin, "name"), text(plugin, "root_id"), text(plugin, "vm_config/vm_id")];
             return names.iter().any(|name| name.contains(NAME)).then(Self::default);
@@ -49,25 +49,25 @@ impl Ours {
         if !has_bundle && !has_feed {
             return None;
         }
-        // Of settings that this version does not know only the place of the bundle matters.
+        // Settings may be newer than this version, so only the place of the bundle must be known.
         let settings: Settings = serde_json::from_value(Value::Object(settings)).unwrap_or_default();
         let Settings { identity_headers, forward_credential, .. } = settings;
         Some(Self { identity_headers, forward_credential })
     }
 
-    /// Whether a header names the caller to the upstream.
+    /// Whether a header tells the upstream who the caller is.
     pub(super) fn names_the_caller(&self, header: &str) -> bool {
         let IdentityHeaders { token, identity } = &self.identity_headers;
         [token, identity].iter().any(|name| same_header(header.as_bytes(), name.as_bytes()))
     }
 }
 
-/// Whether it is the configuration of a Wasm filter.
+/// Whether this is the configuration of a Wasm filter.
 pub(super) fn is_wasm(configuration: &Value) -> bool {
     type_of(configuration) == WASM
 }
 
-/// What Envoy hands to a plugin, if it is JSON (source/common/common/utility.h, `anyToBytes`).
+/// The configuration that Envoy passes to a plugin, if it is JSON (source/common/common/utility.h, `anyToBytes`).
 fn plugin_configuration(any: &Value) -> Option<Value> {
     match type_of(any) {
         "google.protobuf.StringValue" => serde_json::from_str(text(any, "value")).ok(),

@@ -1,10 +1,10 @@
-//! Routes: where one lets requests pass unjudged, or sends them elsewhere than was judged.
+//! Routes that let requests pass unjudged, or send them elsewhere than the judged host and path.
 
 use crate::cli::lint::envoy::Finding;
 use crate::cli::lint::envoy::module::Ours;
 use crate::cli::lint::envoy::tree::{Found, is_set, text};
 
-/// What is found in routes behind a filter of this name.
+/// The findings in the routes for a filter with this name.
 pub(super) fn findings(routes: &Found<'_>, filter: &str, ours: &Ours) -> Vec<Finding> {
     let mut findings = Vec::new();
     for found in routes.all().iter().filter(|found| found.value.is_object()) {
@@ -18,7 +18,7 @@ pub(super) fn findings(routes: &Found<'_>, filter: &str, ours: &Ours) -> Vec<Fin
     findings
 }
 
-/// A route, virtual host or weighted cluster that switches the filter off.
+/// A route, virtual host or weighted cluster disables the filter.
 fn disabled(found: &Found<'_>, filter: &str) -> Option<Finding> {
     let per_filter = found.key("typed_per_filter_config")?.key(filter)?;
     let message = "this route bypasses the policy: the filter is disabled for it".to_owned();
@@ -27,7 +27,7 @@ fn disabled(found: &Found<'_>, filter: &str) -> Option<Finding> {
         .then(|| Finding::error("disabled_route", per_filter.place, message, hint))
 }
 
-/// A header of the caller's, or a part of its path, names the cluster or the host.
+/// A header from the caller, or a part of its path, selects the cluster or the host.
 fn chosen_by_header(found: &Found<'_>) -> Vec<Finding> {
     let hint = "set the header in Envoy, after tokenward, or name the cluster and host in the route";
     let headers = ["cluster_header", "host_rewrite_header"].iter().filter_map(|key| {
@@ -44,7 +44,7 @@ fn chosen_by_header(found: &Found<'_>) -> Vec<Finding> {
     headers.chain(host).collect()
 }
 
-/// A path or host that is put together from what the caller sent.
+/// A path or host is composed of text from the caller.
 fn formatted(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     let rewrites = ["path_rewrite", "host_rewrite"].iter().filter_map(|key| {
         let operator = from_caller(found.value.get(*key)?.as_str()?, ours)?;
@@ -58,7 +58,7 @@ fn formatted(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     rewrites.collect()
 }
 
-/// Headers that replace what tokenward says about the caller, or by which an upstream sees another request.
+/// Headers that overwrite tokenward's identity headers, or that make an upstream see another request.
 fn overwrites(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     let added = found.items("request_headers_to_add");
     let finding = |item: Found<'_>| {
@@ -86,7 +86,7 @@ fn overwrites(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     added.into_iter().filter_map(finding).collect()
 }
 
-/// Headers that the upstream does not get.
+/// Headers that are removed before the upstream.
 fn removes(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     let removed = found.items("request_headers_to_remove");
     let finding = |item: Found<'_>| {
@@ -98,7 +98,7 @@ fn removes(found: &Found<'_>, ours: &Ours) -> Vec<Finding> {
     removed.into_iter().filter_map(finding).collect()
 }
 
-/// Redirects that Envoy follows by itself.
+/// Redirects that Envoy follows itself.
 fn redirects(found: &Found<'_>, ours: &Ours) -> Option<Finding> {
     let policy = found.key("internal_redirect_policy")?;
     let message = "Envoy follows redirects of the upstream, and tokenward judges each as a new request: it has no credential any more".to_owned();
@@ -106,9 +106,9 @@ fn redirects(found: &Found<'_>, ours: &Ours) -> Option<Finding> {
     (!ours.forward_credential).then(|| Finding::note("internal_redirect", policy.place, message, hint))
 }
 
-/// The first command operator in a format that the caller has a say in.
+/// The first command operator in a format that a caller can influence.
 fn from_caller<'t>(format: &'t str, ours: &Ours) -> Option<&'t str> {
-    // A literal `%` is `%%`; between two others there is an operator.
+    // A literal `%` is `%%`; other pairs enclose an operator.
     let mut rest = format;
     while let Some((_, behind)) = rest.split_once('%') {
         let (operator, behind) = behind.split_once('%')?;
@@ -124,7 +124,7 @@ fn is_envoys_own(operator: &str) -> bool {
     ENVOYS_OWN.iter().any(|own| operator.starts_with(own))
 }
 
-/// Whether it is a header that tokenward set, or the path that it judged.
+/// Whether this is a header that tokenward set, or the judged path.
 fn is_judged(operator: &str, ours: &Ours) -> bool {
     let header = operator.strip_prefix("REQ(").and_then(|rest| rest.split(')').next());
     let is_path = |name: &str| name.eq_ignore_ascii_case(":path");
@@ -135,7 +135,7 @@ fn shown(text: &str) -> String {
     text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect()
 }
 
-/// Clusters that take the address from a header.
+/// Clusters that read the address from a header.
 pub(super) fn original_destination(cluster: &Found<'_>) -> Option<Finding> {
     let options = cluster.key("original_dst_lb_config")?;
     let name = text(options.value, "http_header_name");
@@ -147,7 +147,7 @@ pub(super) fn original_destination(cluster: &Found<'_>) -> Option<Finding> {
     is_set(options.value, "use_http_header").then(|| Finding::error("chosen_by_caller", place, message, hint))
 }
 
-/// Headers by which a backend may see another request; tokenward removes them.
+/// Headers that may make a backend see another request; tokenward removes them.
 const OVERRIDES: [&str; 7] = [
     "x-http-method-override",
     "x-http-method",
@@ -157,7 +157,7 @@ const OVERRIDES: [&str; 7] = [
     "x-forwarded-prefix",
     "x-forwarded-host",
 ];
-/// Operators whose value no caller chooses.
+/// Operators whose values callers cannot choose.
 const ENVOYS_OWN: [&str; 9] = [
     "HOSTNAME",
     "ENVIRONMENT(",
@@ -169,5 +169,5 @@ const ENVOYS_OWN: [&str; 9] = [
     "ROUTE_NAME",
     "VIRTUAL_CLUSTER_NAME",
 ];
-/// Most characters of a text that a message quotes.
+/// Maximum number of characters of a text that a message quotes.
 const MAX_SHOWN: usize = 64;

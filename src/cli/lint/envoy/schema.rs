@@ -1,7 +1,7 @@
-//! Envoy's configuration in one form: names in snake case, enums by name, booleans that are booleans.
+//! Converts Envoy's configuration to one form: names in snake case, enums by name, real booleans.
 //!
-//! In: a tree as somebody wrote it. Out: the same tree in protobuf's JSON with the names of the .proto files, or what
-//! Envoy would reject. The messages are those of the Envoy that [`VERSION`] names; `make descriptors` writes them.
+//! In: a tree as written. Out: the same tree in protobuf's JSON with the names of the .proto files, or the parts that
+//! Envoy would reject. The messages are those of the Envoy version in [`VERSION`]; `make descriptors` writes them.
 
 use std::io::Read;
 
@@ -22,7 +22,7 @@ pub(super) struct Schema {
     pool: DescriptorPool,
 }
 
-/// What Envoy rejects.
+/// A part that Envoy rejects.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) place: Place,
@@ -33,7 +33,7 @@ impl Schema {
     /// Unpacks the messages.
     ///
     /// # Errors
-    /// Never, with the file in the repository.
+    /// Never fails with the file in the repository.
     pub(super) fn load() -> Result<Self, Failure> {
         let mut bytes = Vec::new();
         let unpacked =
@@ -44,32 +44,32 @@ impl Schema {
         Ok(Self { pool })
     }
 
-    /// The tree in one form. A message of an unknown type stays as it is.
+    /// Converts the tree. A message of an unknown type is unchanged.
     ///
     /// # Errors
-    /// All that Envoy rejects.
+    /// Everything that Envoy rejects.
     pub(super) fn read(&self, tree: &Value) -> Result<Value, Vec<Rejection>> {
         let mut reader =
             Reader { pool: &self.pool, is_dump: is_dump(tree), nested: vec![], rejections: vec![] };
         let mut value = reader.file(tree, &Place::default());
-        // Maps of a message have no order.
+        // Map fields of a message have no order.
         value.sort_all_objects();
         if reader.rejections.is_empty() { Ok(value) } else { Err(reader.rejections) }
     }
 }
 
-/// What is being read.
+/// The state of the conversion.
 struct Reader<'s> {
     pool: &'s DescriptorPool,
-    /// Whether an Envoy has loaded it: another version may know more fields.
+    /// Whether an Envoy has loaded it: another version may have more fields.
     is_dump: bool,
-    /// The messages in those fields of the current message that hold any message.
+    /// The messages in those fields of the current message that may hold any message.
     nested: Vec<Value>,
     rejections: Vec<Rejection>,
 }
 
 impl Reader<'_> {
-    /// A file, which is a message or has messages in it, such as the output of `istioctl proxy-config`.
+    /// Reads a file that is a message or contains messages, such as the output of `istioctl proxy-config`.
     fn file(&mut self, tree: &Value, place: &Place) -> Value {
         let Value::Object(entries) = tree else { return self.below(tree, place, Self::file) };
         if entries.contains_key("apiVersion") {
@@ -81,7 +81,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is no message of Envoy's, such as a manifest for Kubernetes, but may have messages in it.
+    /// Reads a value that is not an Envoy message but may contain messages, such as a Kubernetes manifest.
     fn foreign(&mut self, tree: &Value, place: &Place) -> Value {
         self.below(tree, place, Self::foreign)
     }
@@ -102,7 +102,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A message with its type beside its fields.
+    /// Reads a message with its type beside its fields.
     fn any(&mut self, entries: &Map<String, Value>, place: &Place) -> Value {
         let mut fields = entries.clone();
         let mut url = fields.shift_remove(TYPE).unwrap_or_default();
@@ -160,7 +160,7 @@ impl AnyMessage for Reader<'_> {
     }
 }
 
-/// Puts messages where something stands for them.
+/// Puts messages back in place of their placeholders.
 fn put_back(value: Value, nested: &[Value]) -> Value {
     match value {
         Value::Object(entries) => {
@@ -177,7 +177,7 @@ fn put_back(value: Value, nested: &[Value]) -> Value {
     }
 }
 
-/// The message that a file without `@type` is, by its keys.
+/// The message type of a file without `@type`, judged by its keys.
 fn root(entries: &Map<String, Value>) -> Option<&'static str> {
     let is_it = |value: &Value| value.is_array() || value.is_object();
     let has = |keys: &[&str]| keys.iter().any(|key| entries.get(*key).is_some_and(is_it));
@@ -202,12 +202,12 @@ fn below(place: &Place, path: &Path) -> Place {
     place.steps().iter().cloned().chain(path.iter().filter_map(step)).collect()
 }
 
-/// The Envoy whose messages these are.
+/// The Envoy version of these messages.
 pub(super) const VERSION: &str = "1.40.0";
 static DESCRIPTORS: &[u8] = include_bytes!("descriptors/envoy-1.40.0.binpb.zlib");
 const WELL_KNOWN: &str = "google.protobuf.";
 const DUMP: &str = "envoy.admin.v3.ConfigDump";
-/// Messages that a file may be as a whole, with keys that only they have.
+/// Messages that a whole file may be, with their distinctive keys.
 const ROOTS: [(&str, &[&str]); 5] = [
     (DUMP, &["configs"]),
     ("envoy.service.discovery.v3.DiscoveryResponse", &["resources"]),

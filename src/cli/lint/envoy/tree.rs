@@ -1,10 +1,10 @@
-//! Walking a tree of JSON.
+//! Walks a tree of JSON.
 
 use serde_json::Value;
 
 use crate::engine::config::problem::{Place, Step};
 
-/// A value and where it is.
+/// A value, and its place.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'e> {
     pub(super) value: &'e Value,
@@ -12,19 +12,19 @@ pub(super) struct Found<'e> {
 }
 
 impl<'e> Found<'e> {
-    /// What is at this key.
+    /// The value of this key.
     pub(super) fn key(&self, key: &str) -> Option<Self> {
         self.value.get(key).map(|value| Self { value, place: self.place.key(key) })
     }
 
-    /// The items at this key.
+    /// The items of this key.
     pub(super) fn items(&self, key: &str) -> Vec<Self> {
         let place = self.place.key(key);
         let items = at(self.value, key).as_array().map_or(&[][..], Vec::as_slice);
         items.iter().enumerate().map(|(number, value)| Self { value, place: place.index(number) }).collect()
     }
 
-    /// Everything in it, itself first.
+    /// The value and everything inside it.
     pub(super) fn all(&self) -> Vec<Self> {
         let mut all = Vec::new();
         self.add_all(&mut all);
@@ -48,31 +48,31 @@ impl<'e> Found<'e> {
     }
 }
 
-/// What is at the keys, as in `config/vm_config`. Nothing is null.
+/// The value at the path, as in `config/vm_config`; null if it is missing.
 pub(super) fn at<'v>(value: &'v Value, keys: &str) -> &'v Value {
     keys.split('/').try_fold(value, |value, key| value.get(key)).unwrap_or(&Value::Null)
 }
 
-/// Whether there is `true` at the keys.
+/// Whether the value at the path is `true`.
 pub(super) fn is_set(value: &Value, keys: &str) -> bool {
     at(value, keys) == &Value::Bool(true)
 }
 
-/// The text at the keys; empty without one.
+/// The text at the path; empty if it is missing.
 pub(super) fn text<'v>(value: &'v Value, keys: &str) -> &'v str {
     at(value, keys).as_str().unwrap_or_default()
 }
 
-/// The name of the type of a message in a `google.protobuf.Any`, such as `envoy.config.route.v3.FilterConfig`.
+/// The type name of a message in a `google.protobuf.Any`, such as `envoy.config.route.v3.FilterConfig`.
 pub(super) fn type_of(value: &Value) -> &str {
     text(value, TYPE).rsplit('/').next().unwrap_or_default()
 }
 
-/// The place in the text as it was written: there a key may be `failurePolicy`, and one item needs no list.
+/// The place in the original text, where a key may be `failurePolicy` and a single item needs no list.
 pub(super) fn written(place: &Place, mut value: &Value) -> Place {
     let mut written = Vec::new();
     for step in place.steps() {
-        // A `TypedStruct` has the message in its `value`.
+        // A `TypedStruct` holds the message in its `value`.
         let below = |value: &Value| is_key_of(step, value.get("value")?).then_some(());
         if !is_key_of(step, value)
             && below(value).is_some()

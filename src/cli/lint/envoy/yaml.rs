@@ -1,7 +1,7 @@
-//! Envoy's reading of YAML (source/common/protobuf/yaml_utility.cc, by way of yaml-cpp).
+//! Reads YAML as Envoy does (source/common/protobuf/yaml_utility.cc, with yaml-cpp).
 //!
-//! In: a text. Out: a tree of JSON. YAML 1.1's booleans (`yes`, `on`), octal numbers and tags mean here what they
-//! mean to Envoy.
+//! In: a text. Out: a tree of JSON. YAML 1.1's booleans (`yes`, `on`), octal numbers and tags have the same meaning
+//! as in Envoy.
 
 use saphyr::{MarkedYaml, ScalarStyle, Tag, YamlData, YamlLoader};
 use saphyr_parser::{Parser, ScanError};
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 
 use crate::engine::config::problem::{Fault, Place, Problem};
 
-/// The tree of a text in JSON or YAML.
+/// Reads a text in JSON or YAML.
 ///
 /// # Errors
-/// That it is neither, and where.
+/// Fails if the text is neither, with the position.
 pub(super) fn parse(text: &str) -> Result<Value, Problem> {
     if text.trim_start().starts_with(['{', '['])
         && let Ok(value) = serde_json::from_str(text)
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Value, Problem> {
 fn load(text: &str) -> Result<Vec<MarkedYaml<'_>>, ScanError> {
     let mut loader = YamlLoader::default();
     loader.early_parse(false);
-    // As in Envoy, the last one counts.
+    // As in Envoy, the last duplicate counts.
     loader.allow_duplicate_keys(true);
     Parser::new_from_str(text).load(&mut loader, true)?;
     match loader.error() {
@@ -69,7 +69,7 @@ fn value(node: &MarkedYaml<'_>, depth: usize) -> Result<Value, Problem> {
     }
 }
 
-/// Text in quotes or in a block is text. Envoy reads other text as null, boolean or number, if it can.
+/// Text in quotes or in a block is text. Envoy reads other text as null, boolean or number if it can.
 fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     let is_text = style != ScalarStyle::Plain && tag.is_none() || tag.is_some_and(|tag| is(tag, ""));
     if is_text {
@@ -82,7 +82,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     boolean.or_else(|| integer(text).map(Value::from)).unwrap_or_else(|| text.into())
 }
 
-/// A boolean in lower case, in upper case, or with a capital.
+/// Reads a boolean in lower case, in upper case, or capitalized.
 fn boolean(text: &str) -> Option<bool> {
     let lower = text.to_ascii_lowercase();
     let rest = text.get(1..)?;
@@ -96,7 +96,7 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A number as C++ streams read one: decimal, `0x…`, or octal with a leading zero.
+/// Reads a number as C++ streams do: decimal, `0x…`, or octal with a leading zero.
 fn integer(text: &str) -> Option<i64> {
     let (sign, digits) = match text.strip_prefix('-') {
         Some(digits) => ("-", digits),
@@ -114,7 +114,7 @@ fn integer(text: &str) -> Option<i64> {
     i64::from_str_radix(&format!("{sign}{digits}"), radix).ok()
 }
 
-/// Whether it is the local tag `!suffix`.
+/// Whether this is the local tag `!suffix`.
 fn is(tag: &Tag, suffix: &str) -> bool {
     format!("{}{}", tag.handle, tag.suffix) == format!("!{suffix}")
 }
@@ -128,5 +128,5 @@ fn syntax(message: &str, line: usize, column: usize) -> Problem {
     Problem { place: Place::default(), fault }
 }
 
-/// Deepest nesting of a configuration.
+/// Maximum nesting of a configuration.
 const MAX_DEPTH: usize = 128;

@@ -1,8 +1,8 @@
 //! The EnvoyFilter of `tokenward render istio --as envoy-filter`.
 //!
-//! Istio's agent fetches the module of an `EXTENSION_CONFIG` patch as it does for a WasmPlugin: from a registry too, by
-//! the digest that was pinned, and where it cannot, all requests are refused. So the filter is discovered by ECDS
-//! in both.
+//! Istio's agent fetches the module of an `EXTENSION_CONFIG` patch as it does for a WasmPlugin: also from a registry,
+//! and by the pinned digest. If that fails, all requests are rejected. So the filter is discovered by ECDS in both
+//! cases.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ use crate::engine::words::secret::SecretDigest;
 /// The EnvoyFilter (istio/api networking/v1alpha3/envoy_filter.proto).
 ///
 /// # Errors
-/// That the module is not pinned, or cannot be attached there.
+/// Fails if the module is not pinned, or cannot be attached there.
 pub(super) fn manifest(istio: &Istio, configuration: &Value) -> Result<Map<String, Value>, Failure> {
     let mut spec = Map::new();
     istio.insert_where(&mut spec, "workloadSelector", "labels")?;
@@ -42,7 +42,7 @@ pub(super) fn manifest(istio: &Istio, configuration: &Value) -> Result<Map<Strin
                 "match": { "context": context, "listener": { "filterChain": { "filter": {
                     "name": "envoy.filters.network.http_connection_manager",
                 }}}},
-                // First, and not before some other filter: where that is missing nothing would be inserted.
+                // Insert it first, not before a named filter: if that filter were missing, nothing would be inserted.
                 "patch": { "operation": "INSERT_FIRST", "value": discovered(&name) },
             },
         ]),
@@ -50,10 +50,10 @@ pub(super) fn manifest(istio: &Istio, configuration: &Value) -> Result<Map<Strin
     Ok(istio.identity.manifest("networking.istio.io/v1alpha3", "EnvoyFilter", json!({ "spec": spec })))
 }
 
-/// The filter among a listener's (envoy/config/core/v3/extension.proto, ExtensionConfigSource).
+/// The filter in the filter chain of a listener (envoy/config/core/v3/extension.proto, ExtensionConfigSource).
 ///
-/// The listener waits for it: `initial_fetch_timeout` 0 is no time-out. What the agent puts in place of a module that it
-/// cannot fetch is Envoy's RBAC filter, which denies all.
+/// The listener waits for it: `initial_fetch_timeout` 0 means no timeout. If the agent cannot fetch the module, it
+/// uses Envoy's RBAC filter, which denies everything.
 fn discovered(name: &str) -> Value {
     json!({
         "name": name,
@@ -64,7 +64,7 @@ fn discovered(name: &str) -> Value {
     })
 }
 
-/// What is discovered (envoy/extensions/wasm/v3/wasm.proto).
+/// The discovered configuration (envoy/extensions/wasm/v3/wasm.proto).
 fn extension(istio: &Istio, name: &str, configuration: &Value) -> Result<Value, Failure> {
     let (location, sha256) = istio.module.pinned()?;
     let configuration = configuration.to_string();
@@ -74,11 +74,11 @@ fn extension(istio: &Istio, name: &str, configuration: &Value) -> Result<Value, 
             "vm_id": name,
             "runtime": RUNTIME,
             "code": { "remote": {
-                // The agent fetches it: there is no such cluster.
+                // The agent fetches the module, so the cluster need not exist.
                 "http_uri": { "uri": location.url, "timeout": "30s", "cluster": "_" },
                 "sha256": sha256,
             }},
-            // The agent's cache goes by it, and takes it out.
+            // The agent uses it for its cache, and removes it.
             "environment_variables": { "key_values": {
                 "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION": SecretDigest::of(configuration.as_bytes()).to_hex(),
             }},
@@ -103,7 +103,8 @@ fn capabilities() -> Map<String, Value> {
     CAPABILITIES.iter().map(|name| ((*name).to_owned(), json!({}))).collect()
 }
 
-/// What Envoy calls in the module, and what the filter and its SDK call in Envoy; a test holds it against the module.
+/// The functions that Envoy calls in the module, and those that the filter and its SDK call in Envoy. A test compares
+/// them with the module.
 const CAPABILITIES: [&str; 26] = [
     "proxy_on_configure",
     "proxy_on_context_create",

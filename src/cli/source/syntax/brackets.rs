@@ -1,10 +1,10 @@
-//! Lists and mappings between brackets: not closed, without a comma, or closed twice.
+//! Mistakes in bracketed lists and mappings: not closed, a missing comma, or closed twice.
 
 use crate::cli::position::Position;
 use crate::cli::source::syntax::quoting::write_quoted;
 use crate::cli::source::syntax::{Mistake, Stop, value};
 
-/// A bracket of the text that is open.
+/// An open bracket in the text.
 #[derive(Clone, Copy)]
 struct Open {
     bracket: char,
@@ -18,7 +18,7 @@ pub(super) fn closes_nothing(stop: &Stop<'_>) -> Option<Mistake> {
     stop.says("misplaced bracket").then(|| mistake().hint("remove it, or open it before"))
 }
 
-/// Something that cannot stand between brackets.
+/// Text that is not allowed between brackets.
 pub(super) fn in_brackets(stop: &Stop<'_>) -> Option<Mistake> {
     let knows = ["flow", "indicator", "invalid indentation", "expected ',' or", "single-line"];
     knows.iter().find(|words| stop.says(words))?;
@@ -42,7 +42,7 @@ fn no_comma(at: Position) -> Mistake {
     Mistake::new("a comma is missing before this", at).hint("write `,` between two entries")
 }
 
-/// A value between brackets with `: ` in it.
+/// A value between brackets that contains `: `.
 fn colon(stop: &Stop<'_>) -> Mistake {
     let byte = stop.lines.byte(stop.at);
     let before = stop.line.get(..byte).unwrap_or_default();
@@ -60,7 +60,7 @@ fn colon(stop: &Stop<'_>) -> Mistake {
     mistake.wide(text.chars().count()).hint(write_quoted(text))
 }
 
-/// The innermost bracket that is open where the reader stopped.
+/// The innermost open bracket where the parser stopped.
 fn innermost(stop: &Stop<'_>) -> Option<Open> {
     let mut open = Vec::new();
     for number in 1..=stop.at.line {
@@ -76,7 +76,7 @@ fn innermost(stop: &Stop<'_>) -> Option<Open> {
     open.pop()
 }
 
-/// Whether a bracket is closed somewhere below.
+/// Whether a later line closes the bracket.
 fn is_closed(stop: &Stop<'_>, open: Open) -> bool {
     let mut depth = 0_usize;
     for number in open.at.line..=stop.lines.count() {
@@ -95,7 +95,7 @@ fn is_closed(stop: &Stop<'_>, open: Open) -> bool {
     false
 }
 
-/// The brackets of a line that are neither in quotes nor in a comment, nor inside a text such as `/users/{id}`.
+/// The brackets of a line outside of quotes, comments and texts such as `/users/{id}`.
 fn brackets(line: &str) -> Vec<(usize, char)> {
     let (mut found, mut in_text, mut quote, mut before) = (Vec::new(), 0_usize, None, ' ');
     for (byte, c) in line.char_indices() {

@@ -1,8 +1,8 @@
-//! Lines that begin at the wrong column.
+//! Lines that start at the wrong column.
 
 use crate::cli::source::syntax::{Mistake, Stop, has_content, indentation};
 
-/// A tab among the white space that a line begins with.
+/// A tab in the indentation of a line.
 pub(super) fn tab(stop: &Stop<'_>) -> Option<Mistake> {
     let space = stop.line.get(..indentation(stop.line))?;
     let tab = space.find('\t').filter(|_| stop.says("tab") || stop.says("indentation"))?;
@@ -30,7 +30,7 @@ pub(super) fn deeper_than_a_value(stop: &Stop<'_>) -> Option<Mistake> {
     Some(mistake.wide(text.chars().count()).hint(hint))
 }
 
-/// A line that begins at a column at which no line above begins.
+/// A line that starts at a column at which no line above starts.
 pub(super) fn fits_no_line(stop: &Stop<'_>) -> Option<Mistake> {
     let knows =
         ["expected key", "'-' indicator", "document start", "document-start", "indentation", "simple key"];

@@ -1,9 +1,9 @@
-//! Values that YAML takes for something else because they are not in quotes, and quotes that are not closed.
+//! Values that need quotes, and quotes that are not closed.
 
 use crate::cli::excerpt::scalar;
 use crate::cli::source::syntax::{Mistake, NO_KEY, Stop, value};
 
-/// A value, or a key, that begins with a character that means something else in YAML.
+/// A value or key that starts with a character that has a special meaning in YAML.
 pub(super) fn indicator(stop: &Stop<'_>) -> Option<Mistake> {
     if stop.says("document end marker before directive") {
         return Some(begins_with(stop, '%', "key"));
@@ -37,7 +37,7 @@ fn begins_with(stop: &Stop<'_>, c: char, what: &str) -> Mistake {
         .hint(put_in_quotes(stop))
 }
 
-/// A key that is no text, or a value that YAML takes for a mapping with such a key.
+/// A key that is not text, or a value that YAML reads as a mapping with such a key.
 pub(super) fn no_key(stop: &Stop<'_>) -> Option<Mistake> {
     if stop.info != NO_KEY {
         return None;
@@ -53,7 +53,7 @@ pub(super) fn no_key(stop: &Stop<'_>) -> Option<Mistake> {
     }
 }
 
-/// The hint to quote the value at which the reader stopped.
+/// The hint to quote the value at which the parser stopped.
 fn put_in_quotes(stop: &Stop<'_>) -> String {
     let start = stop.lines.byte(stop.at);
     write_quoted(value(stop.line, start))
@@ -67,7 +67,7 @@ pub(in crate::cli::source) fn write_quoted(text: &str) -> String {
     }
 }
 
-/// A value such as `{tenant} reports`: YAML reads a mapping, and then does not know what the rest is.
+/// A value such as `{tenant} reports`: YAML reads a mapping and then fails at the rest.
 pub(super) fn begins_with_bracket(stop: &Stop<'_>) -> Option<Mistake> {
     let start = scalar::start(stop.line);
     let rest = stop.line.get(start..)?;
@@ -85,7 +85,7 @@ pub(super) fn begins_with_bracket(stop: &Stop<'_>) -> Option<Mistake> {
     Some(mistake.wide(value.chars().count()).hint(write_quoted(value)))
 }
 
-/// A value with `: ` in it.
+/// A value that contains `: `.
 pub(super) fn colon(stop: &Stop<'_>) -> Option<Mistake> {
     if !stop.says("mapping values are not allowed") {
         return None;
@@ -99,7 +99,7 @@ pub(super) fn colon(stop: &Stop<'_>) -> Option<Mistake> {
     Some(mistake.wide(text.chars().count()).hint(write_quoted(text)))
 }
 
-/// A quote that nothing closes.
+/// A quote that is never closed.
 pub(super) fn open_quote(stop: &Stop<'_>) -> Option<Mistake> {
     let quote = stop.char().filter(|c| matches!(c, '"' | '\''))?;
     let never = stop.says("quoted scalar, found unexpected");
@@ -107,7 +107,7 @@ pub(super) fn open_quote(stop: &Stop<'_>) -> Option<Mistake> {
     never.then(|| mistake().hint(format!("close it with `{quote}` at the end of the value")))
 }
 
-/// Text behind a closing quote, or what reads like that: the quote of the value before was left open.
+/// Text after a closing quote, or an earlier open quote that makes it look so.
 pub(super) fn trailing(stop: &Stop<'_>) -> Option<Mistake> {
     if !stop.says("trailing content after") {
         return None;
@@ -130,7 +130,7 @@ pub(super) fn trailing(stop: &Stop<'_>) -> Option<Mistake> {
     })
 }
 
-/// A backslash in double quotes with a character that makes no escape.
+/// A backslash in double quotes before a character that forms no escape.
 pub(super) fn escape(stop: &Stop<'_>) -> Option<Mistake> {
     if !stop.says("escape character") && !stop.says("hexadecimal number") {
         return None;
@@ -147,5 +147,5 @@ pub(super) fn escape(stop: &Stop<'_>) -> Option<Mistake> {
     None
 }
 
-/// Longest value that a hint repeats, in characters.
+/// Maximum length of a value that a hint repeats, in characters.
 const MAX_QUOTED: usize = 60;

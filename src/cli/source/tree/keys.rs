@@ -1,4 +1,4 @@
-//! Keys that a mapping has twice. The reader of trees stops at the first of them; here all are found.
+//! Repeated keys of mappings. The tree reader stops at the first one; this file finds all of them.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use crate::cli::position::Position;
 use crate::cli::source::syntax::Mistake;
 use crate::cli::source::tree::at;
 
-/// What is open around the reader.
+/// An open mapping or list.
 enum Open {
     List,
     Mapping { keys: HashMap<String, Position>, next: Next },
 }
 
-/// What comes next in a mapping.
+/// The next expected part of a mapping.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Next {
     Key,
     Value,
 }
 
-/// A mistake for each key that is there again.
+/// A mistake for each repeated key.
 pub(super) fn repeated(text: &str) -> Vec<Mistake> {
     let (mut open, mut found) = (Vec::new(), Vec::new());
     for event in Parser::new_from_str(text) {
@@ -48,7 +48,7 @@ pub(super) fn repeated(text: &str) -> Vec<Mistake> {
     found
 }
 
-/// Takes note of a node; the mistake, if it is a key that was there before.
+/// Records a node; returns a mistake if it is a repeated key.
 fn node(open: &mut [Open], name: Option<(&str, Position)>) -> Option<Mistake> {
     let Some(Open::Mapping { keys, next }) = open.last_mut() else { return None };
     let is_key = *next == Next::Key;
