@@ -1,7 +1,7 @@
-//! The policy engine: pure, shared by filter, command line, tests, fuzzers and benchmarks.
+//! The policy engine: pure code, shared by filter, command line, tests, fuzzers and benchmarks.
 //!
-//! Nothing in this folder knows proxy-wasm, files, the network, the environment, a clock or randomness:
-//! time and random characters are arguments. `make lint` guards this, and the order of the rooms (see the crate's page).
+//! This folder uses no proxy-wasm, files, network, environment, clock or randomness: time and random characters are
+//! arguments. `make lint` checks this, and the order of the layers (see the crate's page).
 
 pub mod authoring;
 pub mod config;

@@ -1,9 +1,9 @@
 //! tokenward: role policies for API tokens, enforced inside Envoy and Istio.
 //!
-//! A **bundle** is compiled once into a **policy**; for each request head the policy gives a **decision**;
-//! the filter turns the decision into a **verdict** and an **audit event**.
+//! A **bundle** is compiled once into a **policy**. For each request head the policy gives a **decision**. The filter
+//! turns the decision into a **verdict** and an **audit event**.
 //!
-//! A configuration, once:
+//! Configuration, once:
 //!
 //! ```text
 //! bytes ──Gateway::configure──▶ Bundle ──Policy::compile──▶ Policy, Settings
@@ -32,30 +32,30 @@
 //! audit   ──Strangers::over(now)──▶ SummaryEvent
 //! ```
 //!
-//! The rooms of [`engine`]. Each imports only rooms above it in this table, and `make lint` checks that:
+//! The layers of [`engine`]. Each layer imports only layers above it in this table, and `make lint` checks that:
 //!
-//! | room | what is in it |
+//! | layer | content |
 //! | --- | --- |
-//! | [`words`](engine::words) | names, times, secrets, addresses: what everything is made of |
-//! | [`matching`](engine::matching) | hosts, paths, patterns: what a request is compared with |
-//! | [`config`](engine::config) | what people wrote, parsed |
+//! | [`words`](engine::words) | basic types: names, times, secrets, addresses |
+//! | [`matching`](engine::matching) | hosts, paths, patterns, and the index of operations |
+//! | [`config`](engine::config) | the parsed documents and settings |
 //! | [`memory`](engine::memory) | the byte formats kept in Envoy's shared data |
-//! | [`fetching`](engine::fetching) | when a gateway asks for a bundle, and what the answer is worth |
-//! | [`request`](engine::request) | what came in |
-//! | [`policy`](engine::policy) | what is decided and answered |
-//! | [`report`](engine::report) | what is written about it |
-//! | [`authoring`](engine::authoring) | what only people need |
+//! | [`fetching`](engine::fetching) | when a gateway fetches a bundle, and whether it accepts the response |
+//! | [`request`](engine::request) | the request head and its credential |
+//! | [`policy`](engine::policy) | decisions and verdicts |
+//! | [`report`](engine::report) | audit events, alerts and metrics |
+//! | [`authoring`](engine::authoring) | lint, explain and policy tests |
 //!
 //! | word | meaning |
 //! | --- | --- |
 //! | token | an identity for a machine or person, with a stable id: kind, roles, scope |
-//! | secret | one credential string of a token; only its SHA-256 is ever stored |
+//! | secret | one credential string of a token; the policy stores only its SHA-256 |
 //! | operation | methods, an optional host and a path pattern |
 //! | permission | a named set of operations |
 //! | role | a set of permissions, with `inherits` and `deny` |
 //! | kind | a class of tokens with guard-rails |
-//! | scope | the subset of its roles' permissions that a token is narrowed to |
-//! | bundle | policy document, registry of tokens and a revision: what ships |
+//! | scope | a subset of its roles' permissions to which a token is limited |
+//! | bundle | policy document, registry of tokens and a revision, in one file that ships |
 //! | decision | permit or deny, with a reason |
 //! | verdict | forward, forward in shadow, or reply |
 //!
