@@ -63,7 +63,7 @@ fn piped_output_has_no_escape_bytes() {
 }
 
 #[test]
-fn a_reader_that_went_away_is_no_failure() {
+fn closed_output_pipe_is_not_a_failure() {
     for arguments in [
         &["build", "-p", "policies/acme"][..],
         &["--help"],

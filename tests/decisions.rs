@@ -9,7 +9,7 @@ use tokenward::engine::words::reason::Reason;
 use crate::corpus;
 
 #[test]
-fn each_case_is_decided_as_it_says() {
+fn each_case_gets_its_expected_decision() {
     let mut wrong = Vec::new();
     for topic in corpus::topics() {
         for case in &topic.cases {

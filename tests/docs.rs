@@ -21,7 +21,7 @@ pub(crate) mod pages;
 mod reference;
 
 #[test]
-fn the_cases_beside_each_feature_hold() {
+fn cases_of_each_documented_feature_pass() {
     for (base, section) in PAGES.iter().flat_map(|page| with_base(page)) {
         let cases: Vec<Case> = section.of("*.test.yaml").iter().map(parsed).flat_map(list).collect();
         if cases.is_empty() {
@@ -53,8 +53,8 @@ fn policy_page_errors_match_its_text() {
 }
 
 #[test]
-fn every_reason_of_a_policy_is_shown() {
-    let text = std::fs::read_to_string("docs/guides/policy.md").unwrap();
+fn every_policy_reason_is_documented() {
+    let text = std::fs::read_to_string("docs/policy.md").unwrap();
     // These are no features: they come of requests, secrets and bundles that are wrong.
     let others = ["malformed_request", "no_policy", "revoked_token", "expired_token", "not_yet_valid"];
     for reason in Reason::ALL.iter().filter(|reason| !others.contains(&reason.code())) {

@@ -10,17 +10,17 @@ use tokenward::engine::policy::gateway::Gateway;
 use crate::bad_documents::{self, BadDocument};
 
 #[test]
-fn lint_says_what_is_wrong_and_where() {
+fn lint_reports_each_mistake_with_its_place() {
     each_document_fails("lint", 1);
 }
 
 #[test]
-fn build_says_the_same_and_builds_nothing() {
+fn build_reports_the_same_and_writes_nothing() {
     each_document_fails("build", 2);
 }
 
 #[test]
-fn filter_says_the_same_about_json() {
+fn filter_reports_the_same_for_json() {
     for (topic, documents) in bad_documents::topics() {
         for document in documents {
             let mut expected = said_by_lint(&document.error);
@@ -38,7 +38,7 @@ fn filter_says_the_same_about_json() {
 }
 
 #[test]
-fn messages_have_no_rust_name_and_no_secret() {
+fn messages_contain_no_rust_names_or_secrets() {
     for BadDocument { name, error, .. } in bad_documents::all() {
         for word in ["struct ", "enum ", "u64", "i64", "Option", "PastedInPlaceOfItsDigest", "gVV1qeg3"] {
             assert!(!error.contains(word), "{name}: `{word}`");
@@ -47,7 +47,7 @@ fn messages_have_no_rust_name_and_no_secret() {
 }
 
 #[test]
-fn more_than_the_engine_takes_is_refused() {
+fn documents_beyond_the_limits_are_rejected() {
     let roles: String = (0..=1_000).map(|number| format!("  role-{number}: {{}}\n")).collect();
     let ranges: String = (0..=256).map(|number| format!("      - 10.{number}.0.0/16\n")).collect();
     let ranges = ranges.replace("10.256.", "11.0.");

@@ -14,22 +14,22 @@ mod mutate;
 mod properties;
 
 #[test]
-fn paths_have_one_reading_or_none() {
+fn paths_are_unambiguous_or_rejected() {
     replay("path", properties::path::holds);
 }
 
 #[test]
-fn operations_match_what_a_plain_reading_says() {
+fn operations_match_as_a_simple_matcher_does() {
     replay("pattern", properties::pattern::holds);
 }
 
 #[test]
-fn configurations_are_policies_or_are_refused_in_words() {
+fn invalid_configurations_are_rejected_with_messages() {
     replay("document", properties::document::holds);
 }
 
 #[test]
-fn only_what_was_signed_is_trusted() {
+fn only_signed_content_is_trusted() {
     replay("envelope", properties::envelope::holds);
 }
 
@@ -44,7 +44,7 @@ fn requests_are_forwarded_as_judged() {
 }
 
 #[test]
-fn values_are_written_as_they_are_read() {
+fn values_are_read_back_unchanged() {
     replay("values", properties::values::holds);
 }
 

@@ -76,7 +76,7 @@ fn forbidden_imports_are_found() {
 }
 
 #[test]
-fn allowed_imports_are_no_faults() {
+fn allowed_imports_are_accepted() {
     let mut modules = Modules::default();
     modules.add("engine::words::time", "");
     modules.add("engine::policy", "");

@@ -54,7 +54,7 @@ fn unknown_token_line_has_the_documented_limit() {
 }
 
 #[test]
-fn a_longer_secret_belongs_to_no_token() {
+fn overlong_secret_belongs_to_no_token() {
     let most = most("Requests", "bytes of a presented secret");
     for (length, reason) in [(most, "permitted"), (most + 1, "unknown_token")] {
         let secret = "s".repeat(length);
@@ -68,7 +68,7 @@ fn a_longer_secret_belongs_to_no_token() {
 }
 
 #[test]
-fn a_challenge_names_so_many_permissions() {
+fn challenge_names_a_limited_number_of_permissions() {
     let most = most("Requests", "permissions named in a challenge");
     let permissions: Map<String, Value> =
         (0..most + 5).map(|n| (format!("p{n}"), json!(["GET /b"]))).collect();
@@ -89,7 +89,7 @@ fn a_challenge_names_so_many_permissions() {
 
 /// What is deep is refused in its place, and no stack is needed for it.
 #[test]
-fn nesting_is_refused_where_it_begins() {
+fn deep_nesting_is_rejected_at_its_start() {
     for (open, message) in [("[", "found a list"), ("{\"a\":", "unknown field `a`")] {
         let deep = open.repeat(1 << 20);
         for configuration in [deep.clone(), format!("{{\"bundle\":{deep}"), format!("{{\"mode\":{deep}")] {

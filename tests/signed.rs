@@ -73,7 +73,7 @@ fn weak_key_is_rejected() {
 }
 
 #[test]
-fn what_is_signed_is_the_encoding_of_dsse() {
+fn signature_covers_the_dsse_encoding() {
     let encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world");
     assert_eq!(encoded, b"DSSEv1 29 http://example.com/HelloWorld 11 hello world");
     let envelope = Envelope::unsigned("{\"a\":\"ü\"}".as_bytes(), PayloadType::Bundle);
@@ -138,7 +138,7 @@ fn private_key_is_private_and_never_overwritten() {
 }
 
 #[test]
-fn enough_distinct_keys_have_to_sign() {
+fn enough_distinct_keys_must_sign() {
     let twice = {
         let mut envelope = signed(&bundle(), &[1]);
         let mut again = envelope["signatures"][0].clone();
@@ -316,7 +316,7 @@ fn named_signatures_survive_junk_signatures() {
 }
 
 #[test]
-fn what_junk_says_is_not_repeated_at_length() {
+fn error_quotes_little_of_junk() {
     let long = "a".repeat(1 << 20);
     for junk in [
         format!("{{\"{long}\": 1}}"),
@@ -463,7 +463,7 @@ fn superseding_list_may_have_a_lower_revision() {
 }
 
 #[test]
-fn a_revision_lies_at_most_a_day_ahead() {
+fn revision_is_at_most_a_day_ahead() {
     let now = Time::from_millis(1_800_000_000_000);
     let keys = [public(1).id()];
     let day = highest_revision(now);
@@ -511,7 +511,7 @@ fn stale_bundle_still_works() {
 }
 
 #[test]
-fn build_goes_above_the_file_that_it_replaces() {
+fn build_exceeds_the_revision_it_replaces() {
     let folder = tempfile::tempdir().unwrap();
     for file in ["policy.yaml", "tokens.yaml"] {
         std::fs::copy(Path::new("policies/acme").join(file), folder.path().join(file)).unwrap();
@@ -586,7 +586,7 @@ fn invalid_bundle_is_neither_signed_nor_verified() {
 }
 
 #[test]
-fn what_never_ends_gets_a_note() {
+fn endless_bundle_gets_a_note() {
     let folder = tempfile::tempdir().unwrap();
     let note = |command: &[&str], payload: &Value, kind| {
         let signed = signed_as(payload, kind, &[1]).to_string();

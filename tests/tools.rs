@@ -21,7 +21,7 @@ fn missing_tool_prints_the_install_command() {
 }
 
 #[test]
-fn fuzzing_says_in_one_line_what_it_lacks() {
+fn fuzz_script_names_missing_tools_in_one_line() {
     for (arguments, hint) in [
         (
             &["60"][..],
@@ -46,7 +46,7 @@ fn present_tool_prints_nothing() {
 }
 
 #[test]
-fn a_second_build_has_nothing_to_do() {
+fn second_build_does_nothing() {
     let mut make = Command::new("make");
     for variable in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
         make.env_remove(variable);

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_is_masked() {
+    fn possible_secret_is_masked() {
         for (line, words, expected) in [
             ("- GET /v1/metrics/reports/{id}", Words::Shown, "- GET /v1/metrics/reports/{id}"),
             (

@@ -200,7 +200,7 @@ mod tests {
     use crate::engine::words::secret::Secret;
 
     #[test]
-    fn a_minted_secret_has_its_prefix_kind_and_checksum() {
+    fn minted_secret_has_prefix_kind_and_checksum() {
         let prefix = TokenPrefix::try_from("acme".to_owned()).unwrap();
         let secret = clear(Some(&prefix), &"service".parse().unwrap()).unwrap();
         assert_eq!(secret.len(), "acme_svc_".len() + RANDOM_CHARACTERS + 6);

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_is_found_in_what_people_paste() {
+    fn secret_is_found_in_pasted_text() {
         let is_found =
             |text: &str| digests(text.as_bytes()).contains(&SecretDigest::of(b"an-old-secret-of-ours"));
         for text in [

@@ -33,7 +33,7 @@ fn cut_beginning_differs_from_rotation() {
 }
 
 #[test]
-fn verification_goes_on_from_heads_file_by_file() {
+fn verification_continues_from_heads_per_file() {
     let log = written(400, &Links::Sha256);
     let mut heads = Default::default();
     for part in log.chunks(97) {

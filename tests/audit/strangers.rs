@@ -156,7 +156,7 @@ fn stranger_line_has_at_most_512_bytes() {
 }
 
 #[test]
-fn an_ordinary_line_about_a_stranger_is_whole() {
+fn ordinary_stranger_line_is_not_cut() {
     let bundle =
         json!({ "bundle": { "version": 1, "name": "acme-edge", "revision": 1_800_000_000_000_u64 } });
     let gateway = Gateway::configure(bundle.to_string().as_bytes()).unwrap();
@@ -203,7 +203,7 @@ fn known_token_line_is_bounded() {
 }
 
 #[test]
-fn a_summary_is_short_and_adds_up() {
+fn summary_is_short_and_its_counts_add_up() {
     let mut strangers = Strangers::new(0);
     let mut sent = 0;
     for (number, reason) in Reason::ALL.into_iter().enumerate() {

@@ -49,7 +49,7 @@ impl Tampering {
 }
 
 #[test]
-fn a_log_as_it_was_written_is_intact() {
+fn unchanged_log_is_intact() {
     for links in [Links::Sha256, keyed("7")] {
         let log = written(400, &links);
         let report = verify(&log, WHOLE, &links);
@@ -62,7 +62,7 @@ fn a_log_as_it_was_written_is_intact() {
 }
 
 #[test]
-fn whatever_is_done_to_any_line_is_found() {
+fn tampering_with_any_line_is_found() {
     let log = written(120, &Links::Sha256);
     for at in 0..log.len() {
         for tampering in [Tampering::Delete, Tampering::Repeat(at % 9), Tampering::Swap] {
@@ -123,7 +123,7 @@ proptest! {
 }
 
 #[test]
-fn one_line_of_a_hundred_thousand_is_found() {
+fn change_in_a_hundred_thousand_lines_is_found() {
     let links = Links::Sha256;
     let log = written(100_000, &links);
     assert!(verify(&log, WHOLE, &links).is_intact());
@@ -170,7 +170,7 @@ fn tampering() -> impl Strategy<Value = Tampering> {
 }
 
 #[test]
-fn who_has_no_key_cannot_mend_a_chain() {
+fn chain_cannot_be_repaired_without_the_key() {
     let key = keyed("7");
     let log = written(40, &key);
     // Without the key, and with another one.

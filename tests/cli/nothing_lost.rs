@@ -69,7 +69,7 @@ const FILE_WRITERS: [&[&str]; 15] = [
 ];
 
 #[test]
-fn read_only_folder_is_a_failure_and_stays_as_it_was() {
+fn read_only_folder_is_a_failure_and_unchanged() {
     let folder = folder(&format!("{TOKEN}{EXPIRED}"));
     for arguments in [&["build", "-o", "bundle.json"][..], &["keygen", "-o", "one.key"]] {
         assert_eq!(run(folder.path(), arguments).status.code(), Some(0));
@@ -114,7 +114,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 const STRANGER: u32 = 65_534;
 
 #[test]
-fn secret_that_was_not_handed_out_is_named() {
+fn undelivered_secret_is_named() {
     for arguments in [
         &["mint", "ci", "--kind", "tool", "--expires-in", "1h"][..],
         &["mint", "ci", "--kind", "tool", "--expires-in", "1h", "--json"],
@@ -136,7 +136,7 @@ fn secret_that_was_not_handed_out_is_named() {
 }
 
 #[test]
-fn secret_in_a_file_is_its_owners() {
+fn only_the_owner_reads_a_secret_file() {
     let folder = folder(TOKEN);
     let output =
         run(folder.path(), &["mint", "ci", "--kind", "tool", "--expires-in", "1h", "-o", "ci.secret"]);
@@ -155,7 +155,7 @@ fn secret_in_a_file_is_its_owners() {
 }
 
 #[test]
-fn linked_registry_is_changed_where_it_is() {
+fn linked_registry_is_changed_at_its_target() {
     let folder = folder("version: 1\n");
     let real = tempfile::tempdir().unwrap();
     let registry = real.path().join("registry.yaml");
@@ -173,7 +173,7 @@ fn linked_registry_is_changed_where_it_is() {
 }
 
 #[test]
-fn init_writes_into_a_linked_folder_but_over_no_link() {
+fn init_follows_folder_links_not_file_links() {
     let (folder, real) = (folder("version: 1\n"), tempfile::tempdir().unwrap());
     symlink(real.path(), folder.path().join("new")).unwrap();
     let output = run(folder.path(), &["init", "new"]);
@@ -284,7 +284,7 @@ fn modes_follow_the_umask_but_keys_are_private() {
 }
 
 #[test]
-fn hidden_files_are_no_cases() {
+fn hidden_files_are_not_test_cases() {
     let folder = folder(TOKEN);
     for (file, content) in [
         ("a.test.yaml", CASES),

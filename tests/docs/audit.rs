@@ -23,8 +23,8 @@ fn audit_page_commands_print_what_it_shows() {
 }
 
 #[test]
-fn the_settings_of_the_page_are_taken() {
-    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
+fn audit_page_settings_are_valid() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
     let blocks: Vec<&str> =
         text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() > 1);
@@ -37,8 +37,8 @@ fn the_settings_of_the_page_are_taken() {
 }
 
 #[test]
-fn the_summary_of_the_page_adds_up() {
-    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
+fn audit_page_summary_adds_up() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
     let line =
         text.lines().find(|line| line.contains("\"event\":\"summary\"") && line.starts_with('{')).unwrap();
     let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
@@ -47,8 +47,8 @@ fn the_summary_of_the_page_adds_up() {
 }
 
 #[test]
-fn the_table_of_the_page_has_every_field() {
-    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
+fn audit_page_table_has_every_field() {
+    let text = fs::read_to_string("docs/audit.md").unwrap();
     let (_, table) = text.split_once("| field | in | |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let first = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();

@@ -83,7 +83,7 @@ fn undeliverable_alert_does_not_block_the_others() {
 }
 
 #[test]
-fn where_nobody_listens_yet_alerts_wait() {
+fn alerts_wait_for_a_missing_receiver() {
     // A port on which nobody listens: the listener is gone again.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let envoy = start(&configuration("alerts"), address, 2);
@@ -94,7 +94,7 @@ fn where_nobody_listens_yet_alerts_wait() {
 }
 
 #[test]
-fn a_cluster_that_is_not_there_harms_nothing() {
+fn missing_cluster_does_not_affect_requests() {
     let envoy = start(&configuration("nowhere"), SocketAddr::from(([127, 0, 0, 1], 9)), 2);
     let mut client = envoy.client("main");
     probe(&mut client, 0);

@@ -48,7 +48,7 @@ fn credential_never_reaches_the_upstream() {
 }
 
 #[test]
-fn two_credentials_are_none() {
+fn two_credentials_are_ambiguous() {
     let envoy = start(&configuration());
     let mut client = envoy.client("main");
     let bearer = format!("Bearer {READER}");
@@ -93,7 +93,7 @@ fn other_credentials_are_forwarded() {
 }
 
 #[test]
-fn basic_credential_is_asked_for_and_never_forwarded() {
+fn basic_credential_is_requested_and_never_forwarded() {
     let credentials = json!([
         { "header": "authorization", "scheme": "Bearer" },
         { "header": "authorization", "scheme": "Basic", "part": "password" },

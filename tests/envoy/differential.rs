@@ -19,7 +19,7 @@ use crate::envoy::{self, Envoy};
 use crate::http::Client;
 
 #[test]
-fn what_both_accept_is_the_same_path() {
+fn envoy_and_filter_agree_on_paths() {
     let listener = envoy::normalising(envoy::listener("main", &[]));
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();
     let mut client = envoy.client("main");

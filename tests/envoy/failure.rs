@@ -86,7 +86,7 @@ fn bundle_that_expires_while_serving_denies_everything() {
 }
 
 #[test]
-fn a_policy_that_grants_nothing_denies_everything() {
+fn policy_without_grants_denies_everything() {
     let envoy = start(&json!({ "bundle": { "version": 1, "name": "empty" } }));
     let mut client = envoy.client("main");
     for (path, secret) in [("/", None), ("/v1/items", Some(READER)), ("/healthz", None)] {
@@ -95,7 +95,7 @@ fn a_policy_that_grants_nothing_denies_everything() {
 }
 
 #[test]
-fn without_the_hosts_clock_everything_is_denied() {
+fn missing_host_clock_denies_everything() {
     // Asking for the time then only returns an error.
     let filter = without(&json!({ "bundle": bundle() }), &["proxy_get_current_time_nanoseconds"]);
     let listener = envoy::listener("main", &[filter]);
@@ -108,7 +108,7 @@ fn without_the_hosts_clock_everything_is_denied() {
 }
 
 #[test]
-fn until_the_first_good_policy_everything_is_denied() {
+fn everything_is_denied_before_the_first_policy() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("filter.json");
     let mut bad = bundle();

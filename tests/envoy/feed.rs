@@ -109,7 +109,7 @@ fn failed_fetch_keeps_the_active_bundle() {
 }
 
 #[test]
-fn what_was_refused_is_not_sent_again() {
+fn rejected_bundle_is_not_sent_again() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(1, json!({})));
@@ -174,7 +174,7 @@ fn a_slow_server_delays_no_request() {
 }
 
 #[test]
-fn as_much_is_fetched_as_envoy_keeps() {
+fn fetch_accepts_at_most_32_mib() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     let long = |revision: String, length: usize| revision.clone() + &" ".repeat(length - revision.len());
@@ -274,7 +274,7 @@ fn feed_requires_the_threshold_of_signatures() {
 }
 
 #[test]
-fn a_feed_that_cannot_be_used_is_refused() {
+fn unusable_feed_is_rejected() {
     let with = |key: &str, value: Value| {
         let mut configuration = configuration();
         configuration["feed"][key] = value;

@@ -20,7 +20,7 @@ use crate::signing::{publics, signed, signed_as};
 use crate::wait::until;
 
 #[test]
-fn a_bundle_of_another_policy_takes_nobodys_place() {
+fn bundle_of_another_policy_is_rejected() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(5, json!({})));
@@ -34,7 +34,7 @@ fn a_bundle_of_another_policy_takes_nobodys_place() {
 }
 
 #[test]
-fn a_list_of_another_policy_takes_nobodys_place() {
+fn list_of_another_policy_is_rejected() {
     let site = Site::start(Fault::None);
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(1, json!({})));
@@ -69,7 +69,7 @@ fn list_of_another_policy_is_replaced() {
 }
 
 #[test]
-fn rotated_keys_leave_what_was_fetched_in_force() {
+fn key_rotation_keeps_the_fetched_bundle() {
     let gateway = Gateway::start(&configuration());
     gateway.nginx.put("bundle.json", &revision(1, json!({})));
     let mut client = gateway.envoy.client("main");
@@ -259,7 +259,7 @@ fn repeated_list_is_reported() {
 }
 
 #[test]
-fn unasked_304_is_a_failure() {
+fn unexpected_304_is_a_failure() {
     let site = Site::start(Fault::Down);
     site.nginx.serve("location / { return 304; }");
     site.relay.set(Fault::None);
@@ -269,7 +269,7 @@ fn unasked_304_is_a_failure() {
 }
 
 #[test]
-fn missing_list_is_no_failure() {
+fn missing_list_is_not_a_failure() {
     let site = Site::start(Fault::None);
     site.nginx.put("bundle.json", &revision(1, json!({})));
     let asked = |path: &str| site.nginx.requests().iter().filter(|line| line.ends_with(path)).count();

@@ -56,7 +56,7 @@ fn inbound_identity_headers_are_removed_in_any_spelling() {
 }
 
 #[test]
-fn the_settings_remove_more_headers_however_spelled() {
+fn configured_headers_are_removed_in_any_spelling() {
     let envoy = start(&json!({ "bundle": bundle(), "remove_headers": ["x-scope-orgid", "cookie"] }));
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);

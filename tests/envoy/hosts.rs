@@ -40,7 +40,7 @@ fn host_suffixes_do_not_change_the_route() {
 }
 
 #[test]
-fn a_permission_at_one_host_opens_no_other() {
+fn permission_applies_only_to_its_host() {
     for held in ["billing", "shop", "rest"] {
         let mut bundle = bundle();
         bundle["roles"]["reader"]["permissions"] = json!([held]);
@@ -124,7 +124,7 @@ fn shadow_gateway_forwards_the_host_unchanged() {
 }
 
 #[test]
-fn one_request_names_one_host_over_http_1() {
+fn http_1_request_names_one_host() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut wire = Wire::to(&envoy);
     for (target, hosts, expected) in [
@@ -153,7 +153,7 @@ fn one_request_names_one_host_over_http_1() {
 }
 
 #[test]
-fn a_host_header_beside_the_authority_decides_nothing() {
+fn host_header_beside_the_authority_is_ignored() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut wire = Wire::to(&envoy);
     for (authority, host, expected) in [
@@ -183,7 +183,7 @@ fn a_host_header_beside_the_authority_decides_nothing() {
 }
 
 #[test]
-fn lint_reports_the_virtual_hosts_that_nothing_reaches() {
+fn lint_reports_unreachable_virtual_hosts() {
     let mut listener = listener(&json!({ "bundle": bundle() }));
     let domains = ["Upper.acme.test", "port.acme.test:8443", "dot.acme.test.", "[::FFFF:c000:209]"];
     for (name, domain) in ["upper", "port", "dot", "mapped"].iter().zip(domains) {

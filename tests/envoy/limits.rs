@@ -44,7 +44,7 @@ fn four_workers_share_one_bucket_that_refills_evenly() {
 }
 
 #[test]
-fn what_is_left_is_told_with_every_response() {
+fn every_response_reports_the_remaining_quota() {
     let envoy = start(&json!({ "bundle": limited("3/1h") }));
     let mut client = envoy.client("main");
     let fields = |response: &Response| {
@@ -71,7 +71,7 @@ fn what_is_left_is_told_with_every_response() {
 }
 
 #[test]
-fn each_token_has_a_bucket_of_its_own() {
+fn each_token_has_its_own_bucket() {
     let mut bundle = limited("2/1h");
     let more = "test_svc_second_0123456789";
     bundle["tokens"]["second"] = bundle["tokens"]["reader"].clone();

@@ -66,7 +66,7 @@ impl Listener {
 }
 
 #[test]
-fn lint_says_what_envoy_does() {
+fn lint_agrees_with_envoy() {
     let folder = tempfile::tempdir().unwrap();
     let listeners: Vec<String> = CASES.iter().map(|case| listener(case, folder.path())).collect();
     let upstream = echo::start();

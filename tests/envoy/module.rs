@@ -30,7 +30,7 @@ fn module_exports_only_what_it_needs() {
 }
 
 #[test]
-fn the_module_imports_the_proxy_and_nothing_else() {
+fn module_imports_only_proxy_functions() {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let mut imports = Vec::new();
     for payload in Parser::new(0).parse_all(&module) {

@@ -31,7 +31,7 @@ fn raw_bytes_are_rejected_in_path_and_credential() {
 }
 
 #[test]
-fn such_bytes_end_nothing_wherever_a_gateway_looks() {
+fn raw_bytes_anywhere_never_crash_the_filter() {
     let sources = json!([
         { "header": "authorization", "scheme": "Bearer" }, { "header": "x-api-key" },
         { "query": "access_token" }, { "cookie": "token" },
@@ -65,7 +65,7 @@ fn such_bytes_end_nothing_wherever_a_gateway_looks() {
 }
 
 #[test]
-fn over_http_1_such_bytes_are_refused_too() {
+fn raw_bytes_are_rejected_over_http_1() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let mut client = envoy.client("main");
     for byte in 0x80..=0xFF_u8 {
@@ -121,7 +121,7 @@ fn values_of_64_kib_are_judged() {
 }
 
 #[test]
-fn a_method_in_lower_case_is_refused() {
+fn lower_case_method_is_rejected() {
     let mut bundle = bundle();
     bundle["permissions"]["items:write"] = json!(["* /v1/**"]);
     bundle["tokens"]["reader"]["roles"] = json!(["writer"]);

@@ -40,7 +40,7 @@ fn shadow_gateway_forwards_unchanged_and_reports_denials() {
 }
 
 #[test]
-fn shadow_role_is_reported_and_others_are_enforced() {
+fn shadow_role_is_reported_other_roles_enforced() {
     let envoy = start(&json!({ "bundle": trial() }));
     let mut client = envoy.client("main");
     for (number, (path, status, decision, mode, identity)) in [

@@ -317,7 +317,7 @@ fn two_gateways_in_one_envoy_are_independent() {
 }
 
 #[test]
-fn a_signed_bundle_is_back_after_a_trap() {
+fn signed_bundle_is_restored_after_a_trap() {
     let folder = tempfile::tempdir().unwrap();
     let configuration = configuration(&signed(&bundle(), &[1]), &[1], 1);
     let envoy = tripwire::start_with(folder.path(), &configuration);

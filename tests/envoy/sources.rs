@@ -80,7 +80,7 @@ fn trusted_hops_count_like_envoy() {
 }
 
 #[test]
-fn an_nginx_that_writes_ports_is_seen_through() {
+fn source_is_read_behind_nginx_with_ports() {
     let seen = json!({ "bundle": guarded(), "source": { "trusted_hops": 1 } });
     let unseen = json!({ "bundle": guarded() });
     let manager = Manager { remote: true, hops: 0 };
@@ -107,7 +107,7 @@ fn an_nginx_that_writes_ports_is_seen_through() {
 }
 
 #[test]
-fn junk_hides_no_source_without_trusted_hops() {
+fn junk_cannot_hide_source_without_trusted_hops() {
     let configuration = json!({ "bundle": guarded(), "source": { "trusted_hops": 0 } });
     let envoy = start(&[("main", configuration, Manager { remote: true, hops: 0 })]);
     let mut client = envoy.client("main");
@@ -119,7 +119,7 @@ fn junk_hides_no_source_without_trusted_hops() {
 }
 
 #[test]
-fn images_of_a_foreign_page_suspend_no_visitor() {
+fn foreign_page_images_cannot_suspend_a_visitor() {
     let mut configuration = json!({ "bundle": guarded() });
     configuration["credentials"] = json!([
         { "header": "authorization", "scheme": "Bearer" },

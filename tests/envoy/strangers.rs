@@ -14,7 +14,7 @@ use crate::fixture::{EXPIRED, READER, REVOKED, bundle, start};
 use crate::{echo, wait};
 
 #[test]
-fn beyond_the_budget_strangers_are_counted_by_reason() {
+fn strangers_beyond_budget_are_counted_by_reason() {
     let mut envoy = start(&json!({ "bundle": bundle(), "audit": { "strangers": 0 } }));
     let mut client = envoy.client("main");
     let requests = [
@@ -87,7 +87,7 @@ fn each_second_has_limited_lines_and_a_summary() {
 }
 
 #[test]
-fn what_permits_leave_out_is_not_counted() {
+fn unlogged_permits_are_not_counted() {
     let audit = json!({ "strangers": 0, "permits": "none" });
     let mut envoy = start(&json!({ "bundle": bundle(), "audit": audit }));
     let mut client = envoy.client("main");
@@ -99,7 +99,7 @@ fn what_permits_leave_out_is_not_counted() {
 }
 
 #[test]
-fn a_new_configuration_leaves_nothing_uncounted() {
+fn new_configuration_keeps_earlier_counts() {
     let folder = tempfile::tempdir().unwrap();
     let resource = folder.path().join("filter.json");
     let mut bundle = bundle();
@@ -123,7 +123,7 @@ fn a_new_configuration_leaves_nothing_uncounted() {
 }
 
 #[test]
-fn filter_state_of_a_counted_request_says_why() {
+fn filter_state_of_counted_request_has_reason() {
     let folder = tempfile::tempdir().unwrap();
     let audit = json!({ "sinks": ["filter_state"], "strangers": 1 });
     let filter = envoy::filter(&json!({ "bundle": bundle(), "audit": audit }).to_string());

@@ -44,7 +44,7 @@ fn schema_and_reader_agree_on_files() {
 }
 
 #[test]
-fn what_init_writes_is_taken() {
+fn files_from_init_match_their_schemas() {
     let folder = tempfile::tempdir().unwrap();
     let shop = folder.path().join("shop");
     let init = Command::new(env!("CARGO_BIN_EXE_tokenward")).arg("init").arg(&shop).output().unwrap();
@@ -61,7 +61,7 @@ fn what_init_writes_is_taken() {
 }
 
 #[test]
-fn the_examples_tell_editors_their_schema() {
+fn examples_name_their_schema_for_editors() {
     for path in files("policies") {
         if path.extension().is_none_or(|end| end != "yaml" && end != "yml") {
             continue;

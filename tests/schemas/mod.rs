@@ -26,7 +26,7 @@ fn schemas_match_the_types() {
 }
 
 #[test]
-fn the_schemas_are_schemas_and_know_no_null() {
+fn schemas_are_valid_and_without_null() {
     for (name, _) in generate::all() {
         let schema = schema(name);
         if let Err(error) = jsonschema::meta::validate(&schema) {

@@ -11,7 +11,7 @@ use tokenward::engine::words::secret::SecretDigest;
 use crate::shipping::{printed, workshop};
 
 #[test]
-fn the_layout_holds_what_both_fetchers_look_for() {
+fn layout_has_what_both_fetchers_need() {
     let workshop = workshop();
     let layout = Layout(files(&workshop.path().join("image")));
     assert_eq!(layout.json("oci-layout"), json!({ "imageLayoutVersion": "1.0.0" }));
@@ -65,7 +65,7 @@ fn image_is_reproducible_and_replaced() {
 }
 
 #[test]
-fn an_image_that_was_tampered_with_pins_nothing() {
+fn tampered_image_is_rejected() {
     let workshop = workshop();
     let index = workshop.path().join("image/index.json");
     let text = std::fs::read_to_string(&index).unwrap();

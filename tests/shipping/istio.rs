@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::shipping::{check, printed, workshop};
 
 #[test]
-fn manifests_are_as_istios_models_say() {
+fn manifests_match_istios_models() {
     let workshop = workshop();
     let render = |arguments: &[&str]| -> Value {
         let module =

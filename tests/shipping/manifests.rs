@@ -20,7 +20,7 @@ const MODULE: [&str; 6] =
     ["--url", "oci://registry.acme.test:5000/a/tokenward:1", "--image", "image", "--namespace", "edge"];
 
 #[test]
-fn manifests_are_as_their_definitions_say() {
+fn manifests_match_their_definitions() {
     let workshop = workshop();
     for (name, arguments) in MANIFESTS {
         let text = printed(
@@ -86,7 +86,7 @@ fn manifests_are_the_same_in_yaml_and_json() {
 }
 
 #[test]
-fn what_kubernetes_does_not_store_is_not_rendered() {
+fn oversized_manifest_is_not_rendered() {
     let workshop = workshop();
     let render = |tokens: usize| {
         std::fs::write(workshop.path().join("bundle.json"), bundle(tokens).to_string()).unwrap();

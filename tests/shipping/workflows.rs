@@ -11,7 +11,7 @@ use crate::shipping::check;
 const FOLDER: &str = ".github/workflows";
 
 #[test]
-fn they_are_valid_and_a_mistake_is_found() {
+fn workflows_are_valid_and_mistakes_are_found() {
     let schema =
         |file: &str| check(&["check-jsonschema", "--builtin-schema", "vendor.github-workflows", file], "");
     let audit = |file: &str| check(&["zizmor", "--offline", "--quiet", "--no-progress", file], "");
@@ -40,7 +40,7 @@ fn they_are_valid_and_a_mistake_is_found() {
 }
 
 #[test]
-fn what_they_make_are_targets() {
+fn workflows_call_existing_make_targets() {
     let makefile = fs::read_to_string("Makefile").unwrap();
     let targets: BTreeSet<&str> = makefile
         .lines()

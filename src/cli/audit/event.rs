@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_found_behind_a_prefix_before_a_suffix_and_in_quotes() {
+    fn event_is_found_despite_prefix_suffix_or_quotes() {
         let signed = EVENT.split_once(",\"hash\"").unwrap().0.as_bytes().to_vec();
         let quoted = serde_json::json!({ "stream": "stderr", "log": format!("wasm log: {EVENT}\n") });
         for line in [
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_wrote_behind_an_event_is_not_read() {
+    fn caller_text_after_an_event_is_ignored() {
         let signed = EVENT.split_once(",\"hash\"").unwrap().0.as_bytes().to_vec();
         for behind in [START, b"}", b"\"}", b"{\"v\":1}", br#"{"v":1,"ts":"x","seq":8,"chain":"00000000000000ab-4","hash":"0123456789abcdef0123456789abcdef"}"#] {
             let line = [EVENT.as_bytes(), b" 200 \"", behind, b"\""].concat();
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_event_is_damaged_and_what_has_no_chain_is_told() {
+    fn incomplete_and_unchained_events_are_recognized() {
         let unchained = r#"{"v":1,"ts":"2026-01-01T00:00:00.000Z","event":"decision","seq":7}"#;
         assert_eq!(Line::read(unchained.as_bytes()), Line::Unchained);
         assert_eq!(Line::read(b"starting main dispatch loop"), Line::Other);

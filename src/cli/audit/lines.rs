@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_counted_and_one_too_long_is_one() {
+    fn overlong_line_counts_as_one_line() {
         let long = "a".repeat(3 << 20);
         let text = format!("one\r\n\n{long}\nfour");
         let mut lines = Lines::new(text.as_bytes());

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_header_that_needs_a_preflight_is_deliberate() {
+    fn only_headers_with_preflight_are_deliberate() {
         let header =
             |name: &str| CredentialSource::Header { name: name.into(), scheme: None, part: Part::Whole };
         let scheme = |name: &str, scheme: &str| CredentialSource::Header {

@@ -53,14 +53,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_text_is_no_struct() {
+    fn json_text_is_not_a_struct() {
         for text in ["", "{}", "\n", "\n{}", "\n{\"a\":1}", "\n  {\"bundle\": {}}\n"] {
             assert_eq!(tree(text.as_bytes()), None, "{text:?}");
         }
     }
 
     #[test]
-    fn a_struct_is_read_with_its_whole_numbers_as_integers() {
+    fn whole_numbers_of_a_struct_become_integers() {
         // {"n": 1, "s": [true, 0.5]}: the fields of Struct, Value and ListValue as protobuf writes them.
         let n = b"\n\x0e\n\x01n\x12\x09\x11\0\0\0\0\0\0\xf0\x3f";
         let s = b"\n\x16\n\x01s\x12\x112\x0f\n\x02\x20\x01\n\x09\x11\0\0\0\0\0\0\xe0\x3f";

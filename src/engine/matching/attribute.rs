@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_spelled_as_a_segment_of_a_request_path_is() {
+    fn value_has_the_spelling_of_path_segments() {
         for (value, segment) in [
             ("acme", "acme"),
             ("a b", "a%20b"),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_some_program_reads_as_another_is_refused() {
+    fn ambiguous_value_is_rejected() {
         for (value, other) in [
             ("acme.", "`acme`"),
             ("acme .", "`acme`"),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_some_upstream_takes_for_one_have_one_skeleton() {
+    fn values_equal_to_an_upstream_share_one_skeleton() {
         let skeleton = |value: &str| AttributeValue::try_from(value.to_owned()).unwrap().skeleton();
         for (one, other) in [
             ("ACME", "acme"),

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_of_an_operation_is_one_name_or_all_below_a_domain() {
+    fn operation_host_is_exact_or_below_a_domain() {
         for (pattern, inside, outside) in [
             ("Billing.acme.test", "billing.acme.test", "x.billing.acme.test"),
             ("billing.acme.test.", "billing.acme.test", "acme.test"),

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_has_one_name() {
+    fn chain_id_has_one_spelling() {
         let id = ChainId { life: 0xab, number: 12 };
         assert_eq!("00000000000000ab-12".parse(), Ok(id));
         for bad in ["ab-12", "00000000000000AB-12", "00000000000000ab-012", "00000000000000ab-+1", "", "-"] {

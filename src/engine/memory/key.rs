@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ipv6_network_of_64_bits_is_one_source_and_each_ipv4_address_is() {
+    fn ipv6_network_and_ipv4_address_are_one_source() {
         assert_eq!(source("[2001:db8:0:1::1]:1"), source("[2001:db8:0:1:ffff::]:2"));
         assert_ne!(source("[2001:db8:0:1::1]:1"), source("[2001:db8:0:2::1]:1"));
         assert_eq!(source("203.0.113.7:1"), source("[::ffff:203.0.113.7]:2"));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_a_source_is_shown_as_what_is_suspended() {
+    fn source_key_is_shown_as_address_or_network() {
         for (property, shown) in [
             ("203.0.113.7:1", "203.0.113.7"),
             ("[2001:db8:0:1::7]:1", "2001:db8:0:1::/64"),
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_with_other_secrets_or_another_id_has_another_key() {
+    fn token_key_depends_on_id_and_secrets() {
         let key = |id: &str, secrets| Key::of_token(&id.parse().unwrap(), secrets);
         assert_eq!(key("ci", [1; SIZE]), key("ci", [1; SIZE]));
         assert_ne!(key("ci", [1; SIZE]), key("ci", [2; SIZE]));

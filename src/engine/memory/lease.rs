@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn one_holds_the_lease_until_it_is_over_or_given_up() {
+    fn one_owner_holds_the_lease_until_it_ends() {
         let lease = claim(None, 1, 0).unwrap();
         assert_eq!(claim(Some(&lease), 2, 9_999), None);
         let renewed = claim(Some(&lease), 1, 9_999).unwrap();
@@ -68,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn whose_clock_is_a_little_behind_takes_no_lease_away() {
+    fn slow_clock_does_not_break_a_lease() {
         let lease = claim(None, 1, 10_000).unwrap();
         assert_eq!(claim(Some(&lease), 2, 9_990), None);
     }
 
     #[test]
-    fn what_is_no_lease_is_nobodys() {
+    fn invalid_lease_is_free() {
         for garbage in [&b""[..], b"?", &[0xFF; 15], &[0x7F; 16], &[0xFF; 17]] {
             assert!(claim(Some(garbage), 1, 0).is_some(), "{garbage:?}");
         }

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_bundles_one_may_follow_the_other() {
+    fn order_of_bundles_is_total() {
         let marks = [mark(7, false, 1), mark(9, false, 2), mark(9, true, 3), mark(10, false, 4)];
         for (number, earlier) in marks.iter().enumerate() {
             for (other, later) in marks.iter().enumerate() {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_host_keeps_is_read_as_it_was_written() {
+    fn stored_mark_is_read_back() {
         for mark in [mark(0, false, 0), mark(u64::MAX, true, 255)] {
             assert_eq!(Mark::from_bytes(&mark.to_bytes()), Some(mark));
         }

@@ -172,7 +172,7 @@ mod tests {
     const NOW: Time = Time::from_millis(1_000_000_000_000);
 
     #[test]
-    fn a_removed_key_leaves_the_others_their_own_marks() {
+    fn removed_key_leaves_other_marks_unchanged() {
         let mut marks = Marks::default();
         let ahead = highest_revision(NOW);
         assert_eq!(take(&mut marks, 10, 1, &[1], &[1, 2]), Ok(()));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn an_added_key_does_not_go_back() {
+    fn added_key_cannot_roll_back() {
         let mut marks = Marks::default();
         assert_eq!(take(&mut marks, 10, 1, &[1], &[1]), Ok(()));
         assert!(matches!(take(&mut marks, 9, 1, &[2], &[1, 2]), Err(Setback::Older(_))));
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ahead_of_the_clock_leaves_no_mark() {
+    fn future_revision_leaves_no_mark() {
         let mut marks = Marks::default();
         let ahead = highest_revision(NOW);
         for revision in [ahead + 1, u64::MAX] {
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_bounded_keeps_trusted_keys_and_is_read_as_written() {
+    fn record_is_bounded_and_keeps_trusted_keys() {
         let mut marks = Marks::default();
         assert_eq!(take(&mut marks, 1, 1, &[200], &[200]), Ok(()));
         for key in 1..=100 {

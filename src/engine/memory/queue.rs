@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_leave_in_their_order_and_the_oldest_makes_room() {
+    fn alerts_keep_order_and_full_queue_drops_oldest() {
         let mut queue = Queue::new(7);
         (0..300).for_each(|number| pushed(&mut queue, &number.to_string()));
         assert_eq!((queue.len(), queue.dropped()), (256, 44));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alert_of_another_queue_is_not_taken_out() {
+    fn ticket_of_another_queue_removes_nothing() {
         let (mut one, mut other) = (Queue::new(1), Queue::new(2));
         pushed(&mut one, "one");
         pushed(&mut other, "other");
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_is_some_queue_or_none(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
+        fn garbage_gives_a_valid_queue_or_none(mut bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
             if let Some(first) = bytes.first_mut() {
                 *first = VERSION;
             }

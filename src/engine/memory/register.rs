@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_are_numbered_and_only_the_first_of_a_configuration_is_a_canary() {
+    fn only_first_chain_of_configuration_is_canary() {
         let mut register = Register::new(1, b"gateway");
         let births = [7, 7, 8, 7, 8].map(|configuration| {
             let birth = register.enter(configuration);
@@ -99,14 +99,14 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_known_again_for_its_plugin() {
+    fn configuration_is_remembered_per_plugin() {
         assert_eq!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{}"));
         assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"b", b"{}"));
         assert_ne!(fingerprint(b"a", b"{}"), fingerprint(b"a", b"{ }"));
     }
 
     #[test]
-    fn a_register_is_bounded_and_what_is_none_is_refused() {
+    fn register_is_bounded_and_rejects_garbage() {
         let mut register = Register::new(1, b"gateway");
         for configuration in 0..100 {
             register.enter(configuration);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn two_envoys_of_one_moment_have_two_lives() {
+    fn simultaneous_envoys_have_different_lives() {
         let life = |node| Register::new(1, node).enter(0).id.life;
         assert_ne!(life(b"a"), life(b"b"));
     }

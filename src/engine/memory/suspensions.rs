@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whose_clock_is_a_little_behind_lets_nobody_go() {
+    fn slow_clock_does_not_lift_suspensions() {
         let span: Span = "15m".parse().unwrap();
         let (one, other) = (Key([1; SIZE]), Key([2; SIZE]));
         let (now, behind) = (Time::from_millis(1_000_000), Time::from_millis(999_990));

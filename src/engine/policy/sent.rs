@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_around_a_secret_is_shown() {
+    fn text_around_a_secret_is_shown() {
         let policy = policy();
         for (text, expected) in [
             (format!("/v1/items/{PLAIN}/x"), "/v1/items/<hidden>/x"),
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn user_information_in_a_path_is_hidden_where_it_has_an_authority() {
+    fn user_information_of_path_authorities_is_hidden() {
         let policy = policy();
         for (text, expected) in [
             ("http://user:pw@host/v1/x", "http://<hidden>@host/v1/x"),
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_of_work_a_text_is_hidden() {
+    fn text_beyond_the_work_limit_is_hidden() {
         let policy = policy();
         let costly = format!("/v1/{}{BASE64}", "aB3-".repeat(200));
         let sent = Sent::path(costly.as_bytes(), costly.as_bytes(), 1_024, &policy);

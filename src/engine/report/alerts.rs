@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn attempts_are_further_and_further_apart_but_never_end() {
+    fn retries_back_off_but_never_end() {
         let waits = [1, 2, 3, 6, 7, 8, u32::MAX].map(backoff);
         assert_eq!(waits, [1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
     }

@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_is_the_first_half_of_the_hash_over_the_one_before_and_the_line() {
+    fn link_hashes_the_previous_link_and_the_line() {
         let line = b"{\"v\":1";
         let plain: [u8; 32] = Sha256::digest([&[0; 16], &line[..]].concat()).into();
         assert_eq!(Links::Sha256.link(Link::START, line).0, plain[..16]);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_grows_by_no_more_than_the_longest_seal() {
+    fn seal_adds_at_most_its_limit() {
         let id = ChainId { life: u64::MAX, number: u64::MAX };
         let sealed = Chain::new(id, Links::Sha256).seal("{\"seq\":0}".to_owned());
         assert_eq!(sealed.len(), "{\"seq\":0}".len() + MAX_SEAL);

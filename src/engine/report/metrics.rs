@@ -249,7 +249,7 @@ mod tests {
     use crate::engine::config::bundle::from_json;
 
     #[test]
-    fn every_tally_has_a_slot_and_a_name_of_its_own() {
+    fn each_tally_has_its_own_slot_and_name() {
         let kinds: Vec<String> = (0..40).map(|kind| format!("\"kind-{kind}\": {{}}")).collect();
         let bundle = format!(r#"{{ "version": 1, "name": "many", "kinds": {{ {} }} }}"#, kinds.join(","));
         let policy = Policy::compile(from_json(bundle.as_bytes()).unwrap()).unwrap();
@@ -269,12 +269,12 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_the_policy_cannot_look_like_another_label() {
+    fn policy_name_cannot_imitate_a_label() {
         assert_eq!(value("tag.a:b"), "tag_a_b");
     }
 
     #[test]
-    fn secrets_count_as_expiring_in_their_last_seven_days() {
+    fn secrets_expiring_within_seven_days_are_counted() {
         let secret = |number: u32, more: &str| {
             format!(
                 r#"{{ "id": "{number}", "sha256": "{number:064x}", "expires_at": "2026-03-10T00:00:00Z" {more} }}"#

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn about_one_in_so_many_is_picked_and_each_vm_picks_others() {
+    fn sampling_rate_holds_and_vms_differ() {
         let picked = |seed| {
             let mut sampler = Sampler::new(seed, 1);
             (0..100_000).filter(|_| sampler.picks(100)).collect::<Vec<_>>()

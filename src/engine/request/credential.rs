@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_in_a_cookie_is_taken_out_of_it() {
+    fn cookie_credential_is_removed() {
         for (cookie, credential, rest) in [
             ("token=abc", "abc", Some("")),
             ("a=1; token=abc; b=2", "abc", Some("a=1; b=2")),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_in_the_query_is_taken_out_of_it() {
+    fn query_credential_is_removed() {
         for (query, credential, rest) in [
             ("?access_token=abc", "abc", Some("")),
             ("?a=1&access_token=abc&b=2", "abc", Some("?a=1&b=2")),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_source_is_refused() {
+    fn invalid_source_is_rejected() {
         for source in [
             "{}",
             r#"{"header": "Authorization"}"#,

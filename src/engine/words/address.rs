@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_source_is_read_as_envoy_gives_it() {
+    fn source_is_read_in_envoys_format() {
         for (property, ip) in [
             ("203.0.113.7:4711", Some("203.0.113.7")),
             ("[2001:db8::1]:4711", Some("2001:db8::1")),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_has_its_addresses_mapped_or_not() {
+    fn range_contains_mapped_and_plain_addresses() {
         for (text, inside, outside) in [
             ("203.0.113.0/24", "203.0.113.255", "203.0.114.0"),
             ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused_and_one_with_bits_beyond_its_prefix_is_corrected() {
+    fn invalid_range_is_rejected_with_a_correction() {
         for text in
             ["", "office", "203.0.113.0/33", "203.0.113/24", "203.0.113.0/", "10.0.0.0/8 ", "1.2.3.4:80"]
         {

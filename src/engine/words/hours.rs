@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_begin_at_their_first_minute_and_end_before_their_last() {
+    fn hours_include_their_start_not_their_end() {
         // 2026-03-02 is a Monday.
         for (hours, now, inside) in [
             ("06:00-20:00", "2026-03-02T06:00:00Z", true),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn hours_that_cross_midnight_belong_to_the_day_on_which_they_begin() {
+    fn hours_across_midnight_belong_to_their_first_day() {
         for (hours, now, inside) in [
             ("Fri 22:00-06:00", "2026-03-06T21:59:59Z", false),
             ("Fri 22:00-06:00", "2026-03-06T22:00:00Z", true),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hours_is_refused() {
+    fn invalid_hours_are_rejected() {
         for text in [
             "",
             "Mon",

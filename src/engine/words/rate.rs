@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn all_requests_of_a_span_may_come_at_once_and_come_back_evenly() {
+    fn bucket_allows_bursts_and_refills_evenly() {
         let limit: RateLimit = "100/1m".parse().unwrap();
         let mut bucket = Bucket::FULL;
         assert_eq!(granted(limit, &mut bucket, 0, 400), 100);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_never_emptier_than_empty() {
+    fn overdrawn_bucket_counts_as_empty() {
         let limit: RateLimit = "2/1s".parse().unwrap();
         // As a larger limit, or a clock that ran ahead, would leave it.
         let mut bucket = Bucket(i64::MAX);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_tell_the_limit_and_what_is_left() {
+    fn fields_report_limit_and_remaining_quota() {
         let limit: RateLimit = "3/90s".parse().unwrap();
         let Taken::Granted { bucket, quota } = limit.take(Bucket::FULL, Time::EPOCH) else { panic!() };
         assert_eq!(quota.policy_field(), "\"token\";q=3;w=90");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_limit_is_refused() {
+    fn invalid_limit_is_rejected() {
         for text in ["", "100", "0/1m", "100/", "+1/1m", "100/0s", "100/m", "1000001/1s", "-1/1s", "1.5/1s"] {
             assert!(text.parse::<RateLimit>().is_err(), "{text}");
         }

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secret_is_visible_ascii_of_some_length() {
+    fn secret_is_visible_ascii_of_allowed_length() {
         for good in [
             &b"acme_svc_0123456789"[..],
             b"7|Ab3dEf7GhJkLmNp",
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_a_text_is_cut_short_and_a_name_is_not() {
+    fn secrets_are_shortened_and_names_kept() {
         for (text, discreet_text) in [
             ("token `acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu` has", "token `acme_svc_gVV1…` has"),
             ("248d6a61d20638b8e5c026930c3e6039 é", "248d… é"),

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_a_terminal_obeys_is_left() {
+    fn terminal_commands_are_escaped() {
         for (text, expected) in [
             ("Zoë's \"C:\\x\" – क्षि e\u{301}", "Zoë's \"C:\\x\" – क्षि e\u{301}"),
             ("a\x1b[31m\nb\t\u{7f}\u{85}", "a\\u{1b}[31m\\nb\\t\\u{7f}\\u{85}"),

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn distance_from_now_is_shown_in_its_largest_unit() {
+    fn distance_is_shown_in_its_largest_unit() {
         let now: Time = "2026-11-02T00:00:00Z".parse().unwrap();
         for (time, words) in [
             ("2026-11-08T08:00:00Z", "in 6 days"),

@@ -94,7 +94,7 @@ fn configurations_are_counted() {
 }
 
 #[test]
-fn where_a_defense_is_gone_nobody_is_suspended() {
+fn removed_defense_resets_the_suspension_gauges() {
     let (folder, envoy) = reloadable();
     let put = |defense: Value| {
         let mut bundle = bundle();

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_takes_few_hashes_of_a_large_payload() {
+    fn junk_signatures_cost_few_hashes() {
         let one = TrustedKeys::new(keys(1), 1).unwrap();
         let all = TrustedKeys::new(keys(16), 1).unwrap();
         let name = one.keys()[0].id();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_does_not_displace_a_signature_that_names_its_key() {
+    fn junk_never_displaces_a_named_signature() {
         let trusted = TrustedKeys::new(keys(16), 1).unwrap();
         let name = trusted.keys()[7].id();
         let mut signatures = junk(15, None);
@@ -173,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn a_signature_without_a_name_is_tried_with_each_key() {
+    fn unnamed_signature_is_tried_with_each_key() {
         let trusted = TrustedKeys::new(keys(16), 1).unwrap();
         let (signers, checks) = checked(&junk(1, None), &trusted, SMALL, Some((15, 0)));
         assert_eq!((signers.count(), checks), (1, 16));
     }
 
     #[test]
-    fn what_cannot_be_a_signature_is_never_checked() {
+    fn malformed_signature_is_never_checked() {
         let trusted = TrustedKeys::new(keys(1), 1).unwrap();
         let with = |change: fn(&mut [u8; SIGNATURE_BYTES])| {
             let mut signatures = junk(1, Some(&trusted.keys()[0].id()));

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hidden_stretch_has_a_mark() {
+    fn hidden_part_has_a_mark() {
         let sent = Sent { bytes: b"/v1/secret/\xffsecret<", hidden: vec![4..10, 12..18] };
         assert_eq!(text(&sent, 99), "/v1/<hidden>/<ff><hidden><3c>");
         // It is hidden as a whole, or cut off before it starts.
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn text_has_one_reading() {
+    fn shown_text_is_unambiguous() {
         for (bytes, shown) in [
             (&b"/v1/items;a>b"[..], "/v1/items;a>b"),
             (b"", ""),
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn text_keeps_to_its_limit_and_tells_its_width() {
+    fn text_keeps_its_limit_and_width() {
         for length in 0..200 {
             for bytes in [vec![b'a'; length], vec![0xff; length], b"\xffa".repeat(length)] {
                 for limit in 0..120 {
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_shared_and_the_longest_are_cut() {
+    fn longest_texts_are_cut_to_share_space() {
         for (widths, room, shared) in [
             ([3, 36, 13, 40], 92, usize::MAX),
             ([3, 36, 13, 41], 92, 40),

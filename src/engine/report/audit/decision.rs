@@ -230,7 +230,7 @@ mod tests {
     use crate::engine::config::settings::Settings;
 
     #[test]
-    fn of_a_path_that_is_refused_nothing_is_told_that_may_be_a_query() {
+    fn rejected_path_is_logged_without_its_query() {
         for (target, shown) in [
             ("/v1/x;token=secret", "/v1/x"),
             ("/v1/x%3Btoken=secret", "/v1/x"),

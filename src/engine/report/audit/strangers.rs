@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_of_a_second_requests_are_counted_by_reason() {
+    fn requests_beyond_the_limit_are_counted_by_reason() {
         let mut strangers = Strangers::new(2);
         let reasons = [Reason::Public, Reason::MissingToken, Reason::UnknownToken, Reason::MissingToken];
         assert_eq!(reasons.map(|reason| strangers.admits(reason, NOON)), [true, true, false, false]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn known_callers_are_never_counted_and_barred_tokens_apart() {
+    fn barred_tokens_have_their_own_budget() {
         let mut strangers = Strangers::new(1);
         for reason in Reason::ALL {
             strangers.admits(reason, NOON);
@@ -152,14 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn with_a_limit_of_0_every_request_is_counted() {
+    fn limit_0_counts_every_request() {
         let mut strangers = Strangers::new(0);
         assert!(!strangers.admits(Reason::MissingToken, NOON));
         assert_eq!(strangers.take().map(|counted| (counted.count(), counted.since())), Some((1, NOON)));
     }
 
     #[test]
-    fn a_clock_that_goes_back_begins_another_second() {
+    fn clock_set_back_starts_a_new_second() {
         let mut strangers = Strangers::new(1);
         for shift in [0, -1_000, 5_000, -60_000] {
             let now = NOON.shifted(shift);

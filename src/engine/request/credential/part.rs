@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_basic_credential_is_no_secret() {
+    fn malformed_basic_credential_is_not_a_secret() {
         for value in [
             "Basic",
             "Basic ",

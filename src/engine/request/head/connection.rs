@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_nominated_is_harmless_or_the_request_has_no_reading() {
+    fn connection_header_names_only_harmless_options() {
         for (values, rule) in [
             (&["upgrade"][..], None),
             (&["Upgrade, HTTP2-Settings"], None),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_upgrades_does_so_with_get() {
+    fn only_get_may_upgrade() {
         let connection = Connection { upgrades: true, nominates: false };
         for method in ["POST", "OPTIONS", "CONNECT", "HEAD", "get", ""] {
             assert_eq!(connection.broken_rule(method.as_bytes()), Some(Rule::Upgrade), "{method}");

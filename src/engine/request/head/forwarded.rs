@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hop_that_envoy_cannot_read_makes_the_source_unknown() {
+    fn unreadable_hop_makes_the_source_unknown() {
         let long = ["203.0.113.7"; MAX_ENTRIES + 1];
         for (values, known) in [
             (&[][..], true),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_may_have_a_port_and_nothing_else() {
+    fn entry_may_only_add_a_port() {
         for (entry, expected) in [
             ("203.0.113.7", "203.0.113.7"),
             ("203.0.113.7:4711", "203.0.113.7"),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_hops_whoever_connects_is_the_source() {
+    fn without_hops_the_peer_is_the_source() {
         for (values, connects, expected) in [
             (&[][..], "10.0.0.9:1", "10.0.0.9"),
             (&["junk, 10.0.0.9"], "10.0.0.9:1", "10.0.0.9"),

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_begins_with_a_letter_that_is_looked_for() {
+    fn first_letter_check_covers_each_name() {
         let names = NAMES.iter().map(|(name, _)| name.as_bytes()).chain(VERBS);
         for name in names {
             assert!(name.first().is_some_and(|first| FIRST.contains(first)), "{}", name.escape_ascii());
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_verb_of_copying_before_a_direction_names_a_second_path() {
+    fn copy_verb_before_direction_names_second_path() {
         for name in [
             "copy-source",
             "Copy_From",
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_common_name_does_so_only_by_its_value() {
+    fn common_name_counts_only_with_its_value() {
         for (name, value, names_one) in [
             ("source", "https://globex.test/a", true),
             ("source", "%2Fglobex%2Fa", true),

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_short_and_each_is_there_once() {
+    fn names_are_short_and_unique() {
         assert!(Seen::all().iter().all(|seen| seen.len() <= 32));
         assert!(HEADERS.is_sorted() && QUERY.is_sorted() && COOKIES.is_sorted());
         let mut all = Seen::all();

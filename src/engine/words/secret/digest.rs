@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn base64_without_a_name_may_be_a_secret() {
+    fn unprefixed_base64_is_rejected_as_possible_secret() {
         let base64 = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg";
         for (text, bad) in [
             (base64.to_owned(), BadDigest::Unnamed),

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minted_secret_with_another_checksum_is_miscopied() {
+    fn minted_secret_with_wrong_checksum_is_miscopied() {
         let body = format!("acme_svc_{}", "0aZ9".repeat(8));
         let tail = checksum(body.as_bytes());
         let minted = format!("{body}{}", std::str::from_utf8(&tail).unwrap());
