@@ -1,4 +1,4 @@
-//! A permit allocates nothing.
+//! Checks that a permit allocates nothing.
 
 use tokenward::engine::config::bundle::from_json;
 use tokenward::engine::config::envelope::{Envelope, PayloadType};
@@ -11,7 +11,8 @@ use tokenward::engine::words::address::Source;
 use tokenward::engine::words::reason::Reason;
 use tokenward::engine::words::time::Time;
 
-/// A feed's server may send anything: what it sends is refused in few allocations, and not many times its length.
+/// A feed's server may send anything: the filter must reject it with few allocations, and with memory of a few times
+/// its length at most.
 #[test]
 fn junk_from_a_feed_allocates_little() {
     let part = |text: &str| text.repeat(JUNK / text.len() / 4 * 4);
@@ -40,7 +41,7 @@ fn junk_from_a_feed_allocates_little() {
 
 #[test]
 fn deciding_on_a_permit_allocates_nothing() -> Result<(), Problems> {
-    // The digest is that of `an-old-secret-of-ours`; a role that denies something else is looked up in both cases.
+    // The digest of `an-old-secret-of-ours`. The look-up includes a role that denies something else.
     let bundle = br#"{
         "version": 1, "name": "allocation", "public": ["GET /healthz"],
         "permissions": { "read": ["GET /v1/users/{id}", "GET /v1/metrics/**"], "admin": ["* /admin/**"] },

@@ -1,4 +1,4 @@
-//! The command line: transcripts in `tests/cli`, and below what a transcript cannot show.
+//! The command line: runs the transcripts in `tests/cli`, and tests everything that a transcript cannot show.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -85,7 +85,7 @@ fn nearest_policy_upwards_is_found() {
     let output = run(&inside, &["lint"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("--> ../../policy.yaml:"), "{}", text(&output.stderr));
-    // By a whole path it is the same folder, and is shown as shortly.
+    // An absolute path names the same folder, which is then shown in its short form.
     let output = run(&inside, &["lint", "-p", folder.path().to_str().unwrap()]);
     assert!(text(&output.stderr).contains("--> ../../policy.yaml:"), "{}", text(&output.stderr));
 }
@@ -110,7 +110,7 @@ fn settings_beside_the_policy_are_rendered() {
         assert!(text(&output.stdout).contains(setting), "{arguments:?}: {}", text(&output.stdout));
         assert!(!text(&output.stderr).contains("no gateway.yaml"), "{}", text(&output.stderr));
     }
-    // `build` builds nothing that the gateway beside it would reject.
+    // `build` builds no bundle that the gateway beside it would reject.
     let staging = ["build", "--environment", "staging"];
     assert_eq!(run(folder.path(), &staging).status.code(), Some(2));
     assert_eq!(
@@ -126,7 +126,7 @@ fn settings_beside_the_policy_are_rendered() {
     }
 }
 
-/// A policy's folder with this registry.
+/// A policy's folder with a given registry.
 fn folder(registry: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let policy = "version: 1\nname: small\npublic:\n  - GET /healthz\nkinds:\n  tool: {}\n\
@@ -150,18 +150,18 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
     command(folder, arguments).output().unwrap()
 }
 
-/// The secret that `mint` printed.
+/// The secret in the output of `mint`.
 fn minted(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     text(&output.stdout).trim_end().to_owned()
 }
 
-/// Whether the folder's policy knows the secret: its token has no role, but is no stranger.
+/// Whether the folder's policy knows the secret. Its token has no role, so requests are denied, but not as unknown.
 fn is_known(folder: &Path, secret: &str) -> bool {
     judge(folder, secret).reason == Reason::InsufficientScope
 }
 
-/// What the folder's policy decides about a request with the secret when that was minted.
+/// The decision of the folder's policy about a request with the secret, at the time when it was minted.
 fn judge(folder: &Path, secret: &str) -> Observed {
     let (document, _) =
         Workspace::open(folder).unwrap().compile().unwrap_or_else(|failures| panic!("{failures:?}"));

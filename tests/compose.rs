@@ -1,7 +1,7 @@
-//! `make compose`: `envoy/compose.yaml` as users run it, and the acme requests against it.
+//! `make compose`: runs `envoy/compose.yaml` as users do, and sends the acme requests to it.
 //!
-//! Where the official images cannot be had, `tools/stand-ins` makes some that take their places in the same file. With
-//! `--optional` it is content to say that there is no Docker or no Compose; with `--keep` all stays up.
+//! If the official images are unavailable, `tools/stand-ins` makes replacements for the same file. With `--optional`,
+//! a missing Docker or Compose is only reported. With `--keep`, everything stays up.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it prints for people")]
 #![expect(clippy::disallowed_methods, reason = "it runs where there is a clock")]
@@ -99,7 +99,7 @@ impl Caller {
     }
 }
 
-/// What the containers mount, readable for their users; acme's policy, signed.
+/// Prepares the mounted files, readable for the containers' users, with a signed bundle of acme's policy.
 fn prepare(folder: &Path) -> Publisher {
     fs::create_dir_all(folder.join("gateway")).unwrap();
     let publisher = Publisher::new(folder);
@@ -113,7 +113,7 @@ fn prepare(folder: &Path) -> Publisher {
     publisher
 }
 
-/// `docker compose`, or `docker-compose` where that is what there is; or what is missing.
+/// `docker compose` or `docker-compose`, whichever exists; otherwise the name of the missing program.
 fn compose_program() -> Result<Vec<&'static str>, &'static str> {
     let works = |words: &[&str]| {
         let output = Command::new(words.first()?).args(words.get(1..)?).output().ok()?;
@@ -126,7 +126,7 @@ fn compose_program() -> Result<Vec<&'static str>, &'static str> {
     Ok(found.to_vec())
 }
 
-/// The containers, stopped in the end.
+/// The containers, which are stopped at the end.
 struct Compose {
     program: Vec<&'static str>,
     variables: Vec<(String, String)>,
@@ -160,7 +160,7 @@ impl Compose {
 
     fn client(&self) -> Client {
         let start = Instant::now();
-        // Docker takes a connection before Envoy listens: it is there when it says something.
+        // Docker accepts connections before Envoy listens, so wait for a response.
         while !self.answers() {
             assert!(start.elapsed() < Duration::from_secs(60), "{}", self.run(&["logs"]));
             std::thread::sleep(Duration::from_millis(200));
@@ -175,7 +175,7 @@ impl Compose {
             && stream.read(&mut first).is_ok_and(|length| length == 1)
     }
 
-    /// Checks that each service is healthy by its own check, soon.
+    /// Waits until each service's own health check succeeds.
     fn is_healthy(&self) {
         let start = Instant::now();
         for id in self.run(&["ps", "--quiet"]).split_whitespace() {
@@ -193,7 +193,7 @@ impl Compose {
         }
     }
 
-    /// Runs a command of Compose; what it printed.
+    /// Runs a command of Compose; returns its output.
     fn run(&self, arguments: &[&str]) -> String {
         let mut words = self.program.iter();
         let mut command = Command::new(words.next().unwrap());
@@ -230,7 +230,7 @@ impl Drop for Compose {
     }
 }
 
-/// The variables that put stand-ins into the places of images which cannot be had.
+/// The variables that replace unavailable images with stand-ins.
 fn images() -> Vec<(String, String)> {
     let mut docker = Command::new("docker");
     let pulled = docker.args(["pull", "--quiet", ENVOY_IMAGE]).output().unwrap().status.success();

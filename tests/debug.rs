@@ -1,4 +1,4 @@
-//! No secret is in Debug output, whatever is shown.
+//! No Debug output contains a secret.
 
 use tokenward::engine::config::bundle::{Bundle, from_json};
 use tokenward::engine::config::settings::Settings;
@@ -41,7 +41,7 @@ fn debug_output_has_no_secret_and_no_digest() {
     }
     assert!(shown.contains("SecretDigest("), "{shown}");
     assert!(!shown.contains(secret) && !shown.contains(&digest), "{shown}");
-    // Bytes are shown as a list of numbers where nobody thought of them.
+    // Derived Debug output shows bytes as a list of numbers.
     let numbers = format!("{:?}", secret.as_bytes());
     assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! The engine's specification by example: every case of the corpus, natively.
+//! The engine's specification by example: runs every case of the corpus natively.
 
 use std::collections::HashSet;
 

@@ -55,7 +55,7 @@ fn policy_page_errors_match_its_text() {
 #[test]
 fn every_policy_reason_is_documented() {
     let text = std::fs::read_to_string("docs/policy.md").unwrap();
-    // These are no features: they come of requests, secrets and bundles that are wrong.
+    // These are not features: they come from invalid requests, secrets and bundles.
     let others = ["malformed_request", "no_policy", "revoked_token", "expired_token", "not_yet_valid"];
     for reason in Reason::ALL.iter().filter(|reason| !others.contains(&reason.code())) {
         assert!(text.contains(&format!("reason: {reason}")), "{reason}");
@@ -95,7 +95,7 @@ impl Section {
         blocks.map(|(_, block)| block.as_str()).collect()
     }
 
-    /// The base's files with this section's on top, each token with a secret.
+    /// Adds this section's files to those of the base; each token gets a secret.
     fn on_top_of(&self, base: &Self) -> (Bundle, Settings) {
         let file = |name| {
             let mut merged = Value::Object(Map::new());
@@ -120,7 +120,7 @@ fn secret(id: &str) -> Value {
     json!({ "id": "1", "sha256": digest, "created_at": "2026-03-02T08:00:00Z", "expires_at": "2026-03-09T08:00:00Z" })
 }
 
-/// Mappings are merged, all else is replaced.
+/// Merges mappings; everything else is replaced.
 fn merge(base: &mut Value, more: Value) {
     match (base, more) {
         (Value::Object(base), Value::Object(more)) => {

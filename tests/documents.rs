@@ -24,9 +24,9 @@ fn filter_reports_the_same_for_json() {
     for (topic, documents) in bad_documents::topics() {
         for document in documents {
             let mut expected = said_by_lint(&document.error);
-            // lint goes by the text, the filter by the format.
+            // lint reports in text order, the filter in the order of the format.
             expected.sort();
-            // lint reads on behind a wrong shape, the filter ends there.
+            // lint continues after a wrong shape; the filter stops there.
             let said = said_by_filter(&document);
             let same = said.is_some_and(|said| match said.as_slice() {
                 [first] => expected.contains(first),
@@ -86,7 +86,8 @@ fn filter_and_render_report_the_same_bad_settings() {
     let mut count = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // The filter's configuration has a bundle, and of a bundle for elsewhere `render` says what the filter says.
+        // The filter's configuration contains a bundle. For a bundle of another place, `render` prints the filter's
+        // message.
         let own = ["with-a-bundle.yaml", "other-environment.yaml"].iter().any(|name| path.ends_with(name));
         if own || path.extension().is_none_or(|extension| extension != "yaml") {
             continue;
@@ -102,7 +103,7 @@ fn filter_and_render_report_the_same_bad_settings() {
     assert!(count > 5);
 }
 
-/// What is said of one problem.
+/// A reported problem.
 #[derive(Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Said {
     message: String,
@@ -116,7 +117,7 @@ impl Said {
     }
 }
 
-/// What lint says, without files and lines.
+/// The problems that lint reports, without files and lines.
 fn said_by_lint(stderr: &str) -> Vec<Said> {
     let mut said: Vec<Said> = Vec::new();
     for line in stderr.lines() {
@@ -132,12 +133,12 @@ fn said_by_lint(stderr: &str) -> Vec<Said> {
             continue;
         }
         if let Some(place) = line.strip_prefix("  --> ") {
-            // What is wrong with a document as a whole is wrong with the configuration's bundle.
+            // A problem of a whole document is a problem of the bundle in the configuration.
             let place = place.split_once(" (").and_then(|(_, place)| place.strip_suffix(')'));
             last.place = place.unwrap_or("bundle").to_owned();
         } else {
             let hint = line.strip_prefix("hint: ").unwrap();
-            // How a value is written in YAML is no business of the filter.
+            // The filter does not know how YAML spells a value.
             let of_yaml = last.message.starts_with("expected ")
                 && (hint.starts_with("write ") || hint == "put it in quotes");
             last.hint = without_guess(hint).filter(|_| !of_yaml);
@@ -146,7 +147,7 @@ fn said_by_lint(stderr: &str) -> Vec<Said> {
     said
 }
 
-/// A hint without the name that lint takes for the one that was meant: the filter suggests none.
+/// A hint without lint's suggestion for a misspelled name, because the filter suggests none.
 fn without_guess(hint: &str) -> Option<String> {
     match hint.strip_prefix("did you mean ") {
         Some(guess) => guess.split_once(" If not, ").map(|(_, hint)| hint.to_owned()),
@@ -154,7 +155,8 @@ fn without_guess(hint: &str) -> Option<String> {
     }
 }
 
-/// What the filter says about the document as JSON, in order; `None` where JSON has no equivalent, or the filter takes it.
+/// The filter's problems for the document as JSON, in order; `None` if JSON has no equivalent or the filter accepts
+/// it.
 fn said_by_filter(document: &BadDocument) -> Option<Vec<Said>> {
     let problems = Gateway::configure(document.configuration()?.as_bytes()).err()?;
     let mut said: Vec<Said> = problems.iter().map(Said::of).collect();
@@ -162,7 +164,7 @@ fn said_by_filter(document: &BadDocument) -> Option<Vec<Said>> {
     Some(said)
 }
 
-/// Checks that `command` writes each document's error, nothing else, and exits with `code`.
+/// Checks that `command` prints exactly each document's error and exits with `code`.
 fn each_document_fails(command: &str, code: i32) {
     let parent = tempfile::tempdir().unwrap();
     for document in bad_documents::all() {
@@ -196,6 +198,6 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Topics whose problems a bundle in JSON cannot have, or not in the same words: broken YAML, and what is wrong with
-/// a policy or a registry as a file of its own.
+/// Topics with problems that a bundle in JSON cannot have, or that it reports in other words: invalid YAML, and
+/// mistakes of a policy or a registry as a separate file.
 const ONLY_IN_FILES: [&str; 3] = ["files", "mistakes", "yaml"];

@@ -1,5 +1,6 @@
-//! `make drill`: a token leaks. Three gateways fetch from one nginx; the token is in use at all of them, is revoked by what
-//! leaked, and is refused everywhere. Tells how long that took; honest traffic beside it never fails.
+//! `make drill`: a token leaks. Three gateways fetch from one nginx, and the token is in use at all of them. Revoking
+//! it by the leaked secret makes every gateway reject it. Prints how long that took; honest traffic never fails
+//! meanwhile.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "it prints for people")]
@@ -49,7 +50,7 @@ fn main() {
     let mut clients: Vec<Client> = gateways.iter().map(|gateway| gateway.client("main")).collect();
     let asked = |client: &mut Client, secret: &str| client.get("/v1/metrics/checkout", Some(secret)).status;
     all_within(&mut clients, |client| asked(client, &leaked) == 200);
-    // A connection stays at its worker, and each worker loads the bundle at its own tick.
+    // A connection stays with its worker, and each worker loads the bundle at its own tick.
     let mut others: Vec<Client> = gateways.iter().map(|gateway| gateway.client("main")).collect();
     all_within(&mut others, |client| asked(client, &honest) == 200);
     println!("drill: minted, built, signed, and in use at {GATEWAYS} gateways: {}", seconds(begin));

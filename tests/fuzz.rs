@@ -1,7 +1,7 @@
-//! The fuzz targets without a fuzzer: their properties hold of the corpus and of thousands of mutations of it.
+//! The fuzz targets without a fuzzer: their properties hold for the corpus and for thousands of mutations of it.
 //!
-//! `tests/fuzz/corpus/<target>` has the inputs, those among them on which a property once failed; `make fuzz` runs
-//! the same properties on whatever libFuzzer comes by.
+//! `tests/fuzz/corpus/<target>` holds the inputs, including those that once failed. `make fuzz` checks the same
+//! properties with libFuzzer's inputs.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -61,7 +61,7 @@ fn each_target_has_a_corpus_and_a_test() {
     }
 }
 
-/// Puts every file of the target's corpus to the property, and mutations of them.
+/// Checks the property for every file of the target's corpus, and for mutations of them.
 fn replay(target: &str, property: fn(&[u8])) {
     let folder = Path::new("tests/fuzz/corpus").join(target);
     let mut files = names(&folder);

@@ -1,8 +1,8 @@
-//! Who imports whom in `src`: `make lint` runs this.
+//! The imports between modules of `src`: `make lint` runs this test.
 //!
-//! The rooms of the engine import only rooms above them, the engine imports neither `filter` nor `cli`, these two know
-//! nothing of each other, and no two modules beside each other import each other, directly or through others. A module
-//! and its own submodules may.
+//! The layers of the engine import only layers above them. The engine imports neither `filter` nor `cli`, and these
+//! two do not import each other. Two sibling modules never import each other, directly or indirectly. A module and
+//! its own submodules may.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,10 @@ use std::path::Path;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
-/// The rooms of `src/engine`, from the lowest.
+/// The layers of `src/engine`, from the lowest.
 const ROOMS: [&str; 9] =
     ["words", "matching", "config", "memory", "fetching", "request", "policy", "report", "authoring"];
-/// What the engine must not know: the host, the system, a clock, randomness. (`core::net` has addresses as values.)
+/// What the engine must not use: the host, the system, a clock, randomness. (`core::net` has addresses as values.)
 const IMPURE: [&str; 9] = [
     "proxy_wasm",
     "rand",
@@ -27,7 +27,7 @@ const IMPURE: [&str; 9] = [
     "std::io",
 ];
 
-/// Each module of `src`, with the paths that its code names from `crate` on or from another crate.
+/// Each module of `src`, with the paths in its code that start with `crate` or another crate.
 #[derive(Default)]
 struct Modules(BTreeMap<Vec<String>, BTreeSet<Vec<String>>>);
 
@@ -116,7 +116,7 @@ impl Modules {
         find(file.into_token_stream(), paths);
     }
 
-    /// What is wrong, a line each.
+    /// The violations, one per line.
     fn faults(&self) -> Vec<String> {
         let mut faults = BTreeSet::new();
         let mut edges: BTreeMap<&[String], BTreeSet<[&str; 2]>> = BTreeMap::new();
@@ -147,7 +147,7 @@ impl Modules {
         faults.into_iter().collect()
     }
 
-    /// Whether there is a module of this name below `parent`.
+    /// Whether `parent` has a submodule with this name.
     fn has(&self, parent: &[String], name: &str) -> bool {
         self.0.keys().any(|module| {
             module.starts_with(parent) && module.get(parent.len()).is_some_and(|found| found == name)
@@ -155,7 +155,7 @@ impl Modules {
     }
 }
 
-/// The paths in the tokens: `crate::a::b` and `std::fs`, the trees of imports taken apart.
+/// The paths in the tokens: `crate::a::b` and `std::fs`; trees of imports are expanded.
 fn find(tokens: TokenStream, paths: &mut BTreeSet<Vec<String>>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut rest = tokens.as_slice();
@@ -173,7 +173,7 @@ fn find(tokens: TokenStream, paths: &mut BTreeSet<Vec<String>>) {
     }
 }
 
-/// Takes the rest of a path that begins with `path`; what follows it.
+/// Reads the rest of a path that starts with `path`; returns the tokens after it.
 fn tree<'t>(
     mut path: Vec<String>,
     tokens: &'t [TokenTree],
@@ -211,7 +211,7 @@ fn is_test(module: &syn::ItemMod) -> bool {
     module.attrs.iter().any(|attribute| attribute.to_token_stream().to_string() == "# [cfg (test)]")
 }
 
-/// What a module must not import of this crate.
+/// The forbidden import of a module from this crate, if any.
 fn wrong_way(module: &[String], path: &[String]) -> Option<String> {
     let part = |names: &[String]| names.first().cloned().unwrap_or_default();
     match (part(module).as_str(), part(path).as_str()) {
@@ -229,7 +229,7 @@ fn wrong_way(module: &[String], path: &[String]) -> Option<String> {
     }
 }
 
-/// What a module must not use of other crates.
+/// The forbidden import of a module from another crate, if any.
 fn impurity(module: &[String], path: &[String]) -> Option<&'static str> {
     let path = path.join("::");
     let is = |what: &str| path == what || path.starts_with(&format!("{what}::"));

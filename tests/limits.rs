@@ -1,4 +1,4 @@
-//! `docs/reference/limits.md`: each limit holds, at it and one beyond it, and says what the page says.
+//! `docs/limits.md`: each limit holds, exactly at the limit and one beyond, and the message is the one on the page.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -32,7 +32,7 @@ fn requests_have_the_limits_of_the_page() {
     let rows = rows("Requests");
     for Row { limit, most, .. } in &rows {
         if let Some(field) = limit.strip_prefix("bytes of `").and_then(|rest| rest.split('`').next()) {
-            // A longer host is refused before its token is looked up.
+            // A longer host is rejected before its token is looked up.
             let counts = [*most, most + 1, most * 10].into_iter().filter(|n| field != "host" || *n <= 259);
             for count in counts {
                 assert_eq!(told(field, count).len(), *most, "{limit}: {count}");
@@ -48,7 +48,7 @@ fn unknown_token_line_has_the_documented_limit() {
     assert_eq!(most, MAX_STRANGERS_LINE);
     for field in ["request_id", "method", "host", "path"] {
         let event = event(field, 100_000, "x");
-        // Beside the chain, of which `tests/audit` has the longest.
+        // Without the chain, whose maximum length `tests/audit` checks.
         assert!(event.len() <= most - 50 && event.contains("<+"), "{event}");
     }
 }
@@ -87,7 +87,7 @@ fn challenge_names_a_limited_number_of_permissions() {
     assert_eq!(named, most);
 }
 
-/// What is deep is refused in its place, and no stack is needed for it.
+/// Deeply nested text is rejected with its place, and without using much stack.
 #[test]
 fn deep_nesting_is_rejected_at_its_start() {
     for (open, message) in [("[", "found a list"), ("{\"a\":", "unknown field `a`")] {
@@ -100,13 +100,13 @@ fn deep_nesting_is_rejected_at_its_start() {
     }
 }
 
-/// What is said of a configuration with so much of something, if it is refused.
+/// The message for a configuration with this much of something; `None` if it is accepted.
 fn refused(limit: &str, count: usize) -> Option<String> {
     let name = || "a".repeat(count);
     let entries = |entry: fn(usize) -> Value| (0..count).map(entry).collect::<Vec<Value>>();
     let bundle = match limit {
         "bytes of a bundle, a file or a plugin configuration" => {
-            // Zeroes cost no memory until they are read.
+            // Zeroed pages use no memory until they are read.
             return said(Gateway::configure(&vec![0; count]));
         }
         "characters of the name of a policy" => json!({ "name": name() }),
@@ -188,7 +188,7 @@ fn said(configured: Result<Gateway, tokenward::engine::config::problem::Problems
     Some(first)
 }
 
-/// A gateway with these keys in a small bundle.
+/// A gateway with a small bundle that has these keys.
 fn configured(keys: Value) -> Result<Gateway, tokenward::engine::config::problem::Problems> {
     let mut bundle = json!({
         "version": 1,
@@ -215,13 +215,13 @@ fn keyed(count: usize, value: &Value) -> Value {
     Value::Object((0..count).map(|number| (format!("k{number}"), value.clone())).collect())
 }
 
-/// The field of the audit event of a request with a known token that has so many bytes of it.
+/// The field of the audit event for a request with a known token and this many bytes in the field.
 fn told(field: &str, count: usize) -> String {
     let event = event(field, count, SECRET);
     serde_json::from_str::<Value>(&event).unwrap()[field].as_str().unwrap().to_owned()
 }
 
-/// The audit event of a request that has so many bytes of a field, and this secret.
+/// The audit event for a request with this many bytes in a field, and this secret.
 fn event(field: &str, count: usize, secret: &str) -> String {
     let (long, path) = ("A".repeat(count), format!("/{}", "a".repeat(count - 1)));
     let host = format!("{}:65535", "A".repeat(count - 6));

@@ -1,4 +1,5 @@
-//! The engine and the command line without Envoy: all topics in one program, as each program links the library.
+//! Tests of the engine and the command line without Envoy. All topics are in one program, because each program links
+//! the library.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod audit;

@@ -1,7 +1,7 @@
-//! Nothing is quadratic: ten times the input takes less than twenty times as long, whatever there is ten times of.
+//! No work is quadratic: ten times the input takes less than twenty times as long, for every kind of input.
 //!
-//! Ratios, not seconds: the best of some runs over the best of some runs, in CPU time, one load at a time; tried again
-//! where the machine was busy.
+//! The tests compare ratios, not seconds: the best of several runs with the best of several runs, in CPU time, one
+//! load at a time. They retry if the machine was busy.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, clippy::print_stdout, reason = "a test tells what it measured")]
 
@@ -15,10 +15,10 @@ mod documents;
 #[path = "scaling/requests.rs"]
 mod requests;
 
-/// Makes the work to be timed: so much of it.
+/// Makes work of a given size for timing.
 type Work = Box<dyn FnMut()>;
 
-/// What there is more of, how much in the smaller case, and the work.
+/// A kind of load: its name, the size of the smaller case, and the work.
 struct Load {
     of: &'static str,
     few: usize,
@@ -63,7 +63,7 @@ fn ratio(mut small: Work, mut large: Work) -> f64 {
     large.as_secs_f64() / small.as_secs_f64()
 }
 
-/// The shortest of some runs.
+/// The shortest of several runs.
 fn best(work: &mut Work) -> Duration {
     let begin = now();
     let mut best = Duration::MAX;
@@ -79,15 +79,15 @@ fn best(work: &mut Work) -> Duration {
     best
 }
 
-/// The CPU time that this thread has had.
+/// The CPU time of this thread.
 fn now() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 
-/// Loads would get in each other's way.
+/// Loads would disturb each other.
 static ALONE: Mutex<()> = Mutex::new(());
 const MOST: f64 = 20.0;
 const TRIES: usize = 5;
 const RUNS: usize = 3;
-/// Time enough for a best run.
+/// Enough time for a best run.
 const LONG: Duration = Duration::from_millis(40);

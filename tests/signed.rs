@@ -1,4 +1,4 @@
-//! Signed bundles: the RFCs' own examples, and what is refused and how.
+//! Signed bundles: the examples of the RFCs, and how bad signatures are rejected.
 #![expect(clippy::unwrap_used, clippy::string_slice, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -51,7 +51,7 @@ fn signatures_of_rfc_8032_are_verified() {
             other[at] ^= 1;
             assert!(!key.verifies(&message, &other), "{name}, byte {at}");
         }
-        // RFC 8032 §8.4: S and S + L would both fit, were S not checked.
+        // Without a check of S, both S and S + L would verify (RFC 8032 §8.4).
         assert!(!key.verifies(&message, &malleated(signature)), "{name}");
     }
 }
@@ -64,7 +64,7 @@ fn weak_key_is_rejected() {
     for small_order in [one, minus_one, zero] {
         assert_eq!(PublicKey::from_bytes(&small_order), Err(BadKey::Weak));
     }
-    // y = 3 and y = 3 + p are one point in two spellings.
+    // y = 3 and y = 3 + p are two encodings of one point.
     zero[0] = 3;
     let (first, mut second) = (zero, [0xFF; 32]);
     (second[0], second[31]) = (0xF0, 0x7F);
@@ -254,7 +254,7 @@ fn verify_agrees_with_the_gateway() {
         (json!({ "feed": feed(1) }), "bundle", 0, "signed by"),
         (json!({ "feed": feed(1) }), "list", 0, "signed by"),
         (json!({ "feed": feed(2) }), "bundle", 1, "signed by 0 of 1 trusted keys"),
-        // What is fetched is checked against the feed's keys, whoever signs the bundle in the configuration.
+        // Fetched content is checked with the feed's keys, whoever signs the bundle in the configuration.
         (json!({ "feed": feed(2), "keys": publics(&[1]) }), "bundle", 1, "signed by 0 of 1 trusted keys"),
         (json!({ "feed": feed(1), "service": "edge" }), "bundle", 0, "signed by"),
         (
@@ -284,7 +284,7 @@ fn signed_bundle_problem_has_its_place() {
     wrong["roles"]["reader"]["permissions"] = json!(["items:eat"]);
     let told = configure(&configuration(&signed(&wrong, &[1]), &[1], 1)).unwrap_err();
     assert!(told.contains("`items:eat`, which is not defined (roles.reader.permissions[0])"), "{told}");
-    // Nothing reads a payload that nobody trusted has signed.
+    // A payload is never read before a trusted key has signed it.
     let told = configure(&configuration(&signed(&wrong, &[2]), &[1], 1)).unwrap_err();
     assert!(!told.contains("items:eat"), "{told}");
 }
@@ -293,7 +293,7 @@ fn signed_bundle_problem_has_its_place() {
 fn named_signatures_survive_junk_signatures() {
     let keys: Vec<PublicKey> = (1..=16).map(public).collect();
     let trusted = TrustedKeys::new(keys, 1).unwrap();
-    // Without a name a signature is tried with each key: two of nobody's leave nothing for a third.
+    // A signature without a name is tried with each key, so two junk signatures use up the checks before a third.
     for (strangers, is_named, good) in
         [(0, false, true), (1, false, true), (2, false, false), (15, false, false), (15, true, true)]
     {
@@ -332,7 +332,7 @@ fn error_quotes_little_of_junk() {
         let begin: String = junk.chars().take(60).collect();
         assert!(told.starts_with("error: "), "{begin}: {told}");
     }
-    // What matters most is said at the end.
+    // The important part comes at the end of the message.
     let told = Envelope::parse(format!("{{\"{long}\": 1}}").as_bytes(), PayloadType::Bundle).unwrap_err();
     assert!(told.to_string().contains("expected one of `payloadType`, `payload`, `signatures`"), "{told}");
 }
@@ -430,7 +430,7 @@ fn list_belongs_to_one_policy_and_signature_type() {
     let list_as_bundle = signed_as(&list, PayloadType::Revocations, &[1]);
     let told = configure(&configuration(&list_as_bundle, &[1], 1)).unwrap_err();
     assert!(told.contains("not of `application/vnd.tokenward.bundle+json`"), "{told}");
-    // Under the other type's name it is not what was signed.
+    // With the name of the other type, the signature no longer covers it.
     let mut renamed = list_as_bundle;
     renamed["payloadType"] = json!(PayloadType::Bundle.as_str());
     assert!(configure(&configuration(&renamed, &[1], 1)).unwrap_err().contains("does not fit the payload"));
@@ -473,7 +473,7 @@ fn revision_is_at_most_a_day_ahead() {
         (json!({ "revision": day }), None),
         (json!({ "revision": day + 1 }), Some(day + 1)),
         (json!({ "revision": u64::MAX }), Some(u64::MAX)),
-        // What is superseded leaves a mark as high.
+        // The mark is as high as the superseded revision.
         (json!({ "revision": 1, "supersedes": u64::MAX }), Some(u64::MAX)),
     ] {
         let admitted = Marks::default().admit(&seal_of_list(fields.clone(), &[1]), &keys, now);
@@ -526,7 +526,7 @@ fn build_exceeds_the_revision_it_replaces() {
     };
     assert_eq!(tokenward(&["keygen", "-o", "key"]).status.code(), Some(0));
     for list in [&[][..], &["--revocations"]] {
-        // Within one second, one millisecond even, each has a number of its own.
+        // Even within one second or millisecond, each build has its own revision.
         let mut last = 0;
         for _ in 0..3 {
             let built = tokenward(&[&["build", "-o", "out.json"], list].concat());
@@ -535,7 +535,8 @@ fn build_exceeds_the_revision_it_replaces() {
             last = revision("out.json");
         }
         assert!(last > 1_600_000_000_000, "{last} is in milliseconds");
-        // Above one that is ahead of the clock by less than a day, signed or not, and above what it supersedes.
+        // The revision is above one that is less than a day ahead of the clock, signed or not, and above the revision
+        // it supersedes.
         let ahead = (last + 3_600_000).to_string();
         let build = |more: &[&str]| tokenward(&[&["build", "-o", "out.json"], list, more].concat());
         assert_eq!(build(&["--revision", &ahead]).status.code(), Some(0));
@@ -547,7 +548,7 @@ fn build_exceeds_the_revision_it_replaces() {
         assert_eq!(revision("out.json"), 7);
         assert_eq!(build(&[]).status.code(), Some(0));
         assert_eq!(revision("out.json"), last + 7_200_001);
-        // A lower one, or another one of the same number, is only built where that was said.
+        // A lower revision, or the same revision with other content, is built only if that was requested.
         for (more, told) in [
             (&["--revision", "8"][..], "revision 8 is lower"),
             (&["--revision", &u64::MAX.to_string()], "more than a day ahead"),
@@ -619,7 +620,7 @@ fn endless_bundle_gets_a_note() {
     assert!(note(&verify, &list, PayloadType::Revocations).contains("has no `good_until`"));
     list["good_until"] = json!(later);
     assert_eq!(note(&verify, &list, PayloadType::Revocations), "");
-    // A bundle that nobody signed goes where its author puts it.
+    // The author may put an unsigned bundle anywhere.
     std::fs::write(folder.path().join("bundle.json"), bundle().to_string()).unwrap();
     let output = run(folder.path(), &["lint", "--bundle", "bundle.json"]);
     assert!(!text(&output.stderr).contains("endless_bundle"), "{}", text(&output.stderr));
@@ -708,7 +709,7 @@ fn bytes(hexadecimal: &str) -> Vec<u8> {
     hex::decode(hexadecimal).unwrap()
 }
 
-/// RFC 8410 §10.3: one key, first as it is, then with an attribute and its public key.
+/// One key of RFC 8410 §10.3, first alone, then with an attribute and its public key.
 const RFC_8410: &str = "-----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
 -----END PRIVATE KEY-----

@@ -1,4 +1,4 @@
-//! The scripts of the build: what they say where something is missing.
+//! The build scripts: their messages when something is missing.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::os::unix::fs::symlink;
@@ -57,7 +57,7 @@ fn second_build_does_nothing() {
     assert!(!commands.contains("cargo") && !commands.contains("tools/wasm"), "{commands}");
 }
 
-/// Runs a script where there is nearly no program: no package manager, no compiler.
+/// Runs a script with very few programs available: no package manager, no compiler.
 fn with_few_programs(script: &str, arguments: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     symlink("/usr/bin/id", folder.path().join("id")).unwrap();

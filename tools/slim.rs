@@ -1,13 +1,13 @@
-//! `slim MODULE`: takes from a WebAssembly module every export that is not named below.
+//! `slim MODULE`: removes every export from a WebAssembly module that is not listed below.
 //!
-//! The Rust SDK exports all callbacks of proxy-wasm, and Envoy enters the VM for each one that is exported:
-//! for every response head, every chunk of a body, every end of a stream. What is not exported costs nothing.
-//! Uses the standard library only, so that plain `rustc` builds it before anything else is there.
+//! The Rust SDK exports all callbacks of proxy-wasm, and Envoy enters the VM for each exported one: for every
+//! response head, every chunk of a body, every end of a stream. A callback without an export costs nothing. This file
+//! uses only the standard library, so plain `rustc` builds it before everything else.
 #![expect(clippy::print_stderr, reason = "it says what is wrong with the module")]
 
 use std::process::ExitCode;
 
-/// What Envoy calls: the rest of proxy-wasm 0.2.1 this filter has no use for.
+/// The exports that Envoy calls. This filter does not need the other callbacks of proxy-wasm 0.2.1.
 const KEPT: [&str; 12] = [
     "memory",
     "malloc",
@@ -39,7 +39,7 @@ fn fail(path: &str, error: &str) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The module with another export section (WebAssembly 2.0 §5.5: magic, version, sections with id and size).
+/// The module with a new export section (WebAssembly 2.0 §5.5: magic, version, sections with id and size).
 fn slim(module: &[u8]) -> Result<Vec<u8>, String> {
     let (head, sections) = module.split_at_checked(8).ok_or("too short")?;
     if head != b"\0asm\x01\0\0\0" {
@@ -58,7 +58,7 @@ fn slim(module: &[u8]) -> Result<Vec<u8>, String> {
     Ok(slim)
 }
 
-/// The export section's entries (name, kind, index) that are kept; all of [`KEPT`] must be there.
+/// The kept entries of the export section (name, kind, index); all of [`KEPT`] must exist.
 fn kept(section: &[u8]) -> Result<Vec<u8>, String> {
     let mut reader = Reader(section);
     let mut entries = Vec::new();

@@ -1,4 +1,4 @@
-//! A log as four workers write it: through the engine's own register, chains and events.
+//! An audit log as four workers write it, made with the engine's own register, chains and events.
 
 use tokenward::engine::memory::register::Register;
 use tokenward::engine::policy::decision::Circumstances;
@@ -9,14 +9,14 @@ use tokenward::engine::request::head::RequestHead;
 use tokenward::engine::words::address::Source;
 use tokenward::engine::words::time::Time;
 
-/// The log of an Envoy with four workers that served at least so many requests, with a new configuration in the
-/// middle, and was then shut down; between events there are other lines.
+/// The log of an Envoy with four workers that served at least this many requests, got a new configuration in between,
+/// and was then shut down. Other lines are mixed in.
 pub(crate) fn written(events: usize, links: &Links) -> Vec<String> {
     let mut envoy = Envoy::new(links);
     for revision in 1..=2 {
         let mut vms = envoy.configure(revision);
         for request in 0..events / 2 {
-            // Any interleaving will do.
+            // Any order of workers is fine.
             let worker = 1 + request * 7_919 % 13 % 4;
             envoy.decision(&mut vms[worker], request);
             if request % 10 == 0 {
@@ -53,7 +53,7 @@ impl<'l> Envoy<'l> {
         Self { links, register, life, gateway, lines: Vec::new() }
     }
 
-    /// The VMs of a new configuration: the main thread's first, then four workers'. One more is gone already.
+    /// The VMs of a new configuration: first the main thread's, then four workers'. The canary has already ended.
     fn configure(&mut self, configuration: u64) -> Vec<Vm> {
         let mut vms: Vec<Vm> = (0..6).map(|_| self.vm(configuration)).collect();
         vms.remove(0);
@@ -103,7 +103,7 @@ impl<'l> Envoy<'l> {
     }
 }
 
-/// The name of the chain of a line that has one.
+/// The id of a line's chain, if it has one.
 pub(crate) fn chain(line: &str) -> Option<&str> {
     line.split_once("\"chain\":\"")?.1.split('"').next()
 }

@@ -1,5 +1,5 @@
-//! The chain of audit events: whatever is done to one line of a log is found, and a log as it was written passes.
-//! And the lines themselves: how long they are, whatever a caller sends.
+//! The chain of audit events: verification finds every change to a line of a log, and accepts an unchanged log. Also
+//! the length of lines, for any request.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, clippy::panic, reason = "a test fails by panicking")]
 
@@ -14,15 +14,15 @@ use tokenward::cli::audit::verifier::{Ends, Order, Report, Rules, Starts, Verifi
 use tokenward::engine::config::settings::ChainKey;
 use tokenward::engine::report::chain::Links;
 
-/// What is asked of the log of an Envoy that was shut down.
+/// The rules for the log of an Envoy that was shut down.
 const WHOLE: Rules = Rules { order: Order::Kept, starts: Starts::AtTheFirst, ends: Ends::All };
 
-/// What is found in a log.
+/// Verifies a log.
 fn verify<'l>(lines: impl IntoIterator<Item = &'l String>, rules: Rules, links: &Links) -> Report {
     verify_from(Heads::default(), lines, rules, links)
 }
 
-/// The same, going on from heads.
+/// The same, continuing from heads.
 fn verify_from<'l>(
     heads: Heads,
     lines: impl IntoIterator<Item = &'l String>,
@@ -36,7 +36,7 @@ fn verify_from<'l>(
     verifier.finish()
 }
 
-/// What was found, by name.
+/// The codes of the findings.
 fn codes(report: &Report) -> Vec<&'static str> {
     report.findings.iter().map(|finding| finding.fault.code()).collect()
 }

@@ -1,4 +1,4 @@
-//! Logs that are not whole: rotated, still written, in another order.
+//! Incomplete logs: rotated, still being written, in another order.
 
 use tokenward::cli::audit::verifier::{Ends, Order, Rules, Starts};
 use tokenward::engine::report::chain::Links;
@@ -26,7 +26,7 @@ fn cut_beginning_differs_from_rotation() {
     assert!(codes(&verify(rest, WHOLE, &Links::Sha256)).contains(&"missing"));
     let report = verify(rest, ROTATED, &Links::Sha256);
     assert!(report.is_intact(), "{:?}", report.findings);
-    // And what is missing in the middle is still found.
+    // A line missing from the middle is still found.
     let at = (60..).find(|at| chain(&log[*at]).is_some()).unwrap();
     let cut: Vec<String> = [&log[50..at], &log[at + 1..]].concat();
     assert_eq!(codes(&verify(&cut, ROTATED, &Links::Sha256)), ["missing"]);
@@ -41,7 +41,7 @@ fn verification_continues_from_heads_per_file() {
         assert!(report.is_intact(), "{:?}", report.findings);
         heads = report.heads;
     }
-    // All have ended: nothing of it is kept but how many there were.
+    // All chains have ended, so only their number is stored.
     let report = verify_from(heads.clone(), &log, WHOLE, &Links::Sha256);
     assert!(report.is_intact(), "the same log once more: {:?}", report.findings);
     assert_eq!(report.heads, heads);
@@ -54,11 +54,11 @@ fn heads_reveal_changes_between_two_verifications() {
     let heads = || verify(first, LIVE, &Links::Sha256).heads;
     let found = |log: &[String]| codes(&verify_from(heads(), log, LIVE, &Links::Sha256));
     assert!(found(&log).is_empty() && found(second).is_empty());
-    // The log that was verified, without its end.
+    // The verified log without its end.
     assert!(found(&first[..180]).contains(&"cut"));
-    // The next log, without its beginning.
+    // The next log without its start.
     assert!(found(&second[5..]).contains(&"missing"));
-    // A line that was verified, and one that was not.
+    // A verified line, and one that is not verified yet.
     let edited = |at: usize| {
         let mut log = log.clone();
         log[at] = log[at].replace("checkout", "payments");
@@ -82,7 +82,7 @@ fn forged_chain_does_not_reach_the_head() {
 #[test]
 fn access_log_is_complete_in_any_order() {
     let mut log = written(300, &Links::Sha256);
-    // Requests end in another order than they begin in.
+    // Requests end in another order than they start.
     for at in (0..log.len() - 40).step_by(3) {
         log.swap(at, at + at % 37);
     }

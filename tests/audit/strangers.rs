@@ -1,4 +1,4 @@
-//! Lines about requests without a known token: short, whatever a caller sends, and with one reading.
+//! Lines about requests without a known token: short and unambiguous, whatever the caller sends.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use tokenward::engine::words::reason::{Caller, Reason};
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
-/// A request: method, host, path, request id, and what it brings.
+/// A request: method, host, path, request id, and credential.
 struct Request<'r> {
     method: &'r [u8],
     host: &'r [u8],
@@ -26,7 +26,7 @@ struct Request<'r> {
     source: &'r str,
 }
 
-/// The line about a request, with the longest chain, and its reason.
+/// The line about a request, with the longest possible chain, and the reason.
 fn line(gateway: &Gateway, request: &Request<'_>) -> (String, Reason) {
     let headers = [
         (&b":method"[..], request.method),
@@ -53,7 +53,7 @@ fn now() -> Time {
     "2026-11-27T12:00:00.123Z".parse().unwrap()
 }
 
-/// A gateway whose names are as long as they may be, and whose policy is public below `/public`.
+/// A gateway whose names have the maximum length, and whose policy is public below `/public`.
 fn gateway() -> Gateway {
     let long = |letter: &str, length: usize| letter.repeat(length);
     let (kind, role) = (long("k", 32), long("r", 64));
@@ -70,13 +70,13 @@ fn gateway() -> Gateway {
     Gateway::configure(json!({ "bundle": bundle }).to_string().as_bytes()).unwrap()
 }
 
-/// What a line says, with what was cut and escaped.
+/// The content of a line, still cut and escaped.
 fn read(line: &str) -> Value {
     assert!(line.bytes().all(|byte| (b' '..0x7F).contains(&byte)), "{line}");
     serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-/// The bytes that a text stands for between what it hides, and how many more are missing.
+/// The bytes of a text between its hidden parts, and the number of missing bytes.
 fn unescaped(text: &str) -> (Vec<Vec<u8>>, usize) {
     let (mut parts, mut rest) = (vec![Vec::new()], text);
     while let Some((before, behind)) = rest.split_once('<') {
@@ -98,7 +98,7 @@ fn unescaped(text: &str) -> (Vec<Vec<u8>>, usize) {
     (parts, 0)
 }
 
-/// Whether a text is what was sent, or the beginning of it; where it hides something, what is around that.
+/// Checks that a text is what was sent, or the start of it; around hidden parts it must match too.
 fn is_told(text: &Value, sent: &[u8]) {
     let text = text.as_str().unwrap_or_default();
     let (parts, missing) = unescaped(text);
@@ -119,7 +119,7 @@ fn is_told(text: &Value, sent: &[u8]) {
 const SECRET: &str = "test_svc_audit_0123456789";
 const IPV6: &str = "[2001:db8:1234:5678:9abc:def0:1234:5678]:65535";
 
-/// Each way to fill a line: the worst bytes of each kind, at lengths around each limit.
+/// All ways to fill a line: the worst bytes of each kind, with lengths around each limit.
 fn worst() -> impl Iterator<Item = Vec<u8>> {
     let fillings: [&[u8]; 9] =
         [b"a", b"\xff", b"\xc3\xa9", b"\"", b"\\", b"<", b"\x01", b"<\xff", b"\xf0\x9f\x94\x92"];
@@ -183,7 +183,7 @@ fn known_token_line_is_bounded() {
     let gateway = gateway();
     let authorization = format!("Bearer {SECRET}");
     for text in worst() {
-        // What a path that is judged may hold is in hex digits of its own.
+        // A valid path holds such bytes only as hex digits of its own.
         let path = [b"/", &[b'a'].repeat(text.len())[..]].concat();
         let request = Request {
             method: b"GET",
@@ -219,7 +219,7 @@ fn summary_is_short_and_its_counts_add_up() {
     assert_eq!(reasons.len(), 18, "{event}");
 }
 
-/// The line of a summary with the longest chain.
+/// The line of a summary with the longest possible chain.
 fn sealed(counted: &Counted, policy: &Policy) -> String {
     let event = SummaryEvent::of(counted, policy, Default::default());
     let event = Line::new(&event, now(), u64::MAX).to_json();

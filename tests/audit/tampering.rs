@@ -1,4 +1,4 @@
-//! What is done to a log is found.
+//! Verification finds every change to a log.
 
 use std::sync::OnceLock;
 
@@ -9,20 +9,20 @@ use tokenward::engine::report::chain::{Chain, Links};
 use crate::audit::log::{chain, written};
 use crate::audit::{WHOLE, codes, keyed, verify};
 
-/// What is done to one line.
+/// A change to one line.
 #[derive(Clone, Copy, Debug)]
 enum Tampering {
     Delete,
-    /// It is there again, so many lines later.
+    /// Repeats it, this many lines later.
     Repeat(usize),
-    /// It changes places with the next of its chain.
+    /// Swaps it with the next line of its chain.
     Swap,
-    /// One of its bytes is another one.
+    /// Changes one of its bytes.
     Edit(usize, u8),
 }
 
 impl Tampering {
-    /// The log with line `at` tampered with; none where there is nothing to do.
+    /// The log with line `at` changed; `None` if there is nothing to change.
     fn on(self, log: &[String], at: usize) -> Option<Vec<String>> {
         let name = chain(&log[at])?;
         let mut log = log.to_vec();
@@ -54,7 +54,7 @@ fn unchanged_log_is_intact() {
         let log = written(400, &links);
         let report = verify(&log, WHOLE, &links);
         assert!(report.is_intact(), "{:?}", report.findings);
-        // Two configurations: one VM each for the canary and the main thread, and four workers.
+        // Two configurations, each with the canary's VM, the main thread's and four workers'.
         assert_eq!((report.chains, report.open), (12, 0));
         assert_eq!(report.events, 400 + 2 + 10 * 2);
         assert_eq!(report.other_lines, 40);
@@ -88,7 +88,7 @@ fn each_missing_chain_is_found() {
 #[test]
 fn finding_names_the_line_and_the_change() {
     let log = written(120, &Links::Sha256);
-    // A decision in the middle of a chain, and the next of its chain.
+    // A decision in the middle of a chain, and the next line of its chain.
     let at = (60..).find(|at| log[*at].contains("\"decision\"")).unwrap();
     let next = (at + 1..).find(|next| chain(&log[*next]) == chain(&log[at])).unwrap();
     let line = |index: usize| u64::try_from(index).unwrap() + 1;
@@ -102,7 +102,7 @@ fn finding_names_the_line_and_the_change() {
         assert_eq!(codes(&report), [code]);
         assert_eq!(report.findings[0].place.unwrap().line, place, "{tampering:?}");
     }
-    // A hash is changed, not the event: what follows is not accused of it.
+    // If a hash is changed and not the event, later lines are not blamed for it.
     let hash = log[at].len() - log[at].find('{').unwrap() - 5;
     let to = if log[at].ends_with("0\"}") { b'1' } else { b'0' };
     if let Some(edited) = Tampering::Edit(hash, to).on(&log, at) {
@@ -173,17 +173,17 @@ fn tampering() -> impl Strategy<Value = Tampering> {
 fn chain_cannot_be_repaired_without_the_key() {
     let key = keyed("7");
     let log = written(40, &key);
-    // Without the key, and with another one.
+    // Without the key, and with another key.
     for other in [Links::Sha256, keyed("8")] {
         let forged = rechained(&log, &other);
         assert_eq!(verify(&forged, WHOLE, &other).count, 0, "the forgery is a good one");
         assert!(!verify(&forged, WHOLE, &key).is_intact());
     }
-    // Whoever has it can.
+    // The holder of the key can repair it.
     assert!(verify(&rechained(&log, &key), WHOLE, &key).is_intact());
 }
 
-/// The log with every path changed, and every chain made anew.
+/// The log with every path changed and every chain recomputed.
 pub(crate) fn rechained(log: &[String], links: &Links) -> Vec<String> {
     let mut chains = std::collections::BTreeMap::new();
     let rechain = |line: &String| {

@@ -1,7 +1,7 @@
-//! The configurations that are compared: each its own listener, all with the same answer behind them.
+//! The compared configurations: each has its own listener, and all have the same upstream response.
 //!
-//! In all that guard, client `i` may `GET` below `/v1/things-i/` and nothing else, and the request is that of the
-//! client in the middle.
+//! In all configurations that check tokens, client `i` may only `GET` below `/v1/things-i/`. The measured request is
+//! that of the client in the middle.
 
 use std::path::Path;
 
@@ -10,14 +10,14 @@ use tokenward::engine::words::secret::SecretDigest;
 
 use crate::envoy;
 
-/// What one listener does, and the request that it is measured with.
+/// The behaviour of one listener, and the request that measures it.
 pub struct Configuration {
     pub id: &'static str,
     pub label: &'static str,
     pub path: String,
     pub secret: String,
     pub status: u16,
-    /// Whether it refuses a token that it does not know.
+    /// Whether it rejects unknown tokens.
     pub guards: bool,
     filters: Vec<Value>,
 }
@@ -28,13 +28,13 @@ impl Configuration {
         Self { guards: false, ..guarded }
     }
 
-    /// With the request of the client in the middle of so many.
+    /// With the request of the client in the middle of this many.
     fn guarded(id: &'static str, label: &'static str, clients: usize, filters: Vec<Value>) -> Self {
         let (path, secret) = (format!("{}1", prefix(clients / 2)), secret(clients / 2));
         Self { id, label, path, secret, status: 200, guards: true, filters }
     }
 
-    /// With a token that it does not know.
+    /// With an unknown token.
     fn refused(self) -> Self {
         Self { secret: secret(usize::MAX), status: 401, ..self }
     }
@@ -48,7 +48,7 @@ impl Configuration {
     }
 }
 
-/// All configurations; with `sizes` also bundles much smaller and larger than usual.
+/// All configurations; with `sizes` also bundles that are much smaller or larger than usual.
 pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
     let mut all = vec![
         Configuration::open(NO_FILTER, "no filter", vec![]),
@@ -102,11 +102,11 @@ pub fn all(folder: &Path, sizes: bool) -> Vec<Configuration> {
     all
 }
 
-/// The id of the configuration that others add to.
+/// The id of the configuration to which others add filters.
 pub const NO_FILTER: &str = "no-filter";
-/// The id of the filter whose cost is the measure of others.
+/// The id of the filter that is the unit of cost.
 pub const EMPTY: &str = "empty";
-/// The id of the filter that no filter with the same calls can beat.
+/// The id of the filter that makes the same host calls and nothing else: the lower bound.
 pub const CALLS: &str = "calls";
 
 /// The module that `make bench` compiles from `empty.rs`.
@@ -115,13 +115,13 @@ fn sdk() -> Value {
     envoy::wasm_filter(&path, &string(""))
 }
 
-/// A module that enters and leaves the VM as tokenward does, asks what it asks of the host and changes what it changes
-/// of a permitted request; and that reads, decides and allocates nothing.
+/// A module that enters and leaves the VM as tokenward does, makes the same host calls, and makes the same changes to
+/// a permitted request. It reads, decides and allocates nothing.
 fn calls(folder: &Path) -> Value {
     module(folder, CALLS, include_str!("calls.wat"))
 }
 
-/// A module that does nothing, with more of its own.
+/// An empty module with additional functions.
 fn module(folder: &Path, name: &str, functions: &str) -> Value {
     let text = format!(
         r#"(module
@@ -139,7 +139,7 @@ fn module(folder: &Path, name: &str, functions: &str) -> Value {
 const ON_HEADERS: &str =
     r#"(func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) i32.const 0)"#;
 
-/// A permit with its event.
+/// A permit with its audit event.
 fn audited(id: &'static str, label: &'static str, sink: &str, chain: &str) -> Configuration {
     let audit = json!({ "sinks": [sink], "chain": chain });
     Configuration::guarded(id, label, 100, tokenward(100, 100, &audit))
@@ -149,9 +149,9 @@ fn off() -> Value {
     json!({ "sinks": [] })
 }
 
-/// The filter with a bundle of so many tokens and operations.
+/// The filter with a bundle of this many tokens and operations.
 fn tokenward(tokens: usize, operations: usize, audit: &Value) -> Vec<Value> {
-    // A policy has no more roles than that: beyond it a permission lists several operations.
+    // The maximum number of roles in a policy. Beyond it, each permission lists several operations.
     let groups = operations.min(1_000);
     let name = |kind: &str, group: usize| format!("{kind}-{group}");
     let permissions = entries(groups, |group| {
@@ -175,7 +175,8 @@ fn tokenward(tokens: usize, operations: usize, audit: &Value) -> Vec<Value> {
     vec![envoy::filter(&json!({ "bundle": bundle, "audit": audit }).to_string())]
 }
 
-/// Envoy's own filters: a key names a client, the credential is removed, the rules say what a client may.
+/// Envoy's own filters: a key identifies a client, the credential is removed, and the rules say what the client may
+/// do.
 fn native(clients: usize, rules: &Value) -> Vec<Value> {
     let credentials: Vec<Value> =
         (0..clients).map(|index| json!({ "key": secret(index), "client": client(index) })).collect();
@@ -200,13 +201,13 @@ fn rules(clients: usize) -> Value {
         ]}});
         let principal =
             json!({ "header": { "name": CLIENT_HEADER, "string_match": { "exact": client(index) } } });
-        // Envoy goes through policies in the order of their names.
+        // Envoy evaluates policies in the order of their names.
         (format!("policy-{index:06}"), json!({ "permissions": [permission], "principals": [principal] }))
     });
     json!({ "@type": RBAC, "rules": { "action": "ALLOW", "policies": policies } })
 }
 
-/// The same as a tree: a client's rules are looked up by its name.
+/// The same as a tree: the rules of a client are looked up by its name.
 fn tree(clients: usize) -> Value {
     let header = |name: &str| {
         json!({ "name": name, "typed_config": {
@@ -240,7 +241,7 @@ fn secret(index: usize) -> String {
     format!("bench_svc_{index:020}_0123456789abcdef")
 }
 
-/// What client `index` may get is below this path.
+/// The path below which client `index` has access.
 fn prefix(index: usize) -> String {
     format!("/v1/things-{index}/")
 }

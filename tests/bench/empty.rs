@@ -1,4 +1,4 @@
-//! The filter that others are measured by: what the Rust SDK costs where a filter does nothing.
+//! An empty filter: the cost of the Rust SDK alone, with which other filters are compared.
 
 #[cfg(target_arch = "wasm32")]
 mod filter {

@@ -1,10 +1,11 @@
-//! What a request costs: CPU time of a real Envoy per request, with the filter, without it, and with its peers.
+//! The cost of a request: CPU time of a real Envoy per request, with the filter, without it, and with comparable
+//! filters.
 //!
-//! One Envoy with one worker has a listener for each configuration. Rounds of load alternate over all of them,
-//! so that a noisy moment hits no configuration alone; medians over rounds are told, and what a configuration
-//! adds is the median of its distances to the round without a filter beside it. CPU time, not latency:
-//! `wrk` keeps the worker busy, and Envoy's own use of the processor over the requests done is what a filter
-//! costs whoever pays for the machine. A goal that is missed is told and fails nothing.
+//! One Envoy with one worker has a listener for each configuration. Rounds of load alternate over all of them, so a
+//! noisy moment never affects one configuration alone. The benchmark prints medians over rounds; the added cost of a
+//! configuration is the median of its differences to the adjacent round without a filter. It measures CPU time, not
+//! latency: `wrk` keeps the worker busy, and Envoy's CPU time divided by the number of requests is the cost of the
+//! filter. A missed goal is printed and fails nothing.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot measure ends by panicking")]
 #![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the same")]
 #![expect(
@@ -51,10 +52,10 @@ fn main() {
     std::fs::write("target/bench.json", format!("{:#}\n", report.to_json())).unwrap();
 }
 
-/// How much is measured.
+/// The amount of measurement.
 struct Extent {
     rounds: u64,
-    /// Of one round of one configuration.
+    /// Duration of one round of one configuration.
     seconds: u64,
     /// Whether bundles of other sizes are measured too.
     sizes: bool,
@@ -63,18 +64,18 @@ struct Extent {
 const QUICK: Extent = Extent { rounds: 12, seconds: 1, sizes: false };
 const FULL: Extent = Extent { rounds: 20, seconds: 2, sizes: true };
 
-/// Envoy with a listener for each configuration; its log is written, and nobody keeps it.
+/// Envoy with a listener for each configuration. Its log is written and discarded.
 fn start(folder: &Path, configurations: &[Configuration]) -> Envoy {
     let listeners: Vec<_> = configurations.iter().map(Configuration::listener).collect();
     let unused = "127.0.0.1:9".parse().unwrap();
     let configuration = envoy::configuration(&listeners, unused);
     symlink("/dev/null", folder.join("log")).unwrap();
     let started = Envoy::start_in(folder, &configuration.to_string(), 1);
-    // A second try, with a log, tells why.
+    // Try a second time with a log, which shows why it failed.
     started.or_else(|_| Envoy::start(&configuration, 1)).unwrap_or_else(|log| panic!("{log}"))
 }
 
-/// Checks that each listener answers as it should and takes no other token, and that the log is written.
+/// Checks that each listener gives the expected response, rejects other tokens, and writes the log.
 fn verify(load: &Load<'_>, configurations: &[Configuration]) {
     for configuration in configurations {
         let id = configuration.id;

@@ -1,4 +1,4 @@
-//! Load on one listener, and what Envoy spends on it.
+//! Load on one listener, and the CPU time that Envoy uses for it.
 
 use std::process::Command;
 
@@ -12,7 +12,7 @@ pub struct Load<'e> {
     ticks_per_second: f64,
 }
 
-/// One configuration under load, once.
+/// One round of load on one configuration.
 pub struct Round {
     pub requests: u64,
     /// CPU time of Envoy per request, in microseconds.
@@ -20,17 +20,17 @@ pub struct Round {
 }
 
 impl<'e> Load<'e> {
-    /// Rounds of so many seconds.
+    /// Rounds with this duration in seconds.
     pub fn new(envoy: &'e Envoy, seconds: u64) -> Self {
         Self { envoy, seconds, ticks_per_second: output("getconf", &["CLK_TCK"]).trim().parse().unwrap() }
     }
 
-    /// The status that a listener answers with.
+    /// The status of a listener's response.
     pub fn status(&self, listener: &str, path: &str, secret: &str) -> u16 {
         self.envoy.client(listener).get(path, Some(secret)).status
     }
 
-    /// How many bytes Envoy writes on a request, into its log and to the client.
+    /// The number of bytes that Envoy writes for a request, to its log and to the client.
     pub fn bytes_written(&self, listener: &str, path: &str, secret: &str) -> u64 {
         let mut client = self.envoy.client(listener);
         let before = self.written();
@@ -68,7 +68,7 @@ impl<'e> Load<'e> {
     /// CPU time of all threads, in user mode and in the kernel.
     fn ticks(&self) -> u64 {
         let stat = self.process_file("stat");
-        // The name of the program may hold anything, also spaces; it ends with the last bracket.
+        // The program name may contain anything, including spaces; it ends with the last bracket.
         let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
         fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
     }

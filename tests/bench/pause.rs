@@ -1,8 +1,9 @@
-//! `make pause`: how long a request waits while a gateway handles what its feed's server answers.
+//! `make pause`: how long a request waits while a gateway handles the response of its feed's server.
 //!
-//! A real Envoy with one worker fetches from a real nginx; meanwhile a request goes to the worker, and one to the admin
-//! interface on the main thread, again and again. The longest answer of either is told: one of the two threads fetches,
-//! and Envoy does not say which. Answers that nobody should take come first, then an honest bundle of 100,000 tokens.
+//! A real Envoy with one worker fetches from a real nginx. Meanwhile one client sends requests to the worker, and
+//! another to the admin interface on the main thread. The benchmark prints the longest response time of each, because
+//! one of the two threads fetches and Envoy does not say which. First come responses that the gateway must reject,
+//! then an honest bundle of 100,000 tokens.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a benchmark that cannot measure ends by panicking")]
 #![expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "the same")]
 #![expect(clippy::string_slice, clippy::disallowed_methods, reason = "the harness of the tests")]
@@ -57,13 +58,13 @@ fn main() {
     }
 }
 
-/// What the server answers.
+/// A response of the server.
 struct Answer {
     name: &'static str,
     file: &'static str,
     body: fn() -> String,
     directives: &'static str,
-    /// What Envoy's log says when it was handled.
+    /// The text in Envoy's log once the response is handled.
     handled: &'static str,
 }
 
@@ -92,7 +93,7 @@ fn answers() -> Vec<Answer> {
     ]
 }
 
-/// The longest answer of the worker and of the main thread while the answer is handled.
+/// The longest response times of the worker and of the main thread while the response is handled.
 fn longest(Answer { file, body, directives, handled, .. }: &Answer) -> (Duration, Duration) {
     let nginx = Nginx::start();
     nginx.put(file, &body());
@@ -108,7 +109,7 @@ fn longest(Answer { file, body, directives, handled, .. }: &Answer) -> (Duration
             std::thread::sleep(Duration::from_millis(100));
         }
         assert!(envoy.log().contains(handled), "no `{handled}` in\n{:.2000}", envoy.log());
-        // A worker takes what was fetched at its next tick.
+        // A worker activates fetched content at its next tick.
         std::thread::sleep(Duration::from_secs(12));
         over.store(true, Ordering::Relaxed);
         (worker.join().unwrap(), main.join().unwrap())
@@ -181,7 +182,7 @@ fn list_junk() -> String {
     named_junk().replace(PayloadType::Bundle.as_str(), PayloadType::Revocations.as_str())
 }
 
-/// An envelope to be filled, with 16 signatures that only a hash of the payload can tell from good ones.
+/// An envelope to fill, with 16 signatures that only a hash of the payload distinguishes from valid ones.
 fn envelope(name: Option<&str>) -> String {
     let signature = |number: u8| {
         let mut bytes = [0; 64];
@@ -196,7 +197,7 @@ fn envelope(name: Option<&str>) -> String {
     json!({ "payloadType": kind, "payload": "FILL", "signatures": signatures }).to_string()
 }
 
-/// As long as what is fetched may be, with so many fours of `part` in the place of `FILL`.
+/// The text at the maximum fetch size: `part`, repeated a multiple of four times, replaces `FILL`.
 fn filled(text: &str, part: &str) -> String {
     let parts = (MAX_FETCHED - text.len() - 64) / part.len() / 4 * 4;
     text.replace("FILL", &part.repeat(parts))

@@ -1,4 +1,4 @@
-//! What was measured, as a table, as goals met or missed, and as JSON.
+//! The results, as a table, as goals met or missed, and as JSON.
 
 use std::fmt;
 
@@ -37,7 +37,7 @@ impl Measured {
     }
 }
 
-/// All that was measured.
+/// All results.
 pub struct Report {
     measured: Vec<Measured>,
     envoy: String,
@@ -45,7 +45,7 @@ pub struct Report {
     load_average: String,
 }
 
-/// What the cost of one configuration may be, as a multiple of another's.
+/// The maximum cost of a configuration, as a multiple of another's.
 struct Goal {
     text: &'static str,
     of: &'static str,
@@ -67,18 +67,18 @@ impl Report {
         self.measured.iter().find(|row| row.configuration.id == id)
     }
 
-    /// What a configuration adds to a request, round by round.
+    /// The added cost of a configuration, for each round.
     fn distances(&self, row: &Measured) -> Vec<f64> {
         let without = self.find(NO_FILTER).unwrap();
         row.micros().zip(without.micros()).map(|(with, without)| with - without).collect()
     }
 
-    /// CPU time that a configuration adds to a request.
+    /// The added CPU time of a configuration per request.
     fn added(&self, row: &Measured) -> f64 {
         quantile(self.distances(row), 0.5)
     }
 
-    /// How many times as much one adds as another; none where the other's is lost in the noise of this run.
+    /// The ratio of two added costs; `None` if the second is lost in the noise of this run.
     fn ratio(&self, of: &Measured, over: &Measured) -> Option<f64> {
         let told = quantile(self.distances(over), 0.25) > 0.0;
         told.then(|| self.added(of) / self.added(over))
@@ -92,7 +92,7 @@ impl Report {
         self.measured.iter().flat_map(|row| &row.rounds).map(|round| round.requests).sum()
     }
 
-    /// The goals of the configurations measured, each with its ratio where this run can tell.
+    /// The goals of the measured configurations, each with its ratio if this run can determine it.
     fn goals(&self) -> impl Iterator<Item = (&'static Goal, Option<f64>)> {
         GOALS.iter().filter_map(|goal| {
             let (of, over) = (self.find(goal.of)?, self.find(goal.over)?);
@@ -162,7 +162,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The value below which this fraction of the values lies, between two of them where it has to be.
+/// The value below which this fraction of the values lies, interpolated if necessary.
 fn quantile(mut values: Vec<f64>, fraction: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let position = fraction * (values.len() - 1) as f64;
@@ -170,7 +170,7 @@ fn quantile(mut values: Vec<f64>, fraction: f64) -> f64 {
     below + (above - below) * position.fract()
 }
 
-/// What is called fast; ratios of added CPU time.
+/// The performance goals, as ratios of added CPU time.
 const GOALS: [Goal; 7] = [
     Goal { text: "permit with audit off ≤ 1.5 × the empty filter", of: "permit", over: EMPTY, limit: 1.5 },
     Goal { text: "… ≤ native rbac with 100 policies", of: "permit", over: "rbac-100", limit: 1.0 },

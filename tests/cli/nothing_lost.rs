@@ -1,4 +1,4 @@
-//! What a command writes arrives, or the command fails: full devices, closed pipes, links, pipes with a name.
+//! A command's output arrives, or the command fails: full devices, closed pipes, links, named pipes.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -12,7 +12,7 @@ use rustix::fs::{FlockOperation, flock};
 
 use super::{command, folder, run, text};
 
-/// Each command that writes data, but for those that hand out a secret; in an order in which each finds its files.
+/// Each command that writes data, except those that print a secret. The order lets each command find its files.
 const WRITERS: [&[&str]; 15] = [
     &["keygen", "-o", "key.pem", "--json"],
     &["sign", "bundle.json", "--key", "key.pem"],
@@ -39,7 +39,7 @@ fn full_device_is_a_failure() {
     for arguments in WRITERS {
         let output =
             written_to(&OpenOptions::new().write(true).open("/dev/full").unwrap(), folder.path(), arguments);
-        // The command line's own help has no result that could be lost.
+        // The help of the command line itself has no result to lose.
         if arguments[0].starts_with("--") {
             continue;
         }
@@ -87,7 +87,7 @@ fn read_only_folder_is_a_failure_and_unchanged() {
     for arguments in FILE_WRITERS {
         let mut command = Command::new(&copy);
         command.current_dir(folder.path()).args(arguments);
-        // Permissions do not bind root.
+        // File permissions do not restrict root.
         if rustix::process::geteuid().is_root() {
             command.uid(STRANGER).gid(STRANGER);
         }
@@ -110,7 +110,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     paths.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
 }
 
-/// The user `nobody` of Debian, which owns no files.
+/// Debian's user `nobody`, who owns no files.
 const STRANGER: u32 = 65_534;
 
 #[test]
@@ -147,7 +147,7 @@ fn only_the_owner_reads_a_secret_file() {
     let registry = || std::fs::read_to_string(folder.path().join("tokens.yaml")).unwrap();
     let digest = tokenward::engine::words::secret::SecretDigest::of(secret.trim_end().as_bytes());
     assert!(registry().contains(&digest.to_hex()));
-    // A file that is there is kept, and no secret is minted.
+    // An existing file is kept, and no secret is minted.
     let before = registry();
     let output = run(folder.path(), &["rotate", "job", "--expires-in", "1h", "-o", "ci.secret"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
@@ -205,7 +205,7 @@ fn output_is_written_into_devices_and_pipes() {
         assert!(child.wait().unwrap().success() && written.starts_with(start), "{written}");
     }
 
-    // The file that standard output is, not another one in its place.
+    // The file behind standard output itself, not a replacement.
     let file = folder.path().join("out.json");
     let output = written_to(&File::create(&file).unwrap(), folder.path(), &["build", "-o", "/dev/stdout"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

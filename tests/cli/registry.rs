@@ -1,4 +1,4 @@
-//! Commands that write the registry: what they leave as it was, and what they never do.
+//! Commands that write the registry: what they must preserve, and what they must never do.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -201,7 +201,7 @@ fn failed_write_keeps_registry_and_hides_secret() {
     let before = "version: 1\ntokens:\n  ci: { kind: tool }\n";
     for arguments in ["revoke ci --reason leaked", "mint ci --expires-in 1h"] {
         let folder = folder(before);
-        // As on a full disk: also root may write no byte into a file, but into a pipe.
+        // Simulates a full disk: even root may write nothing to a file, but may write to a pipe.
         let script =
             format!("trap '' XFSZ; ulimit -f 0; exec {} {arguments}", env!("CARGO_BIN_EXE_tokenward"));
         let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
@@ -212,7 +212,7 @@ fn failed_write_keeps_registry_and_hides_secret() {
     }
 }
 
-/// Whether `longer` is `text` with something put in at one place.
+/// Whether `longer` is `text` with one insertion.
 fn is_insertion(text: &str, longer: &str) -> bool {
     let same = |(one, other): &(u8, u8)| one == other;
     let before = text.bytes().zip(longer.bytes()).take_while(same).count();

@@ -61,7 +61,7 @@ fn audit_verify_says_that_it_reads_the_terminal() {
     }
 }
 
-/// What a command did at a terminal.
+/// The behaviour of a command at a terminal.
 struct Session {
     code: Option<i32>,
     data: String,
@@ -70,7 +70,7 @@ struct Session {
     echoes_again: bool,
 }
 
-/// Runs a command with a terminal as standard input, and types the keys once the prompt is there.
+/// Runs a command with a terminal as standard input, and types the keys after the prompt.
 fn typed(folder: &Path, arguments: &[&str], prompt: &str, keys: &[u8]) -> Session {
     let (mut keyboard, terminal) = terminal();
     let mut command = command(folder, arguments);
@@ -108,7 +108,7 @@ fn typed(folder: &Path, arguments: &[&str], prompt: &str, keys: &[u8]) -> Sessio
     }
 }
 
-/// A pseudo-terminal: the end that types and shows, and the end that a program has.
+/// A pseudo-terminal: the end of the user, and the end of the program.
 fn terminal() -> (File, File) {
     let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&keyboard).unwrap();
@@ -119,7 +119,7 @@ fn terminal() -> (File, File) {
     (keyboard.into(), options.open(name.to_str().unwrap()).unwrap())
 }
 
-/// All that the terminal showed; reading fails once no program has it open.
+/// Everything that the terminal showed. Reading fails once no program has it open.
 fn shown(mut keyboard: File) -> String {
     let (mut screen, mut chunk) = (Vec::new(), [0; 4096]);
     while let Ok(length @ 1..) = keyboard.read(&mut chunk) {

@@ -1,4 +1,4 @@
-//! `docs/reference/audit.md`: its commands go as it shows, its settings are taken, its table has every field.
+//! `docs/audit.md`: its commands print what it shows, its settings are valid, and its table has every field.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn audit_page_commands_print_what_it_shows() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy("docs/reference/audit.md", folder.path().join("audit.md")).unwrap();
     write_logs(&folder.path().join("audit.in"));
-    // Two commands share a file: they run in the folder itself.
+    // Two commands share a file, so they run in the folder itself.
     fs::create_dir(folder.path().join("audit.out")).unwrap();
     trycmd::TestCases::new().case(folder.path().join("audit.md"));
 }
@@ -30,7 +30,7 @@ fn audit_page_settings_are_valid() {
     assert!(blocks.len() > 1);
     let defaults: Settings = serde_json::from_str(blocks[0]).unwrap();
     assert_eq!(defaults.audit, Settings::default().audit);
-    // An event is checked against its schema.
+    // Events are checked against the schema instead.
     for block in blocks.into_iter().filter(|block| !block.starts_with("{\"v\":1,")) {
         serde_json::from_str::<Settings>(block).unwrap_or_else(|error| panic!("{error}: {block}"));
     }
@@ -62,7 +62,7 @@ fn audit_page_table_has_every_field() {
     }
 }
 
-/// The logs that the page's commands read: an Envoy with two workers.
+/// The logs that the page's commands read, from an Envoy with two workers.
 fn write_logs(folder: &Path) {
     fs::create_dir(folder).unwrap();
     let write = |name: &str, lines: &[String]| fs::write(folder.join(name), lines.join("\n") + "\n").unwrap();
@@ -74,7 +74,7 @@ fn write_logs(folder: &Path) {
     write("cut.log", &[&log[..deleted], &log[deleted + 1..]].concat());
     write("monday.log", &log[..7]);
     write("tuesday.log", &log[7..]);
-    // Whoever mends a log has no key.
+    // An attacker who repairs a log has no key.
     write("mended.log", &log);
 }
 

@@ -1,4 +1,4 @@
-//! Alerts: every suspension is told to a webhook, by one of the workers, in order, and no request waits for it.
+//! Alerts: one of the workers sends every suspension to a webhook, in order, and no request waits for it.
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -26,7 +26,7 @@ fn each_suspension_alert_arrives_once_in_order() {
     let mut events = envoy.events("suspended");
     events.sort_by_key(|event| event["token"].as_str().unwrap().to_owned());
     for (received, event) in received.iter().zip(&events) {
-        // The log's line is in a chain besides; what is sent is not.
+        // The line in the log also has a chain; the alert does not.
         let mut event = event.clone();
         event.as_object_mut().unwrap().retain(|key, _| !["chain", "hash"].contains(&key.as_str()));
         assert_eq!(received.body["event"], event);
@@ -44,7 +44,7 @@ fn each_suspension_alert_arrives_once_in_order() {
         let text = received.body.to_string();
         assert!(!text.contains("test_svc_"), "{text}");
     }
-    // Two more ticks: nobody sends them again.
+    // After two more ticks, nothing is sent again.
     std::thread::sleep(Duration::from_millis(2_500));
     assert_eq!(hook.received().len(), PROBERS);
 }
@@ -84,7 +84,7 @@ fn undeliverable_alert_does_not_block_the_others() {
 
 #[test]
 fn alerts_wait_for_a_missing_receiver() {
-    // A port on which nobody listens: the listener is gone again.
+    // A port without a listener: this listener closes at once.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let envoy = start(&configuration("alerts"), address, 2);
     probe(&mut envoy.client("main"), 0);
@@ -111,11 +111,11 @@ fn a_slow_receiver_delays_no_request() {
     probe(&mut client, 0);
     wait::until(|| !hook.received().is_empty());
     hook.answer(204, Duration::ZERO);
-    // The receiver has the alert and sleeps; the one worker does not.
+    // The receiver has the alert and sleeps; the only worker does not wait.
     (0..50).for_each(|_| assert_eq!(client.get("/v1/items", Some(READER)).status, 200));
     probe(&mut client, 1);
     assert_eq!(hook.answered(), 0);
-    // The filter may give up waiting and send the first one again.
+    // The filter may time out and send the first alert again.
     wait::until(|| tokens(&hook.wait_for(2)).ends_with(&["prober-1"]));
 }
 
@@ -168,7 +168,7 @@ fn alerts_outlive_a_trap() {
     assert_eq!(tokens(&received)[..2], ["prober-0", "prober-1"]);
 }
 
-/// Has a token of its own suspended.
+/// Gets one of its tokens suspended.
 fn probe(client: &mut crate::http::Client, number: usize) {
     assert_eq!(client.get("/v1/other", Some(&prober(number))).status, 403);
     assert_eq!(client.get("/v1/items", Some(&prober(number))).status, 401);
@@ -178,7 +178,7 @@ fn tokens(received: &[Received]) -> Vec<&str> {
     received.iter().map(|received| received.body["event"]["token"].as_str().unwrap()).collect()
 }
 
-/// A gateway that tells of suspensions, and tokens for it.
+/// A gateway that sends alerts about suspensions, with tokens for it.
 fn configuration(cluster: &str) -> Value {
     let mut bundle = bundle();
     bundle["defense"] = json!({ "denials": { "limit": 1, "per": "1m", "suspend": "15m" } });

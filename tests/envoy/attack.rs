@@ -1,5 +1,5 @@
-//! An attack by the book, on two workers, beside honest traffic: each step is told once, in the journal and to the
-//! webhook, and honest callers notice nothing.
+//! A typical attack on two workers beside honest traffic: each step is reported once in the log and to the webhook,
+//! and honest callers notice nothing.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ fn attack_is_reported_and_honest_traffic_continues() {
     });
     assert!(honest > 20, "{honest} honest requests");
 
-    // What was promised, once each: in the journal and at the webhook.
+    // Every promised event occurs once, in the log and at the webhook.
     let expected = [
         json!(["suspended", "unknown_tokens", null, "198.51.100.66", 5]),
         json!(["suspended", "denials", "stolen", "198.51.100.67", 4]),
@@ -47,7 +47,7 @@ fn attack_is_reported_and_honest_traffic_continues() {
     assert_eq!(hook.received().len(), 3);
 }
 
-/// What the metrics say of the attack; of honest traffic they count nothing but permits.
+/// The metrics of the attack. Honest traffic adds only permits.
 fn counted(envoy: &Envoy) {
     let stats = envoy.admin("/stats?filter=tokenward_");
     let sum = |part: &str, name: &str| -> u64 {
@@ -77,7 +77,7 @@ fn counted(envoy: &Envoy) {
     }
 }
 
-/// What one worker has found out all of them act on: connections enough that both have some.
+/// All workers act on the finding of one worker. There are enough connections to reach both.
 fn on_both_workers(envoy: &Envoy) {
     let before = envoy.decisions().len();
     for _ in 0..30 {
@@ -93,7 +93,7 @@ fn on_both_workers(envoy: &Envoy) {
     }
 }
 
-/// Ends honest traffic, also where the attack goes otherwise than it should.
+/// Stops honest traffic, even if the attack fails.
 struct End<'o>(&'o AtomicBool);
 
 impl Drop for End<'_> {
@@ -102,7 +102,8 @@ impl Drop for End<'_> {
     }
 }
 
-/// Guesses, probes, an old secret, a bound secret elsewhere and at the wrong hour: on several connections each.
+/// Guesses, probes, an old secret, and a restricted secret from elsewhere and at the wrong hour, each on several
+/// connections.
 fn attack(envoy: &Envoy) {
     let guess = "test_svc_a_guess_0123456789";
     let statuses = |source: &str, path: &str, secret: &str, count: usize| -> Vec<u16> {
@@ -120,7 +121,7 @@ fn attack(envoy: &Envoy) {
     assert_eq!(statuses("203.0.113.7", "/v1/items", NEW, 2), [200; 2]);
 }
 
-/// Somebody who does what is allowed, until it is over; how often.
+/// Sends allowed requests until the attack is over; returns their number.
 fn honest(envoy: &Envoy, over: &AtomicBool) -> usize {
     let mut client = envoy.client("main");
     let mut count = 0;
@@ -139,7 +140,7 @@ fn from(client: &mut Client, source: &str, path: &str, secret: &str) -> u16 {
     client.send(&headers).status
 }
 
-/// What an event says of what happened, whom it concerns, and how often.
+/// The parts of an event about what happened, who did it, and how often.
 fn summary(event: &Value) -> Value {
     json!([event["event"], event["reason"], event["token"], event["source"], event["count"]])
 }

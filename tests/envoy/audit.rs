@@ -1,4 +1,4 @@
-//! The audit in a real Envoy: an event for each request and no more, in every sink, in chains that can be verified.
+//! The audit in a real Envoy: exactly one event per request in every sink, in verifiable chains.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -38,7 +38,7 @@ fn every_event_is_what_the_schema_says() {
     envoy.terminate();
     let events = events(&envoy.log());
     let kinds = |kind: &str| events.iter().filter(|event| event["event"] == kind).count();
-    // The canary, the main thread and a worker; the canary has no end.
+    // Three VMs: the canary, the main thread and a worker. The canary's chain has no end.
     assert_eq!((kinds("configured"), kinds("decision"), kinds("closed")), (3, 6, 2));
     assert_eq!(kinds("suspended"), 2);
     let schema = read_schema();
@@ -58,13 +58,13 @@ fn each_request_has_one_event() {
     let listeners = [envoy::listener("main", &[filter])];
     let envoy = Envoy::start(&envoy::configuration(&listeners, impatient()), 1).unwrap();
     let mut sent = 0;
-    // One connection kept alive, permits and local replies.
+    // One keep-alive connection with permits and local replies.
     let mut client = envoy.client("main");
     for secret in [Some(READER), None, Some(EXPIRED), Some(READER)] {
         client.get("/v1/items", secret);
         sent += 1;
     }
-    // Streams of one HTTP/2 connection, to the end and taken back while their upstream has not answered.
+    // Streams of one HTTP/2 connection, both completed and reset while the upstream has not responded.
     let mut streams = http2::Client::connect(envoy.listener("main"));
     let authorization = crate::fixture::reader();
     let stalled: Vec<_> = crate::fixture::headers(b"/v1/items/stalled", &authorization)
@@ -79,7 +79,7 @@ fn each_request_has_one_event() {
         sent += 2;
         wait::until(|| envoy.decisions().len() == sent);
     }
-    // The client goes away in the middle of its body; and the upstream answers before the body's end.
+    // The client disconnects in the middle of its body, and the upstream responds before the end of the body.
     for (path, answered) in [("/v1/items/stalled", false), ("/v1/items", true)] {
         for _ in 0..3 {
             let mut stream = TcpStream::connect(envoy.listener("main")).unwrap();
@@ -98,7 +98,7 @@ fn each_request_has_one_event() {
             wait::until(|| envoy.decisions().len() == sent);
         }
     }
-    // These do not reach it: what Envoy itself refuses.
+    // Envoy itself rejects these, so they do not reach the filter.
     for bad in
         ["GET / HTTP/1.1\r\n\r\n", "nonsense\r\n\r\n", "GET /\x01 HTTP/1.1\r\nhost: gateway.test\r\n\r\n"]
     {
@@ -119,13 +119,13 @@ fn each_request_has_one_event() {
     assert_eq!(ids.len(), events.len(), "an event for each request");
 }
 
-/// Pseudo-headers first.
+/// Sorts pseudo-headers first.
 fn ordered(mut fields: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<(Vec<u8>, Vec<u8>)> {
     fields.sort_by_key(|(name, _)| !name.starts_with(b":"));
     fields
 }
 
-/// An upstream that answers when it has a head, whatever is still to come; and never where it is to be stalled.
+/// An upstream that responds after the head without waiting for the body; for a stalled path it never responds.
 fn impatient() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -180,7 +180,7 @@ fn log_of_four_workers_reveals_any_change() {
     let output = verify(folder.path(), &["-", "--closed"], &log);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(0), "{told}\n{log}");
-    // Two configurations: the canary, the main thread, four workers.
+    // Two configurations, each with the canary, the main thread and four workers.
     assert!(told.starts_with("142 events in 12 chains: intact; 0 chains open"), "{told}");
 
     let lines: Vec<&str> = log.lines().collect();
@@ -234,7 +234,7 @@ fn file_logger_writes_filter_state_of_every_request() {
     let lines: Vec<Value> = written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 40, "{written}");
     assert!(lines.iter().all(|event| event["event"] == "decision" && event["hash"].is_string()), "{written}");
-    // Notices belong to no request: they are in Envoy's log, and with them the chains are whole.
+    // Notices belong to no request, so they are in Envoy's log; together with them the chains are complete.
     let log = envoy.log();
     assert!(envoy.decisions().is_empty() && log.contains("\"event\":\"configured\""), "{log}");
     assert!(!log.contains(&key) && !written.contains(&key));
@@ -254,7 +254,7 @@ fn file_logger_writes_filter_state_of_every_request() {
 fn event_goes_to_log_without_filter_state() {
     let mut filter =
         envoy::filter(&json!({ "bundle": bundle(), "audit": { "sinks": ["filter_state"] } }).to_string());
-    // Neither `proxy_set_property` nor shared data, of which the names of chains are made.
+    // Without `proxy_set_property`, and without shared data, which provides the ids of chains.
     let allowed = [
         "proxy_on_context_create",
         "proxy_on_configure",
@@ -299,10 +299,10 @@ fn permits_can_be_left_out_and_nothing_else() {
         let events = envoy.decisions();
         let count = |field: &str, value: Value| events.iter().filter(|event| event[field] == value).count();
         assert_eq!((count("token", json!("old")), count("decision", json!("deny"))), (10, 10), "{permits}");
-        // One in four: less than 1 or more than 60 of 100 is less likely than one in 10^12.
+        // One in four: fewer than 1 or more than 60 of 100 is less likely than one in 10^12.
         let told = count("token", json!("reader"));
         assert!(told <= most && (most == 0 || told > 0), "{permits}: {told}");
-        // What is not told is not missing.
+        // Unlogged permits do not count as missing.
         assert_eq!(verify(Path::new("."), &["-", "--closed"], &envoy.log()).status.code(), Some(0));
     }
 }
@@ -318,12 +318,12 @@ fn shadow_deny_has_an_event() {
     assert_eq!(envoy.decisions().len(), 1);
 }
 
-/// Of a secret in its overlap.
+/// The event of a secret in its overlap.
 fn retired() -> Value {
     json!({ "retired_at": "2026-01-01T00:00:00Z", "expires_at": in_seconds(3_600) })
 }
 
-/// So many times five requests, on connections of their own, permits and denies.
+/// Sends five requests this many times, on separate connections: permits and denials.
 fn requests(envoy: &Envoy, connections: usize) {
     for _ in 0..connections {
         let mut client = envoy.client("main");

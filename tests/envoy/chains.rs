@@ -1,4 +1,4 @@
-//! Chains of real Envoys: two filters with one configuration, two lives in one log, a crash in between.
+//! Chains of real Envoys: two filters with one configuration, two runs in one log, a crash in between.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ fn log_of_two_runs_reveals_missing_chains() {
         .collect();
     let (code, text) = told(&log, "--closed");
     assert_eq!(code, Some(0), "{text}");
-    // Of each life the canary, the main thread and two workers.
+    // For each run: the canary, the main thread and two workers.
     assert!(text.contains("in 8 chains: intact; 0 chains open"), "{text}");
     let chain = |line: &str| Some(line.split_once("\"chain\":\"")?.1.split('"').next()?.to_owned());
     let chains: std::collections::BTreeSet<String> = log.lines().filter_map(chain).collect();
@@ -67,7 +67,7 @@ fn crash_leaves_one_chain_without_an_end() {
     assert!(code == Some(1) && text.contains("1 findings") && text.contains("has no end"), "{text}");
 }
 
-/// What `tokenward audit verify` says of a log, and its exit code.
+/// The output of `tokenward audit verify` for a log, and its exit code.
 fn told(log: &str, option: &str) -> (Option<i32>, String) {
     let output = verify(Path::new("."), &["-", option], log);
     let text = [output.stdout, output.stderr].concat();

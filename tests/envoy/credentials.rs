@@ -1,4 +1,4 @@
-//! Where a request may bring its token, and what the upstream then sees of it: nothing.
+//! Where a request may present its token. The upstream never receives it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -110,7 +110,7 @@ fn basic_credential_is_requested_and_never_forwarded() {
         };
         let response = send(&format!("git:{READER}"));
         assert_eq!(response.status, 200, "{mode}");
-        // A gateway in shadow forwards what came.
+        // A gateway in shadow mode forwards the request unchanged.
         assert_eq!(upstream_header(&response, "authorization").is_some(), kept, "{mode}");
         assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"), "{mode}");
         if kept {

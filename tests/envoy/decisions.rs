@@ -1,4 +1,4 @@
-//! The corpus through the filter: the same decision, status and audit event as natively.
+//! Runs the corpus through the filter: decision, status and audit event are the same as natively.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -40,7 +40,7 @@ fn normalised_path_is_judged_as_forwarded() {
     let normalising = |group: &Group<'_>| envoy::normalising(group.listener());
     let wrong = run(&groups, normalising, |prepared, response, event| {
         let Some(event) = event else {
-            // Envoy refuses what it cannot put right.
+            // Envoy rejects paths that it cannot normalize.
             let refused = response.status == 400;
             return if refused { Vec::new() } else { vec![format!("no event, and {}", response.status)] };
         };
@@ -49,7 +49,7 @@ fn normalised_path_is_judged_as_forwarded() {
         if expected["path"] == event["path"] {
             return differences(&natively, response, event);
         }
-        // Envoy put the path right, as the filter would have been asked to: it is judged as it is forwarded.
+        // Envoy normalized the path as the filter would have done, so the filter judges the forwarded path.
         changed += 1;
         let path = event["path"].as_str().unwrap_or_default();
         let mut other = prepared.clone();
@@ -74,7 +74,7 @@ fn is_path_of(target: &Value, path: &str) -> bool {
     target.as_str().and_then(|target| target.split('?').next()) == Some(path)
 }
 
-/// Runs the groups' cases in one Envoy; what `check` finds wrong.
+/// Runs the groups' cases in one Envoy; returns the differences that `check` finds.
 fn run(
     groups: &[Group<'_>],
     listener: impl Fn(&Group<'_>) -> Value,
@@ -98,7 +98,7 @@ fn run(
     let events = events(&envoy, sent.iter().map(|(id, ..)| id.as_str()));
     let mut wrong = Vec::new();
     for (id, name, prepared, response) in &sent {
-        // Where what was sent is cut depends on all that was sent.
+        // The position of a cut depends on everything that was sent.
         let mut prepared = (*prepared).clone();
         prepared.headers.push(("x-request-id".to_owned(), id.clone()));
         let differences = match events.get(id).map_or(&[][..], Vec::as_slice) {
@@ -111,7 +111,7 @@ fn run(
     wrong
 }
 
-/// The events of decisions by request id; Envoy's own line about a request, which is written later, is waited for.
+/// The events of decisions by request id. Waits for Envoy's own line about each request, which is written later.
 fn events<'i>(envoy: &Envoy, ids: impl Iterator<Item = &'i str>) -> HashMap<String, Vec<Value>> {
     ids.for_each(|id| envoy.wait_for_log(&format!("access {id} ")));
     let mut events: HashMap<String, Vec<Value>> = HashMap::new();
@@ -121,7 +121,7 @@ fn events<'i>(envoy: &Envoy, ids: impl Iterator<Item = &'i str>) -> HashMap<Stri
     events
 }
 
-/// Cases of one policy at one time and place, which are one configuration of the filter.
+/// Cases of one policy at one time and place, which share one configuration of the filter.
 struct Group<'t> {
     topic: &'t Topic,
     at: Time,
@@ -145,7 +145,7 @@ fn groups(topics: &[Topic]) -> Vec<Group<'_>> {
     groups
 }
 
-/// Whether the decision is still the same some minutes later: Envoy's clock goes on while cases run.
+/// Whether the decision is still the same some minutes later, because Envoy's clock advances while cases run.
 fn lasts(topic: &Topic, case: &Case) -> bool {
     let now = topic.rehearsal.prepare(&case.request).unwrap();
     let mut later = topic.rehearsal.prepare(&case.request).unwrap();
@@ -159,16 +159,16 @@ impl Group<'_> {
         format!("{} at {} in {environment:?} {service:?}", self.topic.folder.display(), self.at)
     }
 
-    /// A listener whose policy has all its times moved so that the group's time is now.
+    /// A listener whose policy has all times shifted so that the group's time is now.
     fn listener(&self) -> Value {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        // Whole minutes: hours of the week are told in them.
+        // Shift by whole minutes, the unit of weekly hours.
         let shift = (i64::try_from(now).unwrap() - self.at.millis()).div_euclid(MINUTE) * MINUTE;
         let document = self.site.bundle(self.topic.rehearsal.bundle());
         let (_, prepared) = self.cases.first().unwrap();
         let mut configuration =
             Settings { bundle: Some(document.into()), ..prepared.gateway.settings.clone() };
-        // Each case is looked for in the log.
+        // Every case must have a line in the log.
         configuration.audit.strangers = LinesPerSecond::try_from(1_000_000).unwrap();
         let mut configuration = serde_json::to_value(&configuration).unwrap();
         shift_times(&mut configuration["bundle"], shift);
@@ -195,7 +195,7 @@ fn shift_times(value: &mut Value, shift: i64) {
     }
 }
 
-/// The same hours, as they are `shift` milliseconds later: minute by minute, day by day.
+/// The same hours, shifted by `shift` milliseconds: minute by minute, day by day.
 fn shifted_hours(hours: Vec<Hours>, shift: i64) -> Vec<String> {
     let monday = "2026-03-02T00:00:00Z".parse::<Time>().unwrap();
     let allowed = |day: i64, minute: i64| {
@@ -222,7 +222,7 @@ fn shifted_hours(hours: Vec<Hours>, shift: i64) -> Vec<String> {
 
 fn headers<'p>(prepared: &'p Prepared<'_>, forwarded_for: &'p str, id: &'p str) -> Vec<(&'p str, &'p [u8])> {
     let headers = prepared.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    // By Envoy's defaults the last address of this header is where the request comes from.
+    // By default, Envoy uses the last address of this header as the source.
     let source = ("x-forwarded-for", forwarded_for.as_bytes());
     headers.chain([("x-request-id", id.as_bytes()), source]).collect()
 }
@@ -237,7 +237,7 @@ fn differences(native: &Observed, response: &http::Response, event: &Value) -> V
     if reached != native.forwarded {
         differences.push(format!("forwarded natively: {}, in Envoy: {reached}", native.forwarded));
     }
-    // The answer to a HEAD says nothing of what reached the upstream.
+    // The response to a HEAD does not show what reached the upstream.
     if let Some(host) = native.host.as_ref().filter(|_| reached && !response.body.is_empty()) {
         let got = fixture::upstream_header(response, "host");
         if got.as_ref() != Some(host) {
@@ -256,7 +256,7 @@ fn differences(native: &Observed, response: &http::Response, event: &Value) -> V
     differences
 }
 
-/// The status of a response; of one to a gRPC caller, which is HTTP 200, the status that its `grpc-status` is for.
+/// The status of a response. A gRPC response is always HTTP 200, so its `grpc-status` is converted.
 fn status(response: &http::Response) -> u32 {
     match (response.status, response.header("grpc-status")) {
         (200, Some("3")) => 400,
@@ -270,7 +270,7 @@ fn status(response: &http::Response) -> u32 {
 }
 
 const MINUTES_MILLIS: i64 = 300_000;
-/// Milliseconds of a minute.
+/// Milliseconds in a minute.
 const MINUTE: i64 = 60_000;
-/// Minutes of a day.
+/// Minutes in a day.
 const DAY: i64 = 1_440;

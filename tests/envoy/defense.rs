@@ -1,4 +1,4 @@
-//! The defense, which all workers of one Envoy share: what suspends, at exactly which request, and for how long.
+//! The defense, which all workers of one Envoy share: which request leads to a suspension, and for how long.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ fn simultaneous_denials_suspend_once() {
     });
     assert_eq!(envoy.client("main").get("/v1/items", Some(PROBER)).status, 401);
     let denied = decisions(&envoy, 321).into_iter().filter(|event| event["reason"] == "insufficient_scope");
-    // Each connection may have had one request under way.
+    // Each connection may have had one request in flight.
     assert!((40..40 + 16).contains(&denied.count()));
     assert_eq!(notices(&envoy, "suspended", 1).len(), 1);
 }
@@ -62,7 +62,7 @@ fn guessing_address_is_suspended_for_any_token() {
         assert_eq!(from("203.0.113.7", client, &format!("a-guess-0123456789-{number}")).status, 401);
     }
     for client in &mut clients {
-        // Right or wrong: who guesses is not told.
+        // A guesser gets the same response for a right and a wrong guess.
         for secret in [READER, "a-guess-0123456789"] {
             let response = from("203.0.113.7", client, secret);
             let wait: i64 = response.header("retry-after").unwrap().parse().unwrap();
@@ -200,7 +200,7 @@ fn garbage_in_shared_data_suspends_no_token() {
     let mut client = envoy.client("main");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(client.get("/v1/items", Some(PROBER)).status, 200);
-    // Every list is garbage again before each request: there is no defense, but there is a policy.
+    // Every list is overwritten with garbage before each request: the defense fails, but the policy holds.
     for _ in 0..4 {
         assert_eq!(client.get("/v1/other", Some(PROBER)).status, 403);
         assert_eq!(client.get("/v1/other", None).status, 401);
@@ -240,12 +240,12 @@ fn guarded(defense: Value) -> Value {
     json!({ "bundle": bundle })
 }
 
-/// Connections, so many that each worker has some.
+/// Enough connections to reach every worker.
 fn clients(envoy: &Envoy, count: usize) -> Vec<Client> {
     (0..count).map(|_| envoy.client("main")).collect()
 }
 
-/// A request with a secret from an address.
+/// Sends a request with a secret from an address.
 fn from(source: &str, client: &mut Client, secret: &str) -> Response {
     let authorization = format!("Bearer {secret}").into_bytes();
     let mut headers = fixture::headers(b"/v1/items", &authorization);
@@ -253,31 +253,31 @@ fn from(source: &str, client: &mut Client, secret: &str) -> Response {
     client.send(&headers)
 }
 
-/// Puts a bundle in force, with the next revision.
+/// Activates a bundle with the next revision.
 fn ship(resource: &Path, envoy: &Envoy, bundle: &mut Value) {
     let revision = bundle["revision"].as_u64().unwrap() + 1;
     bundle["revision"] = json!(revision);
     discovery::write_resource(resource, bundle);
-    // In a canary, in the main thread and in two workers.
+    // In the canary, in the main thread and in two workers.
     wait::until(|| {
         let configured = envoy.events("configured");
         configured.iter().filter(|event| event["revision"] == revision).count() == 4
     });
 }
 
-/// How many workers have accepted a connection.
+/// The number of workers that have accepted a connection.
 fn workers(envoy: &Envoy) -> usize {
     let stats = envoy.admin("/stats?filter=worker_.*downstream_cx_total");
     let counts = stats.lines().filter_map(|line| line.rsplit_once(": "));
     counts.filter(|(name, count)| name.contains("listener") && *count != "0").count()
 }
 
-/// Waits for so many events of decisions.
+/// Waits for this many events of decisions.
 fn decisions(envoy: &Envoy, count: usize) -> Vec<Value> {
     wait::found(|| Some(envoy.decisions()).filter(|events| events.len() >= count), || envoy.log())
 }
 
-/// Waits for so many events of this kind.
+/// Waits for this many events of this kind.
 fn notices(envoy: &Envoy, kind: &str, count: usize) -> Vec<Value> {
     wait::found(|| Some(envoy.events(kind)).filter(|events| events.len() >= count), || envoy.log())
 }
@@ -286,7 +286,7 @@ const PROBER: &str = "test_svc_prober_0123456789";
 const RETIRED: &str = "test_svc_retired_0123456789";
 const ROTATED: &str = "test_svc_rotated_0123456789";
 
-/// A module that writes garbage where the defense keeps its lists, whenever a request comes by.
+/// A module that overwrites the lists of the defense with garbage for every request.
 const LITTER: &str = r#"(module
     (import "env" "proxy_set_shared_data" (func $set (param i32 i32 i32 i32 i32) (result i32)))
     (memory (export "memory") 2)

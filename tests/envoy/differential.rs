@@ -1,16 +1,16 @@
-//! Our canonical path and Envoy's own: on whatever both accept they are the same.
+//! The filter's canonical path and Envoy's own normalization agree on every path that both accept.
 //!
-//! Thousands of odd paths go through an Envoy without the filter that normalises all it can. What it forwards, read by
-//! our strict rules, must be what we make of the path that was sent where our rules are all relaxed. Differences that
-//! remain, by design:
+//! Thousands of odd paths go through an Envoy without the filter that normalizes as much as it can. The forwarded
+//! path, read with the filter's strict rules, must equal the original path, read with all rules relaxed. Some
+//! differences are intended:
 //!
-//! - We refuse what Envoy takes: `\` and `%5C` (to Envoy slashes), `..` beyond the root (to Envoy the root), `..` behind
-//!   an empty segment (which of the two goes first is anybody's guess), `%25`, `%3B`, control bytes, bytes that are no
-//!   UTF-8, look-alikes, a `%` without digits. What is refused is not forwarded.
-//! - A path of slashes alone Envoy forwards as `//`, which our strict rules refuse behind it, and we as `/`.
-//! - `;` and what follows it in a segment we leave out and Envoy keeps; so Envoy's result is read by the relaxed rules.
-//!   Where it is on a dot segment (`..;x`) that is one to us and to servlet containers, and none to Envoy: we may come
-//!   to another path, and it is the one that we judge and forward.
+//! - The filter rejects paths that Envoy accepts: `\` and `%5C` (slashes for Envoy), `..` above the root (the root
+//!   for Envoy), `..` after an empty segment (ambiguous), `%25`, `%3B`, control bytes, invalid UTF-8, look-alikes, a
+//!   `%` without digits. Rejected requests are not forwarded.
+//! - Envoy forwards a path of only slashes as `//`, which the strict rules reject; the filter forwards `/`.
+//! - The filter removes `;` and the rest of its segment, and Envoy keeps them, so Envoy's result is read with the
+//!   relaxed rules. For the filter and for servlet containers, a dot segment with a parameter (`..;x`) is a dot
+//!   segment; for Envoy it is not. The paths may then differ, and the filter judges and forwards its own.
 
 use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
 
@@ -40,7 +40,7 @@ fn envoy_and_filter_agree_on_paths() {
     assert!(same > PATHS / 4, "it is not vacuous");
 }
 
-/// What Envoy forwards, if it does.
+/// The path that Envoy forwards; `None` if it rejects it.
 fn forwarded(client: &mut Client, path: &str) -> Option<String> {
     let headers = [(":method", &b"GET"[..]), (":path", path.as_bytes()), (":authority", b"gateway.test")];
     let response = client.send(&headers);
@@ -66,7 +66,7 @@ fn has_dots_with_a_parameter(path: &str) -> bool {
     dots.split('/').any(|segment| matches!(segment.split_once(';'), Some(("." | "..", _))))
 }
 
-/// Paths of pieces, the same in each run.
+/// Paths made of pieces, the same in each run.
 fn paths() -> impl Iterator<Item = String> {
     let mut state = 0x9E37_79B9_u32;
     let mut below = move |limit: usize| {
@@ -79,7 +79,7 @@ fn paths() -> impl Iterator<Item = String> {
     (0..PATHS).map(move |_| {
         let mut path = String::from("/");
         for _ in 0..=below(8) {
-            // Mostly what is ordinary: one odd piece too many and somebody refuses the path.
+            // Mostly ordinary pieces, because a path with many odd ones is always rejected.
             let pieces = if below(4) > 0 { ORDINARY } else { ODD };
             path += pieces[below(pieces.len())];
         }

@@ -1,4 +1,4 @@
-//! The examples in `envoy`: Envoy takes each of them, and they do what they say.
+//! The examples in `envoy`: Envoy accepts each of them, and they work as described.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ fn envoy_finds_every_example_valid() {
     let mut count = 0;
     for entry in fs::read_dir("envoy").unwrap() {
         let path = fs::canonicalize(entry.unwrap().path()).unwrap();
-        // compose.yaml is Docker's.
+        // compose.yaml is for Docker.
         let is_envoys = path.extension().is_some_and(|extension| extension == "yaml");
         if is_envoys && !path.ends_with("compose.yaml") {
             count += 1;
@@ -46,7 +46,7 @@ fn global_rate_limit_counts_tokens_not_public_requests() {
     let mut client = envoy.client("gateway");
     assert_eq!(client.get("/healthz", None).status, 200);
     assert_eq!(client.get("/v1/items", None).status, 401);
-    // Its service is not there: what it is asked about is refused.
+    // The rate limit service is missing, so requests that need it are rejected.
     let counted = client.get("/v1/items", Some(READER));
     assert_eq!(counted.status, 503, "{counted:?}");
     let stats = envoy.admin("/stats?filter=cluster.upstream.ratelimit");
@@ -75,7 +75,7 @@ fn callers_cannot_forge_source_behind_use_remote_address() {
         request.push(("x-forwarded-for", b"203.0.113.7"));
         statuses.push(envoy.client("gateway").send(&request).status);
     }
-    // Without it, whoever connects can write the header, and is believed.
+    // Without the setting, Envoy trusts the header of any client.
     assert_eq!(statuses, [403, 200]);
 }
 

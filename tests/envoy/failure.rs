@@ -1,4 +1,4 @@
-//! Whatever goes wrong, nothing is let through unjudged.
+//! No failure lets a request pass unjudged.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn policy_without_grants_denies_everything() {
 
 #[test]
 fn missing_host_clock_denies_everything() {
-    // Asking for the time then only returns an error.
+    // Reading the time then only returns an error.
     let filter = without(&json!({ "bundle": bundle() }), &["proxy_get_current_time_nanoseconds"]);
     let listener = envoy::listener("main", &[filter]);
     let envoy = Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap();

@@ -1,4 +1,4 @@
-//! The feed, from a real nginx: what is fetched is in force on all workers, and nothing that goes wrong changes that.
+//! The feed, from a real nginx: fetched bundles become active on all workers, and no failure changes that.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::{echo, feed_policies, tripwire};
 fn one_worker_fetches_for_all() {
     let site = Site::start(Fault::Down);
     let mut clients: Vec<Client> = (0..8).map(|_| site.envoy.client("main")).collect();
-    // Nothing was fetched yet, and nothing else is there.
+    // Nothing was fetched yet, and there is no other bundle.
     assert!(statuses(&mut clients, READER).iter().all(|status| *status == 503));
     site.envoy.wait_for_log("\"event\":\"feed\",\"result\":\"failed\"");
 
@@ -30,7 +30,7 @@ fn one_worker_fetches_for_all() {
     until(|| statuses(&mut clients, READER) == [200; 8]);
     until(|| statuses(&mut clients, "nobody's") == [401; 8]);
 
-    // An answer says only that nothing changed, and one of the three threads asks.
+    // An unchanged bundle gives 304, and only one of the three threads fetches.
     let asked = || -> Vec<String> {
         site.nginx.requests().into_iter().filter(|line| line.ends_with("/bundle.json")).collect()
     };
@@ -43,7 +43,7 @@ fn one_worker_fetches_for_all() {
 
     site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
     until(|| statuses(&mut clients, READER).contains(&401));
-    // The others take it at their next tick.
+    // The others activate it at their next tick.
     until(|| statuses(&mut clients, READER) == [401; 8]);
     let fetched = site.nginx.requests().iter().filter(|line| *line == "200 /bundle.json").count();
     assert_eq!(fetched, 2, "{:?}", site.nginx.requests());
@@ -57,7 +57,7 @@ fn failed_fetch_keeps_the_active_bundle() {
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| client.get("/v1/items", Some(READER)).status == 200);
 
-    // Each of these would be seen, were it in force.
+    // If any of these became active, requests would be rejected.
     let closed = |number: u64| numbered(number, json!({ "tokens": {} }));
     let unsigned = closed(100).to_string();
     let strangers = signed(&closed(100), &[9]).to_string();
@@ -76,7 +76,7 @@ fn failed_fetch_keeps_the_active_bundle() {
             site.nginx.serve("location / { default_type text/html; return 200 '<html>'; }");
         }),
         ("content encoding gzip", &|| {
-            // Without a tag, or it would be what is in force already.
+            // Without an ETag, because otherwise the response would be the active bundle.
             site.nginx.serve("etag off; if_modified_since off; add_header content-encoding gzip;");
         }),
         ("status 404", &|| site.nginx.serve("location / { return 404; }")),
@@ -94,7 +94,7 @@ fn failed_fetch_keeps_the_active_bundle() {
         for _ in 0..20 {
             assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{told}");
         }
-        // Back in order, with the next good one.
+        // Everything works again with the next good bundle.
         site.nginx.serve_files();
         site.nginx.put("bundle.json", &revision(number, json!({})));
         site.relay.set(Fault::None);
@@ -103,7 +103,7 @@ fn failed_fetch_keeps_the_active_bundle() {
         );
         until(|| site.envoy.log().contains(&fetched));
     }
-    // Each reason is told once in a row, however often it comes.
+    // A repeated reason is logged once.
     let failures = site.failures();
     assert!(failures.windows(2).all(|pair| pair[0] != pair[1]), "{failures:?}");
 }
@@ -124,12 +124,12 @@ fn rejected_bundle_is_not_sent_again() {
     let (before, count, told) = (asked().len(), failed(), site.failures());
     until(|| asked().len() >= before + 2);
     assert!(asked()[before..].iter().all(|line| line == "304 /bundle.json"), "{:?}", asked());
-    // It is no success, and each answer counts; the log has it once.
+    // Each response counts as a failure, but the log has it once.
     until(|| failed() >= count + 2);
     assert_eq!(site.failures(), told);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
 
-    // What was in force before is no news, and what is new is taken.
+    // A response with the old bundle is ignored, and a new bundle is accepted.
     site.nginx.put("bundle.json", &revision(3, json!({ "tokens": {} })));
     until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
@@ -161,7 +161,7 @@ fn a_slow_server_delays_no_request() {
     until(|| client.get("/v1/items", Some(READER)).status == 200);
     site.relay.set(Fault::Slow(Duration::from_secs(8)));
     site.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
-    // Each request that waited for the server would be the only one before the new bundle is active.
+    // If a request waited for the server, it would be the only one before the new bundle is active.
     let mut answered = 0;
     until(|| {
         let status = client.get("/v1/items", Some(READER)).status;
@@ -203,7 +203,7 @@ fn revocation_list_applies_before_the_next_bundle() {
         "revoked_token"
     );
 
-    // By a secret's digest; and the list stays on top of the next bundle.
+    // Revoke by a secret's digest. The list also applies to the next bundle.
     site.nginx.put("revocations.json", &revocations(2, &["reader"], &[OTHER]));
     until(|| statuses(&mut clients, OTHER) == [401; 4]);
     site.nginx.put("bundle.json", &revision(2, two));
@@ -211,7 +211,7 @@ fn revocation_list_applies_before_the_next_bundle() {
     std::thread::sleep(Duration::from_secs(2));
     assert_eq!((statuses(&mut clients, READER), statuses(&mut clients, OTHER)), (vec![401; 4], vec![401; 4]));
 
-    // An older list, or a stranger's, opens nothing.
+    // Neither an older list nor one signed by an unknown key lifts a revocation.
     site.nginx.put("revocations.json", &revocations(1, &[], &[]));
     until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("older")));
     assert_eq!(statuses(&mut clients, READER), [401; 4]);
@@ -245,12 +245,12 @@ fn fetched_bundle_is_active_after_a_trap() {
     until(|| client.get("/v1/items", Some(READER)).status == 200);
     relay.set(Fault::Down);
     assert_eq!(tripwire::trap(&mut client).status, 503);
-    // 503 is also what a gateway without a bundle says, so it is the last of these that counts.
+    // A gateway without a bundle also replies 503, so only the last of these counts.
     tripwire::until_back(&mut client);
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
     assert_eq!(client.get("/v1/items", Some(OTHER)).status, 401);
 
-    // Whichever thread asked, one of those that are left does.
+    // Whichever thread fetched before, one of the remaining threads fetches now.
     nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
     relay.set(Fault::None);
     until(|| client.get("/v1/items", Some(READER)).status == 401);
@@ -297,7 +297,7 @@ fn unusable_feed_is_rejected() {
     }
 }
 
-/// A gateway of two workers, the server that it fetches from, and what is between them.
+/// A gateway with two workers, the server from which it fetches, and the relay between them.
 pub(crate) struct Site {
     pub(crate) envoy: Envoy,
     pub(crate) nginx: Nginx,
@@ -313,7 +313,7 @@ impl Site {
         Self::beside(Nginx::start(), fault, configuration)
     }
 
-    /// A gateway that finds something when it starts.
+    /// A gateway whose server already has content when it starts.
     pub(crate) fn beside(nginx: Nginx, fault: Fault, configuration: &Value) -> Self {
         let relay = Relay::start(nginx.address(), fault);
         let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
@@ -323,13 +323,13 @@ impl Site {
         Self { envoy: Envoy::start(&configuration, 2).unwrap(), nginx, relay }
     }
 
-    /// Why no bundle was fetched, in the order in which it was told.
+    /// Why bundle fetches failed, in log order.
     pub(crate) fn failures(&self) -> Vec<String> {
         failures(&self.envoy, "bundle")
     }
 }
 
-/// Why nothing of this kind was fetched, in the order in which it was told.
+/// Why fetches of this kind failed, in log order.
 pub(crate) fn failures(envoy: &Envoy, what: &str) -> Vec<String> {
     let failed = envoy.events("feed").into_iter().filter(|event| event["result"] == "failed");
     failed
@@ -349,7 +349,7 @@ pub(crate) fn cluster(server: SocketAddr) -> Value {
     })
 }
 
-/// A configuration with a feed and nothing else.
+/// A configuration with only a feed.
 pub(crate) fn configuration() -> Value {
     json!({ "feed": {
         "cluster": "bundles", "authority": "bundles.test", "path": "/bundle.json", "interval": "1s",
@@ -357,7 +357,7 @@ pub(crate) fn configuration() -> Value {
     }})
 }
 
-/// The bundle with this number and other fields, as it was signed.
+/// The signed bundle with this revision and these fields.
 pub(crate) fn revision(number: u64, fields: Value) -> String {
     signed(&numbered(number, fields), &[1]).to_string()
 }

@@ -1,4 +1,4 @@
-//! What a feed may put in the place of what: newer bundles and lists of the same policy, and nothing else.
+//! What a feed may replace: only bundles and lists of the same policy, by newer ones.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,7 +25,7 @@ fn bundle_of_another_policy_is_rejected() {
     let mut client = site.envoy.client("main");
     site.nginx.put("bundle.json", &revision(5, json!({})));
     until(|| status(&mut client) == 200);
-    // Signed by the same keys, and newer.
+    // Newer and signed by the same keys.
     site.nginx.put("bundle.json", &revision(9, json!({ "name": "other", "tokens": {} })));
     until(|| site.failures().iter().any(|error| error.contains("`other`") && error.contains("`fixture`")));
     assert_eq!(status(&mut client), 200);
@@ -44,7 +44,7 @@ fn list_of_another_policy_is_rejected() {
     let foreign = signed_as(&list, PayloadType::Revocations, &[1]).to_string();
     site.nginx.put("revocations.json", &foreign);
     until(|| failures(&site.envoy, "revocations").iter().any(|error| error.contains("of policy `other`")));
-    // The right one is still on top of the next bundle.
+    // The right list also applies to the next bundle.
     site.nginx.put("bundle.json", &revision(2, json!({})));
     site.envoy.wait_for_log("\"event\":\"configured\",\"bundle\":\"fixture\",\"revision\":2");
     for _ in 0..20 {
@@ -104,7 +104,7 @@ fn newer_of_configured_and_fetched_bundle_is_active() {
         assert_eq!(status(&mut client), 401);
         gateway.nginx.put("bundle.json", &revision(5, json!({})));
         until(|| status(&mut client) == 200);
-        // An older one in the configuration: what was fetched stays.
+        // With an older one in the configuration, the fetched bundle stays active.
         gateway.write(&inline(3, json!({ "tokens": {}, "public": [] })));
         gateway.accepted(2);
         assert_eq!(status(&mut client), 200);
@@ -173,7 +173,7 @@ fn list_rollback_needs_a_signed_statement() {
     site.nginx.put("revocations.json", &list(json!({ "revision": 7, "supersedes": 9 }), &[1]));
     let taken = "\"result\":\"fetched\",\"what\":\"revocations\",\"bundle\":\"fixture\",\"revision\":7";
     until(|| site.envoy.log().contains(taken));
-    // What was revoked stays so until there is another bundle.
+    // Revocations last until the next bundle.
     site.nginx.put("bundle.json", &revision(2, json!({})));
     until(|| status(&mut client) == 200);
     site.nginx.put("revocations.json", &list(json!({ "revision": 10, "tokens": ["reader"] }), &[1]));
@@ -194,7 +194,7 @@ fn removing_a_leaked_feed_key_recovers() {
     gateway.nginx.put("revocations.json", &list(json!({ "revision": 3 }), &[2]));
     gateway.nginx.put("bundle.json", &bundle(3, json!({}), 2));
     until(|| status(&mut client) == 200);
-    // Whoever has key 1 locks everybody out, as far ahead as it gets.
+    // The holder of key 1 locks everybody out, with the highest possible revision.
     let ahead = (in_seconds_since_1970() + 80_000) * 1_000;
     gateway.nginx.put("revocations.json", &list(json!({ "revision": ahead }), &[1]));
     gateway.nginx.put("bundle.json", &bundle(ahead, json!({ "tokens": {} }), 1));
@@ -203,7 +203,7 @@ fn removing_a_leaked_feed_key_recovers() {
     until(|| gateway.envoy.log().contains(&fetched));
     gateway.nginx.put("bundle.json", &bundle(4, json!({}), 2));
     until(|| failures(&gateway.envoy, "bundle").iter().any(|error| error.contains("older")));
-    // Without the key what is good is taken again: 3 and 4 in the order that the other key has made.
+    // Without the key, good bundles are accepted again: 3 and 4, in the order of the other key.
     gateway.write(&keys(&[2]));
     until(|| status(&mut client) == 200);
     gateway.nginx.put("revocations.json", &list(json!({ "revision": 4, "tokens": ["reader"] }), &[2]));
@@ -238,7 +238,7 @@ fn repeated_list_is_reported() {
     let asked = || site.nginx.requests().iter().filter(|line| *line == "304 /revocations.json").count();
     let (before, last) = (asked(), last_success(&site.envoy, "revocations"));
     until(|| asked() >= before + 3);
-    // A repetition is no success, and is told once; what is in force stays.
+    // A repetition is not a success and is logged once; the active list stays.
     assert_eq!(last_success(&site.envoy, "revocations"), last);
     assert!(last <= gauge("revocations"), "{last}");
     assert!(last_success(&site.envoy, "bundle") > last);
@@ -248,7 +248,7 @@ fn repeated_list_is_reported() {
     site.envoy.wait_for_log("find out who withholds it");
     assert_eq!(status(&mut client), 200);
 
-    // The same again, though fetched anew, changes nothing; the next one does.
+    // The same list in a new response changes nothing; the next list does.
     site.nginx.put("revocations.json", &first);
     site.nginx.put("revocations.json", &list(json!({ "revision": 2, "good_until": good_for(3_600) }), &[1]));
     until(|| !site.envoy.events("fresh").is_empty());
@@ -274,17 +274,17 @@ fn missing_list_is_not_a_failure() {
     site.nginx.put("bundle.json", &revision(1, json!({})));
     let asked = |path: &str| site.nginx.requests().iter().filter(|line| line.ends_with(path)).count();
     until(|| asked("/revocations.json") >= 6);
-    // With each failure the pause would double: the bundle would be asked for many times as often.
+    // If these were failures, the pauses would double, and the bundle would be fetched many times as often.
     assert!(asked("/bundle.json") <= asked("/revocations.json") + 3, "{:?}", site.nginx.requests());
     assert_eq!(status(&mut site.envoy.client("main")), 200);
     assert_eq!(failed(&site.envoy), 0);
     assert_eq!(failures(&site.envoy, "revocations").len(), 1);
-    // But no success either.
+    // But these are not successes either.
     let age = |what| in_seconds_since_1970() - last_success(&site.envoy, what);
     assert!(age("bundle") < 60, "{}", age("bundle"));
     assert_eq!(last_success(&site.envoy, "revocations"), 0);
 
-    // Where one was there, it is missed.
+    // If there was a list before, a missing one is a failure.
     site.nginx.put("revocations.json", &revocations(1, &["reader"], &[]));
     until(|| status(&mut site.envoy.client("main")) == 401);
     site.nginx.serve("location = /revocations.json { return 404; }");
@@ -336,7 +336,7 @@ fn next_configuration_fetches_immediately() {
     gateway.nginx.put("bundle.json", &revision(4, json!({ "tokens": {} })));
     let mut client = gateway.envoy.client("main");
     until(|| status(&mut client) == 401);
-    // The events' own times: a lease that the worker before kept would last for another 15 seconds.
+    // Compare the events' own times: a lease that the worker had kept would last for another 15 seconds.
     let time = |event: Option<Value>| event.unwrap()["ts"].as_str().unwrap().parse::<Time>().unwrap();
     let fetched = gateway.envoy.events("feed").into_iter().find(|event| event["revision"] == 4);
     let configured = gateway.envoy.events("configured").into_iter().find(|event| event["revision"] == 3);
@@ -349,7 +349,7 @@ fn first_bundle_waits_for_its_list() {
     nginx.put("bundle.json", &revision(1, json!({})));
     let list = revocations(1, &["reader"], &[]);
     nginx.put("revocations.json", &list);
-    // The list takes some two seconds.
+    // Sending the list takes about two seconds.
     nginx.serve(&format!("location = /revocations.json {{ limit_rate {}; }}", list.len() * 2 / 3));
     let site = Site::beside(nginx, Fault::None, &configuration());
     let mut client = site.envoy.client("main");
@@ -360,7 +360,7 @@ fn first_bundle_waits_for_its_list() {
     });
 }
 
-/// A gateway whose configuration is discovered, the server that it fetches from, and what is between them.
+/// A gateway with a discovered configuration, the server from which it fetches, and the relay between them.
 struct Gateway {
     envoy: Envoy,
     nginx: Nginx,
@@ -384,7 +384,7 @@ impl Gateway {
         write(&self.resource, configuration);
     }
 
-    /// Waits until so many configurations were accepted: each by the canary, by the main thread and by the worker.
+    /// Waits until this many configurations were accepted, each by the canary, the main thread and the worker.
     fn accepted(&self, configurations: u64) {
         until(|| {
             statistic(&self.envoy, "result=.=accepted;.;tokenward_configurations_total") >= 3 * configurations
@@ -411,12 +411,12 @@ fn in_seconds_since_1970() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// How often nothing came that could be used.
+/// The number of fetches without a usable result.
 pub(crate) fn failed(envoy: &Envoy) -> u64 {
     statistic(envoy, "result=.=failed;.;tokenward_feed_total")
 }
 
-/// What Envoy shows under a name; 0 where it does not.
+/// Envoy's statistic with this name; 0 if there is none.
 fn statistic(envoy: &Envoy, name: &str) -> u64 {
     let stats = envoy.admin("/stats");
     let line = stats.lines().find(|line| line.contains(name));

@@ -1,4 +1,4 @@
-//! A small policy with secrets that the tests know.
+//! A small policy whose secrets the tests know.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -43,25 +43,25 @@ pub(crate) fn token(secrets: Value) -> Value {
     json!({ "kind": "service", "roles": ["reader"], "secrets": secrets })
 }
 
-/// A secret's entry with more fields.
+/// A secret's entry with additional fields.
 pub(crate) fn secret(id: &str, clear: &str, more: Value) -> Value {
     let mut entry = json!({ "id": id, "sha256": SecretDigest::of(clear.as_bytes()).to_hex() });
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     entry
 }
 
-/// Now, moved by seconds.
+/// The current time, shifted by seconds.
 pub(crate) fn in_seconds(seconds: i64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     String::from(Time::from_millis(i64::try_from(now).unwrap() + seconds * 1_000))
 }
 
-/// Envoy with one listener, `main`, that enforces `configuration`; one worker, so that connections share a VM.
+/// Envoy with one listener, `main`, that enforces `configuration`. It has one worker, so all connections share a VM.
 pub(crate) fn start(configuration: &Value) -> Envoy {
     start_with(configuration, 1)
 }
 
-/// The same with more workers, each with a VM of its own.
+/// The same with more workers, each with its own VM.
 pub(crate) fn start_with(configuration: &Value, workers: u32) -> Envoy {
     let filter = envoy::filter(&configuration.to_string());
     let listener = envoy::listener("main", &[filter]);
@@ -78,12 +78,12 @@ pub(crate) fn headers<'h>(path: &'h [u8], authorization: &'h [u8]) -> Vec<(&'h s
     ]
 }
 
-/// `Bearer` and the secret of the reader.
+/// `Bearer` and the reader's secret.
 pub(crate) fn reader() -> Vec<u8> {
     format!("Bearer {READER}").into_bytes()
 }
 
-/// The header of this name, as it reached the upstream.
+/// The header with this name, as the upstream received it.
 pub(crate) fn upstream_header(response: &http::Response, name: &str) -> Option<String> {
     let echo = response.json();
     let mut found = echo["headers"].as_array().unwrap().iter().filter(|header| header[0] == name);

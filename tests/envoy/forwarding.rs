@@ -1,4 +1,4 @@
-//! What reaches the upstream of a permitted request.
+//! What the upstream receives for a permitted request.
 
 use serde_json::json;
 
@@ -46,7 +46,7 @@ fn inbound_identity_headers_are_removed_in_any_spelling() {
     assert_no_root(&response);
     assert_eq!(upstream_header(&response, "x-tokenward-token").as_deref(), Some("reader"));
 
-    // A public operation has no identity to set, and lets none through either.
+    // A public operation sets no identity, and still removes the caller's.
     let mut public = headers(b"/healthz", b"Basic abc");
     public.extend(forged.map(|name| (name, &b"root"[..])));
     let response = client.send(&public);
@@ -90,7 +90,7 @@ fn second_path_is_forwarded_only_if_configured() {
     }
 }
 
-/// Asserts that nothing the caller claimed to be reached the upstream.
+/// Asserts that no identity claimed by the caller reached the upstream.
 fn assert_no_root(response: &Response) {
     for header in response.json()["headers"].as_array().unwrap() {
         assert_ne!(header[1], "root", "{header} reached the upstream");

@@ -1,7 +1,7 @@
-//! Hosts as callers spell them: who was judged is who was reached.
+//! Hosts in all spellings: the judged host is the host that the request reaches.
 //!
 //! Envoy has two virtual hosts and a catch-all, and the policy has a permission for each of them. The response says
-//! which virtual host Envoy chose, by which permission the filter judged, and which authority was forwarded.
+//! which virtual host Envoy chose, which permission the filter used, and which authority was forwarded.
 
 use serde_json::{Value, json};
 
@@ -133,7 +133,7 @@ fn http_1_request_names_one_host() {
         ("/who", &["billing.acme.test", "billing.acme.test:"], None),
         ("/who", &["billing.acme.test:", "billing.acme.test"], None),
         ("/who", &[], None),
-        // RFC 9112 §3.2.2: the host of the absolute form counts.
+        // The host of the absolute form counts (RFC 9112 §3.2.2).
         ("http://billing.acme.test/who", &["a.shop.acme.test"], Some("billing")),
         ("http://Billing.acme.test.:8443/who", &["a.shop.acme.test"], Some("billing")),
         ("http://billing.acme.test:/who", &["a.shop.acme.test"], None),
@@ -171,7 +171,7 @@ fn host_header_beside_the_authority_is_ignored() {
         let authorization = reader();
         request.extend([("host", host.as_bytes()), ("authorization", &authorization)]);
         let answer = wire.http2(&request);
-        // A request that is refused for its `host` header reaches nothing either.
+        // A request that is rejected for its `host` header does not reach an upstream either.
         let is_refused = answer.reached.is_none() && answer.judged.is_none() && answer.status != 200;
         let agrees = authority.is_none_or(|authority| authority == host);
         assert!(!is_refused || expected.is_none() || !agrees, "{authority:?}, {host}: {answer:?}");
@@ -219,10 +219,10 @@ fn start(configuration: &Value) -> Envoy {
     Envoy::start(&envoy::configuration(&[listener(configuration)], echo::start()), 1).unwrap()
 }
 
-/// A listener with the virtual hosts that the permissions are named after.
+/// A listener with virtual hosts that have the same names as the permissions.
 fn listener(configuration: &Value) -> Value {
     let mut listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
-    // By default a broken connection of HTTP/2 lingers for a second.
+    // By default a broken HTTP/2 connection lingers for a second.
     manager(&mut listener)["delayed_close_timeout"] = json!("0.02s");
     *virtual_hosts(&mut listener) = vec![
         virtual_host("billing", &["billing.acme.test", "192.0.2.1"]),
@@ -240,7 +240,7 @@ fn manager(listener: &mut Value) -> &mut Value {
     &mut listener["filter_chains"][0]["filters"][0]["typed_config"]
 }
 
-/// A virtual host whose responses say who was reached, who was judged, and with which authority.
+/// A virtual host whose response shows the virtual host, the permission and the authority.
 fn virtual_host(name: &str, domains: &[&str]) -> Value {
     let header = |key: &str, value: &str| json!({ "header": { "key": key, "value": value } });
     json!({
@@ -255,7 +255,7 @@ fn virtual_host(name: &str, domains: &[&str]) -> Value {
     })
 }
 
-/// A connection of each protocol.
+/// A connection for each protocol.
 struct Wire<'e> {
     envoy: &'e Envoy,
     http1: http::Client,
@@ -268,7 +268,7 @@ impl<'e> Wire<'e> {
         Self { envoy, http1, http2: http2::Client::connect(envoy.listener("main")) }
     }
 
-    /// The answers to a request with this authority, over HTTP/1 and HTTP/2.
+    /// The responses to a request with this authority, over HTTP/1 and HTTP/2.
     fn both(&mut self, authority: &[u8]) -> [Answer; 2] {
         let authorization = reader();
         let request = headers(authority, &authorization);
@@ -283,7 +283,7 @@ impl<'e> Wire<'e> {
         }
         match self.http2.exchange(&fields) {
             Ok(response) => Answer::of_http2(&response.unwrap_or_default()),
-            // Envoy ends a connection that breaks the protocol.
+            // Envoy closes a connection that breaks the protocol.
             Err(_) => {
                 self.http2 = http2::Client::connect(self.envoy.listener("main"));
                 Answer::default()
@@ -292,7 +292,7 @@ impl<'e> Wire<'e> {
     }
 }
 
-/// What became of a request; the default where Envoy reset it.
+/// The result of a request; the default if Envoy reset it.
 #[derive(Debug, Default)]
 struct Answer {
     status: u16,
@@ -300,7 +300,7 @@ struct Answer {
     reached: Option<String>,
     /// The permission.
     judged: Option<String>,
-    /// The authority that was forwarded.
+    /// The forwarded authority.
     host: Option<String>,
 }
 
@@ -318,7 +318,7 @@ impl Answer {
     }
 
     fn of(status: u16, header: impl Fn(&str) -> Option<String>) -> Self {
-        // A reply of the filter's has the headers of the route that it did not reach.
+        // The filter's reply has the headers of the route, although the request did not reach it.
         let upstream = header("x-upstream");
         let header = |name| upstream.as_ref().and_then(|_| header(name));
         let judged = header("x-judged").and_then(|identity| {
@@ -337,7 +337,7 @@ const BILLING: Option<&str> = Some("billing");
 const SHOP: Option<&str> = Some("shop");
 const REST: Option<&str> = Some("rest");
 
-/// Spellings, and who is both judged and reached by each; `None` where the request is rejected.
+/// Spellings, and the host that is both judged and reached; `None` if the request is rejected.
 const SPELLINGS: &[(&str, Option<&str>)] = &[
     ("billing.acme.test", BILLING),
     ("BILLING.Acme.TEST", BILLING),
@@ -451,7 +451,7 @@ const NAMES: &[&str] = &[
     "",
 ];
 
-/// What a caller may append to them.
+/// Suffixes that a caller may append.
 const ENDS: &[&[u8]] = &[
     b"",
     b".",

@@ -1,4 +1,4 @@
-//! Manifests as a real Envoy gets them: what Istio and Envoy Gateway make of them is done here by hand.
+//! Manifests in a real Envoy. The tests themselves do the conversions of Istio and Envoy Gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
@@ -27,7 +27,7 @@ fn two_wasm_plugins_work_and_stay_apart() {
     let mut other = bundle();
     other["tokens"] = json!({ "other": token(json!([secret("1", OTHER, json!({}))])) });
     let mut listeners = Vec::new();
-    // Both are of the same module and without a VM id: on each thread they share one VM.
+    // Both use the same module and no VM id, so on each thread they share one VM.
     for (name, bundle, space) in [("edge", bundle(), ""), ("shop", other, " ")] {
         let plugin = render(folder.path(), &bundle, &["istio", "--name", name, "--selector", "a=b"]);
         let resource = format!("extensions.istio.io/wasmplugin/edge.{name}");
@@ -75,13 +75,13 @@ fn envoy_filter_restricts_the_module() {
     assert_eq!(statuses(&envoy), [200, 401, 403, 200, 200, 429]);
     assert_eq!(envoy.decisions().len(), 6);
     assert_eq!(envoy.client("main").get("/healthz", None).header("ratelimit"), None);
-    // What is not listed may not be done: without the clock nothing can be judged.
+    // The filter may use only the listed functions: without the clock it cannot judge requests.
     let envoy = run(&|typed_config| {
         let allowed = &mut typed_config["config"]["capability_restriction_config"]["allowed_capabilities"];
         allowed.as_object_mut().unwrap().remove("proxy_get_current_time_nanoseconds").unwrap();
     });
     assert_eq!(statuses(&envoy), [503; 6]);
-    // What Istio's agent puts there when it cannot fetch the module.
+    // The replacement that Istio's agent uses if it cannot fetch the module.
     let envoy = run(&|typed_config| *typed_config = json!({ "@type": RBAC, "rules": {} }));
     assert_eq!(statuses(&envoy), [403; 6]);
 }
@@ -104,7 +104,7 @@ fn envoy_filter_with_feed_and_alerts_keeps_serving() {
     let envoy = Envoy::start(&configuration, 1).unwrap();
     let mut client = envoy.client("main");
     crate::wait::until(|| client.get("/v1/items", Some(READER)).status == 200);
-    // Not the first answer alone.
+    // Not only the first response.
     nginx.put("bundle.json", &feed::revision(2, json!({ "tokens": {} })));
     crate::wait::until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
@@ -129,12 +129,13 @@ fn envoy_filter_lists_every_capability() {
     }
     let module: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let unused = BTreeSet::from(NEVER_CALLED);
-    // Whatever the module comes to import belongs into one of the two.
+    // Every import of the module must be in one of the two lists.
     assert_eq!(module, &allowed | &unused);
     assert!(allowed.is_disjoint(&unused));
 }
 
-/// What the module imports only because the SDK's traits have methods for it, which the filter does not call.
+/// Imports of the module that only exist because the SDK's traits have methods for them. The filter does not call
+/// them.
 const NEVER_CALLED: [&str; 17] = [
     "proxy_call_foreign_function",
     "proxy_close_stream",
@@ -163,9 +164,9 @@ fn extension_policy_works_as_envoy_gateway_passes_it() {
     let module = std::fs::read(envoy::wasm()).unwrap();
     let digest = SecretDigest::of(&module).to_hex();
     let modules = serve(module);
-    // (the digest that it must have, what then becomes of a permitted request)
+    // (the required digest, the resulting status of a permitted request)
     for (sha256, status) in [(digest.as_str(), 200), (PIN_OF_NOTHING, 503)] {
-        // internal/xds/translator/wasm.go: one filter, enabled by the routes that it is for.
+        // internal/xds/translator/wasm.go: one filter, enabled by the routes that need it.
         let name = "envoy.filters.http.wasm/envoyextensionpolicy/edge/tokenward/wasm/0";
         let filter = json!({
             "name": name, "disabled": true,
@@ -213,7 +214,7 @@ fn extension_policy_works_as_envoy_gateway_passes_it() {
 
 #[test]
 fn envoy_reloads_a_watched_config_map() {
-    // The kubelet mounts a ConfigMap as links through `..data`, and renames that link to another folder.
+    // The kubelet mounts a ConfigMap as links through `..data`, and renames that link to switch to another folder.
     let folder = tempfile::tempdir().unwrap();
     let mount = folder.path().join("mount");
     std::fs::create_dir(&mount).unwrap();
@@ -249,7 +250,7 @@ fn envoy_reloads_a_watched_config_map() {
     crate::wait::until(|| envoy.client("main").get("/v1/items", Some(READER)).status == 401);
 }
 
-/// The manifest that `tokenward render` makes of a bundle.
+/// The manifest that `tokenward render` writes for a bundle.
 fn render(folder: &Path, bundle: &Value, arguments: &[&str]) -> Value {
     std::fs::write(folder.join("bundle.json"), bundle.to_string()).unwrap();
     tokenward(folder, &[&["render"], arguments, &["--bundle", "bundle.json"], &EDGE].concat())
@@ -262,8 +263,8 @@ fn tokenward(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What Envoy gets of a WasmPlugin from Istio's control plane and agent (pilot/pkg/model/extensions.go,
-/// pkg/wasm/convert.go): the configuration as JSON made of a Struct, no VM id, the module as a file.
+/// The filter that Istio's control plane and agent make from a WasmPlugin (pilot/pkg/model/extensions.go,
+/// pkg/wasm/convert.go): the configuration as JSON from a Struct, no VM id, the module as a file.
 fn handed_over(plugin: &Value, space: &str) -> Value {
     let (metadata, spec) = (&plugin["metadata"], &plugin["spec"]);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -281,7 +282,7 @@ fn handed_over(plugin: &Value, space: &str) -> Value {
     }})
 }
 
-/// JSON as Go writes a Struct: keys in alphabetic order, every number a double, and now and then a space.
+/// JSON as Go writes a Struct: keys in alphabetic order, every number a double, and sometimes a space.
 fn from_struct(value: &Value, space: &str) -> String {
     match value {
         Value::Number(number) => format!("{}", number.as_f64().unwrap()),
@@ -300,7 +301,7 @@ fn from_struct(value: &Value, space: &str) -> String {
     }
 }
 
-/// The values of an EnvoyFilter's patches: the extension, and the filter among a listener's.
+/// The values of an EnvoyFilter's patches: the extension, and the filter of the listener.
 fn patches(manifest: &Value) -> (Value, Value) {
     let [extension, filter] = manifest["spec"]["configPatches"].as_array().unwrap().as_slice() else {
         panic!("{manifest}")
@@ -312,7 +313,7 @@ fn patches(manifest: &Value) -> (Value, Value) {
     (extension["patch"]["value"].clone(), filter["patch"]["value"].clone())
 }
 
-/// An extension after Istio's agent fetched its module: a local file, and nothing of the agent's own.
+/// An extension after Istio's agent fetched its module: a local file, and none of the agent's own fields.
 fn fetched(extension: &Value) -> Value {
     let mut extension = extension.clone();
     let vm = extension["typed_config"]["config"]["vm_config"].as_object_mut().unwrap();
@@ -324,7 +325,7 @@ fn fetched(extension: &Value) -> Value {
     extension
 }
 
-/// A filter that is discovered: from a file, as here there is no control plane.
+/// A filter that is discovered from a file, because there is no control plane here.
 fn discovery(folder: &Path, name: &str, types: &[&str], typed_config: &Value) -> Value {
     let filter = json!({ "name": name, "config_discovery": {
         "config_source": { "ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3" },
@@ -344,7 +345,7 @@ fn watched(folder: &Path, mut filter: Value, extension: &Value) -> Value {
     filter
 }
 
-/// A server of a module, for whatever path.
+/// A server that serves a module under any path.
 fn serve(module: Vec<u8>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -364,5 +365,5 @@ fn serve(module: Vec<u8>) -> SocketAddr {
     address
 }
 
-/// SHA-256 of nothing.
+/// SHA-256 of empty input.
 const PIN_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

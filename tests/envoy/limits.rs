@@ -15,7 +15,7 @@ fn four_workers_share_one_bucket_that_refills_evenly() {
     let address = envoy.listener("main");
     let begin = Instant::now();
     let granted = Mutex::new(0);
-    // Many connections, so that every worker has some.
+    // Enough connections to reach every worker.
     std::thread::scope(|scope| {
         for _ in 0..16 {
             scope.spawn(|| {
@@ -51,7 +51,7 @@ fn every_response_reports_the_remaining_quota() {
         let field = |name: &str| response.header(name).unwrap_or("none").to_owned();
         (response.status, field("ratelimit-policy"), field("ratelimit"), field("retry-after"))
     };
-    // Who may not do it uses nothing up.
+    // A denied request does not use up the limit.
     assert_eq!(client.get("/v1/other", Some(READER)).header("ratelimit"), None);
     let policy = "\"token\";q=3;w=3600".to_owned();
     for left in [2, 1, 0] {
@@ -90,7 +90,7 @@ fn limited(limit: &str) -> Value {
     bundle
 }
 
-/// How many workers have accepted a connection.
+/// The number of workers that have accepted a connection.
 fn workers_in_use(envoy: &Envoy) -> usize {
     let stats = envoy.admin("/stats?filter=worker_.*downstream_cx_total");
     let counts = stats.lines().filter_map(|line| line.rsplit_once(": "));

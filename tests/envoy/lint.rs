@@ -1,5 +1,5 @@
-//! `tokenward lint --envoy` and a real Envoy agree: what lint finds nothing in is judged, what it warns of bypasses the
-//! policy or changes what was judged.
+//! `tokenward lint --envoy` and a real Envoy agree: without findings every request is judged; with a warning a
+//! request bypasses the policy or is changed afterwards.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,23 +14,23 @@ use crate::http::Response;
 use crate::tripwire::{Wire, module_with_tripwire, trap};
 use crate::{echo, wait};
 
-/// A listener that differs from a good one, and what becomes of requests.
+/// A listener that differs from a good one, and the effect on requests.
 struct Case {
     name: &'static str,
     change: fn(&mut Listener),
-    /// What lint finds in the file.
+    /// The findings in the file.
     finds: &'static str,
-    /// What it finds in what Envoy has loaded.
+    /// The findings in the loaded configuration.
     finds_loaded: &'static str,
     outcome: Outcome,
 }
 
 enum Outcome {
-    /// A request without a token gets no further than the filter.
+    /// The filter stops a request without a token.
     Judged,
-    /// With this header it does.
+    /// A request with this header bypasses the filter.
     Unjudged(&'static str),
-    /// The upstream sees another path, host or caller than was judged.
+    /// The upstream receives another path, host or caller than the filter judged.
     Changed(fn(&Response) -> bool),
 }
 
@@ -139,7 +139,7 @@ fn listener(case: &Case, folder: &Path) -> String {
     whole.to_string()
 }
 
-/// What Envoy has loaded, with one listener.
+/// The loaded configuration, with only one listener.
 fn only(dump: &Value, name: &str) -> Value {
     let mut dump = dump.clone();
     for config in dump["configs"].as_array_mut().unwrap() {
@@ -343,7 +343,7 @@ fn is_other_host(response: &Response) -> bool {
     response.json()["headers"].as_array().unwrap().contains(&json!(["host", "/v1/other"]))
 }
 
-/// What a route says to switch the filter off.
+/// The configuration with which a route disables the filter.
 fn off() -> Value {
     json!({ "tokenward": {
         "@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": "raw:yes",
@@ -361,7 +361,7 @@ fn with_a_header(action: Value) -> Value {
     }})
 }
 
-/// The filter comes from a file that has nothing yet.
+/// The filter comes from a file that is still empty.
 fn discover(listener: &mut Listener, default: Value) {
     let path = listener.folder.join("nothing.yaml");
     std::fs::write(&path, "{}").unwrap();

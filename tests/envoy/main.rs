@@ -1,4 +1,4 @@
-//! The module in a real Envoy.
+//! Tests the module in a real Envoy.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test tells how many cases it ran")]

@@ -1,4 +1,4 @@
-//! The module itself: what it asks of the host.
+//! The module itself: its imports and exports.
 
 use wasmparser::{Parser, Payload};
 
@@ -14,7 +14,7 @@ fn module_exports_only_what_it_needs() {
         }
     }
     exports.sort();
-    // Envoy enters the VM for every callback that is exported: none is for bodies, logs or trailers of responses.
+    // Envoy enters the VM for every exported callback: there is none for bodies, logs or response trailers.
     let callbacks = [
         "proxy_on_configure",
         "proxy_on_context_create",

@@ -1,4 +1,4 @@
-//! CORS preflights in Envoy: what no header says of a request's content is known from its stream.
+//! CORS preflights in Envoy: only the stream shows whether a request has content.
 
 use serde_json::json;
 

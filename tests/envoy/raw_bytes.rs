@@ -1,4 +1,4 @@
-//! Bytes that no text has: refused where they matter, ignored elsewhere, and never the end of the VM.
+//! Bytes that are not text: rejected where they matter, ignored elsewhere, and never fatal for the VM.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::{echo, http2};
 #[test]
 fn raw_bytes_are_rejected_in_path_and_credential() {
     let envoy = start(&json!({ "bundle": bundle(), "audit": { "strangers": 1_000_000 } }));
-    // HTTP/2: over HTTP/1.1 Envoy itself refuses such a path, and closes the connection after any 400.
+    // HTTP/2, because over HTTP/1.1 Envoy itself rejects such a path and closes the connection after any 400.
     let mut client = http2::Client::connect(envoy.listener("main"));
     let authorization = reader();
     for byte in 0x80..=0xFF_u8 {
@@ -126,7 +126,7 @@ fn lower_case_method_is_rejected() {
     bundle["permissions"]["items:write"] = json!(["* /v1/**"]);
     bundle["tokens"]["reader"]["roles"] = json!(["writer"]);
     let envoy = start(&json!({ "bundle": bundle }));
-    // Over HTTP/1.1 Envoy itself refuses it.
+    // Over HTTP/1.1 Envoy itself rejects it.
     let mut client = http2::Client::connect(envoy.listener("main"));
     let authorization = reader();
     for (method, status) in [("DELETE", 200), ("delete", 400), ("Delete", 400), ("PURGE", 200)] {
@@ -141,7 +141,7 @@ fn event_is_one_line_of_ascii() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);
-    // Ends of lines and a terminal's command to some readers: U+2028, U+0085, U+009B; and an emoji.
+    // Characters that some readers take for a line end or a terminal command: U+2028, U+0085, U+009B. Also an emoji.
     let id = "a\u{2028}{\"v\":1}\u{85}\u{9b}31m\u{1f512}";
     request.push(("x-request-id", id.as_bytes()));
     assert_eq!(envoy.client("main").send(&request).status, 200);

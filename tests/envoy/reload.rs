@@ -1,4 +1,4 @@
-//! The policy is changed under load: every request is judged by a policy in force, and none is lost.
+//! The policy changes under load: every request is judged by an active policy, and no request is lost.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,20 +13,20 @@ use crate::fixture::{READER, secret, token, upstream_header};
 use crate::http::Response;
 use crate::{echo, http, wait};
 
-/// Changes of the policy under load.
+/// Number of policy changes under load.
 const CHANGES: u64 = 200;
-/// How often the policy changes at most.
+/// Minimum time between two changes.
 const PACE: Duration = Duration::from_millis(100);
-/// Connections with load; Envoy has two workers.
+/// Connections under load; Envoy has two workers.
 const CONNECTIONS: usize = 6;
 
-/// What the writer and the load know of each other.
+/// The state that the writer and the connections share.
 struct Progress {
-    /// The last revision that every connection was judged by: no older one is in force.
+    /// The latest revision that every connection has seen: no older one is active.
     confirmed: AtomicU64,
-    /// The last revision whose file was put in place, or is being put there: no newer one can be in force.
+    /// The latest revision whose file is written or being written: no newer one can be active.
     written: AtomicU64,
-    /// What each connection was last judged by.
+    /// The last revision that each connection has seen.
     seen: [AtomicU64; CONNECTIONS],
     stopped: AtomicBool,
     requests: AtomicU64,
@@ -47,7 +47,7 @@ fn reloads_under_load_lose_no_request() {
         for seen in &progress.seen {
             let (client, progress) = (gateway.envoy.client("main"), &progress);
             scope.spawn(move || {
-                // A connection that found something wrong must not leave the writer waiting.
+                // If a connection fails, the writer must not keep waiting.
                 let stop = Stop(&progress.stopped);
                 progress.load(client, seen);
                 drop(stop);
@@ -73,7 +73,7 @@ fn reloads_under_load_lose_no_request() {
     println!("{CHANGES} changes, the slowest in force after {slowest:?}; {requests} requests");
     assert!(requests > CHANGES * 10, "{requests} requests are no load");
 
-    // A bad one is refused, whoever wrote it, and the last good one keeps serving.
+    // A bad configuration is rejected, whoever wrote it, and the last good one keeps serving.
     let last = CHANGES + 1;
     let mut bad = bundle(last + 1);
     bad["roles"]["reader"]["permissions"] = json!(["nothing"]);
@@ -85,7 +85,7 @@ fn reloads_under_load_lose_no_request() {
         assert_eq!(revision(&response), Some(last));
     }
 
-    // A revocation is in force on every worker.
+    // A revocation is active on every worker.
     let mut revoked = bundle(last + 2);
     revoked["tokens"]["reader"]["revoked_at"] = json!("2026-01-01T00:00:00Z");
     let start = Instant::now();
@@ -100,7 +100,7 @@ fn reloads_under_load_lose_no_request() {
 }
 
 impl Progress {
-    /// Sends requests until it is stopped, and checks by which policy each was judged.
+    /// Sends requests until it is stopped, and checks which policy judged each of them.
     fn load(&self, mut client: http::Client, seen: &AtomicU64) {
         while !self.stopped.load(SeqCst) {
             let oldest = self.confirmed.load(SeqCst);
@@ -111,7 +111,7 @@ impl Progress {
             // A worker never goes back.
             assert!(seen.fetch_max(revision, SeqCst) <= revision, "{revision} after a later one");
 
-            // What only one revision grants.
+            // A path that only one revision grants.
             let oldest = self.confirmed.load(SeqCst);
             let asked = self.written.load(SeqCst);
             let only = client.get(&format!("/v1/only/{asked}"), Some(READER));
@@ -132,7 +132,7 @@ impl Progress {
     }
 }
 
-/// Tells the others that one has ended, however it did.
+/// Tells the other threads that one has ended, even by a panic.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -164,9 +164,9 @@ impl Gateway {
     }
 }
 
-/// `tokenward render ecds`.
+/// Runs `tokenward render ecds`.
 fn render(folder: &Path, bundle: &Value) {
-    // The bundle is not in the folder that Envoy watches.
+    // The bundle is outside of the folder that Envoy watches.
     let file = tempfile::NamedTempFile::with_suffix(".json").unwrap();
     std::fs::write(file.path(), bundle.to_string()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_tokenward"));
@@ -176,7 +176,7 @@ fn render(folder: &Path, bundle: &Value) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A policy that says by its permission's name which revision it is, and grants one path that no other grants.
+/// A policy whose permission name contains the revision, and which grants one path that no other revision grants.
 fn bundle(revision: u64) -> Value {
     let name = format!("revision-{revision}");
     json!({
@@ -188,7 +188,7 @@ fn bundle(revision: u64) -> Value {
     })
 }
 
-/// The revision that a permitted request was judged by, as its upstream was told.
+/// The revision that judged a permitted request, as the upstream received it.
 fn revision(response: &Response) -> Option<u64> {
     let identity = (response.status == 200).then(|| upstream_header(response, "x-tokenward-identity"))??;
     let (_, rest) = identity.split_once("permission=\"revision-")?;

@@ -1,4 +1,4 @@
-//! What a caller is told who is turned away.
+//! The replies to rejected callers.
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ fn a_grpc_caller_gets_a_grpc_status() {
         (b"/acme.Items/..", &reader(), "3", "Malformed or ambiguous request"),
     ] {
         let response = grpc(&mut client, path, authorization);
-        // gRPC over HTTP/2 §Responses: a trailers-only reply is HTTP 200 with the status in the headers.
+        // A trailers-only reply is HTTP 200 with the status in the headers (gRPC over HTTP/2 §Responses).
         let header = |name: &str| response.header(name);
         assert_eq!((response.status, header("grpc-status")), (200, Some(status)));
         assert_eq!(
@@ -143,7 +143,7 @@ fn logs_events_and_replies_have_no_secret() {
         let authorization = format!("Bearer {secret},Bearer {secret}");
         replies.push(client.send(&headers(b"/v1/items/7", authorization.as_bytes())));
         for reply in replies {
-            // The query is the upstream's; of the credential it must know nothing.
+            // The upstream gets the query, but nothing of the credential.
             let known = match reply.header("x-upstream") {
                 Some(_) => reply.json()["headers"].to_string(),
                 None => format!("{reply:?}"),

@@ -1,4 +1,4 @@
-//! No secret of the policy is in an event, a reply or the filter state, whatever a caller sent it as.
+//! No event, reply or filter state contains a secret of the policy, in whatever form a caller sent it.
 
 use std::fs;
 use std::path::Path;
@@ -12,10 +12,10 @@ use crate::fixture::{READER, REVOKED, bundle, secret, token};
 use crate::wait::until as wait_until;
 use crate::{echo, http2};
 
-/// The form of a minted secret, known to no policy.
+/// Text in the form of a minted secret that no policy knows.
 const MINTED: &str = "acme_svc_gVV1qeg3oguxIdh68NuN5BaDdPUICvXo4EnURu";
 const RETIRED: &str = "q83vAb/SNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFY=";
-/// As other programs make them.
+/// Secrets as other programs make them.
 const SANCTUM: &str = "7|Ab3dEf7GhJkLmNpQrStUvWxYz0123456789abcdef";
 const COMMA: &str = "user,0f3c9a7be21d4856aa10";
 const BOT: &str = "12345678:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
@@ -37,7 +37,7 @@ fn secret_in_any_field_is_never_logged() {
             }
             let mut second = http2::Client::connect(envoy.listener("main"));
             for request in requests(clear) {
-                // Envoy itself ends a connection whose authority it cannot read.
+                // Envoy itself closes a connection with an unreadable authority.
                 match second.exchange_with_trailers(&fields(&request), &trailers(clear)) {
                     Ok(_) => {
                         sent += 1;
@@ -52,11 +52,11 @@ fn secret_in_any_field_is_never_logged() {
         let state = fs::read_to_string(folder.path().join("state.log")).unwrap();
         let log: String = envoy.log().lines().filter(|line| !line.starts_with("access ")).collect();
         assert!(state.lines().count() >= sent / 2 && state.contains("<hidden>"), "{mode}: {sent} sent");
-        // An upstream's echo is no reply of the filter.
+        // An upstream's echo is not a reply of the filter.
         let replies = if mode == "enforce" { bodies.as_str() } else { "" };
         for clear in [READER, REVOKED, RETIRED, MINTED, SANCTUM, COMMA, BOT] {
             let mut spelled = vec![clear.to_owned(), escaped(clear), escaped(clear).replace('%', "%25")];
-            // The policy has no digest of what is only of the form of a minted secret.
+            // The policy has no digest for text that only has the form of a minted secret.
             if clear != MINTED {
                 spelled.push(armored(clear));
             }
@@ -110,7 +110,7 @@ fn logged(folder: &Path, mode: &str) -> Envoy {
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
 }
 
-/// A request for each place that a caller can write a text in.
+/// A request for each place where a caller can write text.
 fn requests(secret: &str) -> Vec<Vec<(String, String)>> {
     let plain = |changes: &[(&str, String)]| {
         let mut request: Vec<(String, String)> =
@@ -148,7 +148,7 @@ fn requests(secret: &str) -> Vec<Vec<(String, String)>> {
     requests
 }
 
-/// Trailers with the secret as a credential, and as a value of any other name.
+/// Trailers with the secret as a credential, and as the value of any other name.
 fn trailers(secret: &str) -> [(Vec<u8>, Vec<u8>); 3] {
     [
         ("authorization", format!("Bearer {secret}")),
@@ -158,7 +158,7 @@ fn trailers(secret: &str) -> [(Vec<u8>, Vec<u8>); 3] {
     .map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes()))
 }
 
-/// The secret as the password of Basic.
+/// The secret as a Basic password.
 fn armored(secret: &str) -> String {
     STANDARD.encode(format!("user:{secret}"))
 }

@@ -1,4 +1,4 @@
-//! Shadow: a whole gateway, or one role, that reports and does not enforce.
+//! Shadow mode: a whole gateway, or one role, that reports and does not enforce.
 
 use serde_json::{Value, json};
 
@@ -77,7 +77,7 @@ fn shadow_role_is_reported_other_roles_enforced() {
     assert_eq!(client.get("/v1/items", Some(EXPIRED)).status, 401);
 }
 
-/// The fixture's policy, the reader's only role a new one in shadow.
+/// The fixture's policy, in which the reader has only a new role in shadow mode.
 fn trial() -> Value {
     let mut bundle = bundle();
     bundle["roles"]["trial"] = json!({ "permissions": ["items:read"], "shadow": true });

@@ -1,4 +1,4 @@
-//! Signed bundles in Envoy: who is trusted, and that nothing goes back.
+//! Signed bundles in Envoy: whose signatures are trusted, and that no bundle is rolled back.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -72,7 +72,7 @@ fn keys_are_rotated_without_a_gap() {
             envoy.decisions().last().is_some_and(|event| event["revision"] == *number)
         });
     }
-    // The old key alone is no longer enough: the last good configuration stays.
+    // The old key alone is no longer enough, so the last good configuration stays.
     write(&resource, &configuration(&revision(5, &[1]), &[2], 1));
     envoy.wait_for_log("0 of 1 trusted keys");
     assert_eq!(client.get("/v1/items", Some(READER)).status, 200);
@@ -107,17 +107,17 @@ fn rollback_needs_a_signed_statement() {
     };
     answers(&numbered(7, None), 7);
     answers(&numbered(9, None), 9);
-    // The one before is not taken, and what is in force stays.
+    // The earlier one is rejected, and the active one stays.
     answers(&numbered(7, None), 9);
     let event = "\"event\":\"rollback_refused\",\"bundle\":\"fixture\",\"revision\":7,\"newest\":9,\"cause\":\"older\",\"active\":9";
     envoy.wait_for_log(event);
     envoy.wait_for_log("sign it with `--allow-rollback 9`");
 
     answers(&numbered(9, None), 9);
-    // A statement about an earlier revision is none about this one.
+    // A statement about an earlier revision does not apply to this one.
     answers(&numbered(6, Some(8)), 9);
     answers(&numbered(7, Some(9)), 7);
-    // What it took the place of does not come back, nor does another one under the same statement.
+    // The superseded bundle does not come back, and neither does another one under the same statement.
     answers(&numbered(9, None), 7);
     answers(&numbered(6, Some(9)), 7);
     answers(&numbered(10, None), 10);
@@ -138,7 +138,7 @@ fn equal_revision_with_other_content_changes_nothing() {
     };
     assert_eq!(statuses(), [200; 16]);
     write(&resource, &other);
-    // By the canary, by the main thread and by each worker.
+    // From the canary, the main thread and each worker.
     wait::until(|| envoy.events("rollback_refused").len() == 6);
     for event in envoy.events("rollback_refused") {
         assert_eq!(event["cause"], "other_content");
@@ -151,7 +151,7 @@ fn equal_revision_with_other_content_changes_nothing() {
         "bundle `fixture`, revision 10, is on record with other content; revision 10 stays active",
     );
     assert_eq!(statuses(), [200; 16]);
-    // Built once more it is taken.
+    // After another build it is accepted.
     closed["revision"] = json!(11);
     write(&resource, &configuration(&signed(&closed, &[1]), &[1], 1));
     wait::until(|| statuses() == [401; 16]);
@@ -198,7 +198,7 @@ fn future_revision_is_rejected_and_not_remembered() {
     write(&resource, &closed(json!({ "revision": u64::MAX })));
     let envoy = discovering(&resource);
     let mut client = envoy.client("main");
-    // Nothing was there before, so nothing stays.
+    // There was no bundle before, so there is none to keep.
     assert_eq!(client.get("/healthz", None).status, 503);
     envoy.wait_for_log("\"cause\":\"ahead_of_clock\"");
     write(&resource, &configuration(&revision(9, &[1]), &[1], 1));
@@ -213,12 +213,12 @@ fn future_revision_is_rejected_and_not_remembered() {
     {
         let refused = envoy.events("rollback_refused").len();
         write(&resource, &closed(fields));
-        // By the main thread and by the worker; by the canary too, where the configuration is new.
+        // From the main thread and the worker, and also from the canary if the configuration is new.
         wait::until(|| envoy.events("rollback_refused").len() >= refused + 2);
         assert_eq!(client.get("/v1/items", Some(READER)).status, 200, "{number}");
     }
     assert_eq!(envoy.events("rollback_refused").last().unwrap()["active"], 9);
-    // None of them has left a mark, and a few hours are no matter.
+    // None of them has left a mark, and a few hours do not matter.
     write(&resource, &closed(json!({ "revision": milliseconds() + 3_600_000 })));
     wait::until(|| client.get("/v1/items", Some(READER)).status == 401);
 }
@@ -240,14 +240,14 @@ fn removing_a_leaked_key_recovers() {
         });
     };
     serves(8);
-    // Whoever has key 1 goes as far ahead as it gets.
+    // The holder of key 1 uses the highest possible revision.
     let ahead = milliseconds() + 80_000_000;
     ship(ahead, 1, &[1, 2]);
     serves(ahead);
     ship(9, 2, &[1, 2]);
     envoy.wait_for_log(&format!("\"revision\":9,\"newest\":{ahead},\"cause\":\"older\",\"active\":{ahead}"));
     serves(ahead);
-    // Without it the other key goes on from its own mark, and not back from there.
+    // Without it, the other key continues from its own mark and cannot go back.
     ship(9, 2, &[2]);
     serves(9);
     ship(8, 2, &[2]);
@@ -297,7 +297,7 @@ fn bundle_of_another_name_cannot_bypass_rollback() {
     write(&resource, &named("other", 7));
     envoy.wait_for_log("\"event\":\"rollback_refused\",\"bundle\":\"other\",\"revision\":7,\"newest\":9");
     wait::until(|| client.get("/v1/items", Some(READER)).status == 503);
-    // A configuration may rename the policy, going forward.
+    // A configuration with a higher revision may rename the policy.
     write(&resource, &named("other", 10));
     wait::until(|| client.get("/v1/items", Some(READER)).status == 200);
 }
@@ -388,7 +388,7 @@ fn discovering(resource: &Path) -> Envoy {
     discovering_beside(resource, &[])
 }
 
-/// Envoy with one listener, whose filter is the resource's, and more clusters.
+/// Envoy with one listener, whose filter comes from the resource, and additional clusters.
 pub(crate) fn discovering_beside(resource: &Path, clusters: &[Value]) -> Envoy {
     discovering_with(resource, clusters, 1)
 }
@@ -409,7 +409,7 @@ fn discovering_with(resource: &Path, clusters: &[Value], workers: u32) -> Envoy 
     Envoy::start(&configuration, workers).unwrap()
 }
 
-/// Puts another configuration into the resource, in one step.
+/// Writes another configuration into the resource, in one step.
 pub(crate) fn write(path: &Path, configuration: &Value) {
     let configuration = configuration.to_string();
     write_filter(path, &envoy::filter(&configuration), &configuration);

@@ -1,4 +1,4 @@
-//! Where a request comes from behind a load balancer that writes ports: never from the balancer itself.
+//! The source of a request behind a load balancer that writes ports: it is never the balancer itself.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use crate::{echo, fixture};
 fn unreadable_hop_is_not_the_balancer() {
     let envoy = start(&[("main", json!({ "bundle": guarded() }), Manager::ENVOYS_DEFAULT)]);
     let mut client = envoy.client("main");
-    // Of these Envoy makes the address of whoever connects, which is an inner one.
+    // For these, Envoy uses the address of the connection, which is an internal one.
     for hop in ["203.0.113.7:4711", "[2001:db8::7]:4711", "unknown", "203.0.113.7,", ""] {
         assert_eq!(from(&mut client, &[hop], INNER).status, 403, "{hop}");
         assert_eq!(from(&mut client, &[hop], READER).status, 200, "{hop}");
@@ -60,7 +60,7 @@ fn trusted_hops_count_like_envoy() {
         )
     };
     let envoy = start_all(Value::clone);
-    // Without `source` it is what Envoy itself makes of it.
+    // Without `source`, the filter uses Envoy's own reading.
     let envoys_own = start_all(|configuration| json!({ "bundle": configuration["bundle"] }));
     for (name, ..) in &listeners {
         for (number, hops) in
@@ -172,7 +172,7 @@ fn foreign_page_cannot_suspend_a_cookie_token() {
     assert_eq!(envoy.events("alert")[0]["token"], "rotated");
 }
 
-/// How a connection manager finds out where a request comes from.
+/// How a connection manager determines the source.
 #[derive(Clone, Copy)]
 struct Manager {
     /// `use_remote_address`.
@@ -201,7 +201,7 @@ fn start(listeners: &[(&str, Value, Manager)]) -> Envoy {
     Envoy::start(&envoy::configuration(&listeners, echo::start()), 2).unwrap()
 }
 
-/// The events of so many decisions.
+/// The events of this many decisions.
 fn decisions(envoy: &Envoy, count: usize) -> Vec<Value> {
     for _ in 0..500 {
         let events = envoy.decisions();
@@ -213,7 +213,7 @@ fn decisions(envoy: &Envoy, count: usize) -> Vec<Value> {
     panic!("{} of {count} events", envoy.decisions().len());
 }
 
-/// A policy that counts guesses, and has tokens that are bound to addresses.
+/// A policy that counts guesses, and has tokens that are restricted to addresses.
 fn guarded() -> Value {
     let mut bundle = bundle();
     bundle["defense"] = json!({ "unknown_tokens": { "limit": 5, "per": "1m", "suspend": "15m" } });
@@ -224,7 +224,7 @@ fn guarded() -> Value {
     bundle
 }
 
-/// A load balancer before a listener, which writes down callers with their ports, as some do.
+/// A load balancer in front of a listener that writes addresses with ports, as some do.
 fn balancer(listener: SocketAddr) -> Nginx {
     let nginx = Nginx::start();
     nginx.serve(&format!(
@@ -246,7 +246,7 @@ fn client_of(balancer: &Nginx) -> Client {
     panic!("the balancer does not come up");
 }
 
-/// A request through a balancer to which this is the caller's address.
+/// A request through a balancer, from this address.
 fn through(client: &mut Client, caller: &str, secret: &str) -> Response {
     let authorization = format!("Bearer {secret}").into_bytes();
     let mut request = headers(b"/v1/items", &authorization);

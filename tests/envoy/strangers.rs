@@ -1,5 +1,5 @@
-//! Strangers cannot fill the disk: so many lines a second about callers without a working token, and a summary of the
-//! others that accounts for each of them.
+//! Strangers cannot fill the disk: callers without a working token get a limited number of lines per second, and a
+//! summary counts all others.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ fn strangers_beyond_budget_are_counted_by_reason() {
         client.get(path, secret);
         *expected.entry(reason.to_owned()).or_default() += 1;
     }
-    // A tick sums up what nobody else does; who has a token that works has a line.
+    // A tick writes the summary if no request does. A caller with a working token always has a line.
     wait::until(|| counted(&envoy.log()) == expected);
     for (path, status) in [("/v1/items", 200), ("/v1/other", 403)] {
         assert_eq!(client.get(path, Some(READER)).status, status);
@@ -40,7 +40,7 @@ fn strangers_beyond_budget_are_counted_by_reason() {
     let metrics = envoy.admin("/stats?filter=tokenward_decisions_total$");
     let metrics = metrics.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<u64>().ok());
     assert_eq!(metrics.sum::<u64>(), 10, "metrics count every request");
-    // What was counted when Envoy shuts down is not lost.
+    // Counts are written when Envoy shuts down.
     client.get("/v1/items", None);
     *expected.get_mut("missing_token").unwrap() += 1;
     envoy.terminate();
@@ -59,7 +59,7 @@ fn each_second_has_limited_lines_and_a_summary() {
     let mut client = envoy.client("main");
     let mut sent = 0;
     for _ in 0..20 {
-        // Suspended sources go on asking, with a budget that is no other one.
+        // Suspended sources continue to send requests and have no budget of their own.
         client.get("/v1/items", Some("a-guess_0123456789"));
         client.get("/v1/items", None);
         client.get("/v1/items", Some(REVOKED));
@@ -159,7 +159,7 @@ fn filter_state_of_counted_request_has_reason() {
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The requests that the summaries of a log count, by reason; each summary adds up and is what the schema says.
+/// The number of requests in the summaries of a log, by reason. Each summary must add up and match the schema.
 fn counted(log: &str) -> BTreeMap<String, u64> {
     let schema = read_schema();
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
@@ -177,7 +177,7 @@ fn counted(log: &str) -> BTreeMap<String, u64> {
     counted
 }
 
-/// Whether the chains of a log are whole, and so many requests are in its summaries.
+/// Asserts that the chains of a log are intact, and that its summaries count this many requests.
 fn assert_intact(log: &str, requests: u64) {
     let output = verify(Path::new("."), &["-", "--closed", "--json"], log);
     let told = String::from_utf8_lossy(&output.stdout).into_owned();

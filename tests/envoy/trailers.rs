@@ -39,7 +39,7 @@ fn shadow_gateway_removes_identity_trailers() {
     }
 }
 
-/// What reaches an upstream of a request with trailers, all of whose values are `root`.
+/// The request as it reaches the upstream; it was sent with trailers whose values are all `root`.
 fn sent(configuration: &Value) -> String {
     let (upstream, received) = upstream();
     let listener = envoy::listener("main", &[envoy::filter(&configuration.to_string())]);
@@ -74,7 +74,7 @@ fn sent(configuration: &Value) -> String {
     received.recv_timeout(wait::PATIENCE).unwrap()
 }
 
-/// An upstream that tells what reached it of one request with a chunked body.
+/// An upstream that reports one request with a chunked body.
 fn upstream() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -82,7 +82,7 @@ fn upstream() -> (SocketAddr, Receiver<String>) {
     std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().unwrap();
         let mut received = Vec::new();
-        // RFC 9112 §7.1: the last chunk, trailers, an empty line.
+        // The last chunk, trailers, an empty line (RFC 9112 §7.1).
         let is_whole = |text: &str| {
             text.split_once("\r\n0\r\n").is_some_and(|(_, end)| end == "\r\n" || end.ends_with("\r\n\r\n"))
         };

@@ -15,11 +15,11 @@ fn trap_rejects_requests_until_the_filter_restarts() {
     for round in 1..=2 {
         assert_eq!(trap(&mut client).status, 503, "round {round}");
         let statuses = until_back(&mut client);
-        // Refused or judged: a request without a token never passes.
+        // Rejected or judged: a request without a token never passes.
         assert!(statuses.iter().all(|status| [503, 401].contains(status)), "{statuses:?}");
         assert!(statuses.contains(&503), "{statuses:?}");
     }
-    // Two of three are left: the bucket outlived the filter.
+    // Two of three requests remain, because the bucket outlived the filter.
     let statuses = [0; 3].map(|_| client.get("/v1/items", Some(READER)).status);
     assert_eq!(statuses, [200, 200, 429]);
     assert!(envoy.admin("/stats?filter=vm_reload_success").contains(": 2"), "{}", envoy.log());
@@ -47,7 +47,7 @@ fn panic_log_has_place_without_request() {
     let told: Vec<&str> = log.lines().filter(|line| line.contains("tokenward: panic at ")).collect();
     assert_eq!(told.len(), 1, "{log}");
     assert!(told[0].contains(".rs:"), "{}", told[0]);
-    // What a panic says may hold bytes of a request: this one would say why it could not get the memory.
+    // A panic message may contain bytes of a request. This one would explain why the memory was not available.
     assert!(!log.contains("capacity overflow") && !log.contains(READER), "{log}");
 }
 

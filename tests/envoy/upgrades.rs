@@ -1,4 +1,4 @@
-//! Connections that are upgraded: Envoy leaves on such a request what it takes from others.
+//! Upgraded connections: on such requests Envoy keeps headers that it removes from others.
 
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ fn connection_header_cannot_remove_identity() {
     let authorization = reader();
     let mut request = headers(b"/v1/items/7", &authorization);
     request.push(("connection", b"x-tokenward-token, x-tokenward-identity"));
-    // Without an upgrade Envoy takes the header away itself.
+    // Without an upgrade Envoy removes the header itself.
     let response = envoy.client("main").send(&request);
     assert_eq!(response.status, 200);
     assert_eq!(upstream_header(&response, "connection"), None);
@@ -69,14 +69,14 @@ fn connection_header_cannot_remove_identity() {
     assert_eq!(envoy.decisions().last().unwrap()["rule"], "connection");
 }
 
-/// Envoy where connections may be upgraded, from HTTP/2 too.
+/// Envoy that allows upgrades, also from HTTP/2.
 fn start(bundle: &Value) -> Envoy {
     let filter = envoy::filter(&json!({ "bundle": bundle }).to_string());
     let listener = envoy::upgrading(envoy::listener("main", &[filter]));
     Envoy::start(&envoy::configuration(&[listener], echo::start()), 1).unwrap()
 }
 
-/// A policy by which the reader may do anything.
+/// A policy that permits the reader everything.
 fn writing() -> Value {
     let mut bundle = bundle();
     bundle["permissions"]["items:write"] = json!(["* /v1/**"]);

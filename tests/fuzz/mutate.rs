@@ -1,6 +1,6 @@
 //! Mutations of a corpus, the same in each run.
 
-/// Makes one mutation after the other.
+/// Makes mutations, one after another.
 pub(crate) struct Mutations<'c> {
     corpus: &'c [Vec<u8>],
     state: u64,
@@ -57,7 +57,7 @@ impl<'c> Mutations<'c> {
         &all[self.below(all.len())]
     }
 
-    /// xorshift64*, which is enough to be different each time.
+    /// xorshift64*, which varies enough for this purpose.
     fn below(&mut self, limit: usize) -> usize {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
@@ -67,7 +67,7 @@ impl<'c> Mutations<'c> {
     }
 }
 
-/// What has a meaning to some parser.
+/// Text with a meaning for some parser.
 const WORDS: &[&str] = &[
     "/",
     "//",

@@ -1,4 +1,4 @@
-//! Documents with much of something.
+//! Documents with many entries of one kind.
 
 use serde_json::{Map, Value, json};
 use tokenward::engine::authoring::lint;
@@ -111,20 +111,20 @@ fn verbs(count: usize) -> Value {
     operations(count, &|n| format!("POST /v1/items/{{id}}:verb{n}"))
 }
 
-/// Pairs that cross in as many places as there are pairs.
+/// Pairs of operations that cross; each pair adds one crossing.
 fn crossing(count: usize) -> Value {
     let half = |n: usize| if n.is_multiple_of(2) { "{x}/b" } else { "a/{y}" };
     operations(count, &|n| format!("GET /v1/s{}/{}", n / 2, half(n)))
 }
 
-/// Each role inherits from the next.
+/// A chain of roles, each of which inherits from the next.
 fn chain(count: usize, held: &Value) -> Value {
     let parent = |n: usize| if n + 1 < count { vec![format!("r{}", n + 1)] } else { vec![] };
     let role = |n: usize| json!({ "inherits": parent(n), "permissions": ["p"] });
     bundle(json!({ "roles": keyed("r", count, role), "tokens": { "t": token(&json!({ "roles": held })) } }))
 }
 
-/// A chain of ten roles for ten tokens, many times.
+/// Ten tokens with a chain of ten roles, many times.
 fn chain_of_tokens(count: usize) -> Value {
     let role = |n: usize| {
         let parent = if n % 10 < 9 { vec![format!("r{}", n + 1)] } else { vec![] };
@@ -141,7 +141,7 @@ fn fan(count: usize) -> Value {
     bundle(json!({ "roles": keyed("r", count, role), "tokens": { "t": held } }))
 }
 
-/// Each role inherits from all before it: so many entries in all.
+/// Each role inherits from all before it; `entries` is the total number of entries.
 fn dense(entries: usize) -> Value {
     let roles = (0..).find(|n| n * (n + 1) / 2 > entries).unwrap();
     let role = |n: usize| json!({ "inherits": names("r", n), "permissions": ["p"] });
@@ -175,7 +175,7 @@ fn problems(count: usize) -> Value {
     bundle(json!({ "tokens": keyed("t", count, |n| token(&json!({ "roles": [format!("x{n}")] }))) }))
 }
 
-/// As many tokens as roles that their kind allows, each with one that it does not.
+/// As many tokens as roles that their kind allows, each with one forbidden role.
 fn forbidden(count: usize) -> Value {
     let mut roles = keyed("r", count, |_| json!({}));
     roles.insert("other".to_owned(), json!({}));

@@ -1,4 +1,4 @@
-//! Requests with much of something, and policies with much that a request may match.
+//! Requests with many parts of one kind, and policies with many operations that a request may match.
 
 use serde_json::{Value, json};
 use tokenward::engine::policy::decision::Circumstances;
@@ -111,7 +111,7 @@ fn head(path: &str) -> Vec<(String, String)> {
     head.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-/// Operations of a permission that a token holds and of one that its role denies.
+/// A gateway with operations of a permission that a token holds, and of one that its role denies.
 fn gateway(operations: &[String]) -> Gateway {
     let configuration: Value = json!({
         "bundle": {
@@ -131,7 +131,7 @@ fn gateway(operations: &[String]) -> Gateway {
     Gateway::configure(configuration.to_string().as_bytes()).unwrap()
 }
 
-/// The work of a request, and what the host does afterwards: each name once.
+/// The work of a request, including the host's changes afterwards: each name once.
 fn judged(gateway: Gateway, headers: Vec<(String, String)>) -> Work {
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::UNKNOWN };
     Box::new(move || {
@@ -147,5 +147,5 @@ fn judged(gateway: Gateway, headers: Vec<(String, String)>) -> Work {
     })
 }
 
-/// A request takes too little time to be measured alone.
+/// A single request takes too little time to measure.
 const REPEATED: usize = 5;

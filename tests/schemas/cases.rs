@@ -1,4 +1,4 @@
-//! Policy tests: the schema says the same of a case as its reader, but for what only the registry knows.
+//! Policy tests: the schema and the parser agree on every case, except where only the registry decides.
 
 use serde_json::{Value, json};
 use tokenward::engine::authoring::case::Case;
@@ -14,7 +14,7 @@ fn schema_and_reader_agree_on_cases() {
         assert_eq!(validator.is_valid(&file), good, "{file}");
         assert_eq!(from_tree::<Vec<Case>>(&file).is_ok(), good, "{file}");
     }
-    // Both are read; that they are one too many is told when the case is run.
+    // Both keys are valid in a case; the conflict is reported when the case runs.
     let request = json!({ "method": "GET", "path": "/", "token": "ci", "secret": "acme_svc_0123456789" });
     let expect = json!({ "decision": "deny", "reason": "ambiguous_token" });
     assert!(!validator.is_valid(&json!([{ "name": "a case", "request": request, "expect": expect }])));

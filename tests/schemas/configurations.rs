@@ -1,4 +1,4 @@
-//! Plugin configurations: the schema says the same of them as the filter.
+//! Plugin configurations: the schema and the filter agree on them.
 
 use serde_json::{Value, json};
 use tokenward::engine::policy::gateway::Gateway;

@@ -1,4 +1,4 @@
-//! Events that the pages show: the schema takes each.
+//! Events on the pages of the documentation: the schema accepts each.
 
 use std::fs;
 
@@ -13,10 +13,10 @@ fn events_in_docs_match_the_schema() {
     let mut checked = 0;
     for page in pages() {
         let text = fs::read_to_string(&page).unwrap();
-        // A transcript with gaps is checked where it is run.
+        // The test that runs a transcript with gaps checks it.
         let is_event = |line: &&str| line.starts_with("{\"v\":1,") && !line.contains("[..]");
         for line in text.lines().filter(is_event) {
-            // What is sent to a webhook holds the event.
+            // The body of an alert contains the event.
             let shown: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
             let event = if shown["event"].is_object() { &shown["event"] } else { &shown };
             if let Err(error) = validator.validate(event) {

@@ -1,4 +1,4 @@
-//! Every file of a policy in this repository, good or bad: its schema says the same of it as its reader.
+//! Every policy file in this repository, good or bad: its schema and its parser agree.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ fn schema_and_reader_agree_on_files() {
     for path in FOLDERS.into_iter().flat_map(files).chain(files(bad.path())) {
         let Some(file) = File::at(&path) else { continue };
         let validator = validator(&schema(file.schema()));
-        // What is no YAML, or no tree, an editor marks without a schema.
+        // Editors mark invalid YAML without a schema.
         let Ok(value) = Source::read(&path).unwrap().parse::<Value>() else { continue };
         let value = if file == File::Bundle { json!({ "bundle": value }) } else { value };
         let readable = file.is_readable(&path);
@@ -76,7 +76,7 @@ fn examples_name_their_schema_for_editors() {
     }
 }
 
-/// What a file of a policy's folder is.
+/// The kind of a file in a policy's folder.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum File {
     Policy,
@@ -109,7 +109,7 @@ impl File {
         }
     }
 
-    /// Whether each value of the file can be read; whether they agree with each other is not a schema's matter.
+    /// Whether each value of the file is valid. A schema cannot check whether values fit together.
     fn is_readable(self, path: &Path) -> bool {
         let source = Source::read(path).unwrap();
         match self {
@@ -131,7 +131,7 @@ fn all_operations<K>(public: &[String], permissions: &Entries<K, Vec<String>>) -
     all.all(|operation| Operation::parse(operation).is_ok())
 }
 
-/// The files below a folder, in the order of their names.
+/// The files below a folder, sorted by name.
 fn files(folder: impl AsRef<Path>) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> =
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -139,9 +139,9 @@ fn files(folder: impl AsRef<Path>) -> Vec<PathBuf> {
     entries.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// Where there are policies; those in `tests/documents` are bad.
+/// Folders with policies; those in `tests/documents` are bad.
 const FOLDERS: [&str; 3] = ["policies", "tests/decisions", "tests/cli"];
-/// Files that their reader rejects and no schema can: a regular expression for them would be too long.
+/// Files that the parser rejects and no schema can: the regular expression would be too long.
 const BEYOND_A_SCHEMA: [&str; 9] = [
     "attribute-whose-value-has-a-look-alike/tokens.yaml",
     "attribute-whose-value-has-an-invisible-character/tokens.yaml",

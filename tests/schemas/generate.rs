@@ -1,4 +1,4 @@
-//! The schemas, from the types that read the files.
+//! Generates the schemas from the types that read the files.
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
@@ -50,7 +50,7 @@ pub(crate) fn all() -> [(&'static str, String); 6] {
     ]
 }
 
-/// Gives an event what the journal adds to its line.
+/// Adds the fields that the journal appends to an event.
 fn chained(schema: &mut Map<String, Value>) {
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     let Some(properties) = properties.filter(|properties| properties.contains_key("seq")) else { return };
@@ -74,7 +74,7 @@ fn chained(schema: &mut Map<String, Value>) {
 
 fn schema<T: JsonSchema>(name: &str, title: &str, description: &str) -> Map<String, Value> {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(tidy));
-    // An event is written; all else is read.
+    // Events are written; all other types are read.
     let settings = if name == "event" { settings.for_serialize() } else { settings };
     let Value::Object(mut generated) = settings.into_generator().into_root_schema_for::<T>().into() else {
         panic!("`{name}` is no object");
@@ -91,8 +91,8 @@ fn schema<T: JsonSchema>(name: &str, title: &str, description: &str) -> Map<Stri
     schema
 }
 
-/// Leaves out what serde's types suggest and the formats do not have: `null` for what is absent, and the widths
-/// of numbers.
+/// Removes details that serde's types imply but the formats do not have: `null` for absent values, and the widths of
+/// numbers.
 fn tidy(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     let null = json!({ "type": "null" });
@@ -119,19 +119,19 @@ fn tidy(schema: &mut Schema) {
     }
 }
 
-/// Gives a definition a title in words, and what an editor says of a text that its pattern refuses.
+/// Gives a definition a readable title, and the message that an editor shows if its pattern does not match.
 fn introduce(name: &str, schema: &mut Map<String, Value>) {
     let title = schema.get("title").and_then(Value::as_str).map_or_else(|| words(name), str::to_owned);
     schema.insert("title".to_owned(), title.clone().into());
     if schema.contains_key("pattern") {
         let rule = schema.get("patternErrorMessage").or(schema.get("description")).and_then(Value::as_str);
         let said = format!("not a valid {title}: {}", rule.unwrap_or_default());
-        // Editors know this keyword; others have to ignore it (JSON Schema Core §6.5).
+        // Editors know this keyword; other programs must ignore it (JSON Schema Core §6.5).
         schema.insert("patternErrorMessage".to_owned(), said.into());
     }
 }
 
-/// `PermissionName` as `permission name`.
+/// Converts `PermissionName` to `permission name`.
 fn words(name: &str) -> String {
     let mut words = String::new();
     for (position, letter) in name.chars().enumerate() {
@@ -143,7 +143,7 @@ fn words(name: &str) -> String {
     words
 }
 
-/// Takes a property out of a schema, and the definitions that nothing else uses.
+/// Removes a property from a schema, and the definitions that are then unused.
 fn take_out(schema: &mut Map<String, Value>, property: &str) {
     schema.get_mut("properties").unwrap().as_object_mut().unwrap().shift_remove(property).unwrap();
     loop {

@@ -1,4 +1,4 @@
-//! The JSON Schemas in `schemas`: they are current, and they take what the programs take that read the files.
+//! The JSON Schemas in `schemas`: they are current, and they accept the same files as the programs.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -36,13 +36,13 @@ fn schemas_are_valid_and_without_null() {
     }
 }
 
-/// A schema as it is committed.
+/// The committed schema.
 fn schema(name: &str) -> Value {
     let path = format!("schemas/{name}.json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// As strict as an editor: it checks formats too.
+/// A validator that is as strict as an editor: it also checks formats.
 fn validator(schema: &Value) -> Validator {
     jsonschema::options().should_validate_formats(true).build(schema).unwrap()
 }

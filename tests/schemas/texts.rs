@@ -1,4 +1,4 @@
-//! Texts with a grammar of their own: the regular expressions of the schemas beside the parsers of the types.
+//! Texts with their own grammar: compares the regular expressions of the schemas with the parsers of the types.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -14,7 +14,7 @@ use tokenward::engine::words::time::{Span, Time};
 
 use crate::schemas::{definition, schema};
 
-/// A type, what its values are like, and what its pattern is known to take beyond the parser.
+/// A type, typical values, and texts that its pattern is known to accept beyond the parser.
 struct Text {
     schema: &'static str,
     definition: &'static str,
@@ -44,7 +44,7 @@ fn schema_patterns_accept_good_and_reject_bad() {
 #[test]
 fn editor_never_marks_valid_texts() {
     for Text { schema: file, definition: name, parses, good, .. } in TEXTS {
-        // RFC 3339 is what is documented; the parser takes more of ISO 8601.
+        // The documentation promises RFC 3339; the parser accepts more of ISO 8601.
         if *name == "Time" {
             continue;
         }
@@ -59,7 +59,7 @@ fn config() -> ProptestConfig {
     ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// One of the texts, with some characters changed, left out or put in.
+/// One of the texts, with some characters changed, removed or added.
 fn nearly(good: &'static [&'static str]) -> impl Strategy<Value = String> {
     let character = select(CHARACTERS.chars().collect::<Vec<_>>());
     let edit = (any::<Index>(), 0..3_u8, character);
@@ -67,7 +67,7 @@ fn nearly(good: &'static [&'static str]) -> impl Strategy<Value = String> {
         let mut text: Vec<char> = text.chars().collect();
         for (index, kind, character) in edits {
             let at = index.index(text.len().saturating_add(1));
-            // What is taken out, and what is put in its place.
+            // The removed part, and its replacement.
             let (end, new) = match kind {
                 0 => (at, Some(character)),
                 1 => (at.saturating_add(1), Some(character)),

@@ -1,4 +1,4 @@
-//! docs/guides/kubernetes.md: its commands do what it shows.
+//! docs/kubernetes.md: its commands do what the page shows.
 
 use std::process::Command;
 

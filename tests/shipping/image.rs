@@ -1,4 +1,4 @@
-//! The image, as the fetchers of Istio and Envoy Gateway read it, and a Docker Engine where there is one.
+//! The image, read as by the fetchers of Istio and Envoy Gateway, and by a Docker Engine if there is one.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -23,7 +23,7 @@ fn layout_has_what_both_fetchers_need() {
     let [layer] = manifest["layers"].as_array().unwrap().as_slice() else { panic!("{manifest}") };
     assert_eq!(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+gzip");
     let compressed = layout.blob(layer);
-    // RFC 1952: no name, no time, no system.
+    // No name, no time, no system (RFC 1952).
     assert_eq!(&compressed[3..10], &[0, 0, 0, 0, 0, 2, 255]);
     let mut tar = Vec::new();
     flate2::read::GzDecoder::new(compressed).read_to_end(&mut tar).unwrap();
@@ -42,7 +42,7 @@ fn layout_has_what_both_fetchers_need() {
     let config: Value = serde_json::from_slice(layout.blob(&manifest["config"])).unwrap();
     assert_eq!(manifest["config"]["mediaType"], "application/vnd.oci.image.config.v1+json");
     assert_eq!(config["rootfs"], json!({ "type": "layers", "diff_ids": [digest(&tar)] }));
-    // Nothing else is in the folder: manifest, config and layer.
+    // The folder contains only manifest, config and layer.
     assert_eq!(layout.0.len(), 5, "{:?}", layout.0.keys());
 }
 
@@ -53,7 +53,7 @@ fn image_is_reproducible_and_replaced() {
         (files(&one.path().join("image")), std::fs::read(one.path().join("image.tar")).unwrap());
     assert_eq!(first, files(&other.path().join("image")));
     assert_eq!(tar, std::fs::read(other.path().join("image.tar")).unwrap());
-    // Another module, and the first again.
+    // Another module, then the first one again.
     let module = |bytes: &[u8]| {
         std::fs::write(one.path().join("module.wasm"), bytes).unwrap();
         printed(one.path(), &["render", "image", "--wasm", "module.wasm", "-o", "image"]);
@@ -94,7 +94,7 @@ fn docker_loads_the_archive() {
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
-    // Without a name: a user's own image keeps its one.
+    // Without a name, so that an image of the user keeps its own name.
     let nameless = without_names(&std::fs::read(workshop.path().join("image.tar")).unwrap());
     std::fs::write(workshop.path().join("nameless.tar"), nameless).unwrap();
     let loaded = docker(&["load", "--quiet", "--input", "nameless.tar"]);
@@ -107,7 +107,7 @@ fn docker_loads_the_archive() {
     assert_eq!(read("copied.wasm"), read("module.wasm"));
 }
 
-/// The archive with an image that has no name.
+/// The archive with an image without a name.
 fn without_names(tar: &[u8]) -> Vec<u8> {
     let mut nameless = tar::Builder::new(Vec::new());
     for entry in tar::Archive::new(tar).entries().unwrap() {
@@ -134,7 +134,7 @@ impl Layout {
         serde_json::from_slice(&self.0[name]).unwrap()
     }
 
-    /// What a descriptor describes: there, and with its digest and size.
+    /// The blob of a descriptor; checks that it exists and has the digest and size.
     fn blob(&self, descriptor: &Value) -> &[u8] {
         let name = descriptor["digest"].as_str().unwrap();
         let blob = &self.0[&format!("blobs/{}", name.replace(':', "/"))];

@@ -1,4 +1,4 @@
-//! Manifests by the models of Istio's definitions (PyPI `cloudcoil-models-istio`, of Istio 1.24).
+//! Checks manifests against models of Istio's definitions (PyPI `cloudcoil-models-istio`, of Istio 1.24).
 
 use serde_json::{Value, json};
 
@@ -23,11 +23,11 @@ fn manifests_match_istios_models() {
     let cases = [
         (render(&[&selector[..], &close, &["--inbound", "--priority", "7"]].concat()), json!([])),
         (render(&[&target[..], &close, &["--pull-secret", "registry"]].concat()), json!([])),
-        // Istio knows it since 1.27.
+        // Istio has it since 1.27.
         (render(&target), json!([["spec", "failStrategy"]])),
         (render(&[&selector[..], &filter, &["--inbound", "--priority", "-1"]].concat()), json!([])),
         (render(&[target, filter].concat()), json!([])),
-        // What is wrong is found.
+        // A mistake is found.
         (misspelt, json!([["spec", "phaze"]])),
         (patch, json!([["spec", "configPatches", 0, "patch", "operation"]])),
     ];

@@ -1,11 +1,11 @@
-//! Manifests by their definitions, and as every reader of YAML reads them.
+//! Checks manifests against their definitions, and that every YAML parser reads them alike.
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use crate::shipping::{bundle, printed, tokenward, workshop};
 
-/// Arguments of every kind of manifest, and the schema of it.
+/// The arguments for every kind of manifest, and its schema.
 const MANIFESTS: [(&str, &[&str]); 5] = [
     ("wasmplugin", &["istio", "--selector", "app=edge", "--inbound", "--priority", "-3"]),
     (
@@ -76,7 +76,7 @@ fn manifests_are_the_same_in_yaml_and_json() {
         let json = printed(workshop.path(), &[&["--json", "render"][..], &arguments].concat());
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(yaml_serde::from_str::<Value>(&yaml).unwrap(), json, "{yaml}");
-        // PyYAML knows the words and dates of YAML 1.1.
+        // PyYAML has the words and dates of YAML 1.1.
         let script = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))";
         let read = crate::shipping::check(&["-c", script], &yaml);
         let error = String::from_utf8_lossy(&read.stderr).into_owned();

@@ -1,4 +1,5 @@
-//! What ships: the image, the manifests and the workflows that publish them, as their readers read them.
+//! Everything that ships: the image, the manifests, and the workflows that publish them, as their consumers read
+//! them.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a test fails by panicking, and tells")]
 
@@ -19,7 +20,7 @@ fn tokenward(folder: &Path, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tokenward")).current_dir(folder).args(arguments).output().unwrap()
 }
 
-/// What `tokenward` prints, where it does what it was asked.
+/// The output of a successful `tokenward` run.
 fn printed(folder: &Path, arguments: &[&str]) -> String {
     let output = tokenward(folder, arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -39,7 +40,7 @@ fn workshop() -> tempfile::TempDir {
     folder
 }
 
-/// A bundle with some tokens, whose words a careless reader of YAML takes for something else.
+/// A bundle with some tokens that contain words which a careless YAML parser would convert.
 fn bundle(tokens: usize) -> Value {
     let tokens = (0..tokens).map(|number| {
         let token = json!({
@@ -57,7 +58,7 @@ fn bundle(tokens: usize) -> Value {
     })
 }
 
-/// Runs a program of `.tools/checks`; `input` is its standard input.
+/// Runs a program of `.tools/checks` with `input` on standard input.
 fn check(arguments: &[&str], input: &str) -> Output {
     let checks = std::fs::canonicalize(".tools/checks").unwrap_or_else(|_| panic!("run `make checks`"));
     let program = checks.join("bin").join(arguments[0]);

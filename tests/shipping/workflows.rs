@@ -1,4 +1,4 @@
-//! The workflows on GitHub: valid, safe, and the same targets that anybody makes.
+//! The GitHub workflows: they are valid and safe, and run the public make targets.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,7 +70,7 @@ fn actions_are_pinned_and_only_publishing_writes() {
                 assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{uses}");
             }
             let writes = content["permissions"].as_object().unwrap().values().any(|may| may != "read");
-            // What may write runs nothing of the checkout.
+            // A job with write permissions runs nothing from the checkout.
             let makes =
                 steps.iter().any(|step| step["run"].as_str().is_some_and(|run| run.starts_with("make")));
             assert!(!(writes && makes), "{name}: {job}");
@@ -95,7 +95,7 @@ fn release_is_built_apart_from_the_tests() {
         let mut actions = steps.filter_map(|step| step["uses"].as_str());
         assert!(actions.any(|uses| uses.starts_with("actions/attest-build-provenance@")), "{job}");
     }
-    // What `make dist` needs is not what installs from PyPI.
+    // `make dist` does not need the packages from PyPI.
     let mut make = Command::new("make");
     for variable in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"] {
         make.env_remove(variable);
@@ -135,7 +135,7 @@ fn packages_from_pypi_are_pinned_by_digest() {
             assert!(line.contains("==") && line.contains("--hash=sha256:"), "{file}: {line}");
         }
     }
-    // What is asked for is what is pinned.
+    // The requested packages are exactly the pinned ones.
     let (asked, pinned) = (fs::read_to_string("tools/checks.in"), fs::read_to_string("tools/checks.txt"));
     for line in asked.unwrap().lines().filter(|line| !line.starts_with('#')) {
         assert!(pinned.as_ref().unwrap().contains(&format!("\n{line} \\")), "{line}");

@@ -19,7 +19,7 @@ pub(crate) fn events(log: &str) -> Vec<Value> {
     events.map(|event| serde_json::from_str(event).unwrap()).collect()
 }
 
-/// `tokenward audit verify` with this standard input.
+/// Runs `tokenward audit verify` with this standard input.
 pub(crate) fn verify(folder: &Path, arguments: &[&str], input: &str) -> Output {
     let mut stdin = tempfile::tempfile().unwrap();
     stdin.write_all(input.as_bytes()).unwrap();

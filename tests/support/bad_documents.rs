@@ -1,6 +1,6 @@
-//! Bad documents: a policy, perhaps a registry, and what `tokenward lint` says about them.
+//! Bad documents: a policy, an optional registry, and the messages of `tokenward lint` about them.
 //!
-//! Each file in `tests/documents` is a list of them. A place in `error` is a file of the document's own folder.
+//! Each file in `tests/documents` is a list of them. Paths in `error` are relative to the document's own folder.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ pub(crate) struct BadDocument {
     pub(crate) name: String,
     /// The text of `policy.yaml`.
     pub(crate) policy: String,
-    /// The text of `tokens.yaml`, where there is one.
+    /// The text of `tokens.yaml`, if there is one.
     pub(crate) tokens: Option<String>,
     /// What `lint` writes to stderr.
     pub(crate) error: String,
 }
 
 impl BadDocument {
-    /// Writes the files into a new folder below `parent`; that folder.
+    /// Writes the files to a new folder in `parent`; returns that folder.
     pub(crate) fn write(&self, parent: &Path) -> PathBuf {
         let folder = parent.join(self.name.replace(' ', "-"));
         std::fs::create_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
@@ -32,7 +32,7 @@ impl BadDocument {
         folder
     }
 
-    /// The plugin configuration with the same bundle; `None` where JSON has no equivalent of the YAML.
+    /// The plugin configuration with the same bundle; `None` if JSON has no equivalent of the YAML.
     pub(crate) fn configuration(&self) -> Option<String> {
         let mut bundle = mapping(&self.policy)?;
         if let Some(tokens) = &self.tokens {

@@ -1,4 +1,4 @@
-//! The corpus: every policy folder with its cases, from `tests/decisions` and from `policies`.
+//! The corpus: every policy folder with its cases, from `tests/decisions` and `policies`.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use tokenward::engine::authoring::case::{Case, Rehearsal};
 
 /// A policy folder with its cases.
 pub(crate) struct Topic {
-    /// Its folder, from the root of the repository.
+    /// Its folder, relative to the root of the repository.
     pub(crate) folder: PathBuf,
     /// Its cases.
     pub(crate) cases: Vec<Case>,
-    /// Its policy with secrets that are known.
+    /// Its policy, with known secrets.
     pub(crate) rehearsal: Rehearsal,
 }
 
-/// All topics, in the order of their folders.
+/// All topics, ordered by folder.
 pub(crate) fn topics() -> Vec<Topic> {
     let mut folders = [subfolders("tests/decisions"), subfolders("policies")].concat();
     folders.sort();

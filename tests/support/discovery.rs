@@ -1,4 +1,4 @@
-//! Filters whose configuration Envoy discovers in a file, and filters that lack calls of the host.
+//! Filters whose configuration Envoy discovers in a file, and filters without some host calls.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ pub(crate) fn discovered(folder: &Path) -> Value {
     filter
 }
 
-/// Writes what `tokenward render ecds` writes, and puts it in place by a rename as it does.
+/// Writes the output of `tokenward render ecds`, and renames it into place as the command does.
 pub(crate) fn write_resource(path: &Path, bundle: &Value) {
     write_configuration(path, &json!({ "bundle": bundle }));
 }
 
-/// The same for a whole configuration.
+/// The same with a whole configuration.
 pub(crate) fn write_configuration(path: &Path, configuration: &Value) {
     let filter = envoy::filter(&configuration.to_string());
     let resource = json!({ "version_info": configuration.to_string(), "resources": [{
@@ -36,7 +36,7 @@ pub(crate) fn write_configuration(path: &Path, configuration: &Value) {
     std::fs::rename(new, path).unwrap();
 }
 
-/// The filter without these calls of the host; it has all others that it uses.
+/// The filter without these host calls; it has all others that it uses.
 pub(crate) fn without(configuration: &Value, missing: &[&str]) -> Value {
     let all = [
         "proxy_on_context_create",

@@ -1,11 +1,11 @@
-//! An upstream that answers every request with what reached it, as JSON.
+//! An upstream that returns every received request as JSON.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
 use serde_json::json;
 
-/// Starts the upstream on a free port; it serves until the process ends.
+/// Starts the upstream on a free port. It serves until the process ends.
 pub(crate) fn start() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -34,7 +34,7 @@ fn serve(mut stream: TcpStream) -> Option<()> {
     }
 }
 
-/// The length of the first whole request in `received`, and the answer to it.
+/// The length of the first complete request in `received`, and the response to it.
 fn answer(received: &[u8]) -> Option<(usize, Vec<u8>)> {
     let mut slots = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut slots);
@@ -62,7 +62,7 @@ fn answer(received: &[u8]) -> Option<(usize, Vec<u8>)> {
     Some((head + body, answer.into_bytes()))
 }
 
-/// The length of a chunked body with its trailers (RFC 9112 §7.1), once it is complete.
+/// The length of a chunked body with its trailers (RFC 9112 §7.1), if it is complete.
 fn chunks(body: &[u8]) -> Option<usize> {
     let mut read = 0;
     loop {

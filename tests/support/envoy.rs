@@ -1,4 +1,4 @@
-//! A real Envoy: started with a configuration, asked through its admin interface, stopped when dropped.
+//! A real Envoy: started with a configuration, queried through its admin interface, stopped when dropped.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ pub(crate) struct Envoy {
     process: Child,
     admin: SocketAddr,
     folder: PathBuf,
-    /// Removes the folder in the end, where it is our own.
+    /// Removes the folder at the end, if it is a temporary one.
     temporary: Option<TempDir>,
 }
 
@@ -26,7 +26,7 @@ impl Envoy {
     /// Starts Envoy and waits until it serves.
     ///
     /// # Errors
-    /// Its log, where it does not come up.
+    /// Its log, if it does not start.
     pub(crate) fn start(configuration: &Value, workers: u32) -> Result<Self, String> {
         let temporary = tempfile::tempdir().unwrap();
         let started = Self::start_in(temporary.path(), &configuration.to_string(), workers);
@@ -39,7 +39,7 @@ impl Envoy {
     /// Starts Envoy in a folder, with a configuration in YAML or JSON.
     ///
     /// # Errors
-    /// Its log, where it does not come up.
+    /// Its log, if it does not start.
     pub(crate) fn start_in(folder: &Path, configuration: &str, workers: u32) -> Result<Self, String> {
         let folder = std::fs::canonicalize(folder).unwrap();
         let path = |name: &str| folder.join(name);
@@ -95,7 +95,7 @@ impl Envoy {
     /// A connection to a listener.
     pub(crate) fn client(&self, listener: &str) -> Client {
         let address = self.listener(listener);
-        // The server is live a moment before its workers listen.
+        // The server is live shortly before its workers listen.
         wait::found(|| Client::try_connect(address).ok(), || format!("listener `{listener}` at {address}"))
     }
 
@@ -104,12 +104,12 @@ impl Envoy {
         self.admin
     }
 
-    /// What the admin interface answers.
+    /// The response of the admin interface.
     pub(crate) fn admin(&self, path: &str) -> String {
         Client::connect(self.admin).get(path, None).body
     }
 
-    /// Everything that Envoy logged so far.
+    /// The whole log of Envoy so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.folder.join("log")).unwrap()).into_owned()
     }
@@ -131,7 +131,7 @@ impl Envoy {
             .collect()
     }
 
-    /// The audit event of the request with this id; waits for the log to be written.
+    /// The audit event of the request with this id. Waits for the log to be written.
     pub(crate) fn decision(&self, request_id: &str) -> Value {
         let events = || {
             let mut events = self.decisions();
@@ -143,19 +143,19 @@ impl Envoy {
         events.into_iter().next().unwrap()
     }
 
-    /// Lets it shut down as an operator would, and waits for that; its log stays.
+    /// Shuts Envoy down as an operator would, and waits for it. Its log stays.
     pub(crate) fn terminate(&mut self) {
         let process = self.process.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &process]).status().unwrap().success());
         self.process.wait().unwrap();
     }
 
-    /// Waits until the log has `text`.
+    /// Waits until the log contains `text`.
     pub(crate) fn wait_for_log(&self, text: &str) {
         wait::found(|| self.log().contains(text).then_some(()), || format!("no `{text}` in\n{}", self.log()));
     }
 
-    /// The process's id: its CPU time and memory are under it in /proc.
+    /// The process id, for its CPU time and memory in /proc.
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
@@ -168,7 +168,7 @@ impl Drop for Envoy {
     }
 }
 
-/// Whether the server whose admin interface is at `address` serves; while it starts it may refuse to say.
+/// Whether the server with the admin interface at `address` is live. During the start it may not respond.
 fn is_live(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let mut stream = TcpStream::connect(address)?;
@@ -180,7 +180,7 @@ fn is_live(address: SocketAddr) -> bool {
     ask().unwrap_or(false)
 }
 
-/// A command that ends with its parent, however that ends, where the system has a way.
+/// A command that ends with its parent, even after a crash, if the system supports that.
 fn mortal(program: &Path) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     if !setpriv.exists() {
@@ -191,7 +191,7 @@ fn mortal(program: &Path) -> Command {
     command
 }
 
-/// Envoy itself.
+/// The Envoy binary.
 pub(crate) fn program() -> PathBuf {
     built("ENVOY", ".tools/envoy", "make envoy")
 }
@@ -224,7 +224,7 @@ pub(crate) fn listener(name: &str, filters: &[Value]) -> Value {
     listener_with(name, filters, &json!({ "cluster": "upstream" }), "route")
 }
 
-/// The listener with all that Envoy itself can do to a path (RFC 3986, merged slashes, decoded slashes).
+/// The listener with all of Envoy's path normalization (RFC 3986, merged slashes, decoded slashes).
 pub(crate) fn normalising(mut listener: Value) -> Value {
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
     manager["normalize_path"] = json!(true);
@@ -233,7 +233,7 @@ pub(crate) fn normalising(mut listener: Value) -> Value {
     listener
 }
 
-/// The listener with connections that may be upgraded to WebSocket, over HTTP/2 too.
+/// The listener with upgrades to WebSocket enabled, also over HTTP/2.
 pub(crate) fn upgrading(mut listener: Value) -> Value {
     let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
     manager["upgrade_configs"] = json!([{ "upgrade_type": "websocket" }]);
@@ -241,7 +241,7 @@ pub(crate) fn upgrading(mut listener: Value) -> Value {
     listener
 }
 
-/// A listener whose one route does `action`.
+/// A listener with a single route that performs `action`.
 pub(crate) fn listener_with(name: &str, filters: &[Value], action: &Value, kind: &str) -> Value {
     let router = json!({
         "name": "envoy.filters.http.router",
@@ -275,7 +275,7 @@ pub(crate) fn listener_with(name: &str, filters: &[Value], action: &Value, kind:
     })
 }
 
-/// The filter with a configuration as it stands in the bytes of a StringValue.
+/// The filter with a configuration as the bytes of a StringValue.
 pub(crate) fn filter(configuration: &str) -> Value {
     wasm_filter(
         &wasm(),
@@ -321,7 +321,7 @@ fn socket_address(address: SocketAddr) -> Value {
     json!({ "socket_address": { "address": address.ip().to_string(), "port_value": address.port() } })
 }
 
-/// The file that an environment variable names, or else the one that `target` leaves in the checkout.
+/// The file that an environment variable names, or by default the one that `target` builds in the checkout.
 pub(crate) fn built(variable: &str, default: &str, target: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(|| default.into(), PathBuf::from);
     std::fs::canonicalize(&path).unwrap_or_else(|_| panic!("{} is missing: run `{target}`", path.display()))

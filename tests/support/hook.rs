@@ -1,4 +1,4 @@
-//! A receiver of webhooks: it takes what is posted to it, and answers as it is told.
+//! A receiver of webhooks: accepts posts and responds with a configured status.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -23,23 +23,23 @@ struct State {
     delay: Duration,
 }
 
-/// What was posted.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// Its first line and its headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Value,
-    /// What it was answered.
+    /// The status of the response.
     pub(crate) status: u16,
 }
 
 impl Hook {
-    /// Starts a receiver on a free port; it serves until the process ends.
+    /// Starts a receiver on a free port. It serves until the process ends.
     pub(crate) fn start() -> Self {
         Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
-    /// Starts a receiver here.
+    /// Starts a receiver at this address.
     pub(crate) fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).unwrap();
         let state = State { received: Vec::new(), answered: 0, status: 204, delay: Duration::ZERO };
@@ -54,23 +54,23 @@ impl Hook {
         hook
     }
 
-    /// From now on answers with this status, after a delay.
+    /// Responds with this status from now on, after a delay.
     pub(crate) fn answer(&self, status: u16, delay: Duration) {
         let mut state = self.state.lock().unwrap();
         (state.status, state.delay) = (status, delay);
     }
 
-    /// What was received so far.
+    /// The requests received so far.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
     }
 
-    /// How many requests were answered so far.
+    /// The number of responses so far.
     pub(crate) fn answered(&self) -> usize {
         self.state.lock().unwrap().answered
     }
 
-    /// What was received and answered with success, once that is so many.
+    /// The requests that were received and accepted; waits for this many.
     pub(crate) fn wait_for(&self, count: usize) -> Vec<Received> {
         let received = || {
             let mut received = self.received();
@@ -105,7 +105,7 @@ impl Hook {
     }
 }
 
-/// The length of the first whole request in `bytes`, its head and its body.
+/// The length of the first complete request in `bytes`, its head and its body.
 fn request(bytes: &[u8]) -> Option<(usize, String, Value)> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();

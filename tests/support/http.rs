@@ -1,14 +1,14 @@
-//! A raw HTTP/1.1 client: sends any bytes, so that a request can be as odd as an attacker's.
+//! A raw HTTP/1.1 client: sends any bytes, so a request can be as odd as an attacker's.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A connection that is kept alive, and made anew where the server closes it.
+/// A keep-alive connection that reconnects if the server closes it.
 pub(crate) struct Client {
     address: SocketAddr,
     stream: TcpStream,
-    /// What was read beyond the last response.
+    /// Bytes that were read beyond the last response.
     rest: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ impl Client {
         Self::try_connect(address).unwrap()
     }
 
-    /// A connection, if somebody listens.
+    /// A connection; fails if nothing listens at the address.
     pub(crate) fn try_connect(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(120)))?;
@@ -93,7 +93,7 @@ impl Client {
         }
     }
 
-    /// The body of RFC 9112 §7.1.
+    /// Reads a chunked body (RFC 9112 §7.1).
     fn read_chunks(&mut self) -> String {
         let mut body = String::new();
         loop {
@@ -129,7 +129,7 @@ impl Client {
     }
 }
 
-/// A request's bytes.
+/// The bytes of a request.
 pub(crate) fn request(headers: &[(&str, &[u8])]) -> Vec<u8> {
     let method = find(headers, ":method");
     let mut bytes =

@@ -1,4 +1,4 @@
-//! A raw HTTP/2 client: sends any bytes in any header, one request at a time, and tells the status.
+//! A raw HTTP/2 client: sends any bytes in any header, one request at a time, and returns the status.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -46,21 +46,21 @@ impl Client {
         String::from_utf8_lossy(status).parse().unwrap()
     }
 
-    /// Sends a request of these fields, as they are and in their order, without a body; its response's headers,
-    /// or none where the server reset the stream.
+    /// Sends a request without a body, with exactly these fields in this order; returns the response headers, or
+    /// `None` if the server reset the stream.
     ///
     /// # Errors
-    /// That the connection has ended.
+    /// Fails if the connection has ended.
     pub(crate) fn exchange(&mut self, fields: &[Field]) -> std::io::Result<Option<Vec<Field>>> {
         let stream = self.open();
         self.write(HEADERS, END_STREAM | END_HEADERS, stream, &block(fields))?;
         self.receive(stream)
     }
 
-    /// The same with this content, which no header announces.
+    /// The same with content that no header announces.
     ///
     /// # Errors
-    /// That the connection has ended.
+    /// Fails if the connection has ended.
     pub(crate) fn exchange_with_content(
         &mut self,
         fields: &[Field],
@@ -75,7 +75,7 @@ impl Client {
     /// The same with a body and trailers.
     ///
     /// # Errors
-    /// That the connection has ended.
+    /// Fails if the connection has ended.
     pub(crate) fn exchange_with_trailers(
         &mut self,
         fields: &[Field],
@@ -88,10 +88,10 @@ impl Client {
         self.receive(stream)
     }
 
-    /// Sends the head of a request and the beginning of its body, and then takes the stream back.
+    /// Sends the head of a request and the start of its body, and then resets the stream.
     ///
     /// # Errors
-    /// That the connection has ended.
+    /// Fails if the connection has ended.
     pub(crate) fn take_back(&mut self, fields: &[Field]) -> std::io::Result<()> {
         let stream = self.open();
         self.write(HEADERS, END_HEADERS, stream, &block(fields))?;
@@ -119,7 +119,7 @@ impl Client {
                 SETTINGS if frame.flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[])?,
                 HEADERS if frame.stream == stream => {
                     let headers = self.decoder.decode(&frame.payload).unwrap();
-                    // What stands before it may be interim responses, what follows it trailers.
+                    // Interim responses may come before it, and trailers after it.
                     let interim =
                         headers.iter().any(|(name, value)| name == b":status" && value.starts_with(b"1"));
                     if !interim {
@@ -141,7 +141,7 @@ impl Client {
         }
     }
 
-    /// RFC 9113 §6.9: what was received is given back to the connection's window.
+    /// Returns received bytes to the connection's window (RFC 9113 §6.9).
     fn give_window(&mut self, frame: &Frame) -> std::io::Result<()> {
         if frame.payload.is_empty() {
             return Ok(());
@@ -171,7 +171,7 @@ fn block(fields: &[Field]) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| literal(name, value)).collect()
 }
 
-/// RFC 7541 §6.2.2: a literal header field without indexing, its strings without Huffman coding.
+/// A literal header field without indexing or Huffman coding (RFC 7541 §6.2.2).
 fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     let mut field = vec![0];
     for text in [name, value] {
@@ -181,7 +181,7 @@ fn literal(name: &[u8], value: &[u8]) -> Vec<u8> {
     field
 }
 
-/// RFC 7541 §5.1: an integer with a 7-bit prefix.
+/// An integer with a 7-bit prefix (RFC 7541 §5.1).
 fn length(length: usize) -> Vec<u8> {
     let Some(mut rest) = length.checked_sub(127) else {
         return vec![u8::try_from(length).unwrap()];
@@ -197,7 +197,7 @@ fn length(length: usize) -> Vec<u8> {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-/// RFC 9113 §7: an error code.
+/// An error code (RFC 9113 §7).
 const CANCEL: u32 = 8;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;

@@ -1,4 +1,4 @@
-//! A real nginx: a server of files.
+//! A real nginx that serves files.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -37,12 +37,12 @@ impl Nginx {
         nginx
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Puts a file there, in one step.
+    /// Writes a served file, in one step.
     pub(crate) fn put(&self, name: &str, content: &str) {
         let path = self.folder.path().join("files").join(name);
         let new = self.folder.path().join("new");
@@ -50,7 +50,7 @@ impl Nginx {
         std::fs::rename(new, path).unwrap();
     }
 
-    /// Serves by these directives from now on, in the place of files.
+    /// Serves with these directives from now on, instead of files.
     pub(crate) fn serve(&self, directives: &str) {
         configure(self.folder.path(), self.address, directives);
         let id = self.process.id().to_string();

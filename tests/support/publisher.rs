@@ -1,4 +1,4 @@
-//! Somebody who publishes acme's policy by the command line: mints, builds, signs, revokes.
+//! A publisher of acme's policy who uses the command line: mints, builds, signs, revokes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// A folder with a policy, a signing key, and what is published of them.
+/// A folder with a policy, a signing key, and the published files.
 pub(crate) struct Publisher {
     folder: PathBuf,
     /// The public key.
@@ -14,7 +14,7 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Takes a copy of `policies/acme` into `folder` and makes a key.
+    /// Copies `policies/acme` into `folder` and makes a key.
     pub(crate) fn new(folder: &Path) -> Self {
         for name in ["acme", "bundles"] {
             let _ = fs::remove_dir_all(folder.join(name));
@@ -35,13 +35,13 @@ impl Publisher {
         self.tokenward(&["mint", "-p", "acme", token])
     }
 
-    /// Puts the policy into `bundles/bundle.json`.
+    /// Builds and signs the policy into `bundles/bundle.json`.
     pub(crate) fn publish(&self) {
         self.tokenward(&["build", "-p", "acme", "--expires-in", "7d", "-o", "bundle.json"]);
         self.sign("bundle.json");
     }
 
-    /// Revokes whatever has this secret, and puts the list of revocations into `bundles/revocations.json`.
+    /// Revokes the token with this secret, and signs the revocation list into `bundles/revocations.json`.
     pub(crate) fn revoke(&self, secret: &str) {
         let mut command = self.command(&["revoke", "-p", "acme", "--stdin", "--reason", "leaked"]);
         let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -50,7 +50,7 @@ impl Publisher {
         self.publish_revocations();
     }
 
-    /// Puts the list of all that is revoked into `bundles/revocations.json`.
+    /// Signs the list of all revocations into `bundles/revocations.json`.
     pub(crate) fn publish_revocations(&self) {
         self.tokenward(&["build", "-p", "acme", "--revocations", "-o", "revocations.json"]);
         self.sign("revocations.json");
@@ -64,7 +64,7 @@ impl Publisher {
         }})
     }
 
-    /// Runs the command line in the folder; what it printed.
+    /// Runs the command line in the folder; returns its output.
     pub(crate) fn tokenward(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

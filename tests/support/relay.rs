@@ -1,31 +1,31 @@
-//! A relay between a client and a server, which spoils what the server says when it is told to.
+//! A relay between a client and a server that can disturb the server's responses.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// What becomes of the server's bytes.
+/// What the relay does with the server's bytes.
 #[derive(Clone, Copy)]
 pub(crate) enum Fault {
-    /// They are handed on.
+    /// Forwards them.
     None,
-    /// Nobody is there.
+    /// Refuses connections.
     Down,
-    /// They end after so many.
+    /// Cuts them off after this many.
     Cut(usize),
-    /// They come late.
+    /// Delays them.
     Slow(Duration),
 }
 
-/// A relay on a port of its own.
+/// A relay on its own port.
 pub(crate) struct Relay {
     address: SocketAddr,
     fault: Arc<Mutex<Fault>>,
 }
 
 impl Relay {
-    /// A relay to a server.
+    /// Starts a relay to a server.
     pub(crate) fn start(server: SocketAddr, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let relay = Self { address: listener.local_addr().unwrap(), fault: Arc::new(Mutex::new(fault)) };
@@ -39,12 +39,12 @@ impl Relay {
         relay
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What becomes of the server's bytes from now on.
+    /// Sets the fault from now on.
     pub(crate) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }

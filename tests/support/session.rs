@@ -1,9 +1,9 @@
-//! Sessions on a page: each command is run, and its output is what the page shows.
+//! Sessions on a documentation page: runs each command and compares its output with the page.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Runs the commands of a session in a folder, one after the other; how many there were.
+/// Runs the commands of a session in a folder, in order; returns their number.
 pub(crate) fn run(folder: &Path, session: &str) -> usize {
     let commands: Vec<(&str, String)> = commands(session);
     let mut script = "exec 2>&1\ntrap 'kill $(jobs -p) 2>/dev/null' EXIT\n".to_owned();
@@ -36,14 +36,14 @@ fn commands(session: &str) -> Vec<(&str, String)> {
     commands
 }
 
-/// Standard output and standard error come in any order.
+/// Sorts the lines, because standard output and standard error may come in any order.
 fn sorted(output: &str) -> String {
     let mut lines: Vec<&str> = output.lines().collect();
     lines.sort_unstable();
     lines.join("\n")
 }
 
-/// Whether `got` is `expected`, where `[..]` stands for anything within a line.
+/// Whether `got` matches `expected`, where `[..]` matches anything within a line.
 fn matches(expected: &str, got: &str) -> bool {
     let lines = expected.lines().zip(got.lines());
     expected.lines().count() == got.lines().count()

@@ -1,10 +1,10 @@
-//! Keys that sign for the tests, and what they sign.
+//! Signing keys for the tests, and signed content.
 
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::{Value, json};
 use tokenward::engine::config::envelope::{Envelope, PayloadType, PublicKey};
 
-/// A key: the same for the same number.
+/// A key that is always the same for the same number.
 pub(crate) fn key(number: u8) -> SigningKey {
     SigningKey::from_bytes(&[number; 32])
 }
@@ -14,7 +14,7 @@ pub(crate) fn public(number: u8) -> PublicKey {
     PublicKey::from_bytes(key(number).verifying_key().as_bytes()).unwrap()
 }
 
-/// The public keys as a configuration names them.
+/// The public keys as a configuration lists them.
 pub(crate) fn publics(numbers: &[u8]) -> Value {
     json!(numbers.iter().map(|number| public(*number)).collect::<Vec<_>>())
 }
@@ -34,7 +34,7 @@ pub(crate) fn signed_as(payload: &Value, kind: PayloadType, numbers: &[u8]) -> V
     serde_json::from_str(&envelope.to_json(kind)).unwrap()
 }
 
-/// A configuration with an envelope, which these keys must have signed.
+/// A configuration with an envelope that these keys must sign.
 pub(crate) fn configuration(envelope: &Value, numbers: &[u8], threshold: usize) -> Value {
     json!({ "bundle": envelope.to_string(), "keys": publics(numbers), "threshold": threshold })
 }

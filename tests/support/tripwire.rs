@@ -1,5 +1,5 @@
-//! The module that ships with a tripwire: a request with more headers than any other crashes it before the filter sees
-//! the request, as a bug in the filter would.
+//! The shipped module with a tripwire: a request with very many headers crashes the module before the filter sees the
+//! request, as a bug in the filter would.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::envoy::{self, Envoy};
 use crate::http::Client;
 use crate::{echo, fixture, wait};
 
-/// Envoy with one worker and a module that has a tripwire.
+/// Envoy with one worker and a module with a tripwire.
 pub(crate) fn start(folder: &Path, bundle: &Value) -> Envoy {
     start_with(folder, &json!({ "bundle": bundle }))
 }
@@ -27,7 +27,7 @@ pub(crate) fn start_with_cluster(folder: &Path, configuration: &Value, cluster: 
     start_wired(folder, configuration, Wire::Trap, Some(cluster))
 }
 
-/// The same with what the wire does.
+/// The same, with a choice of crash.
 pub(crate) fn start_wired(
     folder: &Path,
     configuration: &Value,
@@ -55,7 +55,7 @@ pub(crate) fn trap(client: &mut Client) -> crate::http::Response {
     client.send(&request)
 }
 
-/// The statuses of requests without a token until one is judged again.
+/// The statuses of requests without a token, until the filter judges one again.
 pub(crate) fn until_back(client: &mut Client) -> Vec<u16> {
     let mut statuses = Vec::new();
     wait::until(|| {
@@ -65,12 +65,12 @@ pub(crate) fn until_back(client: &mut Client) -> Vec<u16> {
     statuses
 }
 
-/// What the wire sets off.
+/// The kind of crash.
 #[derive(Clone, Copy)]
 pub(crate) enum Wire {
     /// The module ends at once.
     Trap,
-    /// The module panics: its allocator is asked for more memory than there can be.
+    /// The module panics: it requests more memory than can exist.
     Panic,
 }
 
@@ -84,12 +84,12 @@ pub(crate) fn module_with_tripwire(folder: &Path, wire: Wire) -> PathBuf {
     path
 }
 
-/// Puts a function before `proxy_on_request_headers`.
+/// Inserts a function before `proxy_on_request_headers`.
 struct Tripwire {
     original: u32,
-    /// Type of the original: context, number of headers, end of stream.
+    /// Type of the original function: context, number of headers, end of stream.
     kind: u32,
-    /// Index of the new function: one behind the last.
+    /// Index of the new function: one after the last.
     index: u32,
     malloc: u32,
     wire: Wire,

@@ -1,4 +1,4 @@
-//! Waiting for a condition. The bound is generous: it ends a test that hangs, and says nothing about speed.
+//! Waits for a condition. The generous bound only ends a test that hangs, and says nothing about speed.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ pub(crate) fn until(mut condition: impl FnMut() -> bool) {
     found(|| condition().then_some(()), || "the condition never held".to_owned());
 }
 
-/// Waits until `look` finds something; a failure shows what `state` says then.
+/// Waits until `look` finds something. A failure shows the output of `state`.
 #[track_caller]
 pub(crate) fn found<T>(mut look: impl FnMut() -> Option<T>, state: impl Fn() -> String) -> T {
     let start = Instant::now();
@@ -21,5 +21,5 @@ pub(crate) fn found<T>(mut look: impl FnMut() -> Option<T>, state: impl Fn() -> 
     }
 }
 
-/// How long a test waits for anything at all.
+/// Maximum time that a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! A running Envoy with a copy of acme's policy, and the demo as the load balancer in front of it.
+//! A running Envoy with a copy of acme's policy. The demo acts as the load balancer in front of it.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -85,7 +85,7 @@ fn copy_of_acme(folder: &Path) -> PathBuf {
         fs::copy(Path::new("policies/acme").join(file), acme.join(file)).unwrap();
     }
     let settings = fs::read_to_string("policies/acme/gateway.yaml").unwrap();
-    // The demo is a load balancer: one hop more than acme has.
+    // The demo is a load balancer, so there is one hop more than in acme's settings.
     fs::write(acme.join("gateway.yaml"), settings.replace("trusted_hops: 0", "trusted_hops: 1")).unwrap();
     acme
 }
@@ -105,7 +105,7 @@ fn configuration(address: SocketAddr) -> String {
         .replace("port_value: 8080", &format!("port_value: {}", echo::start().port()))
 }
 
-/// `127.0.0.1:$PORT`, or a free port if another program has that one.
+/// `127.0.0.1:$PORT`, or a free port if that port is in use.
 fn free_address() -> SocketAddr {
     let wanted = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(DEFAULT_PORT);
     let bound = TcpListener::bind(("127.0.0.1", wanted)).or_else(|error| {
@@ -115,7 +115,7 @@ fn free_address() -> SocketAddr {
     bound.and_then(|listener| listener.local_addr()).unwrap()
 }
 
-/// Envoy takes the source and the request's id from the demo.
+/// Envoy takes the source and the request id from the demo.
 const BEHIND_A_LOAD_BALANCER: &str = "use_remote_address: true
                 xff_num_trusted_hops: 1
                 preserve_external_request_id: true";

@@ -31,6 +31,6 @@ pub(crate) fn revoke(gateway: &Gateway) {
 }
 
 pub(crate) const TOKEN: &str = "old-contractor";
-/// What `mint` needs for a token that acme does not have.
+/// The options of `mint` for a token that acme does not have.
 pub(crate) const OPTIONS: &[&str] =
     &["--kind", "service", "--role", "deployer", "--owner", "you@acme.test", "--purpose", "a demo"];

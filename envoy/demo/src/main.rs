@@ -31,7 +31,7 @@ mod wait;
 fn main() -> ExitCode {
     let serve = std::env::args().any(|argument| argument == "--serve");
     let temporary = tempfile::tempdir().unwrap();
-    // `make run` leaves its files in a folder that its user finds.
+    // `make run` leaves its files in a folder that the user can find.
     let folder = if serve { PathBuf::from(".demo") } else { temporary.path().to_owned() };
     let gateway = Gateway::start(folder);
     let exchanges: Vec<_> =

@@ -1,10 +1,10 @@
-//! The requests, and the answers that acme's policy must give.
+//! The requests, and the responses that acme's policy must give.
 
 use serde_json::Value;
 
 use crate::http::Response;
 
-/// A request and its expected answer.
+/// A request and its expected response.
 pub(crate) struct Request {
     pub(crate) who: Who,
     pub(crate) method: &'static str,
@@ -13,27 +13,27 @@ pub(crate) struct Request {
     pub(crate) source: &'static str,
     pub(crate) status: u16,
     pub(crate) reason: &'static str,
-    /// Why, in plain words.
+    /// The reason, in plain words.
     pub(crate) note: &'static str,
 }
 
-/// What a request brings.
+/// The credential of a request.
 #[derive(Clone, Copy, Eq, PartialEq)]
 pub(crate) enum Who {
     /// No token.
     Anonymous,
     /// The newest secret of this token.
     Token(&'static str),
-    /// The same with one character changed.
+    /// The same secret with one character changed.
     Mistyped(&'static str),
-    /// The secret that was rotated out: it works until its overlap ends.
+    /// The rotated-out secret, which works until its overlap ends.
     Retiring(&'static str),
     /// A secret that has expired.
     Expired(&'static str),
 }
 
 impl Who {
-    /// The token that the request names.
+    /// The id of the token in the request.
     pub(crate) fn token(self) -> &'static str {
         match self {
             Self::Anonymous => "",
@@ -44,7 +44,7 @@ impl Who {
     }
 }
 
-/// A request, its answer and its audit event.
+/// A request, its response and its audit event.
 pub(crate) struct Exchange {
     pub(crate) request: &'static Request,
     pub(crate) response: Response,
@@ -57,7 +57,7 @@ impl Exchange {
         self.event["reason"].as_str().unwrap_or_default()
     }
 
-    /// Whether answer, event and upstream are as expected.
+    /// Whether response, event and upstream are as expected.
     pub(crate) fn is_as_expected(&self) -> bool {
         let upstream = match self.request.reason {
             "permitted" => Some(self.request.who.token()),
@@ -70,7 +70,7 @@ impl Exchange {
             && self.token_at_upstream().as_deref() == upstream
     }
 
-    /// The token that the upstream saw, empty without one; `None` if the request did not reach it.
+    /// The token that the upstream received, empty without one; `None` if the request did not reach it.
     fn token_at_upstream(&self) -> Option<String> {
         self.response.header("x-upstream")?;
         assert_eq!(self.upstream_header("authorization"), "", "the credential reached the upstream");

@@ -1,4 +1,4 @@
-//! The secrets that the requests bring, minted by the command line into a copy of acme's registry.
+//! The secrets of the requests. The command line mints them into a copy of acme's registry.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -18,7 +18,7 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Mints a secret for each token that the requests use, one with a life of a second, and rotates one.
+    /// Mints a secret for each token that the requests use, one of them with a life of a second, and rotates one.
     pub(crate) fn mint(acme: &str) -> Self {
         let expired = tokenward(&["mint", "-p", acme, "billing-export", "--expires-in", "1s"], "");
         let minted = Instant::now();
@@ -41,7 +41,7 @@ impl Secrets {
         self.newest.len() + 2
     }
 
-    /// The secret that a request brings; waits until the one that must have expired has.
+    /// The secret of a request. Waits until the secret that must have expired has expired.
     pub(crate) fn of(&self, who: Who) -> Option<String> {
         let newest = |token| self.newest.get(token).cloned();
         match who {
@@ -57,7 +57,7 @@ impl Secrets {
     }
 }
 
-/// Runs the command line with `input` on its standard input; its standard output.
+/// Runs the command line with `input` on standard input; returns its standard output.
 pub(crate) fn tokenward(arguments: &[&str], input: &str) -> String {
     let mut command = Command::new(CLI);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -75,5 +75,5 @@ fn mistyped(mut secret: String) -> String {
 }
 
 pub(crate) const CLI: &str = "target/release/tokenward";
-/// More than the second after which one secret expires.
+/// Longer than the second after which one secret expires.
 const A_LIFE: Duration = Duration::from_millis(1_100);

@@ -22,7 +22,7 @@ pub(crate) fn heading(text: &str) {
     line(&format!("\n{BOLD}{text}{BOLD:#}\n"));
 }
 
-/// Prints a step that is done, and how long it took.
+/// Prints a finished step, and how long it took.
 pub(crate) fn step(verb: &str, what: &str, begin: Instant) {
     line(&format!("  {verb:<10}{what}, {:.1} s", begin.elapsed().as_secs_f64()));
 }
@@ -53,7 +53,7 @@ pub(crate) fn table(exchanges: &[Exchange]) {
     line(&format!("\n{expected} of {} requests were answered as expected.", exchanges.len()));
 }
 
-/// Prints the audit events of a permitted and of a denied request, field by field.
+/// Prints the audit events of a permitted and a denied request, field by field.
 pub(crate) fn events(exchanges: &[Exchange]) {
     let first = |reason: &str| exchanges.iter().find(|exchange| exchange.reason() == reason).unwrap();
     let permitted = first("permitted");
@@ -73,7 +73,7 @@ fn fields(event: &Value, fields: &[(&str, &str)]) {
     }
 }
 
-/// Prints what to try; with `serve`, writes the secrets into a file of the user's own.
+/// Prints what to try next; with `serve`, writes the secrets to a file that only the user can read.
 pub(crate) fn next(gateway: &Gateway, serve: bool) {
     if !serve {
         heading("Next: `make run` starts the same and keeps serving; README.md has a quickstart.");
@@ -115,7 +115,7 @@ fn who(who: Who) -> String {
     }
 }
 
-/// An event's value as people write it.
+/// An event's value as people would write it.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

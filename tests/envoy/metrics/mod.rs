@@ -1,4 +1,4 @@
-//! Metrics: what a running Envoy shows of them, with the tag rules of the example and with Istio's own.
+//! Metrics: the metrics of a running Envoy, with the tag rules of the example and with Istio's own.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +80,7 @@ fn configurations_are_counted() {
     let count = |series: &[Series], result| {
         value(series, "tokenward_configurations_total", &[("result", result)]).unwrap()
     };
-    // Two configurations, each tried, then put into force by the main thread and by two workers.
+    // Two configurations, each first tried, then activated by the main thread and by two workers.
     let series = busy.series();
     assert_eq!([count(&series, "accepted"), count(&series, "refused")], [8.0, 1.0]);
     let mut renamed = busy_bundle();
@@ -110,7 +110,7 @@ fn removed_defense_resets_the_suspension_gauges() {
     suspended(0.0);
     assert_eq!(envoy.client("main").get("/v1/other", Some(READER)).status, 403);
     suspended(1.0);
-    // Another defense remembers, none does not.
+    // A changed defense keeps its state; a removed one does not.
     put(json!({ "denials": denials, "retired_secret": "alert" }));
     suspended(1.0);
     put(json!({ "retired_secret": "alert" }));
@@ -140,7 +140,7 @@ fn metrics_report_the_newest_bundle_of_a_name() {
     revision("fixture", 1_800_000_001);
     put("fixture", 3);
     revision("fixture", 3);
-    // Back to what was before: an operator's rollback.
+    // An operator's rollback to the earlier bundle.
     put("fixture", 2);
     revision("fixture", 2);
     put("fixture", 3);
@@ -167,7 +167,7 @@ fn counters_of_four_workers_add_up() {
             });
         }
     });
-    // Without rules for labels they stay in the name, and the counts are the same.
+    // Without rules the labels stay in the name, and the counts are the same.
     let stats = envoy.admin("/stats?filter=tokenward_decisions_total");
     let mut counts: Vec<&str> = stats.lines().collect();
     counts.sort_unstable();
@@ -220,18 +220,18 @@ fn istio_without_tags_has_labels_in_names() {
     assert!(page.contains(name));
 }
 
-/// An Envoy of two workers in which each metric has something to show.
+/// An Envoy with two workers in which every metric has a value.
 struct Busy {
     envoy: Envoy,
     folder: tempfile::TempDir,
 }
 
 impl Busy {
-    /// Starts it with a `stats_config`: `main` enforces, `shadow` is in shadow.
+    /// Starts it with a `stats_config`: `main` enforces, `shadow` is in shadow mode.
     fn start(stats: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         write_resource(&folder.path().join("filter.json"), &busy_bundle());
-        // From nowhere, so nothing is fetched.
+        // The feed has no server, so nothing is fetched.
         let feed = crate::feed::configuration()["feed"].clone();
         let shadow = json!({ "bundle": busy_bundle(), "mode": "shadow", "feed": feed });
         let shadow = envoy::filter(&shadow.to_string());
@@ -251,7 +251,7 @@ impl Busy {
         busy
     }
 
-    /// Its metrics, once they tell of a bundle.
+    /// Its metrics, once they include a bundle.
     fn series(&self) -> Vec<Series> {
         self.wait_until(|series| {
             let revision = value(series, "tokenward_bundle_revision", &[("bundle", "fixture")]);
@@ -272,7 +272,7 @@ impl Busy {
     }
 }
 
-/// The fixture's bundle with a secret that is rotated away, one that ends soon and a kind with an odd name.
+/// The fixture's bundle with a rotated-out secret, a secret that expires soon, and a kind with an odd name.
 fn busy_bundle() -> Value {
     let mut bundle = bundle();
     bundle["built_at"] = json!("2026-01-01T00:00:00Z");
@@ -333,7 +333,7 @@ fn example() -> Value {
     example["stats_config"].clone()
 }
 
-/// All that Istio's bootstrap says about statistics.
+/// Istio's whole configuration of statistics in its bootstrap.
 fn istio() -> Value {
     let rules = std::fs::read_to_string("tests/envoy/fixtures/istio-stats.yaml").unwrap();
     yaml_serde::from_str(&rules).unwrap()

@@ -1,4 +1,4 @@
-//! The dashboard, the alert rules and the page about metrics, against what a running Envoy shows.
+//! Compares the dashboard, the alert rules and the page about metrics with a running Envoy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
@@ -30,7 +30,7 @@ fn dashboard_and_rules_query_existing_metrics() {
                 }
                 assert!(["=", "!=", "=~", "!~"].contains(&operator.as_str()), "{expression}");
             }
-            // A reason that takes a broken gateway or half a year to come about has no series here.
+            // A reason that needs a broken gateway or half a year has no series here.
             let rare =
                 ["no_policy", "retired_secret|revoked_token", "retired_secret|revoked_token|expired_token"];
             let is_rare = selector.matchers.iter().any(|(_, _, value)| rare.contains(&value.as_str()));
@@ -95,7 +95,7 @@ fn alert_rules_are_valid_and_fire() {
     }
 }
 
-/// The metric has series, and all of them have these labels.
+/// Asserts that the metric has series, and that all of them have these labels.
 fn assert_exists(name: &str, labels: &[String], series: &[Series], expression: &str) {
     let mut of_name = series.iter().filter(|series| series.name == name).peekable();
     assert!(of_name.peek().is_some(), "{name}: {expression}");
@@ -105,7 +105,7 @@ fn assert_exists(name: &str, labels: &[String], series: &[Series], expression: &
     assert!(of_name.all(|series| labels.iter().all(|label| has(series, label))), "{labels:?}: {expression}");
 }
 
-/// The labels that an expression groups by.
+/// The labels by which an expression groups.
 fn grouped(expression: &str) -> Vec<String> {
     let groups = expression.split("by (").skip(1).filter_map(|rest| rest.split_once(')'));
     groups.flat_map(|(labels, _)| labels.split(',')).map(|label| label.trim().to_owned()).collect()

@@ -1,4 +1,4 @@
-//! `/stats/prometheus` of a running Envoy, and what a PromQL expression asks of it.
+//! Reads `/stats/prometheus` of a running Envoy, and the selectors of PromQL expressions.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ pub(crate) struct Series {
     pub(crate) value: f64,
 }
 
-/// What Envoy shows of tokenward's metrics, under whatever name.
+/// The series of tokenward's metrics in an Envoy, under any name.
 pub(crate) fn scrape(envoy: &Envoy) -> Vec<Series> {
     let text = envoy.admin("/stats/prometheus");
     let lines = text.lines().filter(|line| line.contains("tokenward_") && !line.starts_with('#'));
@@ -26,7 +26,7 @@ fn series(line: &str) -> Series {
     Series { name, labels, value: value.parse().unwrap() }
 }
 
-/// The value of the series of this name with exactly these labels.
+/// The value of the series with this name and exactly these labels.
 pub(crate) fn value(all: &[Series], name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let is_it = |series: &&Series| {
         series.name == name
@@ -80,7 +80,7 @@ fn matchers(inner: &str) -> Vec<(String, String, String)> {
 }
 
 impl Selector {
-    /// Whether it selects a series; labels that Prometheus adds select any.
+    /// Whether it selects a series. Labels that Prometheus adds match everything.
     pub(crate) fn selects(&self, series: &Series) -> bool {
         self.name == series.name
             && self.matchers.iter().filter(|(label, ..)| !ADDED.contains(&label.as_str())).all(
@@ -99,5 +99,5 @@ impl Selector {
     }
 }
 
-/// Labels that Prometheus adds to what it scrapes.
+/// Labels that Prometheus adds when it scrapes.
 pub(crate) const ADDED: [&str; 2] = ["instance", "job"];

@@ -1,4 +1,5 @@
-//! Credentials: what is found is what a plain reading finds, in any order of headers, and none is forwarded.
+//! Credentials: the filter finds what a simple reader finds, for any order of headers, and never forwards a
+//! credential.
 
 use tokenward::engine::config::credentials::{CredentialSource, Intent, Part};
 use tokenward::engine::config::settings::Settings;
@@ -13,7 +14,7 @@ use tokenward::engine::words::time::Time;
 use super::headers::{self, Headers};
 use super::{path, percent_decoded};
 
-/// The bytes are lines: the sources as JSON, then headers.
+/// The input is lines: the sources as JSON, then headers.
 pub(crate) fn holds(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let Some(gateway) = gateway(lines.next().unwrap_or_default()) else { return };
@@ -34,8 +35,8 @@ pub(crate) fn holds(data: &[u8]) {
     is_not_forwarded(&gateway, &headers);
 }
 
-/// The gateway that accepts credentials from these sources, and to which everything is public; none where they are no
-/// sources, or too many, or one twice.
+/// A gateway that accepts credentials from these sources and makes everything public; `None` if the sources are
+/// invalid, too many or duplicates.
 fn gateway(sources: &[u8]) -> Option<Gateway> {
     let sources: serde_json::Value = serde_json::from_slice(sources).ok()?;
     let bundle = serde_json::json!({ "version": 1, "name": "open", "public": ["* /**"] });
@@ -43,7 +44,7 @@ fn gateway(sources: &[u8]) -> Option<Gateway> {
     Gateway::configure(configuration.to_string().as_bytes()).ok()
 }
 
-/// What each source brings by itself, and all of it together.
+/// The credential by a simple reading: each source by itself, then combined.
 fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Credential<'static> {
     let sources = &settings.credentials;
     let is_first =
@@ -76,7 +77,7 @@ fn plain(settings: &Settings, headers: &Headers, head: &RequestHead<'_>) -> Cred
     }
 }
 
-/// What a value brings, unless a program may divide it.
+/// The credential for a value, unless a program may split it.
 fn undivided(value: &[u8], divider: u8, secret: Vec<u8>) -> Credential<'static> {
     if value.contains(&divider) {
         return Credential::Ambiguous;
@@ -96,7 +97,8 @@ fn values<'h>(headers: &'h Headers, wanted: &str) -> Vec<&'h [u8]> {
     ours.map(|(_, value)| value.as_slice()).collect()
 }
 
-/// What the one header of this name brings by the first of its schemes; none where it is not one, or may be more.
+/// The credential in the only header with this name, for the first matching scheme; `None` if the header is missing
+/// or repeated.
 fn by_header(
     sources: &[CredentialSource],
     name: &str,
@@ -121,7 +123,7 @@ fn by_header(
     }
 }
 
-/// The part of what is behind the scheme; of what is no such thing the whole value.
+/// The part of the value after the scheme; the whole value if it is malformed.
 fn of_part(value: &[u8], behind: &[u8], part: Part) -> Vec<u8> {
     let halves = |text: &[u8], at: u8| {
         let mut halves = text.splitn(2, |byte| *byte == at).map(<[u8]>::to_vec);
@@ -145,7 +147,7 @@ fn of_part(value: &[u8], behind: &[u8], part: Part) -> Vec<u8> {
     }
 }
 
-/// What Base64 says, digit by digit (RFC 4648 §4): padded, and with no bits left over.
+/// Decodes Base64 digit by digit (RFC 4648 §4): padded, and without excess bits.
 fn unarmored(text: &[u8]) -> Option<Vec<u8>> {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
@@ -175,13 +177,13 @@ fn by_query(name: &str, query: &[u8]) -> Vec<Vec<u8>> {
     ours.map(|(_, value)| value.to_vec()).collect()
 }
 
-/// What stands before and after the first `=`.
+/// The text before and after the first `=`.
 fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = text.iter().position(|byte| *byte == b'=')?;
     Some((&text[..end], &text[end + 1..]))
 }
 
-/// The value behind the scheme, or all of it where there is none.
+/// The value after the scheme, or the whole value if there is no scheme.
 fn behind(value: &[u8], scheme: Option<&str>) -> Option<Vec<u8>> {
     let Some(scheme) = scheme else { return Some(value.to_vec()) };
     let words: Vec<&[u8]> = value.splitn(2, |byte| *byte == b' ').collect();
@@ -189,7 +191,7 @@ fn behind(value: &[u8], scheme: Option<&str>) -> Option<Vec<u8>> {
     words[0].eq_ignore_ascii_case(scheme.as_bytes()).then(|| secret.trim_ascii_start().to_vec())
 }
 
-/// A header that brings one more credential, by the first source that is a header the request does not have.
+/// A header that adds a second credential, for the first header source that the request does not use.
 fn another(settings: &Settings, headers: &Headers) -> Option<(Vec<u8>, Vec<u8>)> {
     settings.credentials.iter().find_map(|source| match source {
         CredentialSource::Header { name, scheme, .. } => {
@@ -202,7 +204,7 @@ fn another(settings: &Settings, headers: &Headers) -> Option<(Vec<u8>, Vec<u8>)>
     })
 }
 
-/// A public operation is forwarded whatever the request brings; without the credential.
+/// Checks that a public operation is forwarded for any request, but without the credential.
 fn is_not_forwarded(Gateway { policy, settings, .. }: &Gateway, headers: &Headers) {
     let head = headers::read(headers, settings);
     let circumstances = Circumstances { now: Time::EPOCH, source: Source::of(b"") };

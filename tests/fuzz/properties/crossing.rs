@@ -1,4 +1,4 @@
-//! What `lint` says of operations that cross or cover each other is what going through all pairs comes to.
+//! The findings of `lint` about crossing and covering operations equal those of a comparison of all pairs.
 
 use serde_json::json;
 use tokenward::engine::authoring::lint::{Code, findings};

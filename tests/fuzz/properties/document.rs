@@ -1,4 +1,4 @@
-//! Plugin configurations and bundles: any bytes are a policy or are refused in words, one line a problem.
+//! Plugin configurations and bundles: any bytes give a policy or messages, with one line per problem.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use tokenward::engine::policy::gateway::Gateway;
 
 use super::is_one_line;
 
-/// The bytes are a plugin configuration, as text or as a Struct, and also a bundle alone.
+/// The input is a plugin configuration, as text or as a Struct, and also a bundle alone.
 pub(crate) fn holds(data: &[u8]) {
     let configured = Gateway::configure(data);
     if let Err(problems) = &configured {
@@ -68,7 +68,7 @@ fn are_told(problems: &Problems) {
     assert_eq!(problems.to_string().lines().count(), problems.iter().count());
 }
 
-/// The tree as Envoy hands it over, where a Struct can hold it.
+/// The tree as Envoy passes it, if a Struct can represent it.
 fn structure(tree: &Value) -> Option<Vec<u8>> {
     Some(fields(tree)?.encode_to_vec())
 }
@@ -82,7 +82,7 @@ fn value(tree: &Value) -> Option<prost_types::Value> {
     let kind = match tree {
         Value::Null => Kind::NullValue(0),
         Value::Bool(flag) => Kind::BoolValue(*flag),
-        // Larger ones have no neighbours that a double can tell them from.
+        // A double cannot distinguish larger numbers from their neighbours.
         Value::Number(number) => match number.as_u64() {
             Some(whole) => Kind::NumberValue(f64::from(u32::try_from(whole).ok()?)),
             None => Kind::NumberValue(number.as_f64()?),

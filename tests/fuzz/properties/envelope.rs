@@ -1,4 +1,4 @@
-//! Signed bundles: any bytes are an envelope or are refused in words, and nothing is trusted but what was signed.
+//! Signed bundles: any bytes give an envelope or messages, and only signed content is trusted.
 
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
@@ -9,7 +9,7 @@ use tokenward::engine::policy::gateway::Gateway;
 
 use super::is_one_line;
 
-/// The bytes are an envelope, the payload of one, and a mark.
+/// The input is an envelope, the payload of one, and a mark.
 pub(crate) fn holds(data: &[u8]) {
     let key = SigningKey::from_bytes(&[1; 32]);
     let public = PublicKey::from_bytes(key.verifying_key().as_bytes()).unwrap();
@@ -49,7 +49,7 @@ fn is_an_envelope(data: &[u8], trusted: &TrustedKeys) {
     }
 }
 
-/// What is signed verifies; with one byte of it changed, or one of the envelope's text, nothing else does.
+/// Signed content verifies. With one byte of it or of the envelope's text changed, no other content verifies.
 fn is_a_payload(data: &[u8], key: &SigningKey, trusted: &TrustedKeys) {
     let payload = &data[..data.len().min(256)];
     let mut envelope = Envelope::unsigned(payload, PayloadType::Bundle);

@@ -1,4 +1,4 @@
-//! Headers as the lines of an input, as the filter reads them, and as the host has them after a verdict.
+//! Headers: parsed from the lines of an input, as the filter reads them, and as the host has them after a verdict.
 
 use tokenward::engine::config::settings::Settings;
 use tokenward::engine::policy::verdict::Forward;
@@ -7,7 +7,7 @@ use tokenward::engine::request::head::RequestHead;
 /// Names and values.
 pub(crate) type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The headers as Envoy hands them over: a pseudo-header is there once (RFC 9113 §8.3).
+/// The headers as Envoy passes them: each pseudo-header occurs once (RFC 9113 §8.3).
 pub(crate) fn parse<'d>(lines: impl Iterator<Item = &'d [u8]>) -> Headers {
     let mut headers = Headers::new();
     for (name, value) in lines.map(header) {
@@ -19,9 +19,9 @@ pub(crate) fn parse<'d>(lines: impl Iterator<Item = &'d [u8]>) -> Headers {
     headers
 }
 
-/// `name: value`; Envoy has names in lower case.
+/// Parses `name: value`. Envoy uses lower-case names.
 fn header(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
-    // A pseudo-header's name begins with a colon.
+    // The name of a pseudo-header starts with a colon.
     let end = line.iter().skip(1).position(|byte| *byte == b':').map_or(line.len(), |end| end + 1);
     let value = line.get(end + 1..).unwrap_or_default();
     (line[..end].to_ascii_lowercase(), value.trim_ascii().to_vec())
@@ -33,7 +33,7 @@ pub(crate) fn read<'h>(headers: &'h Headers, settings: &Settings) -> RequestHead
     RequestHead::read(headers, settings)
 }
 
-/// The headers as the host has them after the changes.
+/// The headers after the host has made the changes.
 pub(crate) fn changed(headers: &Headers, forward: &Forward<'_>) -> Headers {
     let mut after = headers.clone();
     after.retain(|(name, _)| !forward.remove.contains(&name.as_slice()));

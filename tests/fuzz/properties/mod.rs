@@ -1,7 +1,6 @@
-//! What holds of any bytes whatever: each target is a function that panics where it does not.
+//! The properties that hold for any bytes. Each target is a function that panics if its property fails.
 //!
-//! Run by `tests/fuzz.rs` over the corpus and over mutations of it, and by the fuzzer (`make fuzz`) over all that
-//! it can think of.
+//! `tests/fuzz.rs` checks them for the corpus and for mutations of it, and `make fuzz` for the fuzzer's inputs.
 
 #![expect(
     clippy::unwrap_used,
@@ -24,13 +23,13 @@ pub(crate) mod values;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-/// Checks that a message is one line, whatever text it quotes: a log that it is written to takes a line for an entry.
+/// Checks that a message is one line, whatever text it quotes. In a log, a second line would look like another entry.
 fn is_one_line(message: &str) {
     let ends = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     assert!(!message.contains(ends), "{message:?} is more than a line of text");
 }
 
-/// Decodes each `%XX`; what is no escape stays as it is.
+/// Decodes each `%XX`. Other text, including malformed escapes, is unchanged.
 fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     let digit = |at: usize| bytes.get(at).and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Vec::new();
@@ -50,7 +49,7 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
     decoded
 }
 
-/// A canonical path, or a part of one, with small letters only; whoever looks for a letter by its capital finds it.
+/// A canonical path, or a part of one, in lower case. The original letter case does not matter.
 fn without_case(path: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), path.as_bytes());
     while let Some((byte, after)) = rest.split_first() {
@@ -74,7 +73,7 @@ fn without_case(path: &str) -> String {
     undotted.nfc().collect::<String>().bytes().map(encode).collect()
 }
 
-/// How often `part` is in `whole`.
+/// The number of times that `part` occurs in `whole`.
 fn count(whole: &[u8], part: &[u8]) -> usize {
     whole.windows(part.len()).filter(|window| *window == part).count()
 }

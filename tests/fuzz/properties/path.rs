@@ -1,11 +1,11 @@
-//! A path has one reading or none: `CanonicalPath::parse` by every set of rules.
+//! A path has one reading or none: `CanonicalPath::parse` with every set of rules.
 
 use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
 use unicode_normalization::is_nfc;
 
 use super::percent_decoded;
 
-/// The bytes are a request's `:path`.
+/// The input is a request's `:path`.
 pub(crate) fn holds(data: &[u8]) {
     let strict = CanonicalPath::parse(data, &PathRules::default());
     for rules in all_rules() {
@@ -35,7 +35,7 @@ pub(crate) fn all_rules() -> impl Iterator<Item = PathRules> {
     })
 }
 
-/// Path and query of what came in.
+/// Path and query of a request target.
 pub(crate) fn split(target: &[u8]) -> (&[u8], &[u8]) {
     target.split_at(target.iter().position(|byte| b"?#".contains(byte)).unwrap_or(target.len()))
 }
@@ -61,7 +61,7 @@ fn is_canonical(path: &CanonicalPath<'_>, target: &[u8]) {
     }
 }
 
-/// Each escape is two upper-case digits, of a byte that cannot stand for itself and that none takes for another.
+/// Checks that each escape is two upper-case digits, for a byte that must be escaped and that is not ambiguous.
 fn has_one_spelling(path: &str) {
     for (at, _) in path.match_indices('%') {
         let digits = path.get(at + 1..at + 3).unwrap();

@@ -1,4 +1,4 @@
-//! Operations: what one matches is what a plain reading of its segments says, alone and in an index.
+//! Operations: they match as a simple comparison of their segments does, both alone and in an index.
 
 use tokenward::engine::matching::host::{Host, HostPattern};
 use tokenward::engine::matching::index::{Index, LetterCase, Lister, Match, Target};
@@ -7,7 +7,7 @@ use tokenward::engine::matching::pattern::{Methods, Operation, Segment};
 
 use super::{crossing, is_one_line, without_case};
 
-/// The bytes are lines: a request's path, then operations.
+/// The input is lines: a request's path, then operations.
 pub(crate) fn holds(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let (path, texts) = text.split_once('\n').unwrap_or(("/", text));
@@ -37,7 +37,7 @@ pub(crate) fn holds(data: &[u8]) {
     }
 }
 
-/// Checks that the index finds what a plain reading does.
+/// Checks that the index finds the same operations as the simple comparison.
 fn agree(operations: &[Operation], target: Target<'_>) {
     let listed = operations.iter().enumerate();
     let listed = listed.map(|(n, operation)| (n.to_string(), operation.clone(), Lister::Permission(n)));
@@ -70,7 +70,7 @@ fn matches_itself(operation: &Operation) {
     let read = CanonicalPath::parse(path.as_bytes(), &PathRules::default());
     let read = read.unwrap_or_else(|rule| panic!("{path} of {operation:?}: {rule}"));
     assert_eq!(read.as_str(), path, "literals are spelled as requests are");
-    // The name below a domain may be longer than any that a request can have.
+    // The name below a domain may be longer than the host of a request can be.
     if host.len() <= 253 {
         assert_eq!(Host::parse(host.as_bytes()).unwrap().as_str(), host);
     }
@@ -98,7 +98,7 @@ fn instance(operation: &Operation) -> (&[u8], String, String) {
     (method, host, format!("/{}", segments.collect::<Vec<_>>().join("/")))
 }
 
-/// The plain reading.
+/// The simple comparison.
 fn covers(operation: &Operation, target: Target<'_>, fold: bool) -> bool {
     let host = match &operation.host {
         HostPattern::Any => true,
@@ -135,7 +135,7 @@ fn is_one_of(segment: &Segment, given: &str, fold: bool) -> bool {
     }
 }
 
-/// The bytes of a segment, each as it is spelled: `a`, `%20`.
+/// The bytes of a segment, each in its spelling: `a`, `%20`.
 fn characters(segment: &str, fold: bool) -> Vec<String> {
     let text = if fold { without_case(segment) } else { segment.to_owned() };
     let (mut characters, mut rest) = (Vec::new(), text.as_str());
@@ -147,5 +147,5 @@ fn characters(segment: &str, fold: bool) -> Vec<String> {
     characters
 }
 
-/// Most operations in one input: the plain reading takes its time.
+/// Maximum number of operations in an input, because the simple comparison is slow.
 const MOST: usize = 8;

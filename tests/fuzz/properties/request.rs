@@ -1,4 +1,4 @@
-//! Requests: any headers are read, decided, audited and answered, and what is forwarded is what was judged.
+//! Requests: the engine reads, decides, audits and answers any headers, and forwards exactly the judged request.
 
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use tokenward::engine::words::time::Time;
 use super::headers::{self, Headers};
 use super::{count, path, percent_decoded};
 
-/// The bytes are lines: words that choose the gateway, then headers; `x-source` is where the request comes from.
+/// The input is lines: words that select the gateway, then headers; `x-source` is the source address.
 pub(crate) fn holds(data: &[u8]) {
     let mut lines = data.split(|byte| *byte == b'\n');
     let gateway = gateway(lines.next().unwrap_or_default());
@@ -43,7 +43,7 @@ pub(crate) fn holds(data: &[u8]) {
     }
 }
 
-/// The gateway that these words choose.
+/// The gateway for these words.
 fn gateway(words: &[u8]) -> &'static Gateway {
     static GATEWAYS: OnceLock<Vec<Gateway>> = OnceLock::new();
     let gateways = GATEWAYS.get_or_init(|| {
@@ -67,7 +67,7 @@ fn gateway(words: &[u8]) -> &'static Gateway {
     &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | paths]
 }
 
-/// The source is unknown, or what stands before one proxy, or what Envoy says where it could read every hop.
+/// Checks that the source is unknown, or the one before one proxy, or Envoy's own if Envoy could read every hop.
 fn is_read_for_certain(gateway: &Gateway, headers: &Headers, envoy: Source<'_>, source: Source<'_>) {
     let values = headers.iter().filter(|(name, _)| name == b"x-forwarded-for").map(|(_, value)| &**value);
     let values: Vec<&[u8]> = values.collect();
@@ -106,14 +106,14 @@ fn is_audited(
         let digest = tokenward::engine::words::secret::SecretDigest::of(secret).to_hex();
         assert!(!event.contains(&digest), "{event}");
         if is_there_once(headers, secret) {
-            // The rest is the policy's and the clock's, which a secret may be like by chance.
+            // The other fields come from the policy and the clock, and may equal a secret by chance.
             let told = ["request_id", "method", "host", "path", "source"].map(|field| read[field].as_str());
             assert!(told.iter().flatten().all(|text| count(text.as_bytes(), secret) == 0), "{event}");
         }
     }
 }
 
-/// Asserts that the reader's secret is nowhere in the text, unless letters around it make it another text.
+/// Asserts that the text does not contain the reader's secret, unless adjacent letters make it another text.
 fn tells_no_secret(text: &str) {
     let letters =
         |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
@@ -125,7 +125,7 @@ fn tells_no_secret(text: &str) {
     }
 }
 
-/// What an upstream gets has one reading, which is the one that was judged, and no credential unless that is wanted.
+/// Checks that the upstream gets only the judged reading, and no credential unless configured.
 fn is_what_was_judged(
     gateway: &Gateway,
     headers: &Headers,
@@ -148,7 +148,7 @@ fn is_what_was_judged(
         return;
     }
     assert!(again.cleaning.overrides.is_empty(), "{:?}", again.cleaning.overrides);
-    // With `second_path: reject` none of the headers names one.
+    // With `second_path: reject`, no header names a second path.
     assert_eq!(again.broken_rule, None);
     if decision.reason() == Reason::Preflight {
         let credentials = [&b"cookie"[..], b"authorization", b"x-api-key"];
@@ -173,15 +173,15 @@ fn is_what_was_judged(
     }
 }
 
-/// Whether this is in the headers where it was presented alone. Long enough not to be there by chance, and of letters
-/// that no spelling of a path and no replacement of bytes changes.
+/// Whether the headers contain this secret only where it is the credential. It is long enough not to occur by chance,
+/// and consists of letters that path spelling and byte replacement do not change.
 fn is_there_once(headers: &Headers, secret: &[u8]) -> bool {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     let places = headers.iter().map(|(name, value)| occurrences(value, secret) + occurrences(name, secret));
     secret.len() >= 16 && secret.iter().all(plain) && places.sum::<usize>() == 1
 }
 
-/// How often the secret is in the value, or in what it decodes to.
+/// The number of times that the secret occurs in the value, or in its decoded form.
 fn occurrences(value: &[u8], secret: &[u8]) -> usize {
     if secret.len() > value.len() {
         return 0;
@@ -204,5 +204,5 @@ const READER: &str = "fuzz_svc_reader_0123456789";
 /// 2026-03-02T08:00:00Z, a Monday.
 const NOW: Time = Time::from_millis(1_772_438_400_000);
 
-/// One token for each way in which a decision can go, `fuzz_svc_<id>_0123456789`; all places for credentials.
+/// A token for each outcome of a decision, `fuzz_svc_<id>_0123456789`, with all places for credentials.
 const CONFIGURATION: &[u8] = include_bytes!("configuration.json");

@@ -1,4 +1,4 @@
-//! Texts that are values of a document: what is read is written, and read as the same again.
+//! Values of documents: writing a parsed value and parsing it again gives the same value.
 
 use std::borrow::Cow;
 use std::fmt::{Debug, Display};
@@ -17,7 +17,7 @@ use tokenward::engine::words::time::{Span, Time};
 
 use super::is_one_line;
 
-/// The bytes are a text, and also a source's address, a host and a bucket.
+/// The input is a text, and also a source address, a host and a bucket.
 pub(crate) fn holds(data: &[u8]) {
     source(data);
     host(data);
@@ -128,5 +128,5 @@ fn digest(text: &str) {
     }
 }
 
-/// Milliseconds of a week.
+/// Milliseconds in a week.
 const WEEK: i64 = 7 * 86_400_000;
