@@ -1,4 +1,4 @@
-# tokenward: everything is built, tested and run from here. `make help` lists the targets.
+# tokenward: build, test and run everything with these targets. `make help` lists them.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,10 +15,10 @@ DEMO := target/release/demo
 CHECKS := .tools/checks/.installed
 SOURCES := Cargo.toml Cargo.lock $(shell find src -name '*.rs' -o -name '*.zlib')
 DEMO_SOURCES := $(shell find envoy/demo tests/support -name '*.rs')
-# Cargo shows its progress where somebody watches.
+# Cargo shows its progress on a terminal.
 QUIET := $(shell test -t 2 || echo --quiet)
 COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
-# Two programs compile side by side: each ends with one large crate, which uses one core.
+# Compile two programs in parallel: each ends with one large crate, which uses one core.
 SIDE_BY_SIDE = --no-print-directory $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,--silent) --jobs 3
 
 .PHONY: help build wasm envoy promtool nginx drill compose demo demo-needs run test e2e lint fmt descriptors schemas bypass soak bench pause fuzz size image docs pictures recording commands dist reproducible checks clean
@@ -32,26 +32,26 @@ build: ## Build target/release/tokenward and dist/tokenward.wasm
 demo: demo-needs ## See a real Envoy enforce policies/acme, then stop
 	@$(DEMO)
 
-run: demo-needs ## The same, and keep serving until Ctrl-C (PORT=10000)
+run: demo-needs ## The same, but keep serving until Ctrl-C (PORT=10000)
 	@$(DEMO) --serve
 
 demo-needs:
 	@$(MAKE) $(SIDE_BY_SIDE) $(DEMO) $(WASM) envoy
 
-test: lint build envoy checks promtool nginx ## Everything that CI runs
+test: lint build envoy checks promtool nginx ## Run everything that CI runs
 	cargo test --quiet
 	cargo test --quiet --test compose -- --optional
 
-e2e: build envoy promtool nginx ## The corpus and the failure cases through the module in a real Envoy
+e2e: build envoy promtool nginx ## Run the corpus and the failure cases with the module in a real Envoy
 	cargo test --test envoy
 
-drill: build envoy nginx ## A token leaks at three gateways and is revoked: how long that takes
+drill: build envoy nginx ## Measure how long it takes to revoke a leaked token at three gateways
 	@cargo test --quiet --test drill
 
-compose: build envoy ## envoy/compose.yaml and the acme requests against it (KEEP=1: it stays up)
+compose: build envoy ## Run envoy/compose.yaml and send it the acme requests (KEEP=1: keep it up)
 	@cargo test --quiet --test compose -- $(if $(KEEP),--keep)
 
-lint: .tools/cargo ## Formatting, lints of all targets, who imports whom, docs
+lint: .tools/cargo ## Check formatting, lints of all targets, imports between layers, docs
 	cargo fmt --all --check
 	cargo fmt --check --manifest-path $(FUZZ)
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
@@ -63,10 +63,10 @@ lint: .tools/cargo ## Formatting, lints of all targets, who imports whom, docs
 fmt: ## Format the code
 	cargo fmt --all
 
-descriptors: envoy ## Write the descriptors of Envoy's configuration anew, for `lint --envoy`
+descriptors: envoy ## Regenerate the descriptors of Envoy's configuration for `lint --envoy`
 	@tools/descriptors .tools/envoy src/cli/lint/envoy/descriptors/envoy-$(ENVOY_VERSION).binpb.zlib
 
-schemas: .tools/cargo ## Write schemas/*.json anew from the types
+schemas: .tools/cargo ## Regenerate schemas/*.json from the types
 	@UPDATE_SCHEMAS=1 cargo test --quiet --test native schemas_match_the_types
 
 commands: build ## Write docs/reference/commands.md anew from the declaration of the commands
@@ -76,22 +76,22 @@ bypass: build envoy ## Look for a request that gets past the filter (PAYLOADS=fi
 	@cargo test --quiet --test bypass -- --report --requests $(or $(REQUESTS),24000) \
 		$(if $(PAYLOADS),--payloads "$(PAYLOADS)")
 
-soak: build envoy ## A million requests, good and hostile, and Envoy as it was (REQUESTS=1000000)
+soak: build envoy ## Send a million good and hostile requests, and check that Envoy stays healthy (REQUESTS=1000000)
 	@cargo test --quiet --test bypass -- --soak $(or $(REQUESTS),1000000) --requests 24000
 
-bench: build envoy ## CPU time per request in a real Envoy (QUICK=1: two minutes)
+bench: build envoy ## Measure CPU time per request in a real Envoy (QUICK=1: two minutes)
 	@tools/need wrk wrk
 	@tools/wasm empty
 	@cargo bench --quiet --bench envoy -- $(if $(QUICK),--quick)
 
-pause: build envoy nginx ## How long a request waits while a gateway fetches 32 MiB, junk or honest (ONLY=words)
+pause: build envoy nginx ## Measure how long requests wait while a gateway fetches 32 MiB (ONLY=words)
 	@cargo bench --quiet --bench pause -- $(ONLY)
 
 fuzz: .tools/cargo ## Run the fuzz targets, a minute each (TIME=60, TARGET=path)
 	@mkdir -p target
 	@tools/fuzz $(or $(TIME),60) $(TARGET)
 
-size: $(WASM) ## Size of the module
+size: $(WASM) ## Show the size of the module
 	@ls -l $(WASM) | awk '{ printf "%s: %d bytes\n", $$9, $$5 }'
 	@gzip -9 -c $(WASM) | wc -c | awk '{ printf "gzip -9: %d bytes\n", $$1 }'
 
@@ -108,19 +108,19 @@ recording: demo-needs ## Record `make demo` anew: docs/pictures/demo.svg
 image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
 	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar | tee dist/image.digest
 
-dist: image ## Write all that a release has into dist, with SHA256SUMS
+dist: image ## Write all files of a release into dist, with SHA256SUMS
 	@TOKENWARD_COMMIT="$(COMMIT)" cargo build --profile dist --bin tokenward --locked $(QUIET)
 	@cp target/dist/tokenward dist/tokenward
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
 	@cd dist && sha256sum tokenward tokenward.wasm image.tar image.digest schemas.tar | tee SHA256SUMS
 
-reproducible: $(WASM) ## Build the module again, elsewhere, and compare the bytes
+reproducible: $(WASM) ## Build the module again elsewhere, and compare the bytes
 	@tools/reproducible
 
-clean: ## Remove what was built, keep the tools
+clean: ## Remove all build results, but keep the tools
 	rm -rf target dist
 
-# ENVOY=/path takes that binary; it is exported to whatever starts Envoy.
+# ENVOY=/path uses that binary. It is exported to everything that starts Envoy.
 ifdef ENVOY
 export ENVOY
 envoy:
@@ -138,7 +138,7 @@ nginx: .tools/nginx/.unpacked
 
 wasm: $(WASM) ## Build dist/tokenward.wasm
 
-# The demo is built with the command: most of its crates are the command's.
+# The demo is built with the command, because they share most of their crates.
 $(CLI) $(DEMO) &: $(SOURCES) $(DEMO_SOURCES) .tools/cargo
 	@echo "command: compiling with $$(rustc --version | cut -d' ' -f1,2)"
 	@unset MAKEFLAGS MFLAGS; TOKENWARD_COMMIT="$(COMMIT)" cargo build --release --locked --workspace --bins $(QUIET)
@@ -149,7 +149,7 @@ $(WASM): $(SOURCES) tools/wasm tools/slim.rs .tools/cargo
 
 checks: $(CHECKS)
 
-# Programs that check what is written for others: Istio's models, and workflows of GitHub.
+# Programs that check files for other systems: Istio's models, and GitHub workflows.
 $(CHECKS): tools/need tools/checks.txt
 	@tools/need python3 python3
 	@tools/need pip python3-pip
