@@ -54,7 +54,7 @@ fn policy_page_errors_match_its_text() {
 
 #[test]
 fn every_policy_reason_is_documented() {
-    let text = std::fs::read_to_string("docs/policy.md").unwrap();
+    let text = std::fs::read_to_string("docs/guides/policy.md").unwrap();
     // These are not features: they come from invalid requests, secrets and bundles.
     let others = ["malformed_request", "no_policy", "revoked_token", "expired_token", "not_yet_valid"];
     for reason in Reason::ALL.iter().filter(|reason| !others.contains(&reason.code())) {

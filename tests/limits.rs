@@ -1,4 +1,4 @@
-//! `docs/limits.md`: each limit holds, exactly at the limit and one beyond, and the message is the one on the page.
+//! `docs/reference/limits.md`: each limit holds, exactly at the limit and one beyond, and the message is the one on the page.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! `docs/audit.md`: its commands print what it shows, its settings are valid, and its table has every field.
+//! `docs/reference/audit.md`: its commands print what it shows, its settings are valid, and its table has every field.
 
 use std::fs;
 use std::path::Path;
@@ -24,7 +24,7 @@ fn audit_page_commands_print_what_it_shows() {
 
 #[test]
 fn audit_page_settings_are_valid() {
-    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
     let blocks: Vec<&str> =
         text.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(blocks.len() > 1);
@@ -38,7 +38,7 @@ fn audit_page_settings_are_valid() {
 
 #[test]
 fn audit_page_summary_adds_up() {
-    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
     let line =
         text.lines().find(|line| line.contains("\"event\":\"summary\"") && line.starts_with('{')).unwrap();
     let Line::Event(event) = Line::read(line.as_bytes()) else { panic!("no event: {line}") };
@@ -48,7 +48,7 @@ fn audit_page_summary_adds_up() {
 
 #[test]
 fn audit_page_table_has_every_field() {
-    let text = fs::read_to_string("docs/audit.md").unwrap();
+    let text = fs::read_to_string("docs/reference/audit.md").unwrap();
     let (_, table) = text.split_once("| field | in | |").unwrap();
     let (table, _) = table.split_once("\n\n").unwrap();
     let first = |row: &str| row.split('|').nth(1).unwrap_or_default().to_owned();

@@ -1,4 +1,4 @@
-//! docs/kubernetes.md: its commands do what the page shows.
+//! docs/guides/kubernetes.md: its commands do what the page shows.
 
 use std::process::Command;
 
