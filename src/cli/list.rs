@@ -104,7 +104,7 @@ impl List {
     fn check(&self, folder: &Path, registry: &Registry) -> Result<(), Vec<Failure>> {
         let tokens = || registry.tokens.iter().map(|(_, token)| token);
         let mut failures = Vec::new();
-        // The registry is enough. The policy only completes the hints, so its mistakes do not matter here.
+        // The registry alone is enough, so a policy with mistakes is ignored here.
         let policy = || Workspace::open_folder(folder).ok().and_then(|workspace| workspace.policy().ok());
         if let Some(kind) = &self.kind {
             let policy = policy();

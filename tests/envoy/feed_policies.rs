@@ -1,4 +1,4 @@
-//! What a feed may replace: only bundles and lists of the same policy, by newer ones.
+//! A feed may replace a bundle or list only with a newer one of the same policy.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -19,7 +19,7 @@ pub enum Reason {
     MissingToken,
     /// The request has more than one credential.
     AmbiguousToken,
-    /// This source sent too many invalid tokens; the filter looks none up until its suspension ends.
+    /// This source sent too many invalid tokens. The filter looks up no token from it until the suspension ends.
     SuspendedSource,
     /// No token has this secret.
     UnknownToken,

@@ -109,7 +109,7 @@ impl<'e> Chain<'_, 'e> {
         .collect()
     }
 
-    /// A matcher or another filter decides whether tokenward runs.
+    /// Another filter runs tokenward, depending on its matcher.
     fn within(&self, judge: &Judge<'e>) -> Option<Finding> {
         let Presence::Inside(_) = judge.presence else { return None };
         let configuration = self.configuration(&judge.filter)?;

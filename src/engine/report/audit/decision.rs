@@ -46,8 +46,8 @@ pub struct AuditEvent<'a> {
     method: Cow<'a, str>,
     /// The host, at most 255 bytes.
     host: Cow<'a, str>,
-    /// The path that was judged, without its query. If the path is malformed: the received path up to the first of `?
-    /// # & ;`, percent-encoded or not. At most 1,024 bytes.
+    /// The path that was judged, without its query. If the path is malformed: the received path up to the first of
+    /// `? # & ;`, percent-encoded or not. At most 1,024 bytes.
     path: Cow<'a, str>,
     /// The source address; omitted if it is unknown.
     #[serde(skip_serializing_if = "str::is_empty")]

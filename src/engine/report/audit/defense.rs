@@ -17,7 +17,7 @@ use crate::engine::words::time::Time;
 #[derive(Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 pub struct DefenseEvent<'a> {
-    /// The kind of event: a token or a source is suspended, or an alert asks somebody to look.
+    /// The kind of event: a token or a source was suspended, or an alert was raised.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("enum" = ["suspended", "alert"])))]
     event: &'static str,
     /// The reason: a key of the policy's `defense`.
