@@ -69,10 +69,10 @@ descriptors: envoy ## Regenerate the descriptors of Envoy's configuration for `l
 schemas: .tools/cargo ## Regenerate schemas/*.json from the types
 	@UPDATE_SCHEMAS=1 cargo test --quiet --test native schemas_match_the_types
 
-commands: build ## Write docs/reference/commands.md anew from the declaration of the commands
+commands: build ## Regenerate docs/reference/commands.md from the declarations of the commands
 	@UPDATE_DOCS=1 cargo test --quiet --test native each_command_has_its_help_on_the_page
 
-bypass: build envoy ## Look for a request that gets past the filter (PAYLOADS=file REQUESTS=24000)
+bypass: build envoy ## Search for a request that bypasses the filter (PAYLOADS=file REQUESTS=24000)
 	@cargo test --quiet --test bypass -- --report --requests $(or $(REQUESTS),24000) \
 		$(if $(PAYLOADS),--payloads "$(PAYLOADS)")
 
@@ -99,10 +99,10 @@ docs: .tools/mdbook-$(MDBOOK_VERSION)/bin/mdbook ## Build the documentation as a
 	@$< build docs
 	@tools/links dist/docs
 
-pictures: ## Draw docs/pictures/*.svg anew from the text beside them
+pictures: ## Redraw docs/pictures/*.svg from the text beside them
 	@tools/pictures
 
-recording: demo-needs ## Record `make demo` anew: docs/pictures/demo.svg
+recording: demo-needs ## Record `make demo` again: docs/pictures/demo.svg
 	@tools/recording docs/pictures/demo.svg
 
 image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
@@ -178,7 +178,7 @@ $(ENVOY_FOLDER)/.installed: tools/need tools/envoy.txt
 	@cargo install mdbook --version $(MDBOOK_VERSION) --locked --no-default-features --features search \
 		--root .tools/mdbook-$(MDBOOK_VERSION) $(QUIET)
 
-# Debian's promtool; where it is installed, that one.
+# Use an installed promtool, otherwise Debian's.
 .tools/promtool: tools/need
 	@mkdir -p .tools
 	@tools/need promtool prometheus

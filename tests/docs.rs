@@ -1,4 +1,4 @@
-//! The pages in `docs`. Here are the features of a policy: their snippets are read, and the cases beside them hold.
+//! The pages in `docs`. This file reads the snippets of each policy feature and runs the cases beside them.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![expect(clippy::arithmetic_side_effects, reason = "a test fails by panicking")]
 
@@ -62,13 +62,13 @@ fn every_policy_reason_is_documented() {
     }
 }
 
-/// A section of the page: its title, and its blocks with what they are.
+/// A section of the page: its title, and its blocks by type.
 pub(crate) struct Section {
     title: String,
     blocks: Vec<(String, String)>,
 }
 
-/// The page's sections, each with the base that it stands on: the first one with a policy.
+/// The page's sections, each with its base: the first section that has a policy.
 fn with_base(page: &str) -> Vec<(Section, Section)> {
     let has_policy = |section: &Section| !section.of("policy.yaml").is_empty();
     let base = || sections(page).into_iter().find(has_policy).unwrap();

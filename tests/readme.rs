@@ -1,4 +1,4 @@
-//! README and quickstart: every command they show is run, every snippet is real.
+//! README and quickstart: runs every command that they show, and checks every snippet.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -27,7 +27,7 @@ fn quickstart_sessions_print_what_it_shows() {
     let folder = sandbox.path();
     let [envoy] = &blocks("docs/quickstart.md", "yaml")[..] else { panic!("one snippet") };
     assert!(envoy.starts_with("# envoy.yaml\n"));
-    // What the reader has installed, and puts beside the policy.
+    // The programs that the reader has installed, and the files that the reader puts beside the policy.
     let begin = format!("$ export PATH={0}/target/release:{0}/.tools:$PATH\n", folder.display());
     let sessions = blocks("docs/quickstart.md", "console").concat();
     let files = "$ cp ../dist/tokenward.wasm ../envoy.yaml .\n";
@@ -37,7 +37,7 @@ fn quickstart_sessions_print_what_it_shows() {
 }
 
 #[test]
-fn the_commands_of_the_first_screen_work() {
+fn readme_first_screen_commands_work() {
     let shell = blocks("README.md", "sh").concat();
     let targets: Vec<&str> =
         shell.lines().filter_map(|line| line.strip_prefix("make ")?.split(' ').next()).collect();
@@ -74,7 +74,7 @@ fn envoy_snippet_is_from_the_example() {
     assert!(example.contains(snippet), "{snippet}");
 }
 
-/// A folder with what a reader has: the checkout, Envoy and the command.
+/// A folder with everything that a reader has: the checkout, Envoy and the command.
 fn checkout() -> tempfile::TempDir {
     let sandbox = tempfile::tempdir().unwrap();
     let inside = |name: &str| sandbox.path().join(name);
@@ -94,7 +94,7 @@ fn checkout() -> tempfile::TempDir {
     sandbox
 }
 
-/// A page's fenced blocks of a language.
+/// A page's code blocks in a language.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let page = fs::read_to_string(page).unwrap();
     let fences = page.split("```").skip(1).step_by(2);

@@ -1,4 +1,4 @@
-//! `docs/guides`: the commands print what the pages show, and the names on them exist.
+//! `docs/guides`: the commands print what the pages show, and the names on the pages exist.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn signing_and_feed_commands_print_what_docs_show() {
 }
 
 #[test]
-fn keys_from_before_move_as_docs_show() {
+fn earlier_keys_migrate_as_docs_show() {
     let mut sections = sections("docs/guides/moving.md");
     let base = sections.remove(0);
     let [policy] = base.of("policy.yaml")[..] else { panic!("one policy") };
@@ -50,7 +50,7 @@ fn keys_from_before_move_as_docs_show() {
 }
 
 #[test]
-fn operations_name_alerts_and_metrics_that_there_are() {
+fn operations_page_names_existing_alerts_and_metrics() {
     let page = std::fs::read_to_string("docs/guides/operations.md").unwrap();
     let known = ["envoy/prometheus/rules.yaml", "docs/reference/metrics.md"]
         .map(|path| std::fs::read_to_string(path).unwrap());
@@ -94,7 +94,7 @@ fn security_page_lists_the_linked_crates() {
     assert_eq!(listed, linked.collect());
 }
 
-/// A folder as of a checkout: the command, a stand-in for the module, and acme's policy.
+/// A folder like a checkout: the command, a stand-in for the module, and acme's policy.
 fn sandbox() -> tempfile::TempDir {
     let sandbox = tempfile::tempdir().unwrap();
     let inside = |name: &str| sandbox.path().join(name);
@@ -110,7 +110,7 @@ fn sandbox() -> tempfile::TempDir {
     sandbox
 }
 
-/// The sessions of a page, one behind the other.
+/// The sessions of a page, one after another.
 fn sessions(page: &str) -> String {
     let page = std::fs::read_to_string(page).unwrap();
     let fences = page.split("```").skip(1).step_by(2);

@@ -1,16 +1,16 @@
-//! All pages: their links lead somewhere, their prose is not wider than a screen, the site lists each of them.
+//! All pages: their links work, their prose fits a screen, and the site lists each of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Files of the repository that the site does not have are linked by this address.
+/// The address for links to files of the repository that are not on the site.
 const REPOSITORY: &str = "https://github.com/tokenward/tokenward/blob/main/";
 const WIDEST_LINE: usize = 120;
 
 #[test]
-fn links_of_pages_lead_somewhere() {
+fn links_on_pages_work() {
     let pages: BTreeMap<PathBuf, Page> =
         pages().into_iter().map(|path| (path.clone(), Page::read(&path))).collect();
     let mut wrong = Vec::new();
@@ -34,7 +34,7 @@ fn links_of_pages_lead_somewhere() {
 }
 
 #[test]
-fn a_wrong_link_is_found() {
+fn broken_link_is_found() {
     let page = Page::of(
         "# A title\n\n[one](gone.md) and `[no](link.md)`\n\n```sh\n[no](link.md)\n# no title\n```\n[two](#a-title)\n[1]: https://x.test\n",
     );
@@ -43,7 +43,7 @@ fn a_wrong_link_is_found() {
 }
 
 #[test]
-fn pages_of_the_site_link_only_to_it() {
+fn site_pages_link_only_to_the_site() {
     for path in pages().iter().filter(|path| path.starts_with("docs")) {
         for link in
             Page::read(path).links.iter().filter(|link| !link.contains("://") && !link.starts_with('#'))
@@ -55,7 +55,7 @@ fn pages_of_the_site_link_only_to_it() {
 }
 
 #[test]
-fn the_site_lists_each_page() {
+fn site_lists_each_page() {
     let summary = Page::read(Path::new("docs/SUMMARY.md"));
     let listed: BTreeSet<PathBuf> = summary.links.iter().map(|link| Path::new("docs").join(link)).collect();
     let written =
@@ -68,7 +68,7 @@ fn prose_has_at_most_120_columns() {
     let mut wide = Vec::new();
     for path in pages() {
         let text = fs::read_to_string(&path).unwrap();
-        // A line of a table, of code, and the address of a link cannot be broken.
+        // Lines of tables, lines of code and addresses of links cannot be wrapped.
         for (number, line) in
             prose(&text).filter(|(_, line)| !line.starts_with('|') && !line.starts_with('['))
         {
@@ -86,12 +86,12 @@ fn readme_has_at_most_130_lines() {
 }
 
 #[test]
-fn pictures_are_drawn_from_their_text() {
+fn pictures_match_their_text() {
     let output = Command::new("tools/pictures").arg("--check").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A page: where its links go, and the anchors of its headings.
+/// A page: the targets of its links, and the anchors of its headings.
 struct Page {
     links: Vec<String>,
     anchors: BTreeSet<String>,
@@ -105,7 +105,7 @@ impl Page {
     fn of(text: &str) -> Self {
         let (mut links, mut anchors) = (Vec::new(), BTreeSet::new());
         for (_, line) in prose(text) {
-            // Code has no links: what stands between backticks goes.
+            // Code contains no links, so remove the text between backticks.
             let bare: String = line.split('`').step_by(2).collect();
             links.extend(
                 bare.split("](")
@@ -143,7 +143,7 @@ fn anchor(heading: &str) -> String {
     kept.map(|sign| if sign == ' ' { '-' } else { sign }).collect()
 }
 
-/// The pages that people read: those of `docs`, and those at the top.
+/// The pages for readers: those in `docs`, and those at the top of the repository.
 pub(crate) fn pages() -> Vec<PathBuf> {
     let folders = [".", "docs", "docs/guides", "docs/reference"];
     let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());

@@ -1,4 +1,4 @@
-//! `docs/reference`: each reason, setting, command and finding has its entry, and no entry is of something else.
+//! `docs/reference`: each reason, setting, command and finding has its entry, and there are no other entries.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,13 +11,13 @@ use tokenward::engine::config::settings::Settings;
 use tokenward::engine::words::reason::Reason;
 
 #[test]
-fn each_reason_has_its_row() {
+fn each_reason_has_a_row() {
     let reasons: Vec<&str> = Reason::ALL.iter().map(|reason| reason.code()).collect();
     assert_eq!(rows(&read("reasons"), "| reason | reply |"), reasons);
 }
 
 #[test]
-fn each_finding_has_its_row() {
+fn each_finding_has_a_row() {
     let page = read("lint");
     let (policy, envoy) = page.split_once("## Envoy's configuration").unwrap();
     let codes: BTreeSet<String> = lint::Code::ALL.iter().map(ToString::to_string).collect();
@@ -31,7 +31,7 @@ fn each_finding_has_its_row() {
 }
 
 #[test]
-fn each_setting_has_its_entry() {
+fn each_setting_has_an_entry() {
     let page = read("settings");
     let headings = page.lines().filter_map(|line| line.strip_prefix("## "));
     let listed: BTreeSet<&str> = headings.flat_map(|heading| heading.split(", ")).collect();
@@ -66,7 +66,7 @@ fn examples_of_settings_are_valid() {
             count += 1;
         }
     }
-    // Each setting has an example, but the bundle, which no file of settings has.
+    // Each setting has an example, except the bundle, which is never in a settings file.
     assert_eq!(count, page.matches("\n## ").count() - 1);
 }
 
@@ -80,7 +80,7 @@ fn each_command_has_its_help_on_the_page() {
     assert!(fs::read_to_string(page).unwrap() == written, "{page}: run `make commands`");
 }
 
-/// The page of commands, from their declaration.
+/// The page of commands, generated from their declarations.
 fn commands_page() -> String {
     let mut page = "# Commands\n\nThis page is what `tokenward COMMAND --help` prints. The policy folder is `-p DIR`, else \
                     `TOKENWARD_POLICY`, else the\nnearest folder upwards with a `policy.yaml`. Exit codes: 0 is yes or done, \
@@ -114,7 +114,7 @@ fn append(page: &mut String, command: &Command, before: &[&str]) {
     }
 }
 
-/// The keys of a setting's own keys, whatever it is behind `$ref`, `oneOf` and `items`.
+/// The nested keys of a setting, behind `$ref`, `oneOf` and `items`.
 fn inner_keys(schema: &Value, setting: &Value) -> BTreeSet<String> {
     let mut keys = BTreeSet::new();
     let mut open = vec![setting];
@@ -132,7 +132,7 @@ fn inner_keys(schema: &Value, setting: &Value) -> BTreeSet<String> {
     keys
 }
 
-/// The codes that `lint --envoy` can report: each is a word in quotes where a finding is made.
+/// The codes that `lint --envoy` can report: each is a quoted word where the code makes a finding.
 fn envoy_codes() -> BTreeSet<String> {
     let folder = fs::read_dir("src/cli/lint/envoy").unwrap().map(|entry| entry.unwrap().path());
     let files = folder.filter(|path| path.is_file()).chain(["src/cli/lint/envoy.rs".into()]);
@@ -151,7 +151,7 @@ fn envoy_codes() -> BTreeSet<String> {
     codes
 }
 
-/// The first cells of the rows of the table that begins so; each has one name in backticks.
+/// The first cells of the rows of the table with this heading; each has one name in backticks.
 fn rows<'p>(page: &'p str, heading: &str) -> Vec<&'p str> {
     let (_, table) = page.split_once(heading).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));

@@ -1,4 +1,4 @@
-//! What the demo prints: readable at 80 columns, with a reason in plain words at 120 and more.
+//! The output of the demo: readable at 80 columns, with a reason in plain words from 120.
 
 use std::fs;
 use std::io::Write;
@@ -153,5 +153,5 @@ const BOLD: Style = Style::new().bold();
 const PERMITTED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Green)));
 const DENIED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Yellow)));
 const UNEXPECTED: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Magenta)));
-/// Columns from which the notes fit.
+/// Minimum number of columns at which the notes fit.
 const WIDE: usize = 120;

@@ -118,7 +118,7 @@ impl Code {
         Self::UnsaidProxies,
     ];
 
-    /// How much such a finding matters.
+    /// The severity of findings with this code.
     pub fn severity(self) -> Severity {
         match self {
             Self::ForgottenDollar
