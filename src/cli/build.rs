@@ -53,7 +53,7 @@ pub(super) struct Contents {
     /// Service of the bundle; gateways of another one reject it
     #[arg(long)]
     service: Option<ServiceName>,
-    /// How long the bundle may be used, as in 30d; by default for ever. After that, gateways deny everything
+    /// How long the bundle is valid, as in 30d; after that, gateways deny everything. By default it never expires
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     /// When a newer bundle must have arrived, as in 24h; without one a gateway continues, and reports that this one
