@@ -18,6 +18,8 @@ DEMO_SOURCES := $(shell find envoy/demo tests/support -name '*.rs')
 # Cargo shows its progress on a terminal.
 QUIET := $(shell test -t 2 || echo --quiet)
 COMMIT = $(shell git describe --always --dirty --exclude '*' 2>/dev/null || true)
+# The target that rustc builds for by default.
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # Compile two programs in parallel: each ends with one large crate, which uses one core.
 SIDE_BY_SIDE = --no-print-directory $(if $(findstring n,$(firstword -$(MAKEFLAGS))),,--silent) --jobs 3
 
@@ -105,14 +107,19 @@ pictures: ## Redraw docs/pictures/*.svg from the text beside them
 recording: demo-needs ## Record `make demo` again: docs/pictures/demo.svg
 	@tools/recording docs/pictures/demo.svg
 
-image: build ## Write the module as an OCI image: dist/image, and dist/image.tar for `docker load`
+image: build dist/tokenward ## Write module and command as OCI images (dist/image*, dist/cli-image*), also for `docker load`
 	@$(CLI) render image --wasm $(WASM) -o dist/image --tar dist/image.tar | tee dist/image.digest
+	@$(CLI) render image --command dist/tokenward -o dist/cli-image --tar dist/cli-image.tar | tee dist/cli-image.digest
+
+# Statically linked: it runs on any Linux, and in an image without anything else.
+dist/tokenward: $(SOURCES)
+	@TOKENWARD_COMMIT="$(COMMIT)" RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo build --profile dist --bin tokenward --locked --target $(HOST) $(QUIET)
+	@mkdir -p dist && cp target/$(HOST)/dist/tokenward $@
 
 dist: image ## Write all files of a release into dist, with SHA256SUMS
-	@TOKENWARD_COMMIT="$(COMMIT)" cargo build --profile dist --bin tokenward --locked $(QUIET)
-	@cp target/dist/tokenward dist/tokenward
 	@tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner --mode=644 -cf dist/schemas.tar schemas/*.json
-	@cd dist && sha256sum tokenward tokenward.wasm image.tar image.digest schemas.tar | tee SHA256SUMS
+	@cd dist && sha256sum tokenward tokenward.wasm image.tar image.digest cli-image.tar cli-image.digest schemas.tar | tee SHA256SUMS
 
 reproducible: $(WASM) ## Build the module again elsewhere, and compare the bytes
 	@tools/reproducible

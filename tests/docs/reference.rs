@@ -82,10 +82,7 @@ fn each_command_has_its_help_on_the_page() {
 
 /// The page of commands, generated from their declarations.
 fn commands_page() -> String {
-    let mut page = "# Commands\n\nThis page is what `tokenward COMMAND --help` prints. The policy folder is `-p DIR`, else \
-                    `TOKENWARD_POLICY`, else the\nnearest folder upwards with a `policy.yaml`. Exit codes: 0 is yes or done, \
-                    1 is a valid no (denied, findings, failed cases),\n2 means that the command could not do it.\n"
-        .to_owned();
+    let mut page = INTRODUCTION.to_owned();
     for command in Arguments::command().get_subcommands() {
         append(&mut page, command, &["tokenward"]);
     }
@@ -165,3 +162,14 @@ fn schema() -> Value {
 fn read(page: &str) -> String {
     fs::read_to_string(format!("docs/reference/{page}.md")).unwrap()
 }
+
+const INTRODUCTION: &str = "\
+# Commands
+
+This page is what `tokenward COMMAND --help` prints.
+
+- The policy folder is `-p DIR`, else `TOKENWARD_POLICY`, else the nearest folder upwards with a `policy.yaml`.
+- Exit codes: 0 is yes or done, 1 is a valid no (denied, findings, failed cases), 2 means that the command could not do
+  it.
+- Data goes to standard output, everything else to standard error.
+";

@@ -47,6 +47,28 @@ fn layout_has_what_both_fetchers_need() {
 }
 
 #[test]
+fn command_image_runs_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("tokenward"), b"\x7fELF: a program").unwrap();
+    printed(
+        folder.path(),
+        &["render", "image", "--command", "tokenward", "-o", "image", "--tar", "image.tar"],
+    );
+    let layout = Layout(files(&folder.path().join("image")));
+    let described = &layout.json("index.json")["manifests"][0];
+    let manifest: Value = serde_json::from_slice(layout.blob(described)).unwrap();
+    let config: Value = serde_json::from_slice(layout.blob(&manifest["config"])).unwrap();
+    let expected = json!({ "Entrypoint": ["/tokenward"], "WorkingDir": "/work", "User": "65532:65532" });
+    assert_eq!(config["config"], expected);
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(layout.blob(&manifest["layers"][0])).read_to_end(&mut tar).unwrap();
+    let mut archive = tar::Archive::new(tar.as_slice());
+    let entry = archive.entries().unwrap().next().unwrap().unwrap();
+    assert_eq!(entry.path().unwrap().to_str(), Some("tokenward"));
+    assert_eq!(entry.header().mode().unwrap(), 0o755);
+}
+
+#[test]
 fn image_is_reproducible_and_replaced() {
     let (one, other) = (workshop(), workshop());
     let (first, tar) =

@@ -1,4 +1,4 @@
-//! `tokenward render image`: writes the module as an image, without a daemon.
+//! `tokenward render image`: writes the module, or the command, as an image, without a daemon.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::files::{self, Readers};
-use crate::cli::render::oci::Layout;
+use crate::cli::render::oci::{Contents, Layout};
 use crate::cli::{Exit, Format, output};
 
 /// The module as an OCI image, which Istio and Envoy Gateway fetch
@@ -21,8 +21,11 @@ Examples:
   tokenward render image --wasm tokenward.wasm -o image --tar image.tar")]
 pub(super) struct Image {
     /// The module
-    #[arg(long, value_name = "FILE")]
-    wasm: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "command")]
+    wasm: Option<PathBuf>,
+    /// The `tokenward` command, statically linked, instead of the module: an image to run it from
+    #[arg(long, value_name = "FILE", conflicts_with = "wasm")]
+    command: Option<PathBuf>,
     /// Folder for the OCI image layout; an existing layout is replaced
     #[arg(short, long, value_name = "FOLDER")]
     output: PathBuf,
@@ -33,10 +36,9 @@ pub(super) struct Image {
 
 impl Image {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let module = read(&self.wasm)?;
-        let layout = Layout::of(&module).map_err(|error| {
-            Failure::new(format!("cannot make an image of {}: {error}", self.wasm.display()))
-        })?;
+        let contents = self.contents()?;
+        let layout =
+            Layout::of(&contents).map_err(|error| Failure::new(format!("cannot make an image: {error}")))?;
         write_folder(&layout, &self.output)?;
         if let Some(path) = &self.tar {
             let archive = layout
@@ -55,14 +57,27 @@ impl Image {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let module = std::fs::read(path)
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
-    if !module.starts_with(b"\0asm") {
-        return Err(Failure::new(format!("{} is no WebAssembly module", path.display()))
-            .hint("`make wasm` leaves one in dist/tokenward.wasm"));
+impl Image {
+    /// The module or the command, whichever the arguments name.
+    fn contents(&self) -> Result<Contents, Failure> {
+        if let Some(path) = &self.command {
+            let hint = "`make dist` leaves one in dist/tokenward";
+            return read(path, b"\x7fELF", "no Linux program", hint).map(Contents::command);
+        }
+        let path = self.wasm.as_deref().unwrap_or(Path::new(""));
+        let hint = "`make wasm` leaves one in dist/tokenward.wasm";
+        read(path, b"\0asm", "no WebAssembly module", hint).map(Contents::module)
     }
-    Ok(module)
+}
+
+/// Reads a file that begins so.
+fn read(path: &Path, begin: &[u8], otherwise: &str, hint: &'static str) -> Result<Vec<u8>, Failure> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))?;
+    if !bytes.starts_with(begin) {
+        return Err(Failure::new(format!("{} is {otherwise}", path.display())).hint(hint));
+    }
+    Ok(bytes)
 }
 
 /// Writes the folder, and replaces an older layout.

@@ -163,7 +163,7 @@ fn check_numbers(value: &Value, place: &mut Vec<String>) -> Result<(), Failure> 
     match value {
         Value::Number(number) if number.as_u64().is_some_and(|number| number > MAX_EXACT) => {
             let place = place.join(".");
-            Err(Failure::new(format!("{place} is {number}, and Istio cannot tell it from its neighbours"))
+            Err(Failure::new(format!("{place} is {number}, and Istio would round it"))
                 .hint(format!("make it {MAX_EXACT} at most")))
         }
         Value::Array(items) => items.iter().try_for_each(|item| check_numbers(item, place)),

@@ -16,6 +16,7 @@ use crate::engine::words::secret::SecretDigest;
 
 /// An image layout: its files by name, in the order of the archive.
 pub(super) struct Layout {
+    name: &'static str,
     files: Vec<(String, Vec<u8>)>,
     config: Blob,
     layer: Blob,
@@ -29,18 +30,44 @@ struct Blob {
     size: usize,
 }
 
+/// What an image has: one file, and how to run it.
+pub(super) struct Contents {
+    name: &'static str,
+    file: &'static str,
+    bytes: Vec<u8>,
+    mode: u32,
+    architecture: &'static str,
+    config: Value,
+}
+
+impl Contents {
+    /// The module, for a fetcher that looks for `plugin.wasm`.
+    pub(super) fn module(bytes: Vec<u8>) -> Self {
+        let name = env!("CARGO_PKG_NAME");
+        Self { name, file: "plugin.wasm", bytes, mode: 0o644, architecture: "amd64", config: json!({}) }
+    }
+
+    /// The command, statically linked for this machine's architecture. It runs in `/work`, without privileges.
+    pub(super) fn command(bytes: Vec<u8>) -> Self {
+        let name = concat!(env!("CARGO_PKG_NAME"), "-cli");
+        let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let config = json!({ "Entrypoint": ["/tokenward"], "WorkingDir": "/work", "User": "65532:65532" });
+        Self { name, file: "tokenward", bytes, mode: 0o755, architecture, config }
+    }
+}
+
 impl Layout {
-    /// The image of a module.
-    pub(super) fn of(module: &[u8]) -> io::Result<Self> {
-        let tar = archive([("plugin.wasm", module)])?;
+    /// The image of these contents.
+    pub(super) fn of(contents: &Contents) -> io::Result<Self> {
+        let tar = archive([(contents.file, contents.bytes.as_slice())], contents.mode)?;
         let diff_id = SecretDigest::of(&tar).to_hex();
         let mut files = Vec::new();
         let layer = add(&mut files, "application/vnd.oci.image.layer.v1.tar+gzip", gzip(&tar)?);
         let config = json!({
-            "architecture": "amd64",
+            "architecture": contents.architecture,
             "os": "linux",
             "created": "1970-01-01T00:00:00Z",
-            "config": {},
+            "config": contents.config,
             "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{diff_id}")] },
         });
         let config =
@@ -51,7 +78,7 @@ impl Layout {
             "config": config.descriptor(),
             "layers": [layer.descriptor()],
             "annotations": {
-                "org.opencontainers.image.title": env!("CARGO_PKG_NAME"),
+                "org.opencontainers.image.title": contents.name,
                 "org.opencontainers.image.version": env!("CARGO_PKG_VERSION"),
                 "org.opencontainers.image.licenses": env!("CARGO_PKG_LICENSE"),
                 "org.opencontainers.image.source": env!("CARGO_PKG_REPOSITORY"),
@@ -69,7 +96,7 @@ impl Layout {
             "oci-layout".to_owned(),
             json!({ "imageLayoutVersion": "1.0.0" }).to_string().into_bytes(),
         ));
-        Ok(Self { files, config, layer, manifest })
+        Ok(Self { name: contents.name, files, config, layer, manifest })
     }
 
     /// SHA-256 of the manifest in hex, which pins the image.
@@ -86,11 +113,11 @@ impl Layout {
     pub(super) fn archive(&self) -> io::Result<Vec<u8>> {
         let docker = json!([{
             "Config": self.config.path(),
-            "RepoTags": [concat!(env!("CARGO_PKG_NAME"), ":", env!("CARGO_PKG_VERSION"))],
+            "RepoTags": [format!("{}:{}", self.name, env!("CARGO_PKG_VERSION"))],
             "Layers": [self.layer.path()],
         }])
         .to_string();
-        archive(self.files().chain([("manifest.json", docker.as_bytes())]))
+        archive(self.files().chain([("manifest.json", docker.as_bytes())]), 0o644)
     }
 }
 
@@ -123,7 +150,7 @@ pub(super) fn digest(folder: &Path) -> Result<String, Failure> {
         manifest.get("digest").and_then(Value::as_str).and_then(|digest| digest.strip_prefix("sha256:"));
     let digest = digest.filter(|hex| hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let digest = digest
-        .ok_or_else(|| Failure::new(format!("{} tells no SHA-256 of its image", path.display())).hint(HOW))?;
+        .ok_or_else(|| Failure::new(format!("{} has no SHA-256 of its image", path.display())).hint(HOW))?;
     let blob = std::fs::read(folder.join("blobs/sha256").join(digest)).unwrap_or_default();
     if SecretDigest::of(&blob).to_hex() != digest {
         let folder = folder.display();
@@ -140,11 +167,11 @@ fn add(files: &mut Vec<(String, Vec<u8>)>, media_type: &'static str, bytes: Vec<
 }
 
 /// A tar (POSIX ustar) of world-readable files of root, dated 1970.
-fn archive<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> io::Result<Vec<u8>> {
+fn archive<'f>(files: impl IntoIterator<Item = (&'f str, &'f [u8])>, mode: u32) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for (name, bytes) in files {
         let mut header = tar::Header::new_ustar();
-        header.set_mode(0o644);
+        header.set_mode(mode);
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);
