@@ -117,7 +117,7 @@ impl Policy {
             let signed = problems.iter().any(|problem| matches!(problem.fault, Fault::Signed(_)));
             if let Some(first) = failures.first_mut().filter(|_| !signed) {
                 first.hint =
-                    Some("`tokenward lint` tells where; `tokenward build` writes no such bundle".to_owned());
+                    Some("`tokenward lint` says where; `tokenward build` writes no such bundle".to_owned());
             }
             failures
         })?;

@@ -64,7 +64,7 @@ impl Verify {
         let payload = Payload::read(verified.payload, kind.payload()).map_err(unusable)?;
         if let Some(end) = payload.expires_at().filter(|end| *end <= clock::now()) {
             let expired = Failure::new(format!("{path} expired at {}", time(end)));
-            let hint = "build and sign it anew: a gateway answers everything with 503";
+            let hint = "build and sign it again: a gateway answers everything with 503";
             return Ok(no(&[expired.hint(hint)], format));
         }
         let newest = payload.revision().max(payload.supersedes().unwrap_or(0));
@@ -126,7 +126,7 @@ fn note(payload: &Payload, path: &Path) -> Option<Failure> {
     let path = path.display();
     if is_stale(payload.good_until(), clock::now()) {
         let stale = Failure::new(format!("{path} is stale: its `good_until` has passed"));
-        return Some(stale.hint("build and sign it anew: a gateway accepts it, but reports it as stale"));
+        return Some(stale.hint("build and sign it again: a gateway accepts it, but reports it as stale"));
     }
     payload.endless(path)
 }

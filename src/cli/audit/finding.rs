@@ -83,7 +83,7 @@ impl Fault {
             Self::Empty => Some(
                 "Envoy writes events to its log at `--component-log-level wasm:info`, or see docs/reference/audit.md",
             ),
-            Self::Unchained => Some("it was written with `chain: off`, or by nobody who has the chain"),
+            Self::Unchained => Some("it was written with `chain: off`, or not by the filter"),
             Self::Changed => Some("if this is the first event of each chain, the key is probably wrong"),
             Self::Missing(_) | Self::NoChain(_) => {
                 Some("give all logs, the oldest first; if older logs are gone, use `--heads` or `--rotated`")

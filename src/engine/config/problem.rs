@@ -296,7 +296,7 @@ impl fmt::Display for Told<'_> {
                 write!(f, "secret `{secret}` lives {life}, but kind `{kind}` allows at most {limit}")
             }
             Fault::ScopeBeyondRoles { token, permission } => {
-                write!(f, "scope of token `{token}` names `{permission}`, which none of its roles grants")
+                write!(f, "scope of token `{token}` names `{permission}`, which its roles do not grant")
             }
             Fault::DuplicateDigest { fingerprint, first, second } => {
                 write!(f, "{second} has the same digest ({fingerprint}…) as {first}")

@@ -370,7 +370,7 @@ impl BadOperation {
             Self::Path(BadPath::BadEscape) => "write a byte as in `%20`",
             Self::Path(_) => "no request with such a path is let through, so no pattern can have it",
             Self::Plus => "some servers read `+` as a space: use a variable for this segment",
-            Self::Query => "leave the query out: whoever may use a path may use it with any query",
+            Self::Query => "remove the query: a permission for a path covers every query",
             Self::InnerSubtree => "end the path in `/**` for all below it; `*` is any one segment",
             Self::TwoVariables => "a segment has at most one variable, with literal text before or after it",
             Self::Braces => "a variable is `{name}` or `*`, and `${name}` the token's attribute",

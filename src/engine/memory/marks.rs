@@ -113,7 +113,7 @@ impl Setback {
             }
             Self::OtherContent(mark) => {
                 format!(
-                    "revision {} is on record with other content: build one of the two anew",
+                    "revision {} is on record with other content: build one of the two again",
                     mark.newest()
                 )
             }

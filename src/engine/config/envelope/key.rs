@@ -121,9 +121,7 @@ impl fmt::Display for BadKey {
             Self::NoPoint => {
                 f.write_str("this is not a public key: its 32 bytes are no point of the curve")?
             }
-            Self::Weak => {
-                f.write_str("this is not a public key: it would fit signatures that nobody made")?
-            }
+            Self::Weak => f.write_str("this is not a public key: it would match forged signatures")?,
         }
         f.write_str("; `tokenward keygen` prints one, `ed25519:` and 44 characters of base64")
     }

@@ -175,12 +175,12 @@ impl<'de> Visitor<'de> for ChainingVisitor {
         match text {
             "sha256" => Ok(Chaining::Sha256),
             "off" => Ok(Chaining::Off),
-            _ => Err(E::custom(format_args!("this text is none of {CHAININGS}"))),
+            _ => Err(E::custom(format_args!("this text is not one of {CHAININGS}"))),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Chaining, A::Error> {
-        let other = || A::Error::custom(format_args!("this mapping is none of {CHAININGS}"));
+        let other = || A::Error::custom(format_args!("this mapping is not one of {CHAININGS}"));
         let name: String = map.next_key()?.ok_or_else(other)?;
         if name != "hmac_sha256" {
             return Err(other());
@@ -193,7 +193,7 @@ impl<'de> Visitor<'de> for ChainingVisitor {
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Chaining, E> {
-        Err(E::custom(format_args!("a number is none of {CHAININGS}")))
+        Err(E::custom(format_args!("a number is not one of {CHAININGS}")))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Chaining, E> {

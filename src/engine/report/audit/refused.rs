@@ -74,7 +74,7 @@ impl<'a> RefusedEvent<'a> {
                 mark.to_supersede()
             ),
             Setback::Ahead { .. } => format!(
-                "tokenward: bundle `{name}`: {}; {active}. Build it anew, or set the clock",
+                "tokenward: bundle `{name}`: {}; {active}. Build it again, or set the clock",
                 self.setback.message(revision)
             ),
             Setback::Unknown => format!(
