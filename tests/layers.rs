@@ -12,7 +12,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 
 /// The layers of `src/engine`, from the lowest.
-const ROOMS: [&str; 9] =
+const LAYERS: [&str; 9] =
     ["words", "matching", "config", "memory", "fetching", "request", "policy", "report", "authoring"];
 /// What the engine must not use: the host, the system, a clock, randomness. (`core::net` has addresses as values.)
 const IMPURE: [&str; 9] = [
@@ -44,12 +44,12 @@ fn forbidden_imports_are_found() {
         (
             "engine::words::time",
             "use crate::engine::policy::verdict::Verdict;",
-            "engine::words::time imports engine::policy, a room below it",
+            "engine::words::time imports engine::policy, a layer below it",
         ),
         (
             "engine::matching::path",
             "fn f() { assert!(crate::engine::report::chain::LINK > 0); }",
-            "engine::matching::path imports engine::report, a room below it",
+            "engine::matching::path imports engine::report, a layer below it",
         ),
         ("engine::request::head", "use crate::{cli, lib};", "engine::request::head imports cli"),
         ("engine::policy::verdict", "use crate::filter::host;", "engine::policy::verdict imports filter"),
@@ -220,10 +220,10 @@ fn wrong_way(module: &[String], path: &[String]) -> Option<String> {
         }
         ("engine", "engine") => {
             let level = |names: &[String]| {
-                ROOMS.iter().position(|room| names.get(1).is_some_and(|name| name == room))
+                LAYERS.iter().position(|layer| names.get(1).is_some_and(|name| name == layer))
             };
             let below = level(path)? > level(module)?;
-            below.then(|| format!("engine::{}, a room below it", path.get(1).map_or("", String::as_str)))
+            below.then(|| format!("engine::{}, a layer below it", path.get(1).map_or("", String::as_str)))
         }
         _ => None,
     }
