@@ -58,6 +58,7 @@ impl NewSecret {
             retired_at: None,
             revoked_at: None,
             revoked_reason: None,
+            undelivered: false,
         };
         Ok(Self { clear, entry, lifetime })
     }

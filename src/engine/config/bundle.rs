@@ -148,7 +148,9 @@ impl Bundle {
     pub fn of(policy: PolicyDocument, registry: Registry) -> Self {
         let PolicyDocument { version, name, token_prefix, public, permissions, roles, kinds, defense } =
             policy;
-        let Registry { version: _, tokens } = registry;
+        let Registry { version: _, mut tokens } = registry;
+        let secrets = tokens.0.iter_mut().flat_map(|(_, token)| &mut token.secrets);
+        secrets.for_each(|secret| secret.undelivered = false);
         Self {
             version,
             name,
@@ -313,6 +315,10 @@ pub struct Secret {
     /// Why it was revoked. For people who read the registry; decisions ignore it.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
+    /// Whether `tokenward renew` minted it and did not deliver it yet; a bundle does not have this.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(extend("default" = false)))]
+    pub undelivered: bool,
 }
 
 impl Secret {

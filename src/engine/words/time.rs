@@ -146,6 +146,12 @@ impl Span {
     /// One day.
     pub const DAY: Self = Self(86_400);
 
+    /// The whole seconds between two times. `None` if there are none, or more than a span has.
+    pub fn between(from: Time, to: Time) -> Option<Self> {
+        let seconds = to.millis().saturating_sub(from.millis()).div_euclid(MILLIS_PER_SECOND);
+        u32::try_from(seconds).ok().filter(|seconds| *seconds > 0).map(Self)
+    }
+
     /// The span multiplied by a count.
     #[must_use]
     pub(crate) const fn times(self, count: u32) -> Self {

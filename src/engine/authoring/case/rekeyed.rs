@@ -211,6 +211,7 @@ fn always_works(id: SecretId, clear: &str) -> Secret {
         retired_at: None,
         revoked_at: None,
         revoked_reason: None,
+        undelivered: false,
     }
 }
 
