@@ -38,6 +38,7 @@ pub mod position;
 mod prune;
 mod registry;
 mod render;
+mod retiring;
 mod revoke;
 mod rotate;
 mod secret;
