@@ -38,6 +38,7 @@ pub mod position;
 mod prune;
 mod registry;
 mod render;
+mod renew;
 mod retiring;
 mod revoke;
 mod rotate;
@@ -82,6 +83,7 @@ enum Command {
     /// Mint a secret for a new or an existing token
     Mint(mint::Mint),
     Rotate(rotate::Rotate),
+    Renew(renew::Renew),
     Revoke(revoke::Revoke),
     /// List tokens and their secrets, with the state of each
     List(list::List),
@@ -146,6 +148,7 @@ fn ended(arguments: Arguments, format: Format) -> Result<Exit, Vec<Failure>> {
         Command::Init(init) => init.run(format),
         Command::Mint(mint) => mint.run(format),
         Command::Rotate(rotate) => rotate.run(format),
+        Command::Renew(renew) => renew.run(format),
         Command::Revoke(revoke) => revoke.run(format),
         Command::List(list) => list.run(format),
         Command::Prune(prune) => prune.run(format),
@@ -168,6 +171,7 @@ impl Command {
         match self {
             Self::Mint(mint) => Some(&mut mint.folder),
             Self::Rotate(rotate) => Some(&mut rotate.folder),
+            Self::Renew(renew) => Some(&mut renew.folder),
             Self::Revoke(revoke) => Some(&mut revoke.folder),
             Self::List(list) => Some(&mut list.folder),
             Self::Prune(prune) => Some(&mut prune.folder),

@@ -14,6 +14,8 @@ use tokenward::engine::words::secret::SecretDigest;
 
 #[path = "cli/nothing_lost.rs"]
 mod nothing_lost;
+#[path = "cli/renewal.rs"]
+mod renewal;
 #[path = "cli/terminal.rs"]
 mod terminal;
 #[path = "cli/registry.rs"]

@@ -47,7 +47,7 @@ fn version() -> &'static str {
 const GROUPS: [(&str, &[&str]); 5] = [
     ("Write a policy", &["init"]),
     ("Check it", &["lint", "test", "explain"]),
-    ("Tokens", &["mint", "rotate", "revoke", "list", "prune", "hash"]),
+    ("Tokens", &["mint", "rotate", "renew", "revoke", "list", "prune", "hash"]),
     ("Ship it", &["build", "keygen", "sign", "verify", "render"]),
     ("Audit", &["audit"]),
 ];

@@ -58,10 +58,7 @@ impl RegistryFile {
     }
 
     fn locked(folder: &Path, held: Held) -> Result<Self, Vec<Failure>> {
-        // If the registry is a link, its target is what changes.
-        let target = files::resolved(&workspace::inside(workspace::folder(folder)?, "tokens.yaml"));
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let lock = Lock::of(parent.unwrap_or(folder), held)?;
+        let lock = Lock::of(&home(folder)?, held)?;
         let source = workspace::registry(folder)?;
         let registry = match &source {
             Some(source) => workspace::read(source)?,
@@ -124,6 +121,16 @@ impl Edit {
         drop(lock);
         Ok(path)
     }
+}
+
+/// The folder that the registry is in: if it is a link, that of its target, which is what changes.
+///
+/// # Errors
+/// That the policy's folder does not exist.
+pub(super) fn home(folder: &Path) -> Result<PathBuf, Failure> {
+    let target = files::resolved(&workspace::inside(workspace::folder(folder)?, "tokens.yaml"));
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Ok(parent.unwrap_or(folder).to_owned())
 }
 
 /// Reads a policy's registry, without a lock: it is replaced in one step.

@@ -1,5 +1,6 @@
 //! New secrets: made from the system's random numbers and shown once. The registry gets their digest.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -100,6 +101,14 @@ impl NewSecret {
                 )))
             }
         }
+    }
+
+    /// Writes the secret, without a line end, to a command's standard input.
+    ///
+    /// # Errors
+    /// That the command does not read it.
+    pub(super) fn hand_over(&self, command: &mut impl Write) -> io::Result<()> {
+        command.write_all(self.clear.as_bytes())
     }
 
     /// Writes the secret to the requested new file, before the registry gets its digest.

@@ -124,7 +124,7 @@ fn given<T>(values: Vec<T>) -> Option<Vec<T>> {
 }
 
 /// The failure for a name that the policy does not define.
-fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
+pub(super) fn unknown(what: &str, name: &str, known: &[&str]) -> Failure {
     Failure::new(format!("{what} `{name}` is not defined")).hint(help(what, name, known))
 }
 

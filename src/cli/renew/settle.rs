@@ -1,0 +1,90 @@
+//! The registry after the deliveries: it says of each new secret what became of it.
+
+use std::path::Path;
+
+use crate::cli::dry_run::Writing;
+use crate::cli::failure::Failure;
+use crate::cli::lock::Held;
+use crate::cli::registry::RegistryFile;
+use crate::cli::renew::renewal::{Outcome, Renewal, replaced};
+use crate::cli::retiring::Grace;
+use crate::engine::config::bundle::{Registry, Secret, Token};
+use crate::engine::words::time::{Span, Time};
+
+/// How replaced secrets end.
+#[derive(Clone, Copy)]
+pub(super) struct Settlement {
+    pub(super) now: Time,
+    pub(super) grace: Grace,
+    /// What ended within this span was due.
+    pub(super) expiring: Span,
+}
+
+/// Whether the registry says something else now, which no gateway has yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Settled {
+    Changed,
+    Unchanged,
+}
+
+impl Settlement {
+    /// Writes into the registry, as it is by now, what became of each new secret.
+    ///
+    /// # Errors
+    /// That the registry cannot be locked, read or written: then it is as it was.
+    pub(super) fn write(self, folder: &Path, renewals: &mut [Renewal]) -> Result<Settled, Vec<Failure>> {
+        let file = RegistryFile::open_existing(folder, Held::Fail)?;
+        let mut registry = file.registry().clone();
+        for renewal in renewals {
+            self.settle(renewal, &mut registry);
+        }
+        if registry == *file.registry() {
+            return Ok(Settled::Unchanged);
+        }
+        file.edit(registry)?.write(Writing::Real)?;
+        Ok(Settled::Changed)
+    }
+
+    fn settle(self, renewal: &mut Renewal, registry: &mut Registry) {
+        let Some((_, token)) = registry.tokens.0.iter_mut().find(|(id, _)| *id == renewal.token) else {
+            return;
+        };
+        let Some(position) = token.secrets.iter().position(|secret| renewal.is_own(secret)) else { return };
+        let replaced = replaced(token, position, self.now.plus(self.expiring), self.now);
+        match &mut renewal.outcome {
+            Outcome::Renewed(retired) => {
+                let secrets = token.secrets.iter_mut().enumerate();
+                let old = secrets.filter(|(position, _)| replaced.contains(position));
+                retired.extend(old.map(|(_, secret)| self.grace.retire(secret, self.now)));
+                token.secrets.iter_mut().for_each(|secret| secret.undelivered = false);
+            }
+            Outcome::Unused(_) => {
+                token.secrets.retain(|secret| !renewal.is_own(secret) || secret.revoked_at.is_some())
+            }
+            Outcome::Undelivered(_) => {
+                own(token, position, |secret| self.take_back(secret));
+                // One of them is enough to know where a leak came from, however often the delivery fails.
+                token.secrets.retain(|secret| renewal.is_own(secret) || !was_taken_back(secret));
+            }
+            Outcome::Minted | Outcome::Unclear(_) => {}
+        }
+    }
+
+    /// Revokes a secret that a command saw, unless it is revoked.
+    fn take_back(self, secret: &mut Secret) {
+        secret.undelivered = false;
+        if secret.revoked_at.is_none() {
+            (secret.revoked_at, secret.revoked_reason) = (Some(self.now), Some(REASON.to_owned()));
+        }
+    }
+}
+
+fn own(token: &mut Token, position: usize, change: impl Fn(&mut Secret)) {
+    token.secrets.get_mut(position).into_iter().for_each(change);
+}
+
+fn was_taken_back(secret: &Secret) -> bool {
+    secret.revoked_at.is_some() && secret.revoked_reason.as_deref() == Some(REASON)
+}
+
+const REASON: &str = "renew: the delivery failed";
