@@ -79,6 +79,9 @@ struct Line<'r> {
     retired_at: Option<Time>,
     revoked_at: Option<Time>,
     revoked_reason: Option<&'r str>,
+    /// Whether a run of `renew` has not delivered it, or was killed before it could say so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    undelivered: bool,
 }
 
 impl List {
@@ -163,6 +166,7 @@ impl<'r> Line<'r> {
             revoked_at: revoked.map_or(token.revoked_at, |secret| secret.revoked_at),
             revoked_reason: revoked
                 .map_or(token.revoked_reason.as_deref(), |secret| secret.revoked_reason.as_deref()),
+            undelivered: secret.is_some_and(|secret| secret.undelivered),
         }
     }
 

@@ -20,6 +20,7 @@ use crate::cli::folder::PolicyFolder;
 use crate::cli::lock::Held;
 use crate::cli::registry::{self, RegistryFile};
 use crate::cli::renew::due::{Choice, Due};
+use crate::cli::renew::notes::{described, unsettled, unshipped, warn_of_past_and_future};
 use crate::cli::renew::renewal::{Outcome, Renewal, Unminted, Unused};
 use crate::cli::renew::settle::{Settled, Settlement};
 use crate::cli::renew::shell::{Ended, Shell};
@@ -33,6 +34,7 @@ use crate::engine::config::bundle::{PolicyDocument, Registry};
 use crate::engine::words::time::{Span, Time};
 
 mod due;
+mod notes;
 mod renewal;
 mod settle;
 mod shell;
@@ -254,48 +256,14 @@ impl Wait {
     }
 }
 
-/// The registry with the new secrets.
+/// The registry with the new secrets, which are in its order.
 fn with(registry: &Registry, renewals: &[Renewal]) -> Registry {
-    let mut registry = registry.clone();
+    let (mut registry, mut renewals) = (registry.clone(), renewals.iter().peekable());
     for (id, token) in &mut registry.tokens.0 {
-        let new = renewals.iter().filter(|renewal| renewal.token == *id);
+        let new = renewals.next_if(|renewal| renewal.token == *id);
         token.secrets.extend(new.map(|renewal| renewal.secret.entry.clone()));
     }
     registry
-}
-
-fn described(renewals: &[Renewal], path: &Path) -> String {
-    let secrets = if renewals.len() == 1 { "secret" } else { "secrets" };
-    format!("minted {} {secrets}; {} holds the digests", renewals.len(), path.display())
-}
-
-/// Warns if clients were refused already, or if the new secret is due as soon as it is minted.
-fn warn_of_past_and_future(due: &Due<'_>, new: &NewSecret, expiring: Span, now: Time) {
-    let Due { id, newest, .. } = due;
-    if let Some(end) = newest.expires_at.filter(|end| *end <= now) {
-        let message = format!("secret `{}` of token `{id}` ended {}", newest.id, end.from_now(now));
-        output::warning(&Failure::new(message).hint("run `renew` more often, or with a longer `--expiring`"));
-    }
-    if new.entry.expires_at.is_some_and(|end| end <= now.plus(expiring)) {
-        let message =
-            format!("the new secret of token `{id}` ends within `--expiring` too: each run renews it");
-        output::warning(
-            &Failure::new(message).hint("choose a shorter `--expiring` or a longer `--expires-in`"),
-        );
-    }
-}
-
-/// That the registry still has the new secrets as undelivered.
-fn unsettled() -> Failure {
-    Failure::new("the registry does not say yet which secrets were delivered: old and new ones work on")
-        .hint("run `renew` again: it replaces them")
-}
-
-/// That gateways lack what the deliveries changed.
-fn unshipped(why: &str) -> Failure {
-    Failure::new(format!("the registry has changes that were not shipped ({why})")).hint(
-        "ship them: until then the gateways accept old secrets as long as they would have, and those whose delivery failed",
-    )
 }
 
 fn command(text: &str) -> Result<String, String> {

@@ -1,5 +1,6 @@
 //! The registry after the deliveries: it says of each new secret what became of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::dry_run::Writing;
@@ -8,7 +9,7 @@ use crate::cli::lock::Held;
 use crate::cli::registry::RegistryFile;
 use crate::cli::renew::renewal::{Outcome, Renewal, replaced};
 use crate::cli::retiring::Grace;
-use crate::engine::config::bundle::{Registry, Secret, Token};
+use crate::engine::config::bundle::{Secret, Token};
 use crate::engine::words::time::{Span, Time};
 
 /// How replaced secrets end.
@@ -35,8 +36,12 @@ impl Settlement {
     pub(super) fn write(self, folder: &Path, renewals: &mut [Renewal]) -> Result<Settled, Vec<Failure>> {
         let file = RegistryFile::open_existing(folder, Held::Fail)?;
         let mut registry = file.registry().clone();
-        for renewal in renewals {
-            self.settle(renewal, &mut registry);
+        let renewals = renewals.iter_mut().map(|renewal| (renewal.token.to_string(), renewal));
+        let mut renewals: BTreeMap<String, &mut Renewal> = renewals.collect();
+        for (id, token) in &mut registry.tokens.0 {
+            if let Some(renewal) = renewals.remove(id.as_str()) {
+                self.settle(renewal, token);
+            }
         }
         if registry == *file.registry() {
             return Ok(Settled::Unchanged);
@@ -45,10 +50,7 @@ impl Settlement {
         Ok(Settled::Changed)
     }
 
-    fn settle(self, renewal: &mut Renewal, registry: &mut Registry) {
-        let Some((_, token)) = registry.tokens.0.iter_mut().find(|(id, _)| *id == renewal.token) else {
-            return;
-        };
+    fn settle(self, renewal: &mut Renewal, token: &mut Token) {
         let Some(position) = token.secrets.iter().position(|secret| renewal.is_own(secret)) else { return };
         let replaced = replaced(token, position, self.now.plus(self.expiring), self.now);
         match &mut renewal.outcome {

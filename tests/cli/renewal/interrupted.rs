@@ -44,7 +44,6 @@ fn signal_takes_back_what_no_client_got() {
         let before = registry(folder.path());
         let child = start(folder.path(), "touch shipped", "touch delivered", &["--wait", "24h", "--json"]);
         until(|| folder.path().join("shipped").exists());
-        // The note comes after the signals are watched for, and the command may still be in the first shipping.
         let output = ended(child, signal);
         assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
         assert_eq!(registry(folder.path()), before);
