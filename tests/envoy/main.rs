@@ -58,6 +58,7 @@ mod module;
 mod preflight;
 mod raw_bytes;
 mod reload;
+mod renewal;
 mod replies;
 mod secrets;
 mod shadow;
