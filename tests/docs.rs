@@ -19,6 +19,8 @@ mod guides;
 pub(crate) mod pages;
 #[path = "docs/reference.rs"]
 mod reference;
+#[path = "docs/renew.rs"]
+mod renew;
 
 #[test]
 fn cases_of_each_documented_feature_pass() {
