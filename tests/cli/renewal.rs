@@ -1,4 +1,5 @@
 //! `tokenward renew`: in which order it works, and what it leaves if something fails.
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -264,12 +265,9 @@ fn entry(folder: &Path, token: &str, id: &str) -> Value {
     let path =
         ["tokens.yaml", "tokens.json"].map(|file| folder.join(file)).into_iter().find(|path| path.exists());
     let tokens: Value = yaml_serde::from_str(&std::fs::read_to_string(path.unwrap()).unwrap()).unwrap();
-    let secrets = tokens["tokens"][token]["secrets"].as_array().unwrap().iter();
-    secrets
-        .filter(|secret| secret["id"] == id)
-        .cloned()
-        .next()
-        .unwrap_or_else(|| panic!("{token} {id}: {tokens}"))
+    let secrets = tokens["tokens"][token]["secrets"].as_array().unwrap();
+    let found = secrets.iter().find(|secret| secret["id"] == id);
+    found.cloned().unwrap_or_else(|| panic!("{token} {id}: {tokens}"))
 }
 
 /// The secrets of a token, each with its state as `list` shows it.
