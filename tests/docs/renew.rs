@@ -204,6 +204,7 @@ impl Shop {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(command).current_dir(self.path(folder));
         shell.env("PATH", path).env("SHOP", self.0.path());
+        shell.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
         if folder == "acme" {
             shell.env("TOKENWARD_POLICY", "policies/acme");
         }
