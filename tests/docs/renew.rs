@@ -1,4 +1,4 @@
-//! docs/renew.md and its CronJob: each command runs, with stand-ins for the programs that store secrets.
+//! docs/guides/renew.md and its CronJob: each command runs, with stand-ins for the programs that store secrets.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -13,7 +13,7 @@ use tokenward::engine::words::time::Time;
 
 #[test]
 fn renewal_commands_deliver_as_docs_show() {
-    let page = std::fs::read_to_string("docs/renew.md").unwrap();
+    let page = std::fs::read_to_string("docs/guides/renew.md").unwrap();
     let mut stored = Vec::new();
     let blocks: Vec<&str> = fences(&page, "sh").into_iter().chain(fences(&page, "crontab")).collect();
     let (scripts, commands): (Vec<&str>, Vec<&str>) =
