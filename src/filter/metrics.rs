@@ -12,8 +12,8 @@ use crate::engine::config::settings::Mode;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::decision::Decision;
 use crate::engine::report::metrics::{
-    Counter, Gauge, Tally, good_until, good_until_seconds, is_use_of_retiring_secret, last_success,
-    suspended_sources, suspended_tokens,
+    Counter, Gauge, Tally, feed_processes, good_until, good_until_seconds, is_use_of_retiring_secret,
+    last_success, suspended_sources, suspended_tokens,
 };
 use crate::engine::words::name::PolicyName;
 use crate::engine::words::time::Time;
@@ -36,6 +36,9 @@ pub(super) fn announce() {
 /// Defines the gauge for the last success of a feed. It is 0 until the first success.
 pub(super) fn announce_feed(kind: PayloadType) {
     metric(MetricType::Gauge, last_success(kind));
+    if let Some(metric) = metric(MetricType::Gauge, feed_processes(kind)) {
+        host::record(metric, 1);
+    }
 }
 
 /// Records that the content of a feed is current.

@@ -181,7 +181,7 @@ fn is_live(address: SocketAddr) -> bool {
 }
 
 /// A command that ends with its parent, even after a crash, if the system supports that.
-fn mortal(program: &Path) -> Command {
+pub(crate) fn mortal(program: &Path) -> Command {
     let setpriv = Path::new("/usr/bin/setpriv");
     if !setpriv.exists() {
         return Command::new(program);

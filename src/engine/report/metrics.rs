@@ -151,12 +151,21 @@ pub enum Gauge {
     Tokens,
     /// The number of secrets that expire within seven days, without revoked and rotated-out ones.
     ExpiringSecrets,
+    /// The processes that serve it: 1. During a hot restart Envoy adds the gauges of two processes, and this one says so.
+    Processes,
 }
 
 impl Gauge {
     /// All gauges.
-    pub const ALL: [Self; 6] =
-        [Self::Revision, Self::Built, Self::Age, Self::Expires, Self::Tokens, Self::ExpiringSecrets];
+    pub const ALL: [Self; 7] = [
+        Self::Revision,
+        Self::Built,
+        Self::Age,
+        Self::Expires,
+        Self::Tokens,
+        Self::ExpiringSecrets,
+        Self::Processes,
+    ];
 
     /// Name of the gauge for bundles with this name.
     pub fn name(self, bundle: &PolicyName) -> String {
@@ -167,6 +176,7 @@ impl Gauge {
             Self::Expires => "tokenward_bundle_expires_timestamp_seconds",
             Self::Tokens => "tokenward_bundle_tokens",
             Self::ExpiringSecrets => "tokenward_secrets_expiring_within_7_days",
+            Self::Processes => "tokenward_bundle_processes",
         };
         name(gauge, &[("bundle", &value(bundle.as_str()))])
     }
@@ -186,6 +196,7 @@ impl Gauge {
                 let count = policy.secrets_ending(now, now.shifted(SEVEN_DAYS));
                 u64::try_from(count).unwrap_or(u64::MAX)
             }
+            Self::Processes => 1,
         }
     }
 }
@@ -220,6 +231,11 @@ pub fn good_until_seconds(good_until: Option<Time>) -> u64 {
 /// unchanged. Stale content does not count.
 pub fn last_success(kind: PayloadType) -> String {
     name("tokenward_feed_last_success_timestamp_seconds", &[("what", kind.noun())])
+}
+
+/// Name of the gauge of the processes that have such a feed: 1, and 2 during a hot restart.
+pub fn feed_processes(kind: PayloadType) -> String {
+    name("tokenward_feed_processes", &[("what", kind.noun())])
 }
 
 /// A metric name with labels that the host's rules can extract.

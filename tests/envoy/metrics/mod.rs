@@ -12,7 +12,7 @@ use crate::metrics::scrape::{Series, scrape, value};
 use crate::{echo, fixture, wait};
 
 mod monitoring;
-mod scrape;
+pub(crate) mod scrape;
 
 const OLD: &str = "test_svc_rotated_0123456789";
 const PROBE: &str = "test_svc_probing_0123456789";
@@ -323,7 +323,7 @@ fn wait_until(envoy: &Envoy, condition: impl Fn(&[Series]) -> bool) -> Vec<Serie
 }
 
 /// The rules of the example.
-fn example() -> Value {
+pub(crate) fn example() -> Value {
     let example = std::fs::read_to_string("envoy/envoy.yaml").unwrap();
     let example: Value = yaml_serde::from_str(&example).unwrap();
     let rules = &example["stats_config"]["stats_tags"];

@@ -20,7 +20,11 @@ fn dashboard_and_rules_query_existing_metrics() {
         let selectors = selectors(expression);
         assert!(!selectors.is_empty(), "{expression}");
         for selector in selectors {
-            assert_exists(&selector.name, &grouped(expression), &series, expression);
+            // A number of processes has fewer labels than what it divides.
+            let is_divisor = selector.name.ends_with("_processes");
+            let mut labels = grouped(expression);
+            labels.retain(|label| !is_divisor || !expression.contains(&format!("ignoring ({label})")));
+            assert_exists(&selector.name, &labels, &series, expression);
             for (label, operator, values) in &selector.matchers {
                 let labels = [label.as_str()].map(str::to_owned);
                 assert_exists(&selector.name, &labels, &series, expression);
@@ -85,13 +89,16 @@ fn alert_rules_are_valid_and_fire() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
     }
     let tests = std::fs::read_to_string("envoy/prometheus/rules.test.yaml").unwrap();
+    let tests: Value = yaml_serde::from_str(&tests).unwrap();
+    let groups = tests["tests"].as_array().unwrap().iter();
+    let expected: Vec<&Value> =
+        groups.flat_map(|group| group["alert_rule_test"].as_array().unwrap()).collect();
     for rule in rule_list() {
-        let alert = rule["alert"].as_str().unwrap();
-        assert_eq!(
-            tests.matches(&format!("alertname: {alert}")).count(),
-            2,
-            "{alert}: once silent, once not"
-        );
+        let fires = |fires: bool| {
+            let of_rule = expected.iter().filter(|test| test["alertname"] == rule["alert"]);
+            of_rule.filter(|test| test.get("exp_alerts").is_some() == fires).count()
+        };
+        assert!(fires(false) > 0 && fires(true) > 0, "{}: once silent, once not", rule["alert"]);
     }
 }
 

@@ -14,7 +14,11 @@ pub(crate) struct Series {
 
 /// The series of tokenward's metrics in an Envoy, under any name.
 pub(crate) fn scrape(envoy: &Envoy) -> Vec<Series> {
-    let text = envoy.admin("/stats/prometheus");
+    parsed(&envoy.admin("/stats/prometheus"))
+}
+
+/// tokenward's metrics in the text of `/stats/prometheus`.
+pub(crate) fn parsed(text: &str) -> Vec<Series> {
     let lines = text.lines().filter(|line| line.contains("tokenward_") && !line.starts_with('#'));
     lines.filter(|line| !line.starts_with("envoy_")).map(series).collect()
 }
