@@ -75,3 +75,61 @@ fn debug_output_and_errors_have_no_chain_key() {
         assert!(!problems.contains("5ec2e7") && !problems.contains("12345"), "{problems}");
     }
 }
+
+#[test]
+fn debug_output_and_errors_have_no_header_value() {
+    let key = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let configuration = |what: &str, headers: &str| {
+        let keys = if what == "feed" { format!(r#", "keys": ["{key}"]"#) } else { String::new() };
+        format!(
+            r#"{{ "bundle": {{ "version": 1, "name": "debug" }}, "{what}": {{
+                "cluster": "c", "authority": "a", "path": "/b", "headers": {headers} {keys} }} }}"#
+        )
+    };
+    let good = r#"{ "authorization": "Bearer 5ec2e7", "x-tenant": "5ec2e7 edge" }"#;
+    for what in ["feed", "alerts"] {
+        let gateway = Gateway::configure(configuration(what, good).as_bytes()).unwrap();
+        let shown = format!("{gateway:?}");
+        assert!(shown.contains("authorization") && !shown.contains("5ec2e7"), "{shown}");
+        let whole = serde_json::to_value(&gateway.settings).unwrap();
+        assert_eq!(whole[what]["headers"]["authorization"], "Bearer 5ec2e7", "render carries it");
+        for bad in [
+            r#""Bearer 5ec2e7""#,
+            r#"["5ec2e7"]"#,
+            "5123457",
+            "-5123457.5",
+            r#"{ "Bearer 5ec2e7": "authorization" }"#,
+            r#"{ "Authorization": "5ec2e7" }"#,
+            r#"{ ":authority": "5ec2e7" }"#,
+            r#"{ "host": "5ec2e7" }"#,
+            r#"{ "content_length": "5ec2e7" }"#,
+            r#"{ "x-envoy-upstream-rq-timeout-ms": "5ec2e7" }"#,
+            r#"{ "authorization": "" }"#,
+            r#"{ "authorization": " 5ec2e7" }"#,
+            r#"{ "authorization": "5ec2e7\r\nx: y" }"#,
+            r#"{ "authorization": "5ec2e7\u00e9" }"#,
+            r#"{ "authorization": 5123457 }"#,
+            r#"{ "authorization": -5123457 }"#,
+            r#"{ "authorization": 5123457.5 }"#,
+            r#"{ "authorization": ["5ec2e7"] }"#,
+            r#"{ "authorization": { "5ec2e7": 1 } }"#,
+            r#"{ "authorization": null }"#,
+            r#"{ "x-a": "5ec2e7", "x_a": "5ec2e7" }"#,
+            r#"{ "x-a": "5ec2e7", "x-a": "5ec2e7" }"#,
+        ] {
+            let problems = Gateway::configure(configuration(what, bad).as_bytes()).unwrap_err().to_string();
+            assert!(problems.contains(&format!("{what}.headers")), "{bad}: {problems}");
+            assert!(!problems.contains("5ec2e7") && !problems.contains("51234"), "{bad}: {problems}");
+        }
+        let many = |count: usize| {
+            let headers = (0..count).map(|number| (format!("x-{number}"), "5ec2e7".into()));
+            serde_json::Value::Object(headers.collect()).to_string()
+        };
+        let long = |length: usize| format!(r#"{{ "x-a": "{}" }}"#, "s".repeat(length));
+        for (headers, good) in
+            [(many(16), true), (many(17), false), (long(4_096), true), (long(4_097), false)]
+        {
+            assert_eq!(Gateway::configure(configuration(what, &headers).as_bytes()).is_ok(), good);
+        }
+    }
+}

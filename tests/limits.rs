@@ -24,7 +24,7 @@ fn documents_have_the_limits_of_the_page() {
         let beyond = said(most + 1).unwrap_or_else(|| panic!("{limit}: {} are taken", most + 1));
         assert!(beyond.ends_with(message), "{limit}: {beyond}");
     }
-    assert_eq!(rows.len(), 25);
+    assert_eq!(rows.len(), 28);
 }
 
 #[test]
@@ -158,12 +158,22 @@ fn refused_settings(limit: &str, count: usize) -> Option<String> {
             json!({ "remove_headers": names.collect::<Vec<Value>>() })
         }
         "characters of a header in `remove_headers`" => json!({ "remove_headers": [header()] }),
+        "`headers` of a feed or of alerts" => {
+            sent((0..count).map(|n| (format!("x-{n}"), json!("a"))).collect())
+        }
+        "characters of the name of such a header" => sent(json!({ header(): "a" })),
+        "characters of the value of such a header" => sent(json!({ "x-a": "a".repeat(count) })),
         "characters of an identity header" => json!({ "identity_headers": { "token": header() } }),
         _ => panic!("the page has a limit that no test knows: {limit}"),
     };
     let mut configuration = json!({ "bundle": { "version": 1, "name": "limits" } });
     configuration.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     said(Gateway::configure(configuration.to_string().as_bytes()))
+}
+
+/// Alerts with these headers.
+fn sent(headers: Value) -> Value {
+    json!({ "alerts": { "cluster": "alerts", "authority": "alerts.test", "path": "/", "headers": headers } })
 }
 
 fn keys(count: usize) -> Vec<PublicKey> {

@@ -147,7 +147,8 @@ fn cleaned(text: &str) -> String {
 }
 
 /// Words in lines that contain a secret or its digest.
-const SECRET_KEYS: [&str; 4] = ["secret", "sha256", "authorization", "password"];
+const SECRET_KEYS: [&str; 8] =
+    ["secret", "sha256", "authorization", "password", "-token:", "-key:", " headers:", "\"headers\":"];
 /// Maximum length of a line that is shown: a bundle is a single line of any size.
 const MAX_LINE: usize = 1_000;
 const STRUCTURE: [char; 8] = ['\'', ',', ':', '[', ']', '{', '}', '|'];
@@ -168,6 +169,12 @@ mod tests {
                 "owner: acme_svc_0123********************",
             ),
             ("secret: an-old-secret-of-ours", Words::Shown, "secret: an-o*****************"),
+            ("  private-token: glpat-of-a-gateway", Words::Shown, "  private-token: glpa**************"),
+            (
+                "feed: { headers: { x-a: of-a-private-host } }",
+                Words::Shown,
+                "feed: { headers: { x-a: of-a************* } }",
+            ),
             ("- an-old-secret-of-ours: x", Words::Short, "- an-o*****************: x"),
             ("- ends-in-bracket]", Words::Short, "- ends***********]"),
             ("allowed_sources: []", Words::Short, "allowed_sources: []"),

@@ -152,9 +152,8 @@ struct Destination {
 }
 
 impl Destination {
-    /// Writes the output. If it contains the key of a chain, only the owner can read the file.
-    fn write(&self, text: &str, format: Format) -> Result<Exit, Vec<Failure>> {
-        let readers = if text.contains(KEY_OF_A_CHAIN) { Readers::Owner } else { Readers::Everybody };
+    /// Writes the output.
+    fn write(&self, text: &str, readers: Readers, format: Format) -> Result<Exit, Vec<Failure>> {
         match &self.output {
             None => output::data(text),
             Some(path) => {
@@ -175,5 +174,11 @@ fn tree(source: &Source) -> Result<Map<String, Value>, Vec<Failure>> {
     source.parse()
 }
 
-/// The settings key that holds the key of the audit chain.
-const KEY_OF_A_CHAIN: &str = "hmac_sha256";
+/// Who may read a file with a configuration: only the owner, if it holds a secret.
+fn readers(configuration: &Value) -> Readers {
+    let has_secret = SECRETS.iter().any(|place| configuration.pointer(place).is_some());
+    if has_secret { Readers::Owner } else { Readers::Everybody }
+}
+
+/// Where a configuration holds secrets.
+const SECRETS: [&str; 3] = ["/audit/chain/hmac_sha256", "/feed/headers", "/alerts/headers"];

@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod defense;
 pub mod envelope;
 pub mod feed;
+pub mod headers;
 pub mod problem;
 pub(crate) mod protobuf;
 pub mod refusal;

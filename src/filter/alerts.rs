@@ -10,7 +10,7 @@ use crate::engine::config::alerts::Alerts;
 use crate::engine::config::settings::Settings;
 use crate::engine::memory::queue::{Queue, Ticket};
 use crate::engine::policy::gateway::Gateway;
-use crate::engine::report::alerts::{Delivery, backoff};
+use crate::engine::report::alerts::{Delivery, advice, backoff, is_unauthorized};
 use crate::engine::report::audit::{DefenseEvent, Line};
 use crate::engine::report::metrics::Counter;
 use crate::engine::words::secret::SecretDigest;
@@ -108,11 +108,17 @@ impl Courier {
     pub(super) fn answered(&self, call: u32, status: Option<u32>, now: Time) {
         let Some(Sent { ticket, .. }) = self.sent.get().filter(|sent| sent.call == call) else { return };
         self.sent.set(None);
-        let what = status.map_or_else(|| "there was no answer".to_owned(), |status| status.to_string());
         match Delivery::of(status) {
             Delivery::Taken => {}
-            Delivery::Refused => self.refused(&what),
-            Delivery::Failed => return self.failed(&what, now),
+            Delivery::Refused => self.refused(&self.told(status)),
+            Delivery::Failed => {
+                self.failed(&self.told(status), now);
+                if is_unauthorized(status) {
+                    // A root context of a later configuration may have a renewed authorization.
+                    self.leader.give_up(now);
+                }
+                return;
+            }
         }
         self.failures.set(0);
         let rest = shared::change(self.key.as_bytes(), |bytes| {
@@ -129,17 +135,19 @@ impl Courier {
 
     fn send(&self, queue: &Queue, now: Time) {
         let Some((ticket, body)) = queue.first() else { return };
-        let Alerts { cluster, authority, path } = &self.target;
-        let headers = [
-            (":method", "POST"),
-            (":scheme", "http"),
-            (":authority", authority.as_str()),
-            (":path", path.as_str()),
-            ("content-type", "application/json"),
-        ];
-        match host::call(cluster.as_str(), &headers, body, TIMEOUT_MILLIS) {
+        match host::call(self.target.cluster.as_str(), self.target.request(), body, TIMEOUT_MILLIS) {
             Some(call) => self.sent.set(Some(Sent { call, ticket, at: now })),
             None => self.failed("the cluster does not exist or has no endpoints", now),
+        }
+    }
+
+    /// An answer in words, with what to do.
+    #[cold]
+    fn told(&self, status: Option<u32>) -> String {
+        let Some(status) = status else { return "there was no answer".to_owned() };
+        match advice(status, !self.target.headers.is_empty()) {
+            Some(advice) => format!("{status}: {advice}"),
+            None => status.to_string(),
         }
     }
 

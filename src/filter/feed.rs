@@ -6,7 +6,7 @@ use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::feed;
 use crate::engine::config::feed::MAX_FETCHED;
 use crate::engine::config::settings::Settings;
-use crate::engine::fetching::answer::{Answer, BadAnswer, answer};
+use crate::engine::fetching::answer::{Answer, Asked, BadAnswer, answer};
 use crate::engine::fetching::known::{Known, Lasting};
 use crate::engine::fetching::schedule::Schedule;
 use crate::engine::policy::rollback::is_stale;
@@ -23,6 +23,8 @@ pub(super) struct Came {
     pub(super) content: Vec<u8>,
     /// Its entity tag.
     pub(super) etag: Option<String>,
+    /// Its content type, if that is not JSON.
+    pub(super) label: Option<String>,
 }
 
 /// What did not come, and why.
@@ -106,7 +108,7 @@ impl Feed {
         let Some(item) = items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) else {
             return Ok(None);
         };
-        item.answered(length, now).map_err(|bad| (item.kind, bad))
+        item.answered(&self.settings, length, now).map_err(|bad| (item.kind, bad))
     }
 
     /// Takes in that what came is of use, and by when it must be replaced.
@@ -204,15 +206,16 @@ impl Item {
         Ok(())
     }
 
-    fn answered(&mut self, length: usize, now: Time) -> Result<Option<Came>, BadAnswer> {
+    fn answered(&mut self, feed: &feed::Feed, length: usize, now: Time) -> Result<Option<Came>, BadAnswer> {
         self.call = None;
-        match answer(host::answer_headers().iter(), length, MAX_FETCHED, &self.known) {
+        let asked = Asked { feed, path: &self.path, known: &self.known };
+        match answer(host::answer_headers().iter(), length, MAX_FETCHED, asked) {
             Ok(Answer::Unchanged) => {
                 self.succeeded(now);
                 Ok(None)
             }
-            Ok(Answer::New { etag }) => {
-                Ok(Some(Came { kind: self.kind, content: host::answer_body(length), etag }))
+            Ok(Answer::New { etag, label }) => {
+                Ok(Some(Came { kind: self.kind, content: host::answer_body(length), etag, label }))
             }
             Err(bad) => Err(self.missed(bad, now)),
         }

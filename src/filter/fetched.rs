@@ -36,6 +36,13 @@ impl Refused {
     pub(super) fn for_now(why: impl ToString) -> Self {
         Self { why: why.to_string(), lasting: Lasting::No }
     }
+
+    /// With the content type that the server gave it, if that is not JSON.
+    #[cold]
+    pub(super) fn labelled(self, label: Option<String>) -> Self {
+        let why = label.map_or(self.why.clone(), |label| format!("{} (content type {label})", self.why));
+        Self { why, ..self }
+    }
 }
 
 impl Fetched {

@@ -8,6 +8,7 @@ use proxy_wasm::types::ContextType;
 use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::revocations::Revocations;
 use crate::engine::config::settings::shipped::Shipped;
+use crate::engine::fetching::body;
 use crate::engine::memory::marks::Setback;
 use crate::engine::policy::compiled::Policy;
 use crate::engine::policy::gateway::Gateway;
@@ -213,8 +214,8 @@ impl Root {
     }
 
     /// Activates content that this module fetched and shares it, if that is allowed and not done yet.
-    fn fetched(&mut self, Came { kind, content, etag }: Came, now: Time) -> Result<(), Refused> {
-        let content = String::from_utf8(content).map_err(|_| Refused::for_good("the body is not UTF-8"))?;
+    fn fetched(&mut self, Came { kind, content, etag, .. }: Came, now: Time) -> Result<(), Refused> {
+        let content = body::text(content).map_err(Refused::for_good)?;
         let fetched = self.open(kind, &content, now)?;
         let Shared { gateway, journal, .. } = &*self.shared;
         let Some(feed) = &mut self.feed else { return Ok(()) };
@@ -283,9 +284,9 @@ impl Root {
         let Some(feed) = &mut self.feed else { return };
         match feed.answered(call, length, now) {
             Ok(Some(came)) => {
-                let (kind, etag) = (came.kind, came.etag.clone());
+                let (kind, etag, label) = (came.kind, came.etag.clone(), came.label.clone());
                 if let Err(refused) = self.fetched(came, now) {
-                    self.refuse(kind, etag, refused, now);
+                    self.refuse(kind, etag, refused.labelled(label), now);
                 }
             }
             Ok(None) => {}

@@ -267,12 +267,21 @@ fn modes_follow_the_umask_but_keys_are_private() {
     let folder = folder(TOKEN);
     let keyed = format!("audit: {{ chain: {{ hmac_sha256: {} }} }}\n", "ab".repeat(32));
     std::fs::write(folder.path().join("keyed.yaml"), keyed).unwrap();
+    let sent = "alerts: { cluster: c, authority: a, path: /h, headers: { authorization: Bearer a } }\n";
+    std::fs::write(folder.path().join("sent.yaml"), sent).unwrap();
     let wasm = "--wasm /etc/tokenward.wasm";
     for (umask, arguments, file, mode) in [
         ("022", "build -o a.json".to_owned(), "a.json", 0o644),
         ("077", "build -o b.json".to_owned(), "b.json", 0o600),
         ("027", format!("render ecds {wasm} -o c.json"), "c.json", 0o640),
         ("022", format!("render ecds {wasm} --settings keyed.yaml -o d.json"), "d.json", 0o600),
+        ("022", format!("render ecds {wasm} --settings sent.yaml -o e.json"), "e.json", 0o600),
+        (
+            "022",
+            format!("render configmap {wasm} --namespace a --settings sent.yaml -o f.yaml"),
+            "f.yaml",
+            0o600,
+        ),
     ] {
         let program = env!("CARGO_BIN_EXE_tokenward");
         let script = format!("umask {umask} && {program} {arguments}");

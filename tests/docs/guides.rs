@@ -66,14 +66,18 @@ fn operations_page_names_existing_alerts_and_metrics() {
 #[test]
 fn feed_page_configuration_and_table_are_valid() {
     let page = std::fs::read_to_string("docs/guides/feed.md").unwrap();
-    let (_, json) = page.split_once("```json\n").unwrap();
-    let settings = json.split("```").next().unwrap();
-    let gateway = tokenward::engine::policy::gateway::Gateway::configure(settings.as_bytes()).unwrap();
-    let feed = serde_json::to_value(gateway.settings.feed.unwrap()).unwrap();
+    let blocks = page.split("```json\n").skip(1).map(|json| json.split("```").next().unwrap());
     let table: String = page.lines().filter(|line| line.starts_with("| `")).collect();
-    for key in feed.as_object().unwrap().keys() {
-        assert!(table.contains(&format!("`{key}`")), "{key} is not in the table");
+    let mut checked = 0;
+    for settings in blocks {
+        let gateway = tokenward::engine::policy::gateway::Gateway::configure(settings.as_bytes()).unwrap();
+        let feed = serde_json::to_value(gateway.settings.feed.unwrap()).unwrap();
+        for key in feed.as_object().unwrap().keys() {
+            assert!(table.contains(&format!("`{key}`")), "{key} is not in the table");
+        }
+        checked += 1;
     }
+    assert_eq!(checked, 2);
 }
 
 #[test]

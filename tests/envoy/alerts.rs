@@ -168,6 +168,29 @@ fn alerts_outlive_a_trap() {
     assert_eq!(tokens(&received)[..2], ["prober-0", "prober-1"]);
 }
 
+#[test]
+fn alerts_bring_their_authorization() {
+    let hook = Hook::start();
+    hook.answer(401, Duration::ZERO);
+    let mut configuration = configuration("alerts");
+    configuration["alerts"]["headers"] =
+        json!({ "authorization": "Bearer of-the-receiver", "user-agent": "edge" });
+    let envoy = start(&configuration, hook.address, 2);
+    probe(&mut envoy.client("main"), 0);
+    envoy.wait_for_log(
+        "cannot send an alert to cluster `alerts` (401: the receiver rejects the authorization in `alerts.headers`; \
+         check or renew it): retrying",
+    );
+    hook.answer(204, Duration::ZERO);
+    let received = hook.wait_for(1);
+    for header in
+        ["authorization: bearer of-the-receiver", "user-agent: edge", "content-type: application/json"]
+    {
+        assert!(received[0].head.contains(&format!("\r\n{header}\r\n")), "{}", received[0].head);
+    }
+    assert!(!envoy.log().contains("of-the-receiver"), "{}", envoy.log());
+}
+
 /// Gets one of its tokens suspended.
 fn probe(client: &mut crate::http::Client, number: usize) {
     assert_eq!(client.get("/v1/other", Some(&prober(number))).status, 403);

@@ -361,16 +361,16 @@ fn first_bundle_waits_for_its_list() {
 }
 
 /// A gateway with a discovered configuration, the server from which it fetches, and the relay between them.
-struct Gateway {
-    envoy: Envoy,
-    nginx: Nginx,
+pub(crate) struct Gateway {
+    pub(crate) envoy: Envoy,
+    pub(crate) nginx: Nginx,
     relay: Relay,
     resource: PathBuf,
     _folder: TempDir,
 }
 
 impl Gateway {
-    fn start(configuration: &Value) -> Self {
+    pub(crate) fn start(configuration: &Value) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let resource = folder.path().join("ecds.json");
         write(&resource, configuration);
@@ -380,7 +380,7 @@ impl Gateway {
         Self { envoy, nginx, relay, resource, _folder: folder }
     }
 
-    fn write(&self, configuration: &Value) {
+    pub(crate) fn write(&self, configuration: &Value) {
         write(&self.resource, configuration);
     }
 
@@ -399,7 +399,7 @@ fn list(fields: Value, signers: &[u8]) -> String {
     signed_as(&list, PayloadType::Revocations, signers).to_string()
 }
 
-fn status(client: &mut Client) -> u16 {
+pub(crate) fn status(client: &mut Client) -> u16 {
     client.get("/v1/items", Some(READER)).status
 }
 

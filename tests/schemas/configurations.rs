@@ -22,6 +22,19 @@ fn alerts(cluster: &str, authority: &str, path: &str) -> Value {
     json!({ "alerts": { "cluster": cluster, "authority": authority, "path": path } })
 }
 
+/// Alerts and a feed with these headers.
+fn with_headers(headers: &Value) -> Value {
+    json!({
+        "alerts": {
+            "cluster": "alerts", "authority": "alerts.acme.test", "path": "/hook", "headers": headers,
+        },
+        "feed": {
+            "cluster": "bundles", "authority": "bundles.acme.test", "path": "/bundle.json", "headers": headers,
+            "keys": crate::signing::publics(&[1]),
+        },
+    })
+}
+
 #[test]
 fn schema_and_filter_agree_on_signed_bundles() {
     let validator = validator(&schema("configuration"));
@@ -96,6 +109,23 @@ fn settings() -> Vec<(Value, bool)> {
         (alerts("alerts", "alerts.acme.test", "/a b"), false),
         (alerts("alerts", &"a".repeat(256), "/"), false),
         (json!({ "alerts": { "cluster": "alerts" } }), false),
+        (with_headers(&json!({ "authorization": "Bearer a", "x-tenant": "a" })), true),
+        (with_headers(&json!({})), true),
+        (with_headers(&json!({ "Authorization": "a" })), false),
+        (with_headers(&json!({ ":path": "a" })), false),
+        (with_headers(&json!({ "host": "a" })), false),
+        (with_headers(&json!({ "range": "a" })), false),
+        (with_headers(&json!({ "x-envoy-retry-on": "a" })), false),
+        (with_headers(&json!({ "a": "" })), false),
+        (with_headers(&json!({ "a": "b " })), false),
+        (with_headers(&json!({ "a": "b\nc" })), false),
+        (with_headers(&json!({ "a": 1 })), false),
+        (with_headers(&json!("a")), false),
+        (with_headers(&json!(null)), false),
+        (with_headers(&json!({ "a": "b".repeat(4_096) })), true),
+        (with_headers(&json!({ "a": "b".repeat(4_097) })), false),
+        (with_headers(&(0..16).map(|number| (format!("x-{number}"), json!("a"))).collect()), true),
+        (with_headers(&(0..17).map(|number| (format!("x-{number}"), json!("a"))).collect()), false),
         (json!({ "alerts": null }), false),
         (json!({ "audit": { "sinks": ["log", "filter_state"], "permits": "none", "chain": "off" } }), true),
         (

@@ -44,6 +44,11 @@ impl Nginx {
 
     /// Writes a served file, in one step.
     pub(crate) fn put(&self, name: &str, content: &str) {
+        self.put_bytes(name, content.as_bytes());
+    }
+
+    /// The same with any bytes.
+    pub(crate) fn put_bytes(&self, name: &str, content: &[u8]) {
         let path = self.folder.path().join("files").join(name);
         let new = self.folder.path().join("new");
         std::fs::write(&new, content).unwrap();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::manifest::{self, Identity};
-use crate::cli::render::{Destination, Policy, ecds};
+use crate::cli::render::{Destination, Policy, ecds, readers};
 use crate::cli::{Exit, Format};
 
 /// A ConfigMap with the ECDS resource, for an Envoy of your own in Kubernetes
@@ -33,9 +33,10 @@ pub(super) struct ConfigMap {
 
 impl ConfigMap {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
-        let configuration = self.policy.configuration()?.to_string();
-        let resource = ecds::resource(&configuration, &self.wasm);
+        let configuration = self.policy.configuration()?;
+        let readers = readers(&configuration);
+        let resource = ecds::resource(&configuration.to_string(), &self.wasm);
         let data = json!({ "data": { "filter.json": resource } });
-        manifest::write(self.identity.manifest("v1", "ConfigMap", data), &self.destination, format)
+        manifest::write(self.identity.manifest("v1", "ConfigMap", data), readers, &self.destination, format)
     }
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::cli::failure::Failure;
-use crate::cli::render::{Destination, Policy};
+use crate::cli::render::{Destination, Policy, readers};
 use crate::cli::{Exit, Format, output};
 use crate::engine::words::secret::SecretDigest;
 
@@ -33,7 +33,7 @@ impl Ecds {
             let absent = Failure::new(format!("there is no file {} here", self.wasm.display()));
             output::warning(&absent.hint("`--wasm` is the module's path where Envoy runs"));
         }
-        self.destination.write(&text, format)
+        self.destination.write(&text, readers(&configuration), format)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::render::manifest::{self, Identity, Reference};
 use crate::cli::render::module::{Fetched, Module};
-use crate::cli::render::{Destination, Policy};
+use crate::cli::render::{Destination, Policy, readers};
 use crate::cli::{Exit, Format};
 
 /// A manifest for Envoy Gateway: an EnvoyExtensionPolicy
@@ -36,6 +36,7 @@ pub(super) struct EnvoyGateway {
 impl EnvoyGateway {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let configuration = self.policy.configuration()?;
+        let readers = readers(&configuration);
         let targets = self.target.iter().map(target).collect::<Result<Vec<_>, _>>()?;
         let Identity { namespace, name } = &self.identity;
         let wasm = json!([{
@@ -50,7 +51,7 @@ impl EnvoyGateway {
             "EnvoyExtensionPolicy",
             json!({ "spec": { "targetRefs": targets, "wasm": wasm } }),
         );
-        manifest::write(manifest, &self.destination, format)
+        manifest::write(manifest, readers, &self.destination, format)
     }
 
     /// The source of the module (envoyproxy/gateway api/v1alpha1/wasm_types.go).

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::render::manifest::{self, Identity, Reference};
 use crate::cli::render::module::{Fetched, Module};
-use crate::cli::render::{Destination, Policy};
+use crate::cli::render::{Destination, Policy, readers};
 use crate::cli::{Exit, Format};
 
 mod envoy_filter;
@@ -76,6 +76,7 @@ impl Istio {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let configuration = self.policy.configuration()?;
         check_numbers(&configuration, &mut Vec::new())?;
+        let readers = readers(&configuration);
         let manifest = match self.kind {
             Kind::WasmPlugin => self.wasm_plugin(configuration)?,
             Kind::EnvoyFilter => {
@@ -89,7 +90,7 @@ impl Istio {
                 envoy_filter::manifest(&self, &configuration)?
             }
         };
-        manifest::write(manifest, &self.destination, format)
+        manifest::write(manifest, readers, &self.destination, format)
     }
 
     /// The WasmPlugin (istio/api extensions/v1alpha1/wasm.proto).

@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use crate::cli::failure::Failure;
+use crate::cli::files::Readers;
 use crate::cli::render::{Destination, yaml};
 use crate::cli::{Exit, Format, output};
 
@@ -39,6 +40,7 @@ impl Identity {
 /// Fails if it is larger than the API server accepts, or cannot be written.
 pub(super) fn write(
     manifest: Map<String, Value>,
+    readers: Readers,
     destination: &Destination,
     format: Format,
 ) -> Result<Exit, Vec<Failure>> {
@@ -58,7 +60,7 @@ pub(super) fn write(
         }
         _ => format!("{manifest}\n"),
     };
-    destination.write(&text, format)
+    destination.write(&text, readers, format)
 }
 
 #[cold]

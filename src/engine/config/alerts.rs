@@ -2,12 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::config::headers::SentHeaders;
 use crate::engine::words::fields::mappings;
 
 /// Where alerts go: a cluster of Envoy's, which knows the addresses and speaks TLS.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
-#[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `cluster`, `authority`, `path`")]
+#[serde(
+    remote = "Self",
+    deny_unknown_fields,
+    expecting = "a mapping with `cluster`, `authority`, `path`, `headers`"
+)]
 pub struct Alerts {
     /// Name of the cluster in Envoy's configuration.
     pub cluster: Word,
@@ -15,6 +20,24 @@ pub struct Alerts {
     pub authority: Word,
     /// `:path` of the requests.
     pub path: PathAndQuery,
+    /// Headers of the requests, such as `authorization`. The values are secrets.
+    #[serde(default, skip_serializing_if = "SentHeaders::is_empty")]
+    pub headers: SentHeaders,
+}
+
+impl Alerts {
+    /// The head of a request.
+    pub fn request(&self) -> Vec<(&str, &str)> {
+        let mut head = vec![
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", self.authority.as_str()),
+            (":path", self.path.as_str()),
+            ("content-type", "application/json"),
+        ];
+        self.headers.put_into(&mut head);
+        head
+    }
 }
 
 mappings!(Alerts);

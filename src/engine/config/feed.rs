@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::engine::config::envelope::MAX_KEYS;
 use crate::engine::config::envelope::PublicKey;
+use crate::engine::config::headers::SentHeaders;
 use crate::engine::words::fields::mappings;
 use crate::engine::words::fields::{given, number};
 use crate::engine::words::secret::SecretDigest;
@@ -37,6 +38,9 @@ pub struct Feed {
     /// How often to ask; 10 seconds without it.
     #[serde(default = "interval")]
     pub interval: Span,
+    /// Headers of the requests, such as `authorization` for a private server. The values are secrets.
+    #[serde(default, skip_serializing_if = "SentHeaders::is_empty")]
+    pub headers: SentHeaders,
     /// The keys that may sign what is fetched: the server need not be trusted.
     #[cfg_attr(
         not(target_arch = "wasm32"),
@@ -83,16 +87,19 @@ impl Feed {
     }
 
     /// The head of a request for `path`; `etag` is that of what is there already (RFC 9110 §13.1.2).
-    pub fn request<'a>(&'a self, path: &'a str, etag: Option<&'a str>) -> Vec<(&'static str, &'a str)> {
+    pub fn request<'a>(&'a self, path: &'a str, etag: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
         let mut head = vec![
             (":method", "GET"),
             (":authority", self.authority.as_str()),
             (":path", path),
             (":scheme", "http"),
-            ("accept", "application/json"),
+            ("accept", "application/json, */*;q=0.5"),
+            // Without it a server may compress (RFC 9110 §12.5.3).
+            ("accept-encoding", "identity"),
             ("user-agent", "tokenward"),
         ];
         head.extend(etag.map(|etag| ("if-none-match", etag)));
+        self.headers.put_into(&mut head);
         head
     }
 }

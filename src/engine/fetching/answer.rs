@@ -2,17 +2,22 @@
 
 use std::fmt;
 
+use crate::engine::config::feed::Feed;
+use crate::engine::config::headers::SentHeaders;
 use crate::engine::fetching::known::Known;
+use crate::engine::fetching::redirect::Redirect;
 
 /// An answer that can be used.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Answer {
     /// What is there already is still so (RFC 9110 §15.4.5).
     Unchanged,
-    /// There is something new; its body is read with `read`.
+    /// There is something new. Its signatures decide about it, and not its type: file servers rarely know that.
     New {
         /// Its entity tag, to ask by the next time (RFC 9110 §8.8.3).
         etag: Option<String>,
+        /// Its content type if that is not JSON: a clue if the content is of no use.
+        label: Option<String>,
     },
 }
 
@@ -28,9 +33,19 @@ pub enum BadAnswer {
     /// There was none: no such cluster, no connection, a time-out, a reset; one that is longer than Envoy keeps.
     None,
     /// Its status is neither 200 nor 304.
-    Status(String),
-    /// It is not JSON by its own account.
-    ContentType(String),
+    Status {
+        /// The status.
+        status: String,
+        /// Whether `feed.headers` went with the request.
+        with_headers: bool,
+    },
+    /// It redirects, and the filter does not follow: the authorization would go to another host.
+    Redirected {
+        /// The status.
+        status: String,
+        /// Where to.
+        to: Redirect,
+    },
     /// It is compressed, though that was not asked for.
     Encoding(String),
     /// Its body has another length than it says.
@@ -44,7 +59,18 @@ pub enum BadAnswer {
     TooLong(usize),
 }
 
-/// Judges the head of an answer, and how long its body is; `known` has the entity tag that it was asked by.
+/// What was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Where.
+    pub feed: &'a Feed,
+    /// Its path.
+    pub path: &'a str,
+    /// The entity tag that it was asked by.
+    pub known: &'a Known,
+}
+
+/// Judges the head of an answer, and how long its body is.
 ///
 /// The body is not looked at, so an answer that is of no use costs nothing but its head.
 ///
@@ -54,9 +80,11 @@ pub fn answer<'h>(
     head: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     length: usize,
     limit: usize,
-    known: &Known,
+    Asked { feed, path, known }: Asked<'_>,
 ) -> Result<Answer, BadAnswer> {
+    let shown = |value| shown(value, &feed.headers);
     let (mut status, mut etag, mut kind, mut encoding, mut said) = (None, None, None, None, None);
+    let mut location = None;
     for (name, value) in head {
         match name {
             b":status" => status = Some(value),
@@ -64,6 +92,7 @@ pub fn answer<'h>(
             b"content-type" => kind = Some(value),
             b"content-encoding" => encoding = Some(value),
             b"content-length" => said = Some(value),
+            b"location" => location = Some(value),
             _ => {}
         }
     }
@@ -73,10 +102,14 @@ pub fn answer<'h>(
         Some(b"304") if known.is_refused() => return Err(BadAnswer::StillRefused),
         Some(b"304") => return Ok(Answer::Unchanged),
         Some(b"200") => {}
-        Some(status) => return Err(BadAnswer::Status(shown(status))),
-    }
-    if !kind.is_some_and(is_json) {
-        return Err(BadAnswer::ContentType(shown(kind.unwrap_or(b"none"))));
+        Some(status @ (b"301" | b"302" | b"303" | b"307" | b"308")) => {
+            let to = Redirect::of(location, feed, path);
+            return Err(BadAnswer::Redirected { status: shown(status), to });
+        }
+        Some(status) => {
+            let with_headers = !feed.headers.is_empty();
+            return Err(BadAnswer::Status { status: shown(status), with_headers });
+        }
     }
     if let Some(encoding) = encoding.filter(|encoding| !encoding.eq_ignore_ascii_case(b"identity")) {
         return Err(BadAnswer::Encoding(shown(encoding)));
@@ -90,7 +123,8 @@ pub fn answer<'h>(
     }
     let is_tag = |tag: &&[u8]| tag.len() <= MAX_ETAG && tag.iter().all(|byte| byte.is_ascii_graphic());
     let etag = etag.filter(is_tag).map(|tag| String::from_utf8_lossy(tag).into_owned());
-    Ok(Answer::New { etag })
+    let label = kind.filter(|kind| !is_json(kind)).map(shown);
+    Ok(Answer::New { etag, label })
 }
 
 /// `application/json` or `application/….+json` (RFC 6839 §3.1), parameters aside.
@@ -99,7 +133,11 @@ fn is_json(kind: &[u8]) -> bool {
     kind == b"application/json" || (kind.starts_with(b"application/") && kind.ends_with(b"+json"))
 }
 
-fn shown(value: &[u8]) -> String {
+/// What a server says, cut and escaped; it may repeat the gateway's own authorization.
+fn shown(value: &[u8], headers: &SentHeaders) -> String {
+    if headers.are_in(value) {
+        return "…".to_owned();
+    }
     value.get(..MAX_SHOWN).unwrap_or(value).escape_ascii().to_string()
 }
 
@@ -107,7 +145,7 @@ impl BadAnswer {
     /// The same, where nothing was ever there: that there still is nothing.
     #[must_use]
     pub fn of_the_first(self) -> Self {
-        let is_missing = matches!(&self, Self::Status(status) if status == "404");
+        let is_missing = matches!(&self, Self::Status { status, .. } if status == "404");
         if is_missing { Self::NoneYet } else { self }
     }
 
@@ -131,15 +169,48 @@ impl fmt::Display for BadAnswer {
             Self::None => {
                 f.write_str("no answer: the cluster does not exist, cannot connect or does not answer in time, or the answer exceeds 32 MiB")
             }
-            Self::Status(status) => write!(f, "status {status}"),
-            Self::ContentType(kind) => write!(f, "content type {kind}, not application/json"),
-            Self::Encoding(encoding) => {
-                write!(f, "unrequested content encoding {encoding}")
+            Self::Status { status, with_headers } => {
+                write!(f, "status {status}")?;
+                advice(status, *with_headers).map_or(Ok(()), |advice| write!(f, ": {advice}"))
             }
+            Self::Redirected { status, to } => write!(f, "status {status}: {to}"),
+            Self::Encoding(encoding) => write!(
+                f,
+                "content encoding {encoding}: the filter reads uncompressed files only; publish the file without an \
+                 encoding, and turn compression off at the server"
+            ),
             Self::Truncated { said, came } => write!(f, "{came} of {said} bytes arrived"),
             Self::TooLong(length) => write!(f, "{length} bytes are more than the filter reads"),
         }
     }
+}
+
+/// What a status means here, and what to do.
+fn advice(status: &str, with_headers: bool) -> Option<&'static str> {
+    Some(match (status, with_headers) {
+        ("400" | "421", _) => {
+            "check `feed.authority`, and use TLS in `feed.cluster` if the server requires it"
+        }
+        ("401", false) => "the server requires an authorization; set it in `feed.headers`",
+        ("401", true) => "the server rejects the authorization in `feed.headers`; check or renew it",
+        ("403", false) => {
+            "the server refuses access; set an authorization in `feed.headers`, or check the path"
+        }
+        ("403", true) => {
+            "the authorization in `feed.headers` does not permit to read the file; check it and the path"
+        }
+        ("404" | "410", false) => {
+            "there is no such file, or the server hides it; check the path, or set an authorization in `feed.headers`"
+        }
+        ("404" | "410", true) => {
+            "there is no such file, or the authorization in `feed.headers` does not permit to read it; check both"
+        }
+        ("407", _) => "a proxy requires an authorization; set `proxy-authorization` in `feed.headers`",
+        ("429", _) => "the server limits requests; raise `feed.interval`",
+        ("503", _) => "the server is not available, or `feed.cluster` has no healthy endpoint",
+        ("504", _) => "the server did not answer in time",
+        _ => return None,
+    })
 }
 
 const MAX_ETAG: usize = 256;
@@ -147,6 +218,8 @@ const MAX_SHOWN: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::engine::fetching::known::Lasting;
     use crate::engine::words::time::Time;
@@ -155,7 +228,28 @@ mod tests {
         let head = head.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let mut known = Known::default();
         known.accepted(Some("\"4\"".to_owned()));
-        answer(head, length, 100, &known)
+        answer(head, length, 100, asked(&feed(json!({})), &known))
+    }
+
+    fn feed(headers: Value) -> Feed {
+        let key = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+        serde_json::from_value(json!({
+            "cluster": "bundles", "authority": "files.acme.test", "path": "/b.json", "keys": [key],
+            "headers": headers,
+        }))
+        .unwrap()
+    }
+
+    fn asked<'a>(feed: &'a Feed, known: &'a Known) -> Asked<'a> {
+        Asked { feed, path: &feed.path, known }
+    }
+
+    fn status(status: &str) -> BadAnswer {
+        BadAnswer::Status { status: status.to_owned(), with_headers: false }
+    }
+
+    fn new(etag: Option<&str>, label: Option<&str>) -> Answer {
+        Answer::New { etag: etag.map(str::to_owned), label: label.map(str::to_owned) }
     }
 
     #[test]
@@ -165,24 +259,20 @@ mod tests {
         for (head, length, expected) in [
             (&[][..], 0, Err(BadAnswer::None)),
             (&[(":status", "304")], 0, Ok(Answer::Unchanged)),
-            (&[(":status", "503")], 9, Err(BadAnswer::Status("503".to_owned()))),
-            (&[(":status", "206"), json], 9, Err(BadAnswer::Status("206".to_owned()))),
-            (&[ok, json], 9, Ok(Answer::New { etag: None })),
-            (&[ok, ("content-type", "Application/DSSE+JSON")], 9, Ok(Answer::New { etag: None })),
-            (&[ok, json, ("etag", "W/\"5\"")], 9, Ok(Answer::New { etag: Some("W/\"5\"".to_owned()) })),
-            (&[ok, json, ("etag", "\"a b\"")], 9, Ok(Answer::New { etag: None })),
-            (&[ok, json, ("content-length", "9")], 9, Ok(Answer::New { etag: None })),
+            (&[(":status", "503")], 9, Err(status("503"))),
+            (&[(":status", "206"), json], 9, Err(status("206"))),
+            (&[ok, json], 9, Ok(new(None, None))),
+            (&[ok, ("content-type", "Application/DSSE+JSON")], 9, Ok(new(None, None))),
+            (&[ok, json, ("etag", "W/\"5\"")], 9, Ok(new(Some("W/\"5\""), None))),
+            (&[ok, json, ("etag", "\"a b\"")], 9, Ok(new(None, None))),
+            (&[ok, json, ("content-length", "9")], 9, Ok(new(None, None))),
             (&[ok, json, ("content-length", "10")], 9, Err(BadAnswer::Truncated { said: 10, came: 9 })),
             (&[ok, json], 101, Err(BadAnswer::TooLong(101))),
-            (&[ok, json, ("content-encoding", "Identity")], 9, Ok(Answer::New { etag: None })),
+            (&[ok, json, ("content-encoding", "Identity")], 9, Ok(new(None, None))),
             (&[ok, json, ("content-encoding", "gzip")], 9, Err(BadAnswer::Encoding("gzip".to_owned()))),
-            (&[ok, ("content-type", "text/html")], 9, Err(BadAnswer::ContentType("text/html".to_owned()))),
-            (
-                &[ok, ("content-type", "text/json\n")],
-                9,
-                Err(BadAnswer::ContentType("text/json\\n".to_owned())),
-            ),
-            (&[ok], 9, Err(BadAnswer::ContentType("none".to_owned()))),
+            (&[ok, ("content-type", "binary/octet-stream")], 9, Ok(new(None, Some("binary/octet-stream")))),
+            (&[ok, ("content-type", "text/html\n")], 9, Ok(new(None, Some("text/html\\n")))),
+            (&[ok], 9, Ok(new(None, None))),
         ] {
             assert_eq!(judged(head, length), expected, "{head:?}");
         }
@@ -191,7 +281,10 @@ mod tests {
     #[test]
     fn nothing_is_unchanged_to_whom_has_nothing() {
         let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
-        assert_eq!(answer(head.into_iter(), 0, 100, &Known::default()), Err(BadAnswer::Unasked));
+        assert_eq!(
+            answer(head.into_iter(), 0, 100, asked(&feed(json!({})), &Known::default())),
+            Err(BadAnswer::Unasked)
+        );
     }
 
     #[test]
@@ -199,22 +292,65 @@ mod tests {
         let mut known = Known::default();
         known.refused(Some("\"4\"".to_owned()), Lasting::Yes, Time::EPOCH);
         let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
-        let bad = answer(head.into_iter(), 0, 100, &known).unwrap_err();
+        let bad = answer(head.into_iter(), 0, 100, asked(&feed(json!({})), &known)).unwrap_err();
         assert_eq!(bad, BadAnswer::StillRefused);
         assert!(bad.is_failure() && !bad.is_news());
     }
 
     #[test]
     fn what_was_never_there_may_be_missing_but_not_out_of_reach() {
-        let first = |status: &str| BadAnswer::Status(status.to_owned()).of_the_first();
+        let first = |text: &str| status(text).of_the_first();
         assert_eq!(first("404"), BadAnswer::NoneYet);
         assert!(!first("404").is_failure() && first("403").is_failure() && first("503").is_failure());
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused_and_shown_escaped() {
-        let head: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-type", b"\xFF\x1B[31m")];
-        let bad = answer(head.into_iter(), 1, 100, &Known::default()).unwrap_err();
-        assert_eq!(bad.to_string(), "content type \\xff\\x1b[31m, not application/json");
+    fn status_says_what_to_do() {
+        let said = |code: &str, headers: Value| {
+            let head: [(&[u8], &[u8]); 1] = [(b":status", code.as_bytes())];
+            let (feed, known) = (feed(headers), Known::default());
+            answer(head.into_iter(), 0, 100, asked(&feed, &known)).unwrap_err().to_string()
+        };
+        let authorization = json!({ "authorization": "Bearer a-secret-of-the-gateway" });
+        for (status, headers, expected) in [
+            ("401", json!({}), "status 401: the server requires an authorization; set it in `feed.headers`"),
+            (
+                "401",
+                authorization,
+                "status 401: the server rejects the authorization in `feed.headers`; check or renew it",
+            ),
+            ("504", json!({}), "status 504: the server did not answer in time"),
+            ("500", json!({}), "status 500"),
+            (
+                "307",
+                json!({}),
+                "status 307: the server redirects, and the filter does not follow; publish the file where the server \
+                 sends it itself",
+            ),
+        ] {
+            assert_eq!(said(status, headers), expected);
+        }
+    }
+
+    #[test]
+    fn authorization_that_server_repeats_is_masked() {
+        let (feed, known) = (feed(json!({ "private-token": "a-secret-of-the-gateway" })), Known::default());
+        let secret: &[u8] = b"x/a-secret-of-the-gateway";
+        for (name, status) in
+            [(&b":status"[..], secret), (b"content-encoding", b"200"), (b"content-type", b"200")]
+        {
+            let head = [(&b":status"[..], status), (name, secret)];
+            let shown = format!("{:?}", answer(head.into_iter(), 1, 100, asked(&feed, &known)));
+            assert!(shown.contains('…') && !shown.contains("a-secret"), "{shown}");
+        }
+        assert!(!format!("{feed:?}").contains("a-secret"), "{feed:?}");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_shown_escaped() {
+        let head: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-encoding", b"\xFF\x1B[31m")];
+        let (feed, known) = (feed(json!({})), Known::default());
+        let bad = answer(head.into_iter(), 1, 100, asked(&feed, &known)).unwrap_err();
+        assert_eq!(bad, BadAnswer::Encoding("\\xff\\x1b[31m".to_owned()));
     }
 }

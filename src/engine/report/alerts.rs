@@ -70,6 +70,25 @@ impl Delivery {
     }
 }
 
+/// What to do about a status; `with_headers` is whether `alerts.headers` went with the request.
+pub fn advice(status: u32, with_headers: bool) -> Option<&'static str> {
+    match (status, with_headers) {
+        (301 | 302 | 303 | 307 | 308, _) => {
+            Some("the receiver redirects, and the filter does not follow; set its place in `alerts`")
+        }
+        (401 | 403, false) => Some("the receiver requires an authorization; set it in `alerts.headers`"),
+        (401 | 403, true) => {
+            Some("the receiver rejects the authorization in `alerts.headers`; check or renew it")
+        }
+        _ => None,
+    }
+}
+
+/// Whether another gateway with the same target may have an authorization that works.
+pub fn is_unauthorized(status: Option<u32>) -> bool {
+    matches!(status, Some(401 | 403))
+}
+
 /// Milliseconds until the next retry after this many consecutive failures: 1 s, doubled each time, at most 60 s.
 pub fn backoff(failures: u32) -> i64 {
     FIRST_MILLIS

@@ -15,12 +15,12 @@ use crate::filter::host::{owned, proxy_get_buffer_bytes, proxy_get_header_map_pa
 /// well-formed call (proxy-wasm-cpp-host, src/exports.cc; Envoy, wasm/context.cc).
 pub(in crate::filter) fn call(
     cluster: &str,
-    headers: &[(&str, &str)],
+    headers: Vec<(&str, &str)>,
     body: &[u8],
     timeout_millis: u32,
 ) -> Option<u32> {
     let timeout = Duration::from_millis(timeout_millis.into());
-    hostcalls::dispatch_http_call(cluster, headers.to_vec(), Some(body), Vec::new(), timeout).ok()
+    hostcalls::dispatch_http_call(cluster, headers, Some(body), Vec::new(), timeout).ok()
 }
 
 /// The same, without a body.
