@@ -12,7 +12,7 @@
 //!   relaxed rules. For the filter and for servlet containers, a dot segment with a parameter (`..;x`) is a dot
 //!   segment; for Envoy it is not. The paths may then differ, and the filter judges and forwards its own.
 
-use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
+use tokenward::engine::matching::path::{CanonicalPath, CharacterRule, PathRules, Rule, SlashRule};
 
 use crate::echo;
 use crate::envoy::{self, Envoy};
@@ -142,8 +142,11 @@ const ODD: &[&str] = &[
 ];
 
 const RELAXED: PathRules = PathRules {
-    encoded_slash: Rule::Normalize,
+    encoded_slash: SlashRule::Normalize,
     duplicate_slash: Rule::Normalize,
     dot_segments: Rule::Normalize,
     semicolon: Rule::Normalize,
+    percent: CharacterRule::Reject,
+    look_alikes: CharacterRule::Reject,
+    invisible: CharacterRule::Reject,
 };

@@ -20,6 +20,45 @@ fn upstream_gets_identity_without_the_credential() {
 }
 
 #[test]
+fn kept_characters_are_forwarded_as_they_came() {
+    let paths = json!({
+        "encoded_slash": "keep", "percent": "keep", "look_alikes": "keep", "invisible": "keep", "semicolon": "normalize",
+    });
+    let envoy = start(&json!({ "bundle": bundle(), "paths": paths }));
+    let mut client = envoy.client("main");
+    for (sent, forwarded) in [
+        ("/v1/items/@scope%2fname", "/v1/items/@scope%2fname"),
+        ("/v1/items/@scope%2Fname?a=%2f", "/v1/items/@scope%2Fname?a=%2f"),
+        ("/v1/items/100%25%20wool", "/v1/items/100%25%20wool"),
+        ("/v1/items/%e2%84%96%205", "/v1/items/%e2%84%96%205"),
+        ("/v1/items/%D9%85%E2%80%8c%D8%AE", "/v1/items/%D9%85%E2%80%8c%D8%AE"),
+        // What need not be encoded is decoded, and then all is in the one spelling.
+        ("/v1/items/%40scope%2fname", "/v1/items/@scope%2Fname"),
+        ("/v1/items/@scope%2fname;x=1", "/v1/items/@scope%2Fname"),
+        ("/v1/items/caf%c3%a9", "/v1/items/caf%C3%A9"),
+    ] {
+        let response = client.send(&headers(sent.as_bytes(), &reader()));
+        assert_eq!((response.status, response.json()["path"].as_str()), (200, Some(forwarded)), "{sent}");
+    }
+    for refused in
+        ["/v1/items/x%2f..%2f..%2fadmin", "/v1/items/%252e%252e/admin", "/v1/items/%EF%BC%8E%EF%BC%8E"]
+    {
+        assert_eq!(client.send(&headers(refused.as_bytes(), &reader())).status, 400, "{refused}");
+    }
+    // A query that brought the credential is forwarded without it, behind the path as it came.
+    let brought = json!([{ "query": "access_token" }]);
+    let envoy = start(&json!({ "bundle": bundle(), "paths": paths, "credentials": brought }));
+    let target = format!("/v1/items/@scope%2fname?access_token={}&a=1", secret_of(&reader()));
+    let response = envoy.client("main").send(&headers(target.as_bytes(), b""));
+    assert_eq!(response.json()["path"], "/v1/items/@scope%2fname?a=1");
+}
+
+/// The secret behind `Bearer `.
+fn secret_of(authorization: &[u8]) -> &str {
+    std::str::from_utf8(authorization).unwrap().strip_prefix("Bearer ").unwrap()
+}
+
+#[test]
 fn inbound_identity_headers_are_removed_in_any_spelling() {
     let envoy = start(&json!({ "bundle": bundle() }));
     let forged = [

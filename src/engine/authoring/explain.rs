@@ -32,15 +32,15 @@ impl<'p> Explanation<'p> {
         let mut roles: &[RoleName] = &[];
         let mut lines = Vec::new();
         for step in self.steps() {
-            if let Step::Denied { case, listing, permission: Some(permission), mode } = step {
+            if let Step::Denied { permission: Some(permission), mode, .. } = step {
                 lines.extend(deniers(document, roles, permission, *mode).map(|(role, place)| Line {
-                    text: denial(&format!("role `{role}`"), *case, listing, Some(permission), *mode),
+                    text: denial(&format!("role `{role}`"), step),
                     place: Some(place),
                 }));
                 continue;
             }
             let place = if let Step::Listed { listing, permission, .. }
-            | Step::Astray { listing, permission } = step
+            | Step::Astray { listing, permission, .. } = step
             {
                 listed(document, listing, *permission)
             } else {
@@ -117,22 +117,19 @@ fn moment(time: Time, now: Time) -> String {
     format!("{}, {} {side} this request", String::from(time), time.distance(now))
 }
 
-fn denial(
-    who: &str,
-    case: LetterCase,
-    listing: &Listing,
-    permission: Option<&PermissionName>,
-    mode: Mode,
-) -> String {
-    let case = match case {
-        LetterCase::Strict => "",
-        LetterCase::Folded => ", letters compared without case",
+/// A step that denies, in words; empty for another step.
+fn denial(who: &str, step: &Step<'_>) -> String {
+    let Step::Denied { case, listing, permission, mode, path } = step else { return String::new() };
+    let reading = match (path, case) {
+        (Some(path), _) => format!(", read as {path}"),
+        (None, LetterCase::Folded) => ", letters compared without case".to_owned(),
+        (None, LetterCase::Strict) => String::new(),
     };
     let denies = match mode {
         Mode::Enforce => "denies",
         Mode::Shadow => "in shadow would deny",
     };
-    format!("{who} {denies} {}, which lists {}{case}", lister(permission), listing.text)
+    format!("{who} {denies} {}, which lists {}{reading}", lister(*permission), listing.text)
 }
 
 impl<'p> Trace<'p> for Explanation<'p> {
@@ -147,6 +144,7 @@ impl fmt::Display for Step<'_> {
             Self::Malformed(rule) => write!(f, "malformed or ambiguous request: {}", rule.code()),
             Self::Unlisted => f.write_str("no permission lists this method and path"),
             Self::Path(path) => write!(f, "path is read as {path}"),
+            Self::Loose(path) => write!(f, "some upstreams read {path}: a deny applies to that too"),
             Self::Token(subject) => {
                 let roles: Vec<&str> = subject.roles().iter().map(|role| role.as_str()).collect();
                 write!(
@@ -171,15 +169,16 @@ impl fmt::Display for Step<'_> {
                     }
                 }
             }
-            Self::Astray { listing, permission } => write!(
-                f,
-                "to an upstream that ignores letter case, or trims names, it is {} instead, which {} lists: not held",
-                listing.text,
-                lister(*permission)
-            ),
-            Self::Denied { case, listing, permission, mode } => {
-                f.write_str(&denial("a role", *case, listing, *permission, *mode))
+            Self::Astray { listing, permission, path } => {
+                let upstream = path.as_ref().map(|path| format!("reads {path}"));
+                let upstream = upstream.as_deref().unwrap_or("ignores letter case, or trims names");
+                let (operation, permission) = (&listing.text, lister(*permission));
+                write!(
+                    f,
+                    "to an upstream that {upstream}, it is {operation} instead, which {permission} lists: not held"
+                )
             }
+            Self::Denied { .. } => f.write_str(&denial("a role", self)),
         }
     }
 }

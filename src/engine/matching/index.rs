@@ -22,6 +22,8 @@ pub struct Listing {
     pub by: Lister,
     methods: Methods,
     bindings: Box<[Bound]>,
+    /// Bit by bit, the segments that have literal text in the pattern.
+    named: u32,
 }
 
 /// A segment that must equal an attribute of the token.
@@ -34,6 +36,14 @@ struct Bound {
 }
 
 impl Listing {
+    /// Whether the pattern has literal text in a segment from this one on, counted from 0.
+    pub fn names_from(&self, segment: usize) -> bool {
+        u32::try_from(segment)
+            .ok()
+            .and_then(|segment| self.named.checked_shr(segment))
+            .is_some_and(|rest| rest > 0)
+    }
+
     /// The first attribute that this listing requires and that the path does not contain. `path` must match
     /// the listing. `of` returns the token's value; an attribute without a value never matches.
     pub fn unmet<'v>(
@@ -114,7 +124,9 @@ impl Index {
                 let folded = strict.folded();
                 Some(Bound { number: binding.segment, strict, folded, attribute: binding.attribute })
             });
-            listings.push(Listing { text: text.into(), by, methods, bindings: bindings.collect() });
+            let bindings = bindings.collect();
+            let named = named(&pattern.segments);
+            listings.push(Listing { text: text.into(), by, methods, bindings, named });
             entries.push(Entry { host, segments: pattern.segments, subtree: pattern.subtree, number });
         }
         let folded: Vec<Entry> = entries.iter().map(Entry::folded).collect();
@@ -130,8 +142,13 @@ impl Index {
     }
 
     /// Visits every listing that matches a request, regardless of specificity.
-    pub fn visit_all<'i>(&'i self, case: LetterCase, target: Target<'_>, mut visit: impl FnMut(&'i Listing)) {
-        self.walk(case, target, Reach::All, |_, listing| visit(listing));
+    pub fn visit_all<'i>(
+        &'i self,
+        case: LetterCase,
+        target: Target<'_>,
+        visit: impl FnMut(Match, &'i Listing),
+    ) {
+        self.walk(case, target, Reach::All, visit);
     }
 
     fn walk<'i>(
@@ -164,6 +181,12 @@ impl Index {
     pub fn listings(&self) -> &[Listing] {
         &self.listings
     }
+}
+
+fn named(segments: &[Segment]) -> u32 {
+    // INVARIANT: a pattern has at most `MAX_SEGMENTS`, which is 32.
+    let bits = segments.iter().zip(0_u32..).filter(|(segment, _)| **segment != Segment::Variable);
+    bits.fold(0, |named, (_, number)| named | 1_u32.checked_shl(number).unwrap_or_default())
 }
 
 /// The trees of the hosts.

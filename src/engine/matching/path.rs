@@ -13,11 +13,13 @@ use std::fmt;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::engine::matching::path::characters::LOOK_ALIKES;
 pub(crate) use crate::engine::matching::path::fold::{composed, folded};
-pub use crate::engine::matching::path::segments::{PathRules, Rule};
+pub use crate::engine::matching::path::loose::LooseReading;
+pub use crate::engine::matching::path::segments::{CharacterRule, PathRules, Rule, SlashRule};
 pub(crate) use crate::engine::matching::path::skeleton::trimmed;
 
 mod characters;
 mod fold;
+mod loose;
 mod segments;
 mod skeleton;
 
@@ -25,7 +27,10 @@ mod skeleton;
 #[derive(Eq, PartialEq)]
 pub struct CanonicalPath<'a> {
     path: Cow<'a, str>,
+    /// The path as it came in, where only the case of hex digits differs and a character was kept.
+    sent: Option<&'a str>,
     query: &'a [u8],
+    loose: Box<[LooseReading]>,
 }
 
 /// Never shows the query, which may hold a credential.
@@ -44,7 +49,16 @@ impl<'a> CanonicalPath<'a> {
         let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         let (path, query) = target.split_at_checked(end).ok_or(BadPath::NotAPath)?;
         check_query(query)?;
-        Ok(Self { path: by_rules(path, rules)?, query })
+        let (path, kept) = by_rules(path, rules)?;
+        match kept {
+            Kept::Nothing => Ok(Self { path, sent: None, query, loose: Box::default() }),
+            Kept::Something(sent) => {
+                let loose = loose::readings(&path)?;
+                // A path that came in as it is spelled but for the case of hex digits.
+                let sent = sent.filter(|sent| sent.eq_ignore_ascii_case(&path));
+                Ok(Self { path, sent, query, loose })
+            }
+        }
     }
 
     /// The path without its query.
@@ -57,6 +71,12 @@ impl<'a> CanonicalPath<'a> {
         Segments::of(&self.path)
     }
 
+    /// How programs read the path that replace or remove the characters that the gateway keeps; none without such
+    /// characters.
+    pub fn loose(&self) -> &[LooseReading] {
+        &self.loose
+    }
+
     /// The query with its `?`; empty where there is none.
     pub fn query(&self) -> &'a [u8] {
         self.query
@@ -64,10 +84,12 @@ impl<'a> CanonicalPath<'a> {
 
     /// `:path` as it is to be forwarded, where that is not what came in; with `query` in the query's place.
     pub fn rewritten(&self, query: Option<&[u8]>) -> Option<Vec<u8>> {
-        match (&self.path, query) {
-            (Cow::Borrowed(_), None) => None,
-            (path, query) => Some([path.as_bytes(), query.unwrap_or(self.query)].concat()),
+        let is_as_sent = self.sent.is_some() || matches!(self.path, Cow::Borrowed(_));
+        if is_as_sent && query.is_none() {
+            return None;
         }
+        let path = self.sent.unwrap_or(&self.path);
+        Some([path.as_bytes(), query.unwrap_or(self.query)].concat())
     }
 }
 
@@ -106,6 +128,8 @@ pub enum BadPath {
     Invisible,
     /// Percent-encoded characters that are not in Unicode NFC.
     NotNfc,
+    /// The kept characters give more readings than the filter compares.
+    TooManyReadings,
 }
 
 impl BadPath {
@@ -128,6 +152,7 @@ impl BadPath {
             Self::EncodedDelimiter => "encoded_delimiter",
             Self::Invisible => "invisible",
             Self::NotNfc => "not_nfc",
+            Self::TooManyReadings => "too_many_readings",
         }
     }
 }
@@ -151,6 +176,7 @@ impl fmt::Display for BadPath {
             Self::EncodedDelimiter => "a path has no encoded `?` or `#` (`%3F`, `%23`)",
             Self::Invisible => "a path has no invisible characters",
             Self::NotNfc => "a path must be in Unicode NFC",
+            Self::TooManyReadings => "the kept characters of a path give it too many readings",
         })
     }
 }
@@ -188,14 +214,22 @@ impl<'a> Iterator for Segments<'a> {
 
 /// `path` in its one spelling; borrowed if it came in that.
 pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
-    by_rules(path, &PathRules::default())
+    by_rules(path, &PathRules::default()).map(|(path, _)| path)
 }
 
-fn by_rules<'p>(path: &'p [u8], rules: &PathRules) -> Result<Cow<'p, str>, BadPath> {
+/// Whether a path has characters that only a gateway's rules keep.
+enum Kept<'p> {
+    Nothing,
+    /// The path as it came in, where that is text.
+    Something(Option<&'p str>),
+}
+
+fn by_rules<'p>(path: &'p [u8], rules: &PathRules) -> Result<(Cow<'p, str>, Kept<'p>), BadPath> {
     if path.first() != Some(&b'/') {
         return Err(BadPath::NotAPath);
     }
-    segments::resolve(spell(path, rules)?, rules)
+    let (spelled, kept) = spell(path, rules)?;
+    Ok((segments::resolve(spelled, rules)?, kept))
 }
 
 /// A text as one segment of a canonical path.
@@ -210,21 +244,24 @@ pub(crate) fn segment(text: &str) -> Result<Cow<'_, str>, BadPath> {
     Ok(if spelled == text { Cow::Borrowed(text) } else { Cow::Owned(spelled) })
 }
 
-fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<Cow<'p, str>, BadPath> {
+fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<(Cow<'p, str>, Kept<'p>), BadPath> {
     // Where all bytes stand for themselves there is nothing to rewrite: the common case.
     if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {
-        return std::str::from_utf8(path).map(Cow::Borrowed).map_err(|_| BadPath::NonAscii);
+        let path = std::str::from_utf8(path).map_err(|_| BadPath::NonAscii)?;
+        return Ok((Cow::Borrowed(path), Kept::Nothing));
     }
     let mut spelled = String::with_capacity(path.len().saturating_mul(3));
     let mut decoded = Vec::with_capacity(path.len());
+    let mut keeps = false;
     let mut bytes = path.iter().copied();
     while let Some(byte) = bytes.next() {
         match byte {
             b'%' => {
                 let byte = escaped(&mut bytes)?;
-                check_escaped(byte, rules)?;
-                push(&mut spelled, byte, byte == b'+');
+                let is_kept = check_escaped(byte, rules)? == Checked::Kept;
+                push(&mut spelled, byte, is_kept || byte == b'+');
                 decoded.push(byte);
+                keeps |= is_kept;
             }
             _ => {
                 check_raw(byte, rules)?;
@@ -233,12 +270,15 @@ fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<Cow<'p, str>, BadPath>
             }
         }
     }
-    check_characters(&decoded)?;
+    keeps |= check_characters(&decoded, rules)? == Checked::Kept;
+    let sent = std::str::from_utf8(path).ok();
+    let kept = if keeps { Kept::Something(sent) } else { Kept::Nothing };
     // A path that was canonical but for being checked in full is still forwarded as it came.
-    match std::str::from_utf8(path) {
-        Ok(same) if same == spelled => Ok(Cow::Borrowed(same)),
-        Ok(_) | Err(_) => Ok(Cow::Owned(spelled)),
-    }
+    let spelled = match sent.filter(|same| *same == spelled) {
+        Some(same) => Cow::Borrowed(same),
+        None => Cow::Owned(spelled),
+    };
+    Ok((spelled, kept))
 }
 
 fn push(spelled: &mut String, byte: u8, encode: bool) {
@@ -265,16 +305,28 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, BadPath> {
     u8::try_from((high << 4) | low).map_err(|_| BadPath::BadEscape)
 }
 
-fn check_escaped(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
+/// What the rules say about a character that they do not refuse.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Checked {
+    Ordinary,
+    /// It is one of those that a gateway must be set to keep.
+    Kept,
+}
+
+fn check_escaped(byte: u8, rules: &PathRules) -> Result<Checked, BadPath> {
     match byte {
-        b'/' if rules.encoded_slash == Rule::Normalize => Ok(()),
-        b'/' => Err(BadPath::EncodedSlash),
+        b'/' => match rules.encoded_slash {
+            SlashRule::Keep => Ok(Checked::Kept),
+            SlashRule::Normalize => Ok(Checked::Ordinary),
+            SlashRule::Reject => Err(BadPath::EncodedSlash),
+        },
+        b'%' if rules.percent == CharacterRule::Keep => Ok(Checked::Kept),
         b'%' => Err(BadPath::EncodedPercent),
         b'\\' => Err(BadPath::Backslash),
         b';' => Err(BadPath::Semicolon),
         b'?' | b'#' => Err(BadPath::EncodedDelimiter),
         0..=0x1F | 0x7F => Err(BadPath::Control),
-        _ => Ok(()),
+        _ => Ok(Checked::Ordinary),
     }
 }
 
@@ -298,8 +350,8 @@ fn check_query(query: &[u8]) -> Result<(), BadPath> {
     })
 }
 
-fn check_characters(decoded: &[u8]) -> Result<(), BadPath> {
-    characters::check(std::str::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?)
+fn check_characters(decoded: &[u8], rules: &PathRules) -> Result<Checked, BadPath> {
+    characters::check(std::str::from_utf8(decoded).map_err(|_| BadPath::NotUtf8)?, rules)
 }
 
 #[cfg(test)]

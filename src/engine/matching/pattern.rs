@@ -368,6 +368,11 @@ impl BadOperation {
             Self::Path(BadPath::EmptySegment) => "write one `/` between two segments",
             Self::Path(BadPath::NonAscii) => "percent-encode the character: `ü` is `%C3%BC`",
             Self::Path(BadPath::BadEscape) => "write a byte as in `%20`",
+            Self::Path(
+                BadPath::EncodedSlash | BadPath::EncodedPercent | BadPath::LookAlike | BadPath::Invisible,
+            ) => {
+                "use a variable for this segment: requests have such a character only where a gateway keeps it"
+            }
             Self::Path(_) => "no request with such a path is let through, so no pattern can have it",
             Self::Plus => "some servers read `+` as a space: use a variable for this segment",
             Self::Query => "remove the query: a permission for a path covers every query",

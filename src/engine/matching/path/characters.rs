@@ -1,28 +1,55 @@
 //! Rejects characters that some programs read as others or ignore, and text that is not in Unicode NFC.
 
-use unicode_normalization::is_nfc;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::engine::matching::path::BadPath;
+use crate::engine::matching::path::{BadPath, CharacterRule, Checked, PathRules};
 
 /// Checks each character of a decoded path, and that the path is in Unicode NFC.
-pub(super) fn check(text: &str) -> Result<(), BadPath> {
-    check_each(text)?;
-    if is_nfc(text) { Ok(()) } else { Err(BadPath::NotNfc) }
+pub(super) fn check(text: &str, rules: &PathRules) -> Result<Checked, BadPath> {
+    let mut checked = Checked::Ordinary;
+    for character in text.chars().filter(|character| !character.is_ascii()) {
+        if check_one(character, rules)? == Checked::Kept {
+            checked = Checked::Kept;
+        }
+    }
+    if is_nfc(text) { Ok(checked) } else { Err(BadPath::NotNfc) }
 }
 
-fn check_each(text: &str) -> Result<(), BadPath> {
-    text.chars().filter(|character| !character.is_ascii()).try_for_each(|character| {
-        if character.is_control() {
-            return Err(BadPath::Control);
-        }
-        if INVISIBLE.contains(&character) {
-            return Err(BadPath::Invisible);
-        }
-        if LOOK_ALIKES.contains(&character) || is_compatible(character) {
-            return Err(BadPath::LookAlike);
-        }
-        Ok(())
-    })
+fn check_one(character: char, rules: &PathRules) -> Result<Checked, BadPath> {
+    let by = |rule, broken| match rule {
+        CharacterRule::Reject => Err(broken),
+        CharacterRule::Keep => Ok(Checked::Kept),
+    };
+    if character.is_control() {
+        return Err(BadPath::Control);
+    }
+    if is_invisible(character) {
+        return by(rules.invisible, BadPath::Invisible);
+    }
+    if is_look_alike(character) {
+        return by(rules.look_alikes, BadPath::LookAlike);
+    }
+    Ok(Checked::Ordinary)
+}
+
+/// Whether some programs leave the character out.
+pub(super) fn is_invisible(character: char) -> bool {
+    INVISIBLE.contains(&character)
+}
+
+/// Whether some programs read the character as one of ASCII, or as several.
+pub(super) fn is_look_alike(character: char) -> bool {
+    LOOK_ALIKES.contains(&character) || is_compatible(character)
+}
+
+/// What such programs read instead; other characters stay.
+pub(super) fn fit(character: char) -> impl Iterator<Item = char> {
+    let best = BEST_FIT.iter().find(|(from, _)| *from == character).map(|(_, ascii)| *ascii);
+    let fitted = best.unwrap_or(character);
+    let by_nfkc = best.is_none() && is_look_alike(character);
+    let nfkc = by_nfkc.then(|| std::iter::once(character).nfkc());
+    let one = (!by_nfkc).then_some(fitted);
+    nfkc.into_iter().flatten().chain(one)
 }
 
 /// Whether Unicode's compatibility folding (NFKC) makes ASCII of the character.
@@ -40,6 +67,19 @@ pub(crate) const LOOK_ALIKES: &[char] = &[
     '\u{FE6A}', '\u{FF05}', '\u{066A}', // percent signs
     '\u{037E}', '\u{FE54}', '\u{FF1B}', // semicolons
     '\u{FE56}', '\u{FF1F}', '\u{FE5F}', '\u{FF03}', // what begins a query or a fragment
+];
+
+/// Those of them that NFKC does not read so.
+const BEST_FIT: &[(char, char)] = &[
+    ('\u{2044}', '/'),
+    ('\u{2215}', '/'),
+    ('\u{29F8}', '/'),
+    ('\u{2216}', '\\'),
+    ('\u{29F5}', '\\'),
+    ('\u{29F9}', '\\'),
+    ('\u{A5}', '\\'),
+    ('\u{20A9}', '\\'),
+    ('\u{066A}', '%'),
 ];
 
 /// Characters that some programs leave out (NFKC_Casefold, HFS+), and white space that NFKC leaves alone.
@@ -198,8 +238,6 @@ const COMPATIBLE: &[(char, char)] = &[
 
 #[cfg(test)]
 mod tests {
-    use unicode_normalization::UnicodeNormalization;
-
     use super::*;
 
     #[test]
@@ -207,6 +245,15 @@ mod tests {
         for character in '\u{80}'..=char::MAX {
             let ascii = std::iter::once(character).nfkc().any(|folded| folded.is_ascii());
             assert_eq!(is_compatible(character), ascii, "{}", character.escape_unicode());
+        }
+    }
+
+    #[test]
+    fn each_look_alike_fits_ascii() {
+        for character in '\u{80}'..=char::MAX {
+            let read: String = fit(character).flat_map(fit).collect();
+            let is_ascii = read.chars().any(|read| read.is_ascii());
+            assert_eq!(is_ascii, is_look_alike(character), "{}", character.escape_unicode());
         }
     }
 }

@@ -14,11 +14,11 @@ use crate::engine::words::fields::mappings;
     remote = "Self",
     deny_unknown_fields,
     default,
-    expecting = "a mapping with `encoded_slash`, `duplicate_slash`, `dot_segments`, `semicolon`"
+    expecting = "a mapping with `encoded_slash`, `duplicate_slash`, `dot_segments`, `semicolon`, `percent`, …"
 )]
 pub struct PathRules {
-    /// `%2F`; normalised it is a slash like any other.
-    pub encoded_slash: Rule,
+    /// `%2F`; normalised it is a slash like any other, kept it is a character of its segment.
+    pub encoded_slash: SlashRule,
     /// `//`; normalised it is one slash.
     pub duplicate_slash: Rule,
     /// `.` and `..` as segments; normalised they are resolved (RFC 3986 §5.2.4), but never beyond the root
@@ -26,6 +26,12 @@ pub struct PathRules {
     pub dot_segments: Rule,
     /// `;` in a segment; normalised it and what follows in the segment is left out.
     pub semicolon: Rule,
+    /// `%25`, a percent sign.
+    pub percent: CharacterRule,
+    /// Characters that some programs read as ASCII, such as `（`, `²` or `№`.
+    pub look_alikes: CharacterRule,
+    /// Characters that some programs leave out, such as joiners and marks of direction.
+    pub invisible: CharacterRule,
 }
 
 mappings!(PathRules);
@@ -40,6 +46,32 @@ pub enum Rule {
     Reject,
     /// The path is put right, and what comes out is matched, audited and forwarded.
     Normalize,
+}
+
+/// What becomes of a path with `%2F`.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SlashRule {
+    /// The request is refused.
+    #[default]
+    Reject,
+    /// It is a slash, and the path is matched, audited and forwarded so.
+    Normalize,
+    /// It is a character of its segment, and forwarded as it came. A deny sees a slash too.
+    Keep,
+}
+
+/// What becomes of a path with a character that a name may hold and some programs read otherwise.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CharacterRule {
+    /// The request is refused.
+    #[default]
+    Reject,
+    /// It is matched and forwarded as it came. A deny sees what those programs read too.
+    Keep,
 }
 
 /// The path with each segment in its one reading.
@@ -106,10 +138,13 @@ mod tests {
     use super::*;
 
     const ALL: PathRules = PathRules {
-        encoded_slash: Rule::Normalize,
+        encoded_slash: SlashRule::Normalize,
         duplicate_slash: Rule::Normalize,
         dot_segments: Rule::Normalize,
         semicolon: Rule::Normalize,
+        percent: CharacterRule::Reject,
+        look_alikes: CharacterRule::Reject,
+        invisible: CharacterRule::Reject,
     };
 
     fn parse(target: &str, rules: &PathRules) -> Result<String, BadPath> {
@@ -155,7 +190,7 @@ mod tests {
         };
         let slashes = only(|rules| &mut rules.duplicate_slash);
         let dots = only(|rules| &mut rules.dot_segments);
-        let encoded = only(|rules| &mut rules.encoded_slash);
+        let encoded = PathRules { encoded_slash: SlashRule::Normalize, ..PathRules::default() };
         let semicolons = only(|rules| &mut rules.semicolon);
         for (rules, target, broken) in [
             (slashes, "/a//../b", BadPath::DotSegment),

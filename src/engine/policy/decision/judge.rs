@@ -6,7 +6,7 @@
 use crate::engine::config::credentials::Intent;
 use crate::engine::config::settings::Mode;
 use crate::engine::matching::index::{LetterCase, Lister, Listing, Match, Target};
-use crate::engine::matching::path::Segments;
+use crate::engine::matching::path::{CanonicalPath, Segments};
 use crate::engine::memory::key::Key;
 use crate::engine::memory::suspensions::{Suspended, Suspensions};
 use crate::engine::policy::compiled::{Grant, PermissionSet, Policy, Secret, Token, UseLimits};
@@ -69,12 +69,16 @@ impl Policy {
         })?;
         if let Ok(path) = &head.path {
             trace.step(|| Step::Path(path.as_str().to_owned()));
+            for reading in path.loose() {
+                trace.step(|| Step::Loose(reading.as_str().to_owned()));
+            }
         }
         if self.expires_at.is_some_and(|end| end <= circumstances.now) {
             return Err(Deny::because(Reason::NoPolicy));
         }
         let (folded, skeleton) = (target.path.folded(), target.path.skeleton());
-        let readings = Readings::of(target, folded.as_deref(), skeleton.as_deref());
+        let loose = head.path.as_ref().map(CanonicalPath::loose).unwrap_or_default();
+        let readings = Readings::of(target, folded.as_deref(), skeleton.as_deref(), loose);
         let public = self.public(readings.target, trace);
         if public.is_some() && self.stays_public(readings, trace) {
             return Ok(Permit::without_token(Reason::Public));
@@ -141,9 +145,10 @@ impl Policy {
         self.astray(readings, is_public, trace).is_none()
     }
 
-    /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading.
+    /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading that
+    /// leaves kept characters as they are.
     fn has_operation(&self, method: &[u8], readings: Readings<'_>) -> bool {
-        readings.all().all(|(case, target)| {
+        readings.with_kept().all(|(case, target)| {
             let mut found = false;
             self.index.visit(case, Target { method, ..target }, |_, _| found = true);
             found
@@ -290,13 +295,14 @@ impl Policy {
         if set.is_empty() {
             return forbidden;
         }
-        for (case, target) in readings.all() {
-            self.index.visit_all(case, target, |listing| {
+        for (case, target, loose) in readings.all() {
+            self.index.visit_all(case, target, |_, listing| {
                 let Lister::Permission(number) = listing.by else { return };
                 if set.contains(number) {
                     forbidden = forbidden.or(Some(Reading::of(case)));
                     let permission = self.permission(number);
-                    trace.step(|| Step::Denied { case, listing, permission, mode });
+                    let path = || loose.map(|reading| reading.as_str().to_owned());
+                    trace.step(|| Step::Denied { case, listing, permission, mode, path: path() });
                 }
             });
         }

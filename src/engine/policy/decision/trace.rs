@@ -17,6 +17,8 @@ pub enum Step<'p> {
     Malformed(Rule),
     /// The path was read as this.
     Path(String),
+    /// Some upstreams read the path as this, because it has characters that the gateway keeps.
+    Loose(String),
     /// No permission lists the operation.
     Unlisted,
     /// The token was found.
@@ -32,10 +34,17 @@ pub enum Step<'p> {
         permission: Option<&'p PermissionName>,
         standing: Standing<'p>,
     },
-    /// What is listed for all or held is not this listing, which the request is to some upstreams.
-    Astray { listing: &'p Listing, permission: Option<&'p PermissionName> },
-    /// A role of the token denies the request by this listing, or would if it were not in shadow.
-    Denied { case: LetterCase, listing: &'p Listing, permission: Option<&'p PermissionName>, mode: Mode },
+    /// What is listed for all or held is not this listing, which the request is to some upstreams; `path` is what they
+    /// read where the gateway keeps characters.
+    Astray { listing: &'p Listing, permission: Option<&'p PermissionName>, path: Option<String> },
+    /// A role of the token denies the request by this listing, or would if it were not in shadow; `path` as above.
+    Denied {
+        case: LetterCase,
+        listing: &'p Listing,
+        permission: Option<&'p PermissionName>,
+        mode: Mode,
+        path: Option<String>,
+    },
 }
 
 /// How the token stands to a listing.
