@@ -8,6 +8,7 @@ use crate::generate::Attack;
 use crate::policy::Caller;
 use crate::request::Request;
 use crate::send::{self, Outcome};
+use crate::setting::Setting;
 
 /// Harmless requests that were refused, each with its reason.
 pub(crate) struct Harmless {
@@ -17,9 +18,9 @@ pub(crate) struct Harmless {
     pub(crate) broken: Vec<String>,
 }
 
-/// Sends them all to a listener.
-pub(crate) fn run(listener: SocketAddr) -> Harmless {
-    let paths: Vec<&str> = MUST_PASS.iter().chain(&ORDINARY).copied().collect();
+/// Sends them all to the listener of a setting.
+pub(crate) fn run(setting: &Setting, listener: SocketAddr) -> Harmless {
+    let paths: Vec<&str> = MUST_PASS.iter().chain(&KEPT).chain(&ORDINARY).copied().collect();
     let attack = |path: &&str| {
         let request = Request::new(Caller::Operator, b"GET", path.as_bytes());
         Attack { request, families: Vec::new() }
@@ -28,7 +29,8 @@ pub(crate) fn run(listener: SocketAddr) -> Harmless {
     let outcomes = send::send(listener, &attacks);
     let refused = paths.iter().zip(outcomes).filter_map(|(path, outcome)| Some((*path, why(path, outcome)?)));
     let refused: Vec<(&str, String)> = refused.collect();
-    let broken = refused.iter().filter(|(path, _)| MUST_PASS.contains(path));
+    let must_pass = |path| MUST_PASS.contains(path) || setting.keeps_all() && KEPT.contains(path);
+    let broken = refused.iter().filter(|(path, _)| must_pass(path));
     Harmless {
         sent: paths.len(),
         broken: broken.map(|(path, why)| format!("{path}: {why}")).collect(),
@@ -66,12 +68,29 @@ const MUST_PASS: [&str; 16] = [
     "/v1/compare/main...feature",
 ];
 
-/// As they are in the wild: file names, object keys, identifiers of other systems.
-const ORDINARY: [&str; 56] = [
-    "/v1/items/a+b",
-    "/v1/items/C%2B%2B",
+/// What must pass where the filter keeps all characters that it can keep.
+const KEPT: [&str; 15] = [
     "/v1/items/100%25",
     "/v1/items/50%25-off.txt",
+    "/v1/items/%C2%BD",
+    "/v1/items/wait%E2%80%A6",
+    "/v1/items/%EF%BC%A1%EF%BC%A2",
+    "/v1/items/%C2%A5100",
+    "/@acme%2Fpackage",
+    "/v1/items/https:%2F%2Facme.test%2Fx",
+    "/v1/items/100%25%20wool",
+    "/v1/items/%E6%A0%AA%EF%BC%88%E6%9C%80%E7%B5%82%EF%BC%89.pdf",
+    "/v1/items/%D9%85%DB%8C%E2%80%8C%D8%AE%D9%88%D8%A7%D9%87%D9%85",
+    "/v1/items/%F0%9F%91%A9%E2%80%8D%F0%9F%91%A6.png",
+    "/v1/items/m%C2%B2",
+    "/v1/items/%E2%84%96%205",
+    "/v1/projects/group%2fsub%2fproject/issues",
+];
+
+/// As they are in the wild: file names, object keys, identifiers of other systems.
+const ORDINARY: [&str; 48] = [
+    "/v1/items/a+b",
+    "/v1/items/C%2B%2B",
     "/v1/items/What%3F",
     "/v1/items/%231",
     "/v1/items/R%26D",
@@ -108,17 +127,11 @@ const ORDINARY: [&str; 56] = [
     "/v1/items/caf%C3%A9",
     "/v1/items/cafe%CC%81",
     "/v1/items/%F0%9F%94%92",
-    "/v1/items/%C2%BD",
     "/v1/items/%E2%80%9Cquoted%E2%80%9D",
-    "/v1/items/wait%E2%80%A6",
     "/v1/items/N%C2%B0%205",
-    "/v1/items/%EF%BC%A1%EF%BC%A2",
-    "/v1/items/%C2%A5100",
     "/v1/items/\u{e9}",
     "/v1/items/a;v=1",
     "/v1/items/a%3Bb",
-    "/@acme%2Fpackage",
-    "/v1/items/https:%2F%2Facme.test%2Fx",
     "/v1/items/a%5Cb",
     "/v1/items//7",
     "/v1/items/./7",

@@ -210,7 +210,10 @@ impl Bench {
         Results {
             vacuity: run::vacuity(self.envoy.listener(OPEN), attacks, &self.upstream),
             rounds: SETTINGS.iter().map(round).collect(),
-            harmless: SETTINGS.iter().map(|setting| (setting, harmless::run(address(setting)))).collect(),
+            harmless: SETTINGS
+                .iter()
+                .map(|setting| (setting, harmless::run(setting, address(setting))))
+                .collect(),
             cases: cases.len(),
             broken,
         }

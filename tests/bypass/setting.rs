@@ -15,88 +15,91 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     envoy_normalizes: bool,
-    filter_normalizes: bool,
+    /// The filter's `paths`: names of rules, and what becomes of them.
+    paths: &'static [(&'static [&'static str], &'static str)],
     upgrades: bool,
     removes: bool,
     moves: bool,
     audits: bool,
 }
 
+impl Setting {
+    /// The defaults of Envoy and of the filter.
+    const fn plain(name: &'static str, about: &'static str) -> Self {
+        Self {
+            name,
+            about,
+            envoy_normalizes: false,
+            paths: &[],
+            upgrades: false,
+            removes: false,
+            moves: false,
+            audits: false,
+        }
+    }
+
+    /// Whether the filter keeps all characters that it can keep.
+    pub(crate) fn keeps_all(&self) -> bool {
+        self.paths.contains(&(&KEPT, "keep"))
+    }
+}
+
+/// Rules that may be normalised whatever is kept.
+const NORMALIZED: [&str; 3] = ["duplicate_slash", "dot_segments", "semicolon"];
+/// Rules by which a character may be kept.
+const KEPT: [&str; 4] = ["encoded_slash", "percent", "look_alikes", "invisible"];
+
 /// The settings that must let nothing through.
-pub(crate) const SETTINGS: [Setting; 6] = [
+pub(crate) const SETTINGS: [Setting; 11] = [
+    Setting::plain("plain", "Envoy's defaults"),
     Setting {
-        name: "plain",
-        about: "Envoy's defaults",
-        envoy_normalizes: false,
-        filter_normalizes: false,
-        upgrades: false,
-        removes: false,
-        moves: false,
-        audits: false,
-    },
-    Setting {
-        name: "normalized",
-        about: "Envoy normalises paths, merges slashes and unescapes %2F",
         envoy_normalizes: true,
-        filter_normalizes: false,
-        upgrades: false,
-        removes: false,
-        moves: false,
-        audits: false,
+        ..Setting::plain("normalized", "Envoy normalises paths, merges slashes and unescapes %2F")
     },
     Setting {
-        name: "relaxed",
-        about: "each rule of the filter's `paths` set to normalize",
-        envoy_normalizes: false,
-        filter_normalizes: true,
-        upgrades: false,
-        removes: false,
-        moves: false,
-        audits: false,
+        paths: &[(&NORMALIZED, "normalize"), (&["encoded_slash"], "normalize")],
+        ..Setting::plain("relaxed", "each rule of the filter's `paths` set to normalize, where it can be")
     },
     Setting {
-        name: "upgrading",
-        about: "connections may be upgraded to WebSocket, from HTTP/2 too",
-        envoy_normalizes: false,
-        filter_normalizes: false,
+        paths: &[(&["encoded_slash"], "keep")],
+        ..Setting::plain("slash", "the filter keeps `%2F` in a segment")
+    },
+    Setting { paths: &[(&["percent"], "keep")], ..Setting::plain("percent", "the filter keeps `%25`") },
+    Setting {
+        paths: &[(&["look_alikes"], "keep")],
+        ..Setting::plain("look-alikes", "the filter keeps characters that some programs read as ASCII")
+    },
+    Setting {
+        paths: &[(&["invisible"], "keep")],
+        ..Setting::plain("invisible", "the filter keeps characters that some programs leave out")
+    },
+    Setting { paths: &[(&KEPT, "keep")], ..Setting::plain("kept", "the filter keeps all of these") },
+    Setting {
         upgrades: true,
-        removes: false,
-        moves: false,
-        audits: false,
+        ..Setting::plain("upgrading", "connections may be upgraded to WebSocket, from HTTP/2 too")
     },
     Setting {
-        name: "removing",
-        about: "`second_path: forward`, and `remove_headers` with all such headers that the upstream reads",
-        envoy_normalizes: false,
-        filter_normalizes: false,
-        upgrades: false,
         removes: true,
-        moves: false,
-        audits: false,
+        ..Setting::plain(
+            "removing",
+            "`second_path: forward`, and `remove_headers` with all such headers that the upstream reads",
+        )
     },
     Setting {
-        name: "moved",
-        about: "every relaxation at once, and each place and part that may bring a credential",
-        envoy_normalizes: false,
-        filter_normalizes: true,
+        paths: &[(&NORMALIZED, "normalize"), (&KEPT, "keep")],
         upgrades: true,
         removes: true,
         moves: true,
-        audits: false,
+        ..Setting::plain(
+            "moved",
+            "every relaxation at once, and each place and part that may bring a credential",
+        )
     },
 ];
 
 /// The listener whose audit events are read.
-pub(crate) const AUDITED: Setting = Setting {
-    name: "audited",
-    about: "Envoy's defaults, and the filter's audit",
-    envoy_normalizes: false,
-    filter_normalizes: false,
-    upgrades: false,
-    removes: false,
-    moves: false,
-    audits: true,
-};
+pub(crate) const AUDITED: Setting =
+    Setting { audits: true, ..Setting::plain("audited", "Envoy's defaults, and the filter's audit") };
 
 /// The listener without the filter.
 pub(crate) const OPEN: &str = "open";
@@ -138,10 +141,8 @@ impl Setting {
         // Each event is looked at.
         let audit = json!({ "sinks": sinks, "strangers": 1_000_000 });
         let mut configuration = json!({ "bundle": bundle(), "audit": audit });
-        if self.filter_normalizes {
-            let rules = ["encoded_slash", "duplicate_slash", "dot_segments", "semicolon"];
-            let rules = rules.map(|rule| (rule.to_owned(), json!("normalize")));
-            configuration["paths"] = rules.into_iter().collect::<serde_json::Map<_, _>>().into();
+        for (rules, what) in self.paths {
+            rules.iter().for_each(|rule| configuration["paths"][rule] = json!(what));
         }
         if self.removes {
             configuration["second_path"] = json!("forward");

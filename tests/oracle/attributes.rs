@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
+use tokenward::engine::matching::path::PathRules;
 use tokenward::engine::words::secret::SecretDigest;
 
 use crate::oracle::bundles::Bundle;
@@ -28,6 +29,7 @@ proptest! {
                     authorization: vec![format!("Bearer {}", secret(number))],
                     source: String::new(),
                     now: crate::oracle::bundles::time(0),
+                    paths: PathRules::default(),
                 };
                 let decided = decide(&policy, &request).reason().code();
                 // Whoever has the same values where the pattern asks for them is no other here.

@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokenward::engine::authoring::case::{Case, Prepared};
 use tokenward::engine::config::settings::Settings;
+use tokenward::engine::matching::path::{PathRules, Rule};
 
 use crate::corpus;
 use crate::oracle::bundles::{Bundle, time};
@@ -47,6 +48,7 @@ fn lower_case_method_is_malformed() {
             authorization: Vec::new(),
             source: String::new(),
             now: time(0),
+            paths: PathRules::default(),
         };
         let answer = Oracle::of(&document).decide(&request);
         assert_eq!((answer.reason, decide(&policy, &request).reason().code()), (reason, reason));
@@ -59,8 +61,10 @@ fn request(case: &Case, prepared: &Prepared<'_>) -> Option<Request> {
     let asked = &case.request;
     let is_plain = asked.headers.is_empty() && asked.secret.is_none() && asked.earlier == 0;
     let path = asked.path.split('?').next()?;
-    let is_loose = path.ends_with('.') || LOOSE.iter().any(|part| path.contains(part));
-    if !is_plain || is_loose || *credentials != Settings::default().credentials {
+    let is_loose = path.ends_with('.') || !path.is_ascii() || LOOSE.iter().any(|part| path.contains(part));
+    let paths = prepared.gateway.settings.paths;
+    let normalizes = [paths.duplicate_slash, paths.dot_segments, paths.semicolon].contains(&Rule::Normalize);
+    if !is_plain || is_loose || normalizes || *credentials != Settings::default().credentials {
         return None;
     }
     let values = |name: &str| {
@@ -72,8 +76,12 @@ fn request(case: &Case, prepared: &Prepared<'_>) -> Option<Request> {
         true => format!("[{}]:4711", prepared.source),
         false => format!("{}:4711", prepared.source),
     };
-    Some(Request { method, host, path, authorization: values("authorization"), source, now: prepared.at })
+    let authorization = values("authorization");
+    Some(Request { method, host, path, authorization, source, now: prepared.at, paths })
 }
 
 /// Spellings outside the oracle's model: what some upstreams trim, drop or read as ASCII.
-const LOOSE: [&str; 10] = ["./", "+", "%20", "%2B", "%40", "%7B", "%C2", "%C5", "%E2", "%EF"];
+const LOOSE: [&str; 16] = [
+    "./", ".%2F", "+", "%20", "%2B", "%40", "%7B", "%C2", "%C5", "%E2", "%E3", "%EF", "%2500", "%250A",
+    "%25u", "%2525",
+];

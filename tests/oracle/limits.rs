@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
+use tokenward::engine::matching::path::PathRules;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
 
@@ -72,6 +73,7 @@ fn request(source: &str, now: i64) -> Request {
         authorization: vec![format!("Bearer {SECRET}")],
         source: source.to_owned(),
         now: Time::from_millis(now),
+        paths: PathRules::default(),
     }
 }
 

@@ -134,5 +134,6 @@ fn head<'r>(request: &'r Request, draft: &'r Draft) -> RequestHead<'r> {
         fields.iter().chain(draft.headers).map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
     headers.extend(request.authorization.iter().map(|value| (&b"authorization"[..], value.as_bytes())));
     headers.push((b"access-control-request-method", draft.asked.as_bytes()));
-    RequestHead::read(headers.into_iter(), &Settings::default()).followed_by(draft.rest)
+    RequestHead::read(headers.into_iter(), &Settings { paths: request.paths, ..Settings::default() })
+        .followed_by(draft.rest)
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use tokenward::engine::config::bundle::{Bundle, Role, Secret, Token};
+use tokenward::engine::matching::path::PathRules;
 use tokenward::engine::words::name::RoleName;
 use tokenward::engine::words::secret::SecretDigest;
 use tokenward::engine::words::time::Time;
@@ -15,6 +16,7 @@ use crate::oracle::reading::target::{Target, without_case};
 
 mod limits;
 mod listings;
+mod loose;
 mod target;
 
 /// A request as it comes in.
@@ -29,6 +31,8 @@ pub(crate) struct Request {
     /// The source's address and port, as Envoy tells it.
     pub(crate) source: String,
     pub(crate) now: Time,
+    /// The gateway's rules for paths; those that put a path right are not in the oracle's model.
+    pub(crate) paths: PathRules,
 }
 
 /// What the oracle says about a request.
@@ -40,11 +44,13 @@ pub(crate) struct Answer {
     /// On a permit those that grant it (where some list the operation itself, these alone), on
     /// `insufficient_scope` all that list it.
     pub(crate) permissions: BTreeSet<String>,
+    /// Whether the permissions are those of several loose readings, of which the engine names those of one.
+    pub(crate) several: bool,
 }
 
 impl Answer {
     fn because(reason: &'static str) -> Self {
-        Self { reason, tried: false, permissions: BTreeSet::new() }
+        Self { reason, tried: false, permissions: BTreeSet::new(), several: false }
     }
 }
 
@@ -74,8 +80,9 @@ impl<'d> Oracle<'d> {
         if self.document.expires_at.is_some_and(|end| now >= end) {
             return Answer::because("no_policy");
         }
-        let is_public = |listing: &Listing| listing.by.is_none();
-        if Concerned::by(&self.strict, &target).own().any(is_public) && !self.strays(&target, is_public) {
+        let is_public = |listing: &Listing, _: &Target| listing.by.is_none();
+        let is_listed = Concerned::by(&self.strict, &target).own().any(|listing| listing.by.is_none());
+        if is_listed && self.strays(&target, is_public).is_empty() {
             return Answer::because("public");
         }
         let (token, secret) = match self.present(&request.authorization) {
@@ -109,6 +116,21 @@ impl<'d> Oracle<'d> {
         own.any(|listing| !listing.is_bound_to(token, &target.path, str::to_owned))
     }
 
+    /// Whether the path has a character that the gateway keeps.
+    pub(crate) fn keeps(&self, request: &Request) -> bool {
+        Target::read(request).is_some_and(|target| !target.loose().is_empty())
+    }
+
+    /// Whether another answer would be given if a kept character were nothing but itself.
+    pub(crate) fn is_denied_for_what_is_kept(&self, request: &Request) -> bool {
+        let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
+        else {
+            return false;
+        };
+        let as_it_is = self.authorize(token, &target.as_it_is()).reason;
+        as_it_is == "permitted" && self.authorize(token, &target).reason != as_it_is
+    }
+
     /// Whether an operation is listed for the request, with letter case and without.
     pub(crate) fn lists(&self, request: &Request) -> bool {
         Target::read(request).is_some_and(|target| {
@@ -124,10 +146,23 @@ impl<'d> Oracle<'d> {
         token.is_ok_and(|(token, _)| self.held(token).contains(&Some(permission.to_owned())))
     }
 
-    /// Whether without letter case the request belongs to another operation, which does not hold any more than a `/**`
-    /// above it.
-    fn strays(&self, target: &Target, holds: impl Fn(&Listing) -> bool) -> bool {
-        !Concerned::by(&self.folded, &target.folded()).own().any(holds)
+    /// The looser readings in which the request belongs to another operation, which does not hold any more than a
+    /// `/**` above it. Where only kept characters make it another, that operation must name what they became.
+    fn strays(&self, target: &Target, holds: impl Fn(&Listing, &Target) -> bool) -> Vec<Target> {
+        let folded = target.folded();
+        if !Concerned::by(&self.folded, &folded).own().any(|listing| holds(listing, &folded)) {
+            return vec![folded];
+        }
+        let loose = target.loose().into_iter().filter(|reading| {
+            let same = folded.path.iter().zip(&reading.path).take_while(|(one, other)| one == other).count();
+            let is_shorter = reading.path.len() < folded.path.len();
+            let concerned = Concerned::by(&self.folded, reading);
+            let is_other = concerned
+                .all()
+                .any(|listing| listing.names_from(same) || is_shorter && !listing.is_subtree());
+            is_other && !concerned.own().any(|listing| holds(listing, reading))
+        });
+        loose.collect()
     }
 
     fn present(&self, authorization: &[String]) -> Result<(&'d Token, &'d Secret), &'static str> {
@@ -160,29 +195,36 @@ impl<'d> Oracle<'d> {
         };
         let itself = names(strict.operation.iter().copied().filter(grants));
         let above = names(strict.above.iter().copied().filter(grants));
-        let path = target.folded().path;
-        let strays = self.strays(target, |listing| {
+        let strays = self.strays(target, |listing, reading| {
             listing.by.is_none()
-                || held.contains(&listing.by) && listing.is_bound_to(token, &path, without_case)
+                || held.contains(&listing.by) && listing.is_bound_to(token, &reading.path, without_case)
         });
+        let loose: Vec<Target> = target.loose();
+        let loose = || loose.iter().flat_map(|reading| self.folded.iter().filter(|own| own.matches(reading)));
 
         let on_trial = self.is_on_trial(token);
         let denied = |shadow: bool| {
             let denied = self.denied(token, shadow);
-            let mut matching = strict.all().chain(folded.all());
+            let mut matching = strict.all().chain(folded.all()).chain(loose());
             matching.any(|listing| denied.contains(&listing.by))
         };
         let found = if itself.is_empty() { above } else { itself };
-        let lacking = if strays && !found.is_empty() { names(folded.own()) } else { names(strict.own()) };
-        let permissions = if strays { BTreeSet::new() } else { found };
+        let named = |reading| names(Concerned::by(&self.folded, reading).own());
+        let lacking = if strays.is_empty() || found.is_empty() {
+            names(strict.own())
+        } else {
+            strays.iter().flat_map(named).collect()
+        };
+        let permissions = if strays.is_empty() { found } else { BTreeSet::new() };
         if denied(false) {
             Answer::because("denied_operation")
         } else if denied(true) && (on_trial || !permissions.is_empty()) {
             Answer { tried: true, ..Answer::because("denied_operation") }
         } else if permissions.is_empty() {
-            Answer { reason: "insufficient_scope", tried: on_trial, permissions: lacking }
+            let several = strays.len() > 1;
+            Answer { reason: "insufficient_scope", tried: on_trial, permissions: lacking, several }
         } else {
-            Answer { reason: "permitted", tried: false, permissions }
+            Answer { permissions, ..Answer::because("permitted") }
         }
     }
 

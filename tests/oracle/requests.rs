@@ -4,6 +4,7 @@ use proptest::collection::vec;
 use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
 use tokenward::engine::words::time::Time;
 
 use crate::oracle::bundles::{Bundle, Draft, drafts, time};
@@ -37,6 +38,7 @@ struct RequestDraft {
     credential: Credential,
     source: &'static str,
     now: Time,
+    paths: PathRules,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,8 +54,10 @@ enum Spelling {
     Upper,
     Lower,
     Append(&'static str),
-    /// The first `a` percent-encoded.
-    Encoded,
+    /// The first of these replaced by that.
+    Replace(&'static str, &'static str),
+    /// The slash of this number replaced by a text.
+    Slash(usize, &'static str),
     /// Without the leading slash.
     Relative,
 }
@@ -96,8 +100,8 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
         0..=4,
     );
     let paths = (weighted(0.8, any::<Index>()), segments, weighted(0.7, Just(())), spellings());
-    (methods, hosts(), paths, credentials(), sources(), nows()).prop_map(
-        |(method, host, (operation, segments, own, spelling), credential, source, now)| RequestDraft {
+    (methods, hosts(), paths, credentials(), sources(), nows(), rules()).prop_map(
+        |(method, host, (operation, segments, own, spelling), credential, source, now, paths)| RequestDraft {
             method,
             host,
             operation,
@@ -107,9 +111,34 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
             credential,
             source,
             now,
+            paths,
         },
     )
 }
+
+/// Mostly all that may be kept is kept: else most such paths are refused.
+fn rules() -> impl Strategy<Value = PathRules> {
+    let rule = || prop_oneof![4 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
+    let slash = prop_oneof![4 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
+    (slash, rule(), rule(), rule()).prop_map(|(encoded_slash, percent, look_alikes, invisible)| PathRules {
+        encoded_slash,
+        percent,
+        look_alikes,
+        invisible,
+        ..PathRules::default()
+    })
+}
+
+/// A letter or a slash of a path, and what some program reads as one.
+const KEPT_LETTERS: [(&str, &str); 6] = [
+    ("a", "%2561"),
+    ("a", "%EF%BD%81"),
+    ("a", "%252561"),
+    ("a", "a%E2%80%8D"),
+    ("b", "b%EF%BC%9Bx"),
+    ("b", "b%253Fx"),
+];
+const KEPT_SLASHES: [&str; 6] = ["%2F", "%2f", "%252F", "%EF%BC%8F", "/%E2%80%8D/", "/%2F"];
 
 fn hosts() -> impl Strategy<Value = HostDraft> {
     let below = prop_oneof![3 => Just("api"), 1 => Just("a.api"), 1 => Just("B.c"), 1 => Just("")];
@@ -153,13 +182,37 @@ fn hosts() -> impl Strategy<Value = HostDraft> {
 
 fn spellings() -> impl Strategy<Value = Spelling> {
     let appended = select(vec![
-        "/", "/c", "?a=/b", "//", "/.", "/../a", "/%2e%2E", "%2Fa", "%zz", ";x", "\\b", "/%41", "e%CC%81",
+        "/",
+        "/c",
+        "?a=/b",
+        "//",
+        "/.",
+        "/../a",
+        "/%2e%2E",
+        "%2Fa",
+        "%zz",
+        ";x",
+        "\\b",
+        "/%41",
+        "e%CC%81",
+        "%2Fa",
+        "%2F",
+        "%2F..",
+        "%252Fa",
+        "%25",
+        "/%252e%252e",
+        "/%2Fa",
+        "%E2%80%8D",
+        "%EF%BC%9Fa",
+        "/%EF%BC%9Fa",
     ]);
     prop_oneof![
         24 => Just(Spelling::Plain),
         3 => Just(Spelling::Upper),
         1 => Just(Spelling::Lower),
-        1 => Just(Spelling::Encoded),
+        1 => Just(Spelling::Replace("a", "%61")),
+        4 => select(KEPT_LETTERS.to_vec()).prop_map(|(letter, other)| Spelling::Replace(letter, other)),
+        4 => (1..4_usize, select(KEPT_SLASHES.to_vec())).prop_map(|(number, other)| Spelling::Slash(number, other)),
         1 => appended.prop_map(Spelling::Append),
         1 => Just(Spelling::Append("/")),
         1 => Just(Spelling::Relative),
@@ -236,6 +289,7 @@ impl RequestDraft {
             authorization: self.authorization(draft),
             source: self.source.to_owned(),
             now: self.now,
+            paths: self.paths,
         }
     }
 
@@ -274,7 +328,13 @@ impl RequestDraft {
             Spelling::Upper => path.to_ascii_uppercase().replace("%C3%A9", "%C3%89").replace("%C3%9F", "SS"),
             Spelling::Lower => path.to_ascii_lowercase(),
             Spelling::Append(text) => path + text,
-            Spelling::Encoded => path.replacen('a', "%61", 1),
+            Spelling::Replace(letter, other) => path.replacen(letter, other, 1),
+            Spelling::Slash(number, other) => {
+                let mut parts = path.splitn(number + 2, '/').collect::<Vec<_>>();
+                let last = if parts.len() == number + 2 { parts.pop() } else { None };
+                let last = last.map(|last| format!("{other}{last}"));
+                parts.join("/") + &last.unwrap_or_default()
+            }
             Spelling::Relative => path.replacen('/', "", 1),
         }
     }

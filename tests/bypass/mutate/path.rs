@@ -4,12 +4,13 @@ use crate::generate::Draft;
 use crate::mutate::Mutator;
 use crate::random::Random;
 
-pub(crate) const MUTATORS: [Mutator; 16] = [
+pub(crate) const MUTATORS: [Mutator; 17] = [
     Mutator { name: "percent", apply: percent },
     Mutator { name: "double-percent", apply: double_percent },
     Mutator { name: "overlong", apply: overlong },
     Mutator { name: "percent-u", apply: percent_u },
     Mutator { name: "slashes", apply: slashes },
+    Mutator { name: "kept-slashes", apply: kept_slashes },
     Mutator { name: "dot-segments", apply: dot_segments },
     Mutator { name: "traversal", apply: traversal },
     Mutator { name: "parameters", apply: parameters },
@@ -81,6 +82,20 @@ fn at_slash(draft: &mut Draft, random: &mut Random, text: &[u8], replace: bool) 
 fn slashes(draft: &mut Draft, random: &mut Random) {
     let slash = random.one_of(&SLASHES);
     at_slash(draft, random, slash, true);
+}
+
+/// Slashes that may be kept: in the place of some from one segment on, beside them, or at the end.
+fn kept_slashes(draft: &mut Draft, random: &mut Random) {
+    let slash = random.one_of(&KEPT_SLASHES);
+    let more = random.below(3);
+    let path = draft.path();
+    let slashes: Vec<usize> = (0..path.len()).filter(|at| path[*at] == b'/').collect();
+    let from = slashes[random.below(slashes.len().max(1)).min(slashes.len().saturating_sub(1))..].to_vec();
+    match more {
+        0 => from.iter().rev().for_each(|at| drop(path.splice(*at..at + 1, slash.iter().copied()))),
+        1 => from.iter().take(1).for_each(|at| drop(path.splice(at + 1..at + 1, slash.iter().copied()))),
+        _ => path.extend(slash),
+    }
 }
 
 fn dot_segments(draft: &mut Draft, random: &mut Random) {
@@ -235,6 +250,18 @@ const SLASHES: [&[u8]; 18] = [
     b"%E2%88%95",
     b"%C2%A5",
     b"/./",
+];
+const KEPT_SLASHES: [&[u8]; 10] = [
+    b"%2f",
+    b"%2F",
+    b"%2F%2f",
+    b"%252F",
+    b"%25252f",
+    b"%255C",
+    b"%EF%BC%8F",
+    b"%E2%81%84",
+    b"%C2%A5",
+    b"%EF%BC%852F",
 ];
 const DOTS: [&[u8]; 9] = [b".", b".", b".", b"%2e", b"%2E", b"%252e", b"%c0%ae", b"%EF%BC%8E", b"%u002e"];
 const PARAMETERS: [&[u8]; 9] =

@@ -1,6 +1,6 @@
 //! A path has one reading or none: `CanonicalPath::parse` with every set of rules.
 
-use tokenward::engine::matching::path::{CanonicalPath, PathRules, Rule};
+use tokenward::engine::matching::path::{CanonicalPath, CharacterRule, PathRules, Rule, SlashRule};
 use unicode_normalization::is_nfc;
 
 use super::percent_decoded;
@@ -14,7 +14,7 @@ pub(crate) fn holds(data: &[u8]) {
             assert_eq!(read, strict, "what no rule refuses is the same by all: {rules:?}");
         }
         match read {
-            Ok(path) => is_canonical(&path, data),
+            Ok(path) => is_canonical(&path, data, &rules),
             Err(broken) => assert!(!broken.code().is_empty() && !broken.to_string().is_empty()),
         }
     }
@@ -24,15 +24,38 @@ pub(crate) fn holds(data: &[u8]) {
     }
 }
 
-/// All sixteen sets of rules.
+/// All sixteen sets of rules that keep nothing; then those that keep characters, and put right all else or nothing.
 pub(crate) fn all_rules() -> impl Iterator<Item = PathRules> {
-    let rule = |bits: u32, bit: u32| if bits >> bit & 1 == 1 { Rule::Normalize } else { Rule::Reject };
-    (0..16).map(move |bits| PathRules {
-        encoded_slash: rule(bits, 0),
+    let is_set = |bits: u32, bit: u32| bits >> bit & 1 == 1;
+    let rule = move |bits, bit| if is_set(bits, bit) { Rule::Normalize } else { Rule::Reject };
+    let kept = move |bits, bit| if is_set(bits, bit) { CharacterRule::Keep } else { CharacterRule::Reject };
+    let slash = move |bits, other| if is_set(bits, 0) { other } else { SlashRule::Reject };
+    let strict = (0..16).map(move |bits| PathRules {
+        encoded_slash: slash(bits, SlashRule::Normalize),
         duplicate_slash: rule(bits, 1),
         dot_segments: rule(bits, 2),
         semicolon: rule(bits, 3),
-    })
+        ..PathRules::default()
+    });
+    strict.chain((1..32).map(move |bits| PathRules {
+        encoded_slash: slash(bits, SlashRule::Keep),
+        duplicate_slash: rule(bits, 4),
+        dot_segments: rule(bits, 4),
+        semicolon: rule(bits, 4),
+        percent: kept(bits, 1),
+        look_alikes: kept(bits, 2),
+        invisible: kept(bits, 3),
+    }))
+}
+
+/// The rules by which what these make of a path is read again.
+pub(crate) fn without_normalizing(rules: &PathRules) -> PathRules {
+    let encoded_slash = match rules.encoded_slash {
+        SlashRule::Normalize | SlashRule::Reject => SlashRule::Reject,
+        SlashRule::Keep => SlashRule::Keep,
+    };
+    let (duplicate_slash, dot_segments, semicolon) = (Rule::Reject, Rule::Reject, Rule::Reject);
+    PathRules { encoded_slash, duplicate_slash, dot_segments, semicolon, ..*rules }
 }
 
 /// Path and query of a request target.
@@ -40,7 +63,7 @@ pub(crate) fn split(target: &[u8]) -> (&[u8], &[u8]) {
     target.split_at(target.iter().position(|byte| b"?#".contains(byte)).unwrap_or(target.len()))
 }
 
-fn is_canonical(path: &CanonicalPath<'_>, target: &[u8]) {
+fn is_canonical(path: &CanonicalPath<'_>, target: &[u8], rules: &PathRules) {
     let text = path.as_str();
     assert!(text.starts_with('/') && !text.contains("//"), "{text}");
     assert!(text.bytes().all(|byte| byte.is_ascii_graphic() && !b";\\?#\"<>".contains(&byte)), "{text}");
@@ -48,26 +71,52 @@ fn is_canonical(path: &CanonicalPath<'_>, target: &[u8]) {
     assert!(segments.iter().all(|segment| !matches!(*segment, "" | "." | "..")), "{text}");
     let end = if text.len() > 1 && text.ends_with('/') { "/" } else { "" };
     assert_eq!(format!("/{}{end}", segments.join("/")), text);
-    has_one_spelling(text);
+    has_one_spelling(text, rules);
 
-    let again = CanonicalPath::parse(text.as_bytes(), &PathRules::default()).unwrap();
+    let again = CanonicalPath::parse(text.as_bytes(), &without_normalizing(rules)).unwrap();
     assert_eq!((again.as_str(), again.rewritten(None)), (text, None), "twice is once");
+    assert_eq!(again.loose(), path.loose());
+    for reading in path.loose() {
+        let moves = |segment: &str| matches!(segment, "." | ".." | "...");
+        assert!(!reading.segments().any(moves), "{text}: {reading:?}");
+    }
+    assert!(path.loose().len() <= 128 && text.len() <= target.len() * 3);
 
     assert_eq!(path.query(), split(target).1, "the query stays as it is");
     let forwarded = path.rewritten(None).unwrap_or_else(|| target.to_vec());
-    assert_eq!(forwarded, [text.as_bytes(), path.query()].concat());
+    is_forwarded_as_judged(path, &forwarded, path.query());
     for query in [&b""[..], b"?", b"?q=1&%zz"] {
-        assert_eq!(path.rewritten(Some(query)).unwrap(), [text.as_bytes(), query].concat());
+        is_forwarded_as_judged(path, &path.rewritten(Some(query)).unwrap(), query);
     }
 }
 
+/// Only the hex digits of a path with kept characters may be in another case.
+fn is_forwarded_as_judged(path: &CanonicalPath<'_>, forwarded: &[u8], query: &[u8]) {
+    let sent = forwarded.strip_suffix(query).unwrap();
+    let same = if path.loose().is_empty() {
+        sent == path.as_str().as_bytes()
+    } else {
+        sent.eq_ignore_ascii_case(path.as_str().as_bytes())
+    };
+    assert!(same, "{path:?} is forwarded as {}", sent.escape_ascii());
+    assert_eq!(percent_decoded(sent), percent_decoded(path.as_str().as_bytes()));
+}
+
 /// Checks that each escape is two upper-case digits, for a byte that must be escaped and that is not ambiguous.
-fn has_one_spelling(path: &str) {
+fn has_one_spelling(path: &str, rules: &PathRules) {
+    let is_kept = |byte: u8| match byte {
+        b'/' => rules.encoded_slash == SlashRule::Keep,
+        b'%' => rules.percent == CharacterRule::Keep,
+        _ => false,
+    };
     for (at, _) in path.match_indices('%') {
         let digits = path.get(at + 1..at + 3).unwrap();
         assert!(!digits.contains(|c: char| !c.is_ascii_digit() && !('A'..='F').contains(&c)), "{path}");
         let byte = u8::from_str_radix(digits, 16).unwrap();
-        assert!(!byte.is_ascii_control() && !b"/\\;%".contains(&byte), "{path}: %{digits}");
+        assert!(
+            !byte.is_ascii_control() && (is_kept(byte) || !b"/\\;%".contains(&byte)),
+            "{path}: %{digits}"
+        );
         assert!(!byte.is_ascii_alphanumeric() && !b"-._~!$&'()*,=:@".contains(&byte), "{path}: %{digits}");
     }
     let decoded = String::from_utf8(percent_decoded(path.as_bytes())).unwrap();

@@ -48,7 +48,7 @@ fn agree(operations: &[Operation], target: Target<'_>) {
     let folded = Target { path: small.segments(), ..target };
     for (case, target, fold) in [(LetterCase::Strict, target, false), (LetterCase::Folded, folded, true)] {
         let mut found = Vec::new();
-        index.visit_all(case, target, |listing| {
+        index.visit_all(case, target, |_, listing| {
             let Lister::Permission(number) = listing.by else { panic!("nothing is public") };
             found.push(number);
         });

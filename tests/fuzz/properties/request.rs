@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use tokenward::engine::config::settings::{Mode, SecondPath};
-use tokenward::engine::matching::path::{CanonicalPath, PathRules};
+use tokenward::engine::matching::path::CanonicalPath;
 use tokenward::engine::policy::decision::{Circumstances, Decision};
 use tokenward::engine::policy::gateway::Gateway;
 use tokenward::engine::policy::verdict::{Forward, Reply, Verdict};
@@ -53,17 +53,23 @@ fn gateway(words: &[u8]) -> &'static Gateway {
             settings.mode = if bits & 1 == 1 { Mode::Shadow } else { Mode::Enforce };
             settings.forward_credential = bits & 2 == 2;
             settings.credentials.truncate(if bits & 4 == 4 { usize::MAX } else { 1 });
-            settings.paths = path::all_rules().nth(if bits & 8 == 8 { 15 } else { 0 }).unwrap();
+            let mut rules = path::all_rules();
+            settings.paths = match (bits & 8, bits & 64) {
+                (0, 0) => rules.next().unwrap(),
+                (_, 0) => rules.nth(15).unwrap(),
+                (0, _) => path::without_normalizing(&rules.last().unwrap()),
+                _ => rules.last().unwrap(),
+            };
             settings.second_path = if bits & 16 == 16 { SecondPath::Forward } else { SecondPath::Reject };
             let rule = serde_json::json!({ "trusted_hops": 1 });
             settings.source = (bits & 32 == 32).then(|| serde_json::from_value(rule).unwrap());
             gateway
         };
-        (0..64).map(configure).collect()
+        (0..128).map(configure).collect()
     });
     let chosen = |word: &[u8]| words.split(|byte| *byte == b' ').any(|known| known == word);
     let bit = |word: &[u8], bit: usize| if chosen(word) { bit } else { 0 };
-    let paths = bit(b"normalize", 8) | bit(b"second", 16) | bit(b"proxy", 32);
+    let paths = bit(b"normalize", 8) | bit(b"second", 16) | bit(b"proxy", 32) | bit(b"keep", 64);
     &gateways[bit(b"shadow", 1) | bit(b"forward", 2) | bit(b"all", 4) | paths]
 }
 
@@ -158,7 +164,7 @@ fn is_what_was_judged(
         );
     }
     let judged = head.path.as_ref().unwrap();
-    let strict = CanonicalPath::parse(again.raw_path, &PathRules::default()).unwrap();
+    let strict = CanonicalPath::parse(again.raw_path, &path::without_normalizing(&settings.paths)).unwrap();
     assert_eq!(strict.as_str(), judged.as_str());
     if settings.forward_credential {
         assert_eq!(strict.query(), judged.query());

@@ -54,7 +54,7 @@ impl Listing {
     }
 
     pub(crate) fn matches(&self, target: &Target) -> bool {
-        let Target { method, host, path } = target;
+        let Target { method, host, path, .. } = target;
         let covers = |name: &String| name == "*" || name == method || (name == "GET" && method == "HEAD");
         let length =
             if self.subtree { self.segments.len() <= path.len() } else { self.segments.len() == path.len() };
@@ -86,6 +86,16 @@ impl Listing {
                 of(name).as_deref() == text.get(prefix.len()..text.len() - suffix.len())
             }
         })
+    }
+
+    /// Whether there is literal text in a segment from this one on.
+    pub(crate) fn names_from(&self, first: usize) -> bool {
+        self.segments.iter().skip(first).any(|segment| segment != "*")
+    }
+
+    /// Whether it ends in `/**`.
+    pub(crate) fn is_subtree(&self) -> bool {
+        self.subtree
     }
 
     /// What the same operations have in common.
@@ -149,6 +159,8 @@ pub(crate) fn names<'l>(listings: impl IntoIterator<Item = &'l Listing>) -> BTre
 fn value<'t>(segment: &str, text: &'t str) -> Option<&'t str> {
     match segment.split_once('*') {
         None => (segment == text).then_some(text),
+        // Only a loose reading has an empty segment, and a deny holds for it too.
+        Some(("", "")) => Some(text),
         Some((prefix, suffix)) => {
             let value = text.strip_prefix(prefix)?.strip_suffix(suffix)?;
             (!value.is_empty()).then_some(value)

@@ -1,8 +1,9 @@
 //! What a request asks for: its method, host and path, if each has one reading.
 
+use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::oracle::reading::Request;
+use crate::oracle::reading::{Request, loose};
 
 /// Method, host and segments of a request.
 pub(crate) struct Target {
@@ -10,6 +11,8 @@ pub(crate) struct Target {
     /// In lower case, without port and trailing dot.
     pub(crate) host: String,
     pub(crate) path: Vec<String>,
+    /// The path by each program that replaces or removes characters that the gateway keeps.
+    loose: Vec<Vec<String>>,
 }
 
 impl Target {
@@ -18,13 +21,39 @@ impl Target {
         if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return None;
         }
-        Some(Self { method: method.clone(), host: host(&request.host)?, path: segments(&request.path)? })
+        let path = segments(&request.path, &request.paths)?;
+        let end = if request.path.split('?').next()?.ends_with('/') { "/" } else { "" };
+        let loose = if path.iter().any(|text| text.contains(KEPT)) {
+            loose::readings(&path, end)?
+        } else {
+            Vec::new()
+        };
+        Some(Self { method: method.clone(), host: host(&request.host)?, path, loose })
     }
 
     /// The same without the case of letters.
     pub(crate) fn folded(&self) -> Self {
-        let path = self.path.iter().map(|text| without_case(text));
-        Self { method: self.method.clone(), host: self.host.clone(), path: path.collect() }
+        self.by(&self.path)
+    }
+
+    /// The same without loose readings.
+    pub(crate) fn as_it_is(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            host: self.host.clone(),
+            path: self.path.clone(),
+            loose: Vec::new(),
+        }
+    }
+
+    /// The same by each loose reading, without the case of letters.
+    pub(crate) fn loose(&self) -> Vec<Self> {
+        self.loose.iter().map(|path| self.by(path)).collect()
+    }
+
+    fn by(&self, path: &[String]) -> Self {
+        let path = path.iter().map(|text| without_case(text)).collect();
+        Self { method: self.method.clone(), host: self.host.clone(), path, loose: Vec::new() }
     }
 }
 
@@ -55,12 +84,24 @@ fn host(authority: &str) -> Option<String> {
     (labels.all(is_label) && (is_address || !ends_in_digits)).then_some(name)
 }
 
-fn segments(path: &str) -> Option<Vec<String>> {
+fn segments(path: &str, rules: &PathRules) -> Option<Vec<String>> {
     let path = path.split('?').next().unwrap();
     if !path.starts_with('/') || path.contains("//") || path.contains([';', '\\', '#', ' ']) {
         return None;
     }
+    let refused = [
+        ('/', rules.encoded_slash != SlashRule::Keep),
+        ('%', rules.percent != CharacterRule::Keep),
+        ('ａ', rules.look_alikes != CharacterRule::Keep),
+        ('／', rules.look_alikes != CharacterRule::Keep),
+        ('？', rules.look_alikes != CharacterRule::Keep),
+        ('；', rules.look_alikes != CharacterRule::Keep),
+        ('\u{200D}', rules.invisible != CharacterRule::Keep),
+    ];
     let segments: Vec<String> = split(path).map(decoded).collect::<Option<_>>()?;
+    if segments.iter().any(|text| refused.iter().any(|(kept, refused)| *refused && text.contains(*kept))) {
+        return None;
+    }
     let moves = |text: &String| text == "." || text == "..";
     (!segments.iter().any(moves)).then_some(segments)
 }
@@ -73,7 +114,7 @@ pub(crate) fn decoded(segment: &str) -> Option<String> {
     for part in parts {
         let (digits, rest) = part.split_at_checked(2)?;
         let byte = u8::from_str_radix(digits, 16).ok()?;
-        let plain = byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) || !byte.is_ascii();
+        let plain = byte.is_ascii_alphanumeric() || b"-._~:/%".contains(&byte) || !byte.is_ascii();
         text.push(plain.then_some(byte)?);
         text.extend(rest.bytes());
     }
@@ -92,3 +133,6 @@ pub(crate) fn split(path: &str) -> impl Iterator<Item = &str> {
     let inner = path.strip_suffix('/').unwrap_or(path);
     inner.split('/').skip(1)
 }
+
+/// What a gateway may keep, of what the tests send.
+const KEPT: [char; 7] = ['/', '%', 'ａ', '／', '？', '；', '\u{200D}'];

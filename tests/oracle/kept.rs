@@ -1,0 +1,130 @@
+//! Paths with characters that a gateway keeps: engine and oracle say the same of any mixture of them.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use serde_json::json;
+use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
+use tokenward::engine::words::secret::SecretDigest;
+
+use crate::oracle::bundles::{Bundle, time};
+use crate::oracle::reading::{Oracle, Request};
+use crate::oracle::{agree, compile, config, decide};
+
+proptest! {
+    #![proptest_config(config(20_000))]
+
+    #[test]
+    fn kept_characters_are_judged_as_the_oracle_says(request in requests()) {
+        let bundle = bundle();
+        let (document, policy) = (bundle.document(), compile(&bundle));
+        let agreed = agree(&decide(&policy, &request), &Oracle::of(&document).decide(&request));
+        prop_assert!(agreed.is_ok(), "{:?}: {:?}", request, agreed);
+    }
+}
+
+#[test]
+fn what_kept_characters_become_denies_often() {
+    let mut runner = TestRunner::deterministic();
+    let document = bundle().document();
+    let oracle = Oracle::of(&document);
+    let (mut permitted, mut denied) = (0, 0);
+    for _ in 0..2_000 {
+        let request = requests().new_tree(&mut runner).unwrap().current();
+        permitted += usize::from(oracle.keeps(&request) && oracle.decide(&request).reason == "permitted");
+        denied += usize::from(oracle.is_denied_for_what_is_kept(&request));
+    }
+    assert!(permitted > 200 && denied > 100, "{permitted} permitted, {denied} denied for a reading");
+}
+
+fn requests() -> impl Strategy<Value = Request> {
+    let paths = vec(select(PIECES.to_vec()), 1..8).prop_map(|pieces| format!("/{}", pieces.concat()));
+    (paths, select(vec!["careful", "reader", "writer"]), rules()).prop_map(|(path, role, paths)| Request {
+        method: "GET".to_owned(),
+        host: String::new(),
+        path,
+        authorization: vec![format!("Bearer {}", secret(role))],
+        source: String::new(),
+        now: time(0),
+        paths,
+    })
+}
+
+/// Mostly all that may be kept is kept: else most paths are refused.
+fn rules() -> impl Strategy<Value = PathRules> {
+    let rule = || prop_oneof![9 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
+    let slash = prop_oneof![9 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
+    (slash, rule(), rule(), rule()).prop_map(|(encoded_slash, percent, look_alikes, invisible)| PathRules {
+        encoded_slash,
+        percent,
+        look_alikes,
+        invisible,
+        ..PathRules::default()
+    })
+}
+
+/// One role grants by variables, one by literals, one all but what it denies.
+fn bundle() -> Bundle {
+    let roles = ["careful", "reader", "writer"];
+    let token = |role: &str| {
+        let digest = SecretDigest::of(secret(role).as_bytes()).to_hex();
+        (
+            role.to_owned(),
+            json!({ "kind": "any", "roles": [role], "secrets": [{ "id": "1", "sha256": digest }] }),
+        )
+    };
+    let tokens: serde_json::Map<_, _> = roles.into_iter().map(token).collect();
+    Bundle(json!({
+        "version": 1,
+        "name": "kept",
+        "public": ["GET /p/{x}"],
+        "permissions": {
+            "variables": ["GET /{x}", "GET /{x}/{y}", "GET /a/{x}", "GET /a/{x}/b", "GET /b/{x}:go"],
+            "literals": ["GET /a", "GET /a/b", "GET /p/a", "GET /b/{x}/a", "GET /{x}/b/**"],
+            "below": ["GET /b/**", "GET /a/{x}/{y}"],
+            "denied": ["GET /a/a", "GET /b/{x}/b", "GET /{x}/{y}/a/b", "GET /p"],
+            "everything": ["GET /**"],
+        },
+        "roles": {
+            "reader": { "permissions": ["variables"] },
+            "writer": { "permissions": ["literals", "below"], "deny": ["denied"] },
+            "careful": { "permissions": ["everything"], "deny": ["denied", "literals"] },
+        },
+        "kinds": { "any": {} },
+        "tokens": tokens,
+    }))
+}
+
+fn secret(role: &str) -> String {
+    format!("oracle-kept-{role}")
+}
+
+/// Letters and slashes, as they are and as some program reads them.
+const PIECES: [&str; 24] = [
+    "a",
+    "b",
+    "p",
+    "A",
+    "a",
+    "b",
+    "/",
+    "/",
+    "/",
+    "%2F",
+    "%2f",
+    "%252F",
+    "%255C",
+    "%EF%BC%8F",
+    "%2561",
+    "%252562",
+    "%EF%BD%81",
+    "%E2%80%8D",
+    "%25",
+    "%EF%BC%9F",
+    "%EF%BC%9B",
+    "%253F",
+    "%253B",
+    ":go",
+];
