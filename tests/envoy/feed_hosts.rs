@@ -144,6 +144,23 @@ fn compression_is_neither_requested_nor_read() {
 }
 
 #[test]
+fn cluster_on_the_page_is_valid() {
+    let page = std::fs::read_to_string("docs/guides/feed.md").unwrap();
+    let (_, snippet) = page.split_once("```yaml\n# envoy.yaml\n").unwrap();
+    let mut configuration: Value = yaml_serde::from_str(snippet.split("```").next().unwrap()).unwrap();
+    // Not every machine has certificates in this place, and without them Envoy reads nothing of the context.
+    if !std::path::Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
+        let context = "/static_resources/clusters/0/transport_socket/typed_config/common_tls_context";
+        *configuration.pointer_mut(context).unwrap() = json!({});
+    }
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), configuration.to_string()).unwrap();
+    let mut envoy = std::process::Command::new(envoy::program());
+    let output = envoy.args(["--mode", "validate", "--config-path"]).arg(file.path()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn envoy_itself_adds_the_authorization() {
     let (nginx, folder) = (Nginx::start(), tempfile::tempdir().unwrap());
     nginx.put("bundle.json", &revision(1, json!({})));

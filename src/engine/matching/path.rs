@@ -2,7 +2,7 @@
 //!
 //! In: the bytes of `:path`. Out: a path in which every segment is spelled one way only, or the rule
 //! that the path breaks. A path that two programs could read as two things is refused here, whatever
-//! Envoy's own normalisation is set to.
+//! Envoy's own normalization is set to.
 //!
 //! The one spelling: what RFC 3986 §3.3 allows in a segment stands for itself (`+` and `%2B` stay apart,
 //! for programs that read `+` as a space), all else is `%` and two upper-case hex digits.

@@ -29,7 +29,7 @@ impl Manager<'_, '_> {
         findings.extend(Addresses::of(self.found, self.reliance).findings());
         findings.extend(self.host_spelling());
         findings.extend(seen.iter().flat_map(|routes| self.unreachable_domains(routes)));
-        findings.extend(self.normalisation());
+        findings.extend(self.normalization());
         findings.extend(self.upgrades());
         findings.extend(self.unfiltered_upgrades());
         findings
@@ -84,17 +84,17 @@ impl Manager<'_, '_> {
 
     /// The filter never sees problems that Envoy repairs. That is safe, but then the filter does not reject such
     /// requests.
-    fn normalisation(&self) -> Option<Finding> {
+    fn normalization(&self) -> Option<Finding> {
         let is_on = |key: &&str| match at(self.found.value, key) {
             Value::Bool(on) => *on,
             Value::String(action) => action.starts_with("UNESCAPE"),
             Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => false,
         };
         let on: Vec<String> =
-            NORMALISATION.iter().filter(|key| is_on(key)).map(|key| format!("`{key}`")).collect();
-        let message = format!("Envoy normalises paths before the filter judges them ({})", on.join(", "));
+            NORMALIZATION.iter().filter(|key| is_on(key)).map(|key| format!("`{key}`")).collect();
+        let message = format!("Envoy normalizes paths before the filter judges them ({})", on.join(", "));
         let hint = "disable it if the filter must reject and audit such requests; leaving it on is safe, but makes the gateway's `paths` ineffective";
-        (!on.is_empty()).then(|| Finding::note("normalised_before", self.found.place.clone(), message, hint))
+        (!on.is_empty()).then(|| Finding::note("normalized_before", self.found.place.clone(), message, hint))
     }
 
     fn upgrades(&self) -> Option<Finding> {
@@ -131,6 +131,6 @@ fn routes_not_seen((what, place): (String, Place)) -> Finding {
 }
 
 /// Settings of a connection manager with which Envoy changes a path before any filter runs.
-const NORMALISATION: [&str; 3] = ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"];
+const NORMALIZATION: [&str; 3] = ["normalize_path", "merge_slashes", "path_with_escaped_slashes_action"];
 /// Maximum number of characters of a domain that a message quotes.
 const MAX_SHOWN: usize = 64;

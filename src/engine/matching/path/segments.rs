@@ -17,14 +17,14 @@ use crate::engine::words::fields::mappings;
     expecting = "a mapping with `encoded_slash`, `duplicate_slash`, `dot_segments`, `semicolon`, `percent`, …"
 )]
 pub struct PathRules {
-    /// `%2F`; normalised it is a slash like any other, kept it is a character of its segment.
+    /// `%2F`: `normalize` makes it a slash, `keep` a character of its segment.
     pub encoded_slash: SlashRule,
-    /// `//`; normalised it is one slash.
+    /// `//`: `normalize` makes it one slash.
     pub duplicate_slash: Rule,
-    /// `.` and `..` as segments; normalised they are resolved (RFC 3986 §5.2.4), but never beyond the root
+    /// `.` and `..` as segments: `normalize` resolves them (RFC 3986 §5.2.4), but never beyond the root
     /// or from an empty segment.
     pub dot_segments: Rule,
-    /// `;` in a segment; normalised it and what follows in the segment is left out.
+    /// `;` in a segment: `normalize` removes it and what follows in the segment.
     pub semicolon: Rule,
     /// `%25`, a percent sign.
     pub percent: CharacterRule,
@@ -36,15 +36,15 @@ pub struct PathRules {
 
 mappings!(PathRules);
 
-/// What becomes of a path that breaks a rule.
+/// What the filter does with a path that breaks a rule.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
-    /// The request is refused.
+    /// The filter rejects the request.
     #[default]
     Reject,
-    /// The path is put right, and what comes out is matched, audited and forwarded.
+    /// The filter corrects the path, then matches, audits and forwards the corrected path.
     Normalize,
 }
 
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_normalised_is_what_rfc_3986_says() {
+    fn normalized_paths_follow_rfc_3986() {
         for (target, path) in [
             ("/a/b", "/a/b"),
             ("/a//b", "/a/b"),
