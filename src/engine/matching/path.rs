@@ -1,11 +1,11 @@
-//! The canonical path: the one spelling of a request's path that is matched, audited and forwarded.
+//! The canonical path: the single spelling of a request's path that the filter matches, audits and forwards.
 //!
-//! In: the bytes of `:path`. Out: a path in which every segment is spelled one way only, or the rule
-//! that the path breaks. A path that two programs could read as two things is refused here, whatever
-//! Envoy's own normalization is set to.
+//! In: the bytes of `:path`. Out: a path in which every segment has exactly one spelling, or the rule that the path
+//! breaks. If two programs could read a path differently, this module rejects it, whatever path normalization Envoy
+//! applies.
 //!
-//! The one spelling: what RFC 3986 §3.3 allows in a segment stands for itself (`+` and `%2B` stay apart,
-//! for programs that read `+` as a space), all else is `%` and two upper-case hex digits.
+//! Spelling: a character that RFC 3986 §3.3 allows in a segment is written as itself. Every other byte is written as
+//! `%` and two upper-case hex digits. `+` and `%2B` stay distinct, because some programs read `+` as a space.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -23,17 +23,17 @@ mod loose;
 mod segments;
 mod skeleton;
 
-/// A path with one reading, and the query that came with it.
+/// A path with exactly one reading, and its query.
 #[derive(Eq, PartialEq)]
 pub struct CanonicalPath<'a> {
     path: Cow<'a, str>,
-    /// The path as it came in, where only the case of hex digits differs and a character was kept.
+    /// The path as received, if it differs from `path` only in the case of hex digits and the rules kept a character.
     sent: Option<&'a str>,
     query: &'a [u8],
     loose: Box<[LooseReading]>,
 }
 
-/// Never shows the query, which may hold a credential.
+/// Omits the query, which may hold a credential.
 impl fmt::Debug for CanonicalPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("CanonicalPath").field(&self.path).finish()
@@ -41,10 +41,10 @@ impl fmt::Debug for CanonicalPath<'_> {
 }
 
 impl<'a> CanonicalPath<'a> {
-    /// Reads `:path` by a gateway's rules.
+    /// Parses `:path` by the rules of a gateway.
     ///
     /// # Errors
-    /// The rule by which the path has no reading, or more than one.
+    /// Fails if the path has no reading or more than one; the error is the rule that it breaks.
     pub fn parse(target: &'a [u8], rules: &PathRules) -> Result<Self, BadPath> {
         let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
         let (path, query) = target.split_at_checked(end).ok_or(BadPath::NotAPath)?;
@@ -54,35 +54,35 @@ impl<'a> CanonicalPath<'a> {
             Kept::Nothing => Ok(Self { path, sent: None, query, loose: Box::default() }),
             Kept::Something(sent) => {
                 let loose = loose::readings(&path)?;
-                // A path that came in as it is spelled but for the case of hex digits.
+                // The received path differs from its canonical spelling only in the case of hex digits.
                 let sent = sent.filter(|sent| sent.eq_ignore_ascii_case(&path));
                 Ok(Self { path, sent, query, loose })
             }
         }
     }
 
-    /// The path without its query.
+    /// Returns the path without its query.
     pub fn as_str(&self) -> &str {
         &self.path
     }
 
-    /// The segments: none for `/`, and one trailing slash is ignored.
+    /// Returns the segments. `/` has no segments, and one trailing slash is ignored.
     pub fn segments(&self) -> Segments<'_> {
         Segments::of(&self.path)
     }
 
-    /// How programs read the path that replace or remove the characters that the gateway keeps; none without such
-    /// characters.
+    /// Returns the paths that programs see if they replace or remove the characters that the gateway keeps. Empty if
+    /// the path has no such characters.
     pub fn loose(&self) -> &[LooseReading] {
         &self.loose
     }
 
-    /// The query with its `?`; empty where there is none.
+    /// Returns the query with its `?`, or an empty slice.
     pub fn query(&self) -> &'a [u8] {
         self.query
     }
 
-    /// `:path` as it is to be forwarded, where that is not what came in; with `query` in the query's place.
+    /// Returns the `:path` to forward, or `None` if it equals the received one. `query` replaces the query.
     pub fn rewritten(&self, query: Option<&[u8]>) -> Option<Vec<u8>> {
         let is_as_sent = self.sent.is_some() || matches!(self.path, Cow::Borrowed(_));
         if is_as_sent && query.is_none() {
@@ -93,10 +93,10 @@ impl<'a> CanonicalPath<'a> {
     }
 }
 
-/// Why a path has no reading, or more than one.
+/// Why a path has no reading or more than one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadPath {
-    /// No leading slash: absent, `*`, authority form or absolute form.
+    /// The path has no leading slash: it is absent, `*`, or in authority or absolute form.
     NotAPath,
     /// `#`.
     Fragment,
@@ -110,30 +110,30 @@ pub enum BadPath {
     Semicolon,
     /// `%2F`.
     EncodedSlash,
-    /// `%25`: whoever decodes twice reads something else.
+    /// `%25`: a program that decodes twice reads a different path.
     EncodedPercent,
-    /// A control byte or a space, in the query too; in the path also a percent-encoded control byte.
+    /// A control byte or a space, in the path or the query, or a percent-encoded control byte in the path.
     Control,
-    /// A byte from 0x80 on.
+    /// A byte at or above 0x80.
     NonAscii,
     /// `%` without two hex digits.
     BadEscape,
     /// Percent-encoded bytes that are not UTF-8.
     NotUtf8,
-    /// `%3F` or `%23`: whoever decodes before taking the query off reads a shorter path.
+    /// `%3F` or `%23`: a program that decodes before it splits off the query reads a shorter path.
     EncodedDelimiter,
-    /// A percent-encoded character that some program reads as one of ASCII.
+    /// A percent-encoded character that some programs read as ASCII.
     LookAlike,
-    /// A percent-encoded character that some program does not see.
+    /// A percent-encoded character that some programs ignore.
     Invisible,
     /// Percent-encoded characters that are not in Unicode NFC.
     NotNfc,
-    /// The kept characters give more readings than the filter compares.
+    /// The kept characters produce more readings than the filter compares.
     TooManyReadings,
 }
 
 impl BadPath {
-    /// The rule as a stable code, for audit events and `explain`.
+    /// Returns the rule as a stable code, for audit events and `explain`.
     pub fn code(self) -> &'static str {
         match self {
             Self::NotAPath => "not_a_path",
@@ -181,12 +181,12 @@ impl fmt::Display for BadPath {
     }
 }
 
-/// The segments of a canonical path, from the left.
+/// Iterates over the segments of a canonical path, from the left.
 #[derive(Clone, Copy, Debug)]
 pub struct Segments<'a>(Option<&'a str>);
 
 impl<'a> Segments<'a> {
-    /// The segments of `path`, which begins with a slash.
+    /// Returns the segments of `path`, which starts with a slash.
     pub(crate) fn of(path: &'a str) -> Self {
         let inner = path.strip_prefix('/').unwrap_or(path);
         let inner = inner.strip_suffix('/').unwrap_or(inner);
@@ -212,15 +212,15 @@ impl<'a> Iterator for Segments<'a> {
     }
 }
 
-/// `path` in its one spelling; borrowed if it came in that.
+/// Returns `path` in its canonical spelling, borrowed if it already has it.
 pub(crate) fn canonical(path: &[u8]) -> Result<Cow<'_, str>, BadPath> {
     by_rules(path, &PathRules::default()).map(|(path, _)| path)
 }
 
-/// Whether a path has characters that only a gateway's rules keep.
+/// Whether a path has characters that a gateway must be configured to keep.
 enum Kept<'p> {
     Nothing,
-    /// The path as it came in, where that is text.
+    /// The path as received, if it is UTF-8.
     Something(Option<&'p str>),
 }
 
@@ -232,7 +232,7 @@ fn by_rules<'p>(path: &'p [u8], rules: &PathRules) -> Result<(Cow<'p, str>, Kept
     Ok((segments::resolve(spelled, rules)?, kept))
 }
 
-/// A text as one segment of a canonical path.
+/// Spells a text as one segment of a canonical path.
 pub(crate) fn segment(text: &str) -> Result<Cow<'_, str>, BadPath> {
     let mut spelled = String::with_capacity(text.len().saturating_add(1));
     spelled.push('/');
@@ -245,7 +245,7 @@ pub(crate) fn segment(text: &str) -> Result<Cow<'_, str>, BadPath> {
 }
 
 fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<(Cow<'p, str>, Kept<'p>), BadPath> {
-    // Where all bytes stand for themselves there is nothing to rewrite: the common case.
+    // The common case: every byte is written as itself, so nothing changes.
     if path.iter().all(|byte| stands_for_itself(*byte) || *byte == b'/') {
         let path = std::str::from_utf8(path).map_err(|_| BadPath::NonAscii)?;
         return Ok((Cow::Borrowed(path), Kept::Nothing));
@@ -273,7 +273,7 @@ fn spell<'p>(path: &'p [u8], rules: &PathRules) -> Result<(Cow<'p, str>, Kept<'p
     keeps |= check_characters(&decoded, rules)? == Checked::Kept;
     let sent = std::str::from_utf8(path).ok();
     let kept = if keeps { Kept::Something(sent) } else { Kept::Nothing };
-    // A path that was canonical but for being checked in full is still forwarded as it came.
+    // The checks may change nothing. Then the path stays borrowed and is forwarded as received.
     let spelled = match sent.filter(|same| *same == spelled) {
         Some(same) => Cow::Borrowed(same),
         None => Cow::Owned(spelled),
@@ -292,7 +292,7 @@ fn push(spelled: &mut String, byte: u8, encode: bool) {
     }
 }
 
-/// RFC 3986 §3.3's `pchar`, but for `;` and `%`.
+/// Whether the byte is a `pchar` of RFC 3986 §3.3 other than `;` and `%`.
 fn stands_for_itself(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&')
         || matches!(byte, b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
@@ -305,11 +305,11 @@ fn escaped(bytes: &mut impl Iterator<Item = u8>) -> Result<u8, BadPath> {
     u8::try_from((high << 4) | low).map_err(|_| BadPath::BadEscape)
 }
 
-/// What the rules say about a character that they do not refuse.
+/// The result of a character check that did not reject the character.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Checked {
     Ordinary,
-    /// It is one of those that a gateway must be set to keep.
+    /// The gateway must be configured to keep this character.
     Kept,
 }
 
@@ -341,7 +341,7 @@ fn check_raw(byte: u8, rules: &PathRules) -> Result<(), BadPath> {
     }
 }
 
-/// What ends a query for some program ends it for all.
+/// Rejects bytes at which some programs end the query.
 fn check_query(query: &[u8]) -> Result<(), BadPath> {
     query.iter().try_for_each(|byte| match byte {
         b'#' => Err(BadPath::Fragment),
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_two_readings_is_refused() {
+    fn path_with_two_readings_is_rejected() {
         for (target, rule) in [
             (&b""[..], BadPath::NotAPath),
             (b"*", BadPath::NotAPath),
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_is_kept_out_of_the_path_and_forwarded_with_it() {
+    fn query_is_split_from_path_and_forwarded() {
         let plain = CanonicalPath::parse(b"/a?x=%zz&y=//..;\xff", &PathRules::default()).unwrap();
         assert_eq!((plain.as_str(), plain.rewritten(None)), ("/a", None));
         let encoded = CanonicalPath::parse(b"/%61?x=%zz", &PathRules::default()).unwrap();
@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn one_trailing_slash_is_no_segment() {
+    fn trailing_slash_adds_no_segment() {
         for (path, segments) in [("/", &[][..]), ("/a", &["a"]), ("/a/", &["a"]), ("/a/b", &["a", "b"])] {
             assert_eq!(
                 CanonicalPath::parse(path.as_bytes(), &PathRules::default())

@@ -1,8 +1,8 @@
 //! The decision: what the policy says about one request, and why.
 //!
-//! `judge` makes it, by one algorithm for enforcement and `explain`: they differ in the [`Trace`] that they hand
-//! over. It gives a [`Judged`], and [`Judged::meter`] a [`Decision`]: what a rate limit leaves of a permit depends on
-//! the requests before it, which only the host knows. Nothing else can make a [`Permit`].
+//! `judge` makes it. Enforcement and `explain` run the same algorithm and differ only in the [`Trace`] that they pass.
+//! `judge` returns a [`Judged`], and [`Judged::meter`] turns it into a [`Decision`]: a rate limit depends on earlier
+//! requests, which only the host knows. Only this module can make a [`Permit`].
 
 use crate::engine::config::credentials::Intent;
 use crate::engine::matching::index::LetterCase;
@@ -21,12 +21,12 @@ mod judge;
 mod readings;
 mod trace;
 
-/// When and from where a request comes.
+/// The time and source of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
     /// The host's time.
     pub now: Time,
-    /// The source; it may be unknown where no token of the policy depends on it.
+    /// The source. It may be unknown if no token of the policy depends on it.
     pub source: Source<'a>,
 }
 
@@ -34,20 +34,20 @@ pub struct Circumstances<'a> {
 #[derive(Debug)]
 #[must_use]
 pub enum Decision<'p> {
-    /// The request may pass.
+    /// The policy permits the request.
     Permit(Permit<'p>),
-    /// The request may not pass.
+    /// The policy denies the request.
     Deny(Deny<'p>),
 }
 
 impl<'p> Decision<'p> {
-    /// The decision where there is no clock: no life of a secret or bundle can be judged.
+    /// Returns the decision when there is no clock: the lifetime of secrets and bundles cannot be checked.
     #[cold]
     pub fn without_clock() -> Self {
         Self::Deny(Deny::because(Reason::NoPolicy))
     }
 
-    /// The reason.
+    /// Returns the reason.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Permit(permit) => permit.reason(),
@@ -55,12 +55,12 @@ impl<'p> Decision<'p> {
         }
     }
 
-    /// Whether the request may pass.
+    /// Whether the policy permits the request.
     pub fn is_permit(&self) -> bool {
         matches!(self, Self::Permit(_))
     }
 
-    /// The token that the request brought, where it is known.
+    /// Returns the request's token, if it is known.
     pub fn subject(&self) -> Option<&Subject<'p>> {
         match self {
             Self::Permit(permit) => permit.subject.as_ref(),
@@ -68,7 +68,7 @@ impl<'p> Decision<'p> {
         }
     }
 
-    /// The permission by which the request may pass.
+    /// Returns the permission that permits the request, if any.
     pub fn permission(&self) -> Option<&'p PermissionName> {
         match self {
             Self::Permit(permit) => permit.permission,
@@ -76,26 +76,26 @@ impl<'p> Decision<'p> {
         }
     }
 
-    /// Whether it is a deny that the request as it stands is not the reason for, only what some upstream may make of it.
+    /// Whether this is a deny only because of how some upstreams may read the request.
     pub fn is_loose(&self) -> bool {
         matches!(self, Self::Deny(Deny { reading: Reading::Loose, .. }))
     }
 
-    /// Whether it is a deny for which only roles in shadow are the reason: it is reported, not enforced.
+    /// Whether this is a deny only because of roles in shadow mode. The filter reports it but does not enforce it.
     pub fn is_shadow(&self) -> bool {
         matches!(self, Self::Deny(Deny { shadow: true, .. }))
     }
 
-    /// Whether what the request brought, and nobody has, was a guess: it has the form of a secret, and no page made a
-    /// browser send it.
+    /// Whether the request carried a guess: an unknown credential in the form of a secret, not sent by a browser on
+    /// behalf of a web page.
     pub fn is_guess(&self) -> bool {
         matches!(self, Self::Deny(Deny { guessed: true, .. }))
     }
 }
 
-/// What the policy says about a request before its token's rate limit is asked.
+/// The policy's decision before the token's rate limit is applied.
 ///
-/// There is no way past the limit: only [`Judged::meter`] makes a [`Decision`] of it.
+/// The limit cannot be bypassed: only [`Judged::meter`] turns this into a [`Decision`].
 #[derive(Debug)]
 #[must_use]
 pub struct Judged<'p>(Decision<'p>);
@@ -105,8 +105,8 @@ impl<'p> Judged<'p> {
         Self(unmetered)
     }
 
-    /// The decision. `take` takes the request out of its token's bucket; it is only called where the request would be
-    /// forwarded, and its token has a limit.
+    /// Applies the rate limit and returns the decision. `take` removes one request from the token's bucket. It is
+    /// called only if the request would be forwarded and its token has a limit.
     pub fn meter(self, take: impl FnOnce(&TokenId, RateLimit) -> Taken) -> Decision<'p> {
         let Self(decision) = self;
         let is_forwarded = decision.is_permit() || decision.is_shadow();
@@ -128,7 +128,7 @@ impl<'p> Judged<'p> {
     }
 }
 
-/// Proof that the policy permitted a request, and that it was counted where its token has a rate limit.
+/// Proof that the policy permitted a request. The request was counted if its token has a rate limit.
 #[derive(Debug)]
 pub struct Permit<'p> {
     reason: Reason,
@@ -147,56 +147,56 @@ impl<'p> Permit<'p> {
         Self { reason, subject: None, permission: None, quota: None }
     }
 
-    /// The token; none where the request needs none.
+    /// Returns the token, or `None` if the request needs no token.
     pub fn subject(&self) -> Option<&Subject<'p>> {
         self.subject.as_ref()
     }
 
-    /// The permission by which the request may pass; none where it needs no token.
+    /// Returns the permission that permits the request, or `None` if it needs no token.
     pub fn permission(&self) -> Option<&'p PermissionName> {
         self.permission
     }
 
-    /// What is left of the token's rate limit, once the request was counted.
+    /// Returns what remains of the token's rate limit after this request.
     pub fn quota(&self) -> Option<Quota> {
         self.quota
     }
 
-    /// The reason.
+    /// Returns the reason.
     pub fn reason(&self) -> Reason {
         self.reason
     }
 }
 
-/// Why a request may not pass.
+/// A denied request, and why.
 #[derive(Debug)]
 pub struct Deny<'p> {
     /// The reason.
     pub reason: Reason,
-    /// The token, where it is known.
+    /// The token, if it is known.
     pub subject: Option<Subject<'p>>,
-    /// Of what was presented, where no token has it.
+    /// Fingerprint of the presented value, if no token has it.
     pub fingerprint: Option<Fingerprint>,
-    /// Whether that was a guess: deliberately sent, in the form of a secret.
+    /// Whether the presented value was a guess: sent deliberately, in the form of a secret.
     pub guessed: bool,
     /// The rule that a malformed request breaks.
     pub rule: Option<Rule>,
-    /// Permissions that would have sufficed.
+    /// Permissions that would have been enough.
     pub sufficient: Box<[&'p PermissionName]>,
-    /// In which reading of the request there is a reason.
+    /// The reading of the request that the reason applies to.
     pub reading: Reading,
-    /// Whether only roles in shadow are the reason: then the filter reports the deny and forwards the request.
+    /// Whether roles in shadow mode are the only reason. Then the filter reports the deny and forwards the request.
     pub shadow: bool,
-    /// For how long the caller is to wait, where that is the reason.
+    /// How long the caller must wait, if waiting helps.
     pub wait: Option<Wait>,
 }
 
-/// In which reading of a request there is a reason to deny it.
+/// The reading of a request that gives a reason to deny it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reading {
-    /// As it stands.
+    /// The request as received.
     Strict,
-    /// Only without letter case, or as the loosest upstream may read it: as it stands it would be permitted.
+    /// Only without letter case, or as the most lenient upstream may read it. As received, it would be permitted.
     Loose,
 }
 
@@ -209,12 +209,12 @@ impl Reading {
     }
 }
 
-/// For how long a caller is to wait.
+/// How long a caller must wait.
 #[derive(Clone, Copy, Debug)]
 pub enum Wait {
-    /// Until there is something left of the token's rate limit.
+    /// Until the token's rate limit has capacity again.
     Quota(Quota),
-    /// So many seconds, until the source is no longer suspended.
+    /// This many seconds, until the suspension of the source ends.
     Seconds(i64),
 }
 
@@ -239,7 +239,7 @@ impl<'p> Deny<'p> {
     }
 }
 
-/// A token that was presented by one of its secrets.
+/// A token, and the secret by which a request presented it.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'p> {
     token: &'p Token,
@@ -250,47 +250,47 @@ pub struct Subject<'p> {
 }
 
 impl<'p> Subject<'p> {
-    /// Id of the token.
+    /// Returns the id of the token.
     pub fn token(&self) -> &'p TokenId {
         &self.token.id
     }
 
-    /// Under which key the token is remembered; another one when its secrets change.
+    /// Returns the key under which the filter stores the token's state. It changes when the token's secrets change.
     pub(crate) fn key(&self) -> Key {
         Key::of_token(&self.token.id, self.token.digests)
     }
 
-    /// The token's rate limit.
+    /// Returns the token's rate limit.
     fn rate_limit(&self) -> Option<RateLimit> {
         self.token.limits.as_ref()?.rate
     }
 
-    /// Id of the secret.
+    /// Returns the id of the secret.
     pub fn secret(&self) -> &'p SecretId {
         &self.secret.id
     }
 
-    /// Kind of the token.
+    /// Returns the kind of the token.
     pub fn kind(&self) -> &'p KindName {
         self.kind
     }
 
-    /// Number of the kind in the policy.
+    /// Returns the number of the kind in the policy.
     pub(crate) fn kind_number(&self) -> usize {
         self.token.kind
     }
 
-    /// Roles of the token, inherited ones included.
+    /// Returns the roles of the token, with inherited roles.
     pub fn roles(&self) -> &'p [RoleName] {
         &self.grant.roles
     }
 
-    /// Whether the secret was presented deliberately.
+    /// Returns whether the secret was presented deliberately.
     pub fn intent(&self) -> Intent {
         self.intent
     }
 
-    /// Whether the secret has been rotated away and works only for its overlap.
+    /// Whether the secret was rotated out and works only until its overlap ends.
     pub fn retiring(&self) -> bool {
         self.secret.life.rotated
     }

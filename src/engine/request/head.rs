@@ -1,7 +1,7 @@
 //! The head of a request, read once, as bytes.
 //!
-//! In: the request's headers in their order. Out: a [`RequestHead`] with everything that a decision, a
-//! verdict and an audit event need. Nothing here can fail or panic: what cannot be read is kept as such.
+//! In: the request's headers in order. Out: a [`RequestHead`] with everything that a decision, a verdict and an audit
+//! event need. Reading never fails or panics: an unreadable part is stored as an error.
 
 use std::borrow::Cow;
 
@@ -25,19 +25,19 @@ mod preflight;
 mod second;
 mod seen;
 
-/// What is read from a request's headers.
+/// The parts of a request's headers that the filter uses.
 pub struct RequestHead<'a> {
     /// `:method`.
     pub method: &'a [u8],
-    /// `:authority` as it came in.
+    /// `:authority` as received.
     pub authority: &'a [u8],
-    /// The host in `:authority`, in its one reading.
+    /// The host in `:authority`, parsed.
     pub host: Result<Host<'a>, BadHost>,
-    /// Whether a `host` header stands beside `:authority`, and names the same host.
+    /// Whether the request has both `:authority` and a `host` header that names the same host.
     pub repeats_host: bool,
-    /// `:path` as it came in; for the audit of a path that has no reading.
+    /// `:path` as received, for the audit event of an unreadable path.
     pub raw_path: &'a [u8],
-    /// `:path` in its one reading.
+    /// `:path`, parsed.
     pub path: Result<CanonicalPath<'a>, BadPath>,
     /// `x-request-id`.
     pub request_id: &'a [u8],
@@ -45,25 +45,25 @@ pub struct RequestHead<'a> {
     pub forwarded: Forwarded<'a>,
     /// Whether the caller speaks gRPC.
     pub grpc: bool,
-    /// The method that it asks for, if it is a CORS preflight as a browser sends it.
+    /// The method that a CORS preflight asks for, if the request is a preflight as browsers send it.
     pub preflight: Option<&'a [u8]>,
-    /// The rule that its headers break, where they can be read in more than one way.
+    /// The rule that the headers break, if they have more than one reading.
     pub broken_rule: Option<Rule>,
-    /// The credential that the request brings.
+    /// The request's credential.
     pub credential: Credential<'a>,
-    /// What it brings instead of a credential, where it brings none.
+    /// What the request has in place of a credential, if it has no credential.
     pub seen: Option<Seen>,
-    /// How the request must be changed where it is forwarded.
+    /// How the filter must change the request before it forwards it.
     pub cleaning: Cleaning<'a>,
 }
 
 impl RequestHead<'_> {
-    /// What the request asks for: method, host and path.
+    /// Returns what the request asks for: method, host and path.
     ///
     /// # Errors
-    /// The first rule that the request breaks: then it has no reading, or more than one.
+    /// Fails with the first rule that the request breaks, which leaves it with no reading or more than one.
     pub fn target(&self) -> Result<Target<'_>, Rule> {
-        // RFC 9110 §9.1: a method is case-sensitive; to a framework that reads `delete` as `DELETE` it is not.
+        // Methods are case-sensitive (RFC 9110 §9.1), but some frameworks read `delete` as `DELETE`.
         if !is_method(self.method) {
             return Err(Rule::Method);
         }
@@ -75,17 +75,17 @@ impl RequestHead<'_> {
         Ok(Target { method: self.method, host: host.as_str(), path: path.segments() })
     }
 
-    /// Whether the request brings something to look up.
+    /// Whether the request has a credential to look up.
     pub fn brings_token(&self) -> bool {
         matches!(self.credential, Credential::Presented(..) | Credential::Joined(..))
     }
 
-    /// Where the request comes from, by these settings; `envoy` is what Envoy takes for it.
+    /// Returns the source of the request by these settings. `envoy` is the source that Envoy reports.
     pub fn source<'s>(&'s self, envoy: Source<'s>, settings: &Settings) -> Source<'s> {
         self.forwarded.source(envoy, settings.source.map(|rule| rule.trusted_hops))
     }
 
-    /// The head of a request that goes on so: HTTP/2 needs no header to announce content, and a preflight has none.
+    /// Adds what follows the head: HTTP/2 needs no header to announce content, and a preflight has no content.
     #[must_use]
     pub fn followed_by(self, rest: Rest) -> Self {
         match rest {
@@ -100,26 +100,26 @@ impl RequestHead<'_> {
 pub enum Rest {
     /// Nothing: the request ends with its head.
     Nothing,
-    /// Content or trailers, though they may turn out to be empty.
+    /// Content or trailers, possibly empty.
     Content,
 }
 
-/// How a request must be changed before an upstream may see it.
+/// How the filter must change a request before an upstream sees it.
 #[derive(Default)]
 pub struct Cleaning<'a> {
-    /// Headers of ours, which nobody else may set.
+    /// Headers that only the filter may set.
     pub forged: Vec<&'a [u8]>,
-    /// Headers by which a backend may see another request, and those that the settings remove.
+    /// Headers that may make a backend see a different request, and headers that the settings remove.
     pub overrides: Vec<&'a [u8]>,
-    /// Headers with the credential.
+    /// Headers that hold the credential.
     pub credentials: Vec<&'a [u8]>,
-    /// The `cookie` header without the credential, where it had it; empty for none.
+    /// The `cookie` header without the credential, if it held the credential. Empty if nothing remains.
     pub cookie: Option<Vec<u8>>,
-    /// The query without the credential, where it had it; with its `?`, or empty.
+    /// The query without the credential, if it held the credential. It starts with `?` or is empty.
     pub query: Option<Vec<u8>>,
 }
 
-/// Never shows what may hold a credential: the query, the credential.
+/// Omits the query and the credential, which may hold secrets.
 impl std::fmt::Debug for RequestHead<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("RequestHead");
@@ -128,7 +128,7 @@ impl std::fmt::Debug for RequestHead<'_> {
 }
 
 impl<'a> RequestHead<'a> {
-    /// Reads the headers of a request: names and values, lower-case names as Envoy has them.
+    /// Reads the headers of a request as names and values. Envoy gives names in lower case.
     pub fn read(headers: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone, settings: &Settings) -> Self {
         let mut head = Self {
             method: b"",
@@ -153,7 +153,7 @@ impl<'a> RequestHead<'a> {
         let has_cookies =
             settings.credentials.iter().any(|source| matches!(source, CredentialSource::Cookie(_)));
         for (name, value) in headers.clone() {
-            // It is read also where it is to be removed.
+            // This header is read even if it will be removed.
             if name == b"x-forwarded-for" {
                 head.forwarded.read(value);
             }
@@ -178,7 +178,7 @@ impl<'a> RequestHead<'a> {
             }
         }
         head.host = Host::parse(head.authority);
-        // RFC 9113 §8.3: a second `:authority` makes a request malformed.
+        // A second `:authority` makes a request malformed (RFC 9113 §8.3).
         if authorities > 1 || head.repeats_host && !host_headers_agree(&head.host, headers.clone()) {
             head.host = Err(BadHost);
         }
@@ -194,7 +194,7 @@ impl<'a> RequestHead<'a> {
         head
     }
 
-    /// Keeps the credential, once it was looked for in cookies and query too.
+    /// Stores the credential after the cookies and the query were searched too.
     fn bring(&mut self, mut finder: Finder<'a, '_>, cookies: &[&'a [u8]]) {
         self.cleaning.cookie = cookie(&mut finder, cookies);
         if let Ok(path) = &self.path {
@@ -203,12 +203,12 @@ impl<'a> RequestHead<'a> {
         self.credential = finder.credential;
     }
 
-    /// The query; empty where the path cannot be read.
+    /// Returns the query, or an empty slice if the path cannot be read.
     fn query(&self) -> &[u8] {
         self.path.as_ref().map(CanonicalPath::query).unwrap_or_default()
     }
 
-    /// The method that the request asks for as a preflight.
+    /// Returns the method that the request asks for as a preflight.
     #[cold]
     fn preflight(
         &self,
@@ -223,21 +223,21 @@ impl<'a> RequestHead<'a> {
 }
 
 impl Settings {
-    /// Whether a request with this header is rejected, as one that names a second path.
+    /// Whether the filter rejects a request with this header because it names a second path.
     fn rejects(&self, name: &[u8], value: &[u8]) -> bool {
         self.second_path == SecondPath::Reject && second::names_second_path(name, value)
     }
 
-    /// Whether the header is one of those that the gateway removes, or some program may take it for one.
+    /// Whether the gateway removes the header, or some program may read it as a removed one.
     fn removes(&self, name: &[u8]) -> bool {
         self.remove_headers.iter().any(|known| known.names(name))
     }
 }
 
-/// Whether each `host` header names the host of `:authority`, at the same port.
+/// Whether each `host` header names the host and port of `:authority`.
 ///
-/// Envoy takes `host` for `:authority` itself or drops it; where a program hands both over, its upstream may believe
-/// either (RFC 9113 §8.3.1).
+/// Envoy uses `host` as `:authority` or drops it. If a program forwards both, its upstream may use either (RFC 9113
+/// §8.3.1).
 #[cold]
 fn host_headers_agree<'a>(
     host: &Result<Host<'a>, BadHost>,
@@ -246,8 +246,8 @@ fn host_headers_agree<'a>(
     headers.filter(|(name, _)| *name == b"host").all(|(_, value)| Host::parse(value) == *host)
 }
 
-/// The trailers that no upstream may see: those that it may merge into a request's headers (RFC 9110 §6.5.1) and that
-/// would be forged or mislead it there.
+/// Returns the trailers that no upstream may see: a program may merge trailers into a request's headers (RFC 9110
+/// §6.5.1), and there these would be forged or misleading.
 pub fn misleading_trailers<'a>(
     trailers: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     settings: &Settings,
@@ -261,7 +261,7 @@ pub fn misleading_trailers<'a>(
     names
 }
 
-/// What is left of the `cookie` headers, as one, where they bring a credential.
+/// Returns the rest of the `cookie` headers as one header, if they hold a credential.
 fn cookie<'a>(finder: &mut Finder<'a, '_>, values: &[&'a [u8]]) -> Option<Vec<u8>> {
     let mut found = false;
     let mut rest: Vec<Cow<'_, [u8]>> = Vec::with_capacity(values.len());
@@ -271,11 +271,11 @@ fn cookie<'a>(finder: &mut Finder<'a, '_>, values: &[&'a [u8]]) -> Option<Vec<u8
         rest.push(left.map_or(Cow::Borrowed(value), Cow::Owned));
     }
     rest.retain(|part| !part.is_empty());
-    // HTTP/2 may split the header (RFC 9113 §8.2.3): it is joined again.
+    // HTTP/2 may split the header (RFC 9113 §8.2.3), so it is joined again.
     found.then(|| rest.join(&b"; "[..]))
 }
 
-/// Whether Envoy takes a request with this content type for gRPC (source/common/grpc/common.cc).
+/// Whether Envoy treats a request with this content type as gRPC (source/common/grpc/common.cc).
 fn is_grpc(content_type: &[u8]) -> bool {
     content_type
         .strip_prefix(b"application/grpc")
@@ -288,19 +288,19 @@ fn add<'a>(names: &mut Vec<&'a [u8]>, name: &'a [u8]) {
     }
 }
 
-/// Whether a backend may take the value of this header for the request's method, path or host.
+/// Whether a backend may use this header as the request's method, path or host.
 fn is_override(name: &[u8]) -> bool {
     let first = name.first().is_some_and(|first| b"fxsp".contains(first));
     first && OVERRIDES.iter().any(|known| same_header(name, known.as_bytes()))
 }
 
-/// Each begins with one of the letters that `is_override` looks for.
+/// Each name starts with one of the letters that `is_override` checks.
 const OVERRIDES: [&str; 39] = [
-    // RFC 7239: it may name a host. What it says of the caller is in `x-forwarded-for`.
+    // It may name a host (RFC 7239). Its caller's address is also in `x-forwarded-for`.
     "forwarded",
     "path-info",
     "script-name",
-    // CVE-2025-61780: Rack::Sendfile believes them.
+    // Rack::Sendfile trusts these (CVE-2025-61780).
     "x-accel-mapping",
     "x-sendfile-type",
     "x-cf-forwarded-url",
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_header_names_the_same_host_as_the_authority() {
+    fn host_header_must_match_the_authority() {
         for (authority, hosts, agree) in [
             ("api.acme.test", &["api.acme.test"][..], true),
             ("api.acme.test", &["API.acme.test."], true),
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_settings_remove_is_removed_however_spelled() {
+    fn removed_headers_are_removed_in_any_spelling() {
         let remove_headers = removed(&["x-scope-orgid", "cookie"]);
         let settings = Settings { remove_headers, ..Settings::default() };
         let headers = [&b"x_scope_orgid"[..], b"X-Scope-OrgID", b"x-scope", b"cookie", b"destination"];
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_of_a_cookie_is_one_header() {
+    fn remaining_cookies_become_one_header() {
         let settings =
             Settings { credentials: vec![CredentialSource::Cookie("token".into())], ..Settings::default() };
         for (cookies, left) in [
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_that_mislead_are_to_be_removed_and_in_shadow_those_that_are_forged() {
+    fn mode_decides_which_trailers_are_removed() {
         let trailers = [
             "x-tokenward-token",
             "grpc-status",
@@ -448,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_mislead_a_backend_are_to_be_removed_however_spelled() {
+    fn misleading_headers_are_removed_in_any_spelling() {
         let headers = [
             ("x-tokenward-token", &b"admin"[..]),
             ("x_tokenward-identity", b"kind=admin"),

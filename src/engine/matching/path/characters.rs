@@ -1,4 +1,4 @@
-//! Rejects characters that some programs read as others or ignore, and text that is not in Unicode NFC.
+//! Rejects characters that some programs replace or ignore, and text that is not in Unicode NFC.
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -32,17 +32,17 @@ fn check_one(character: char, rules: &PathRules) -> Result<Checked, BadPath> {
     Ok(Checked::Ordinary)
 }
 
-/// Whether some programs leave the character out.
+/// Whether some programs ignore the character.
 pub(super) fn is_invisible(character: char) -> bool {
     INVISIBLE.contains(&character)
 }
 
-/// Whether some programs read the character as one of ASCII, or as several.
+/// Whether some programs read the character as one or more ASCII characters.
 pub(super) fn is_look_alike(character: char) -> bool {
     LOOK_ALIKES.contains(&character) || is_compatible(character)
 }
 
-/// What such programs read instead; other characters stay.
+/// Returns what such programs read in its place. Other characters stay.
 pub(super) fn fit(character: char) -> impl Iterator<Item = char> {
     let best = BEST_FIT.iter().find(|(from, _)| *from == character).map(|(_, ascii)| *ascii);
     let fitted = best.unwrap_or(character);
@@ -52,14 +52,14 @@ pub(super) fn fit(character: char) -> impl Iterator<Item = char> {
     nfkc.into_iter().flatten().chain(one)
 }
 
-/// Whether Unicode's compatibility folding (NFKC) makes ASCII of the character.
+/// Whether Unicode's compatibility folding (NFKC) maps the character to ASCII.
 fn is_compatible(character: char) -> bool {
     let position = COMPATIBLE.partition_point(|(_, last)| *last < character);
     COMPATIBLE.get(position).is_some_and(|(first, _)| *first <= character)
 }
 
-/// What programs with "best fit" code pages (932, 949, 1252), or people, take for one of `/ \\ . % ; ? #`
-/// (Unicode's confusables.txt); most of it is compatible as well.
+/// Characters that programs with "best fit" code pages (932, 949, 1252), or people, read as one of `/ \\ . % ; ? #`
+/// (Unicode's confusables.txt). NFKC maps most of them too.
 pub(crate) const LOOK_ALIKES: &[char] = &[
     '\u{2044}', '\u{2215}', '\u{29F8}', '\u{FF0F}', // slashes
     '\u{2216}', '\u{29F5}', '\u{29F9}', '\u{FE68}', '\u{FF3C}', '\u{A5}', '\u{20A9}', // backslashes
@@ -69,7 +69,7 @@ pub(crate) const LOOK_ALIKES: &[char] = &[
     '\u{FE56}', '\u{FF1F}', '\u{FE5F}', '\u{FF03}', // what begins a query or a fragment
 ];
 
-/// Those of them that NFKC does not read so.
+/// The look-alikes that NFKC does not map to ASCII.
 const BEST_FIT: &[(char, char)] = &[
     ('\u{2044}', '/'),
     ('\u{2215}', '/'),
@@ -82,7 +82,7 @@ const BEST_FIT: &[(char, char)] = &[
     ('\u{066A}', '%'),
 ];
 
-/// Characters that some programs leave out (NFKC_Casefold, HFS+), and white space that NFKC leaves alone.
+/// Characters that some programs ignore (NFKC_Casefold, HFS+), and white space that NFKC does not change.
 const INVISIBLE: &[char] = &[
     '\u{AD}', '\u{34F}', '\u{61C}', '\u{1680}', '\u{180E}', '\u{200B}', '\u{200C}', '\u{200D}', '\u{200E}',
     '\u{200F}', '\u{2028}', '\u{2029}', '\u{202A}', '\u{202B}', '\u{202C}', '\u{202D}', '\u{202E}',
@@ -90,7 +90,7 @@ const INVISIBLE: &[char] = &[
     '\u{2069}', '\u{FE0E}', '\u{FE0F}', '\u{FEFF}',
 ];
 
-/// Beyond ASCII, the first and last of all characters in whose NFKC there is ASCII (Unicode 18.0); sorted.
+/// Sorted ranges (first, last) of the non-ASCII characters whose NFKC form contains ASCII (Unicode 18.0).
 const COMPATIBLE: &[(char, char)] = &[
     ('\u{00A0}', '\u{00A0}'),
     ('\u{00A8}', '\u{00A8}'),
@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_nfkc_makes_ascii_of_is_known() {
+    fn every_nfkc_mapping_to_ascii_is_listed() {
         for character in '\u{80}'..=char::MAX {
             let ascii = std::iter::once(character).nfkc().any(|folded| folded.is_ascii());
             assert_eq!(is_compatible(character), ascii, "{}", character.escape_unicode());
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn each_look_alike_fits_ascii() {
+    fn every_look_alike_maps_to_ascii() {
         for character in '\u{80}'..=char::MAX {
             let read: String = fit(character).flat_map(fit).collect();
             let is_ascii = read.chars().any(|read| read.is_ascii());

@@ -1,8 +1,8 @@
 //! Unicode case folding for paths.
 //!
-//! In: a canonical path or a part of one. Out: the same text, folded, so that an upstream that ignores letter case sees no
-//! difference. Folded text is used to deny a request or to withhold a grant, never to grant. ASCII letters stay as they
-//! are: callers compare them without case.
+//! In: a canonical path or a part of one. Out: the folded text, which is the same for all paths that a case-insensitive
+//! upstream treats as equal. Folded text may deny a request or withhold a grant; it never grants anything. ASCII
+//! letters keep their case, because callers compare them without case.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use unicode_normalization::char::canonical_combining_class;
 use crate::engine::matching::path::{Segments, push};
 
 impl Segments<'_> {
-    /// The folded path; `None` if the path is all ASCII.
+    /// Returns the folded path, or `None` if the path is all ASCII.
     pub(crate) fn folded(self) -> Option<String> {
         self.0.filter(|path| is_beyond_ascii(path))?;
         let mut path = String::new();
@@ -30,7 +30,7 @@ pub(crate) fn folded(text: &str) -> Cow<'_, str> {
     rewritten(text, fold)
 }
 
-/// Brings a part of a path into Unicode NFC.
+/// Converts a part of a path to Unicode NFC.
 pub(crate) fn composed(text: &str) -> Cow<'_, str> {
     rewritten(text, |text| text.nfc().collect())
 }
@@ -41,14 +41,14 @@ fn rewritten(text: &str, rewrite: impl Fn(&str) -> String) -> Cow<'_, str> {
     let Some(decoded) = decoded else { return Cow::Borrowed(text) };
     let mut encoded = String::with_capacity(text.len());
     for byte in rewrite(&decoded).bytes() {
-        // Escapes of ASCII bytes were not decoded: their `%` stays.
+        // Escapes of ASCII bytes were not decoded, so their `%` stays.
         if byte.is_ascii() { encoded.push(char::from(byte)) } else { push(&mut encoded, byte, true) }
     }
     Cow::Owned(encoded)
 }
 
 /// Folds text by Unicode §3.13, D145 (canonical caseless matching). The result is composed again, because `é` must not
-/// match a pattern `e{id}`. `İ` and `ı` become `i`: programs with Turkish rules read them so.
+/// match a pattern `e{id}`. `İ` and `ı` become `i`, as programs with Turkish rules read them.
 fn fold(text: &str) -> String {
     let letters = text.nfd().default_case_fold().map(|letter| if letter == DOTLESS_I { 'i' } else { letter });
     let mut after_i = false;
@@ -74,12 +74,12 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Whether the text has a percent-encoded byte beyond ASCII.
+/// Whether the text has a percent-encoded non-ASCII byte.
 fn is_beyond_ascii(text: &str) -> bool {
     text.as_bytes().windows(3).any(|three| matches!(three, [b'%', digits @ ..] if is_high(digits)))
 }
 
-/// Whether these are the hex digits of a byte beyond ASCII.
+/// Whether these hex digits encode a non-ASCII byte.
 fn is_high(digits: &[u8]) -> bool {
     digits.first().is_some_and(|digit| matches!(digit, b'8' | b'9' | b'A'..=b'F' | b'a'..=b'f'))
 }
@@ -96,7 +96,7 @@ const DOT_ABOVE: char = '\u{307}';
 mod tests {
     use super::*;
 
-    /// What programs that compare without case turn a letter into.
+    /// Returns what programs that ignore case turn a letter into.
     fn habits(letter: char) -> [String; 4] {
         let text = String::from(letter);
         let swapped = text.to_uppercase().to_lowercase();
@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn every_case_mapping_of_a_letter_folds_alike() {
         for letter in '\u{80}'..=char::MAX {
-            // `caseless` has the tables of Unicode 16: it does not fold newer letters.
+            // `caseless` has the tables of Unicode 16, so it does not fold newer letters.
             let known = is_known(letter);
             for habit in habits(letter).iter().filter(|_| known) {
                 assert_eq!(fold(habit), fold(&letter.to_string()), "{} {habit}", letter.escape_unicode());
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// Whether Unicode 16 has the letter.
+    /// Whether Unicode 16 includes the letter.
     fn is_known(letter: char) -> bool {
         let newer = ['\u{A7CE}'..='\u{A7D5}', '\u{16EA0}'..='\u{16ED3}'];
         !newer.iter().any(|range| range.contains(&letter))
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_differ_by_case_fold_alike() {
+    fn case_variants_fold_alike() {
         for (one, other) in [
             ("/v1/caf%C3%A9", "/v1/caf%C3%89"),
             ("/stra%C3%9Fe", "/strasse"),

@@ -1,12 +1,17 @@
-//! The loose readings of a path with characters that a gateway keeps (`%2F`, `%25`, look-alikes, invisible ones).
+//! The loose readings of a path with characters that a gateway keeps (`%2F`, `%25`, look-alikes, invisible characters).
 //!
-//! In: a canonical path. Out: what programs read that decode it once more, fold look-alikes, leave invisible characters
-//! out, or take a kept slash for a slash, in any order. A reading may deny a request or withhold a grant; it never
-//! grants anything. A path with a dot segment in any reading is refused, because a kept character cannot be resolved.
+//! In: a canonical path. Out: the paths that a program may read if it does one or more of these, in any order:
+//! - decode the path again;
+//! - replace look-alikes with ASCII;
+//! - remove invisible characters;
+//! - treat a kept slash as a separator.
+//!
+//! A loose reading may deny a request or withhold a grant; it never grants anything. A path with a dot segment in any
+//! reading is rejected, because the filter cannot resolve a kept character.
 
 use crate::engine::matching::path::{BadPath, Segments, characters, push, skeleton};
 
-/// A path as a program reads it that replaces or removes kept characters: folded, in the spelling of canonical paths.
+/// A path as read by a program that replaces or removes kept characters; folded, and spelled like a canonical path.
 #[derive(Debug, Eq, PartialEq)]
 pub struct LooseReading {
     path: Box<str>,
@@ -15,28 +20,28 @@ pub struct LooseReading {
 }
 
 impl LooseReading {
-    /// The path.
+    /// Returns the path.
     pub fn as_str(&self) -> &str {
         &self.path
     }
 
-    /// The segments.
+    /// Returns the segments.
     pub fn segments(&self) -> Segments<'_> {
         Segments::of(&self.path)
     }
 
-    /// The first segment that is another one than in the path as it is, counted from 0.
+    /// Returns the first segment that differs from the strict reading, counted from 0.
     pub fn changed_from(&self) -> usize {
         self.changed_from
     }
 
-    /// Whether it has fewer segments than the path as it is.
+    /// Whether this reading has fewer segments than the strict reading.
     pub fn is_shorter(&self) -> bool {
         self.is_shorter
     }
 }
 
-/// All loose readings of a canonical path.
+/// Returns all loose readings of a canonical path.
 #[cold]
 pub(super) fn readings(path: &str) -> Result<Box<[LooseReading]>, BadPath> {
     let folded = Segments::of(path).folded();
@@ -48,7 +53,7 @@ pub(super) fn readings(path: &str) -> Result<Box<[LooseReading]>, BadPath> {
         if segments.clone().any(skeleton::is_hollow) {
             return Err(BadPath::DotSegment);
         }
-        // A slash behind the last segment is ignored: an empty last segment needs one more.
+        // A trailing slash is ignored, so an empty last segment needs a second one.
         let end = if segments.last() == Some("") { "/" } else { "" };
         let folded = segments.folded().map(|path| path + end).unwrap_or_else(|| spelled.clone());
         let skeleton = segments.skeleton().map(|path| path + end);
@@ -65,7 +70,7 @@ fn reading(path: String, own: Segments<'_>) -> LooseReading {
     LooseReading { path: path.into(), changed_from, is_shorter }
 }
 
-/// What every step makes of the text and of what the others made of it; the text itself comes first.
+/// Applies every step to the text and to each result. The text itself comes first.
 fn texts(text: String) -> Result<Vec<String>, BadPath> {
     let mut size = text.len();
     let mut texts = vec![text];
@@ -84,7 +89,7 @@ fn texts(text: String) -> Result<Vec<String>, BadPath> {
     Ok(texts)
 }
 
-/// A habit of some programs: what they make of a text, `None` where that is the same text.
+/// One thing that some programs do to a path. Returns `None` if it does not change the text.
 type Step = fn(&str) -> Result<Option<String>, BadPath>;
 
 const STEPS: [Step; 8] = [
@@ -106,13 +111,13 @@ fn replaced(text: &str, concerns: fn(char) -> bool, replace: impl Fn(&str) -> St
     text.contains(concerns).then(|| replace(text))
 }
 
-/// The text with ASCII in the place of look-alikes; slashes between segments stay.
+/// Replaces look-alikes with ASCII. Slashes between segments stay.
 fn fitted(text: &str) -> String {
     let fit = |from| characters::fit(from).map(move |read| if read == from { from } else { kept(read) });
     text.chars().flat_map(fit).collect()
 }
 
-/// Every `%XX` once, and the `%uXXXX` of some servers; what is no escape stays.
+/// Decodes every `%XX` once, and `%uXXXX` as some servers do. Other text stays.
 fn decode(text: &str) -> Result<Option<String>, BadPath> {
     if !text.contains('%') {
         return Ok(None);
@@ -138,20 +143,20 @@ fn decode(text: &str) -> Result<Option<String>, BadPath> {
     Ok((decoded != text).then_some(decoded))
 }
 
-/// What an escape stands for.
+/// The result of decoding one escape.
 enum Decoded {
     Byte(u8),
     Character(char),
 }
 
-/// The byte of `XX`, and what follows.
+/// Reads `XX` as a byte, and returns it with the rest.
 fn narrow(text: &str) -> Option<(Decoded, &str)> {
     let (digits, rest) = text.split_at_checked(2)?;
     let byte = u8::try_from(hex(digits)?).ok()?;
     Some((Decoded::Byte(byte), rest))
 }
 
-/// The character of `uXXXX`, and what follows.
+/// Reads `uXXXX` as a character, and returns it with the rest.
 fn wide(text: &str) -> Option<(Decoded, &str)> {
     let (digits, rest) = text.strip_prefix(['u', 'U'])?.split_at_checked(4)?;
     Some((Decoded::Character(char::from_u32(hex(digits)?)?), rest))
@@ -174,7 +179,7 @@ fn push_decoded(decoded: &mut Vec<u8>, character: Decoded) -> Result<(), BadPath
     Ok(())
 }
 
-/// A slash, or what some servers take for one, inside a segment.
+/// Whether the character is a slash, or some servers treat it as one, inside a segment.
 fn kept(character: char) -> char {
     if matches!(character, '/' | '\\') { KEPT_SLASH } else { character }
 }
@@ -194,13 +199,13 @@ fn merged(text: &str) -> String {
     merged
 }
 
-/// The path decoded, its kept slashes as [`KEPT_SLASH`].
+/// Decodes the path, with its kept slashes as [`KEPT_SLASH`].
 fn text(path: &str) -> Result<String, BadPath> {
     // A canonical path decodes to text without control characters.
     decode(path).map(|decoded| decoded.unwrap_or_else(|| path.to_owned()))
 }
 
-/// The text in the spelling of canonical paths.
+/// Spells the text like a canonical path.
 fn spelled(text: &str) -> String {
     let mut spelled = String::with_capacity(text.len());
     for character in text.chars() {
@@ -215,10 +220,10 @@ fn spelled(text: &str) -> String {
     spelled
 }
 
-/// A slash inside a segment. No path has this character: control characters are refused.
+/// A slash inside a segment. No path contains this character, because control characters are rejected.
 const KEPT_SLASH: char = '\u{1}';
 
-/// Most readings of one path; a name has two to six.
+/// Maximum number of readings of one path. A typical name has two to six.
 const MAX_READINGS: usize = 64;
-/// Most bytes in all of them, so that a long path costs no more than a short one.
+/// Maximum size of all readings together, in bytes. It limits the cost of a long path.
 const MAX_BYTES: usize = 65_536;

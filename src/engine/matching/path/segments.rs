@@ -1,4 +1,4 @@
-//! Segments of a path: each stands for itself, or the path is refused, or it is resolved where a gateway says so.
+//! Path segments: checks that each segment has one reading, and resolves the others if the gateway's rules say so.
 
 use std::borrow::Cow;
 
@@ -74,7 +74,7 @@ pub enum CharacterRule {
     Keep,
 }
 
-/// The path with each segment in its one reading.
+/// Returns the path after it checks or resolves each segment.
 pub(super) fn resolve<'p>(path: Cow<'p, str>, rules: &PathRules) -> Result<Cow<'p, str>, BadPath> {
     match check(&path) {
         Ok(()) => Ok(path),
@@ -83,7 +83,7 @@ pub(super) fn resolve<'p>(path: Cow<'p, str>, rules: &PathRules) -> Result<Cow<'
     }
 }
 
-/// Checks that every segment stands for itself.
+/// Checks that no segment is empty or has a special meaning.
 fn check(path: &str) -> Result<(), BadPath> {
     let inner = path.strip_prefix('/').unwrap_or(path);
     let inner = inner.strip_suffix('/').unwrap_or(inner);
@@ -111,7 +111,7 @@ fn resolved(path: &str, rules: &PathRules) -> Result<String, BadPath> {
         };
         trailing = matches!(segment, "" | "." | "..");
         match segment {
-            // What stands behind the last slash is no segment.
+            // The text after the last slash is not a segment.
             "" if parts.peek().is_none() => {}
             "" => {
                 allowed(rules.duplicate_slash, BadPath::EmptySegment)?;
@@ -120,8 +120,8 @@ fn resolved(path: &str, rules: &PathRules) -> Result<String, BadPath> {
             "." => allowed(rules.dot_segments, BadPath::DotSegment)?,
             ".." => {
                 allowed(rules.dot_segments, BadPath::DotSegment)?;
-                // Beyond the root some programs stay there, others have left it. From an empty segment (`/a//..`)
-                // some go up to `/a/`, as RFC 3986 says, others, having merged the slashes, to `/`.
+                // Above the root some programs stay at the root; others leave it. From an empty segment (`/a//..`) RFC
+                // 3986 goes up to `/a/`; programs that merge slashes go up to `/`.
                 segments.pop().filter(|above| !above.is_empty()).ok_or(BadPath::DotSegment)?;
             }
             _ if skeleton::is_hollow(segment) => return Err(BadPath::DotSegment),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_relaxed_relaxes_no_other() {
+    fn relaxing_one_rule_relaxes_no_other() {
         let only = |rule: fn(&mut PathRules) -> &mut Rule| {
             let mut rules = PathRules::default();
             *rule(&mut rules) = Rule::Normalize;

@@ -1,14 +1,14 @@
-//! The skeleton of a path: what is left of it for the loosest of readers, by which a request is judged too.
+//! The skeleton of a path: the path as the most lenient upstream may read it. The filter judges this reading too.
 //!
-//! Some programs trim spaces and dots from names, or read `+` as a space. A skeleton may be denied, and take a grant
-//! away; it never grants anything.
+//! Some programs trim spaces and dots from names, or read `+` as a space. A skeleton may deny a request or withhold a
+//! grant; it never grants anything.
 
 use crate::engine::matching::path::{Segments, folded};
 
 impl Segments<'_> {
-    /// The path with each segment trimmed and folded; `None` if trimming changes nothing.
+    /// Returns the path with each segment trimmed and folded, or `None` if trimming changes nothing.
     pub(crate) fn skeleton(self) -> Option<String> {
-        // Without these nothing is trimmed or replaced: the common case.
+        // The common case: without these bytes nothing is trimmed or replaced.
         if !self.has(|byte| b"%+.".contains(&byte)) {
             return None;
         }
@@ -24,7 +24,7 @@ impl Segments<'_> {
         Some(skeleton)
     }
 
-    /// Whether there is a letter that is another one in lower case.
+    /// Whether lower-casing changes any letter of the path.
     pub(crate) fn has_upper_case(self) -> bool {
         self.has(|byte| byte.is_ascii_uppercase())
     }
@@ -34,13 +34,13 @@ impl Segments<'_> {
     }
 }
 
-/// Whether the segment has nothing in it but dots and what is read as a space.
+/// Whether the segment holds only dots and characters that some program reads as a space.
 pub(super) fn is_hollow(segment: &str) -> bool {
-    // Most segments begin with something else.
+    // Fast path: most segments start with another character.
     segment.starts_with(['.', '+', '%']) && trimmed(segment).is_empty()
 }
 
-/// The segment without spaces around it and dots at its end.
+/// Returns the segment without surrounding spaces and without dots at its end.
 pub(crate) fn trimmed(segment: &str) -> &str {
     let mut rest = segment;
     while let Some(shorter) = SPACES.iter().find_map(|space| rest.strip_prefix(space)) {
@@ -52,7 +52,7 @@ pub(crate) fn trimmed(segment: &str) -> &str {
     rest
 }
 
-/// A space as it is spelled in a canonical path, and what is read as one.
+/// A space as spelled in a canonical path, and the characters that some programs read as a space.
 const SPACES: [&str; 3] = ["%20", "+", "%2B"];
 
 #[cfg(test)]
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_skeleton_is_without_what_some_program_takes_off() {
+    fn skeleton_omits_trimmed_characters() {
         for (path, skeleton) in [
             ("/v1/admin/keys", None),
             ("/v1/a.b/c+d/e%20f/.well-known", None),

@@ -1,7 +1,7 @@
-//! How a decision is made: the checks in their order; the first that fails gives the reason.
+//! How a decision is made: ordered checks. The first check that fails gives the reason.
 //!
-//! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. It is total, and does not allocate on a
-//! permit.
+//! In: a [`RequestHead`] and its [`Circumstances`]. Out: a [`Decision`]. It always returns a decision, and does not
+//! allocate for a permit.
 
 use crate::engine::config::credentials::Intent;
 use crate::engine::config::settings::Mode;
@@ -26,12 +26,12 @@ use crate::engine::words::secret::{MIN_SECRET_BYTES, SecretDigest};
 use crate::engine::words::time::Time;
 
 impl Policy {
-    /// The decision about a request of a token that has made no other one.
+    /// Decides a request as if its token had made no other request.
     pub fn decide(&self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'_> {
         self.decide_traced(head, circumstances, &mut ())
     }
 
-    /// The same, and its steps.
+    /// Decides a request, and reports each step to `trace`.
     pub fn decide_traced<'p>(
         &'p self,
         head: &RequestHead<'_>,
@@ -42,7 +42,7 @@ impl Policy {
         judged.meter(|_, limit| limit.take(Bucket::FULL, circumstances.now))
     }
 
-    /// Judges a request among these suspensions, by all but its token's rate limit.
+    /// Judges a request with these suspensions, without its token's rate limit.
     pub fn judge<'p>(
         &'p self,
         head: &RequestHead<'_>,
@@ -86,7 +86,7 @@ impl Policy {
         if head.preflight.is_some_and(|method| self.has_operation(method, readings)) {
             return Ok(Permit::without_token(Reason::Preflight));
         }
-        // Before the look-up: otherwise a suspended guesser would still learn that a guess is right.
+        // This check comes before the look-up. Otherwise a suspended guesser could still learn that a guess is right.
         if head.brings_token()
             && let Some(until) = self.suspended_source(circumstances, &suspensions.sources)
         {
@@ -112,19 +112,19 @@ impl Policy {
         self.authorize(subject, readings, public, trace)
     }
 
-    /// Until when the source is suspended, if it is.
+    /// Returns when the suspension of the source ends, if it is suspended.
     fn suspended_source(&self, circumstances: Circumstances<'_>, sources: &Suspended) -> Option<Time> {
         let longest = self.defense.as_ref()?.longest_of_sources().filter(|_| !sources.is_empty())?;
         sources.until(Key::of_source(circumstances.source)?, circumstances.now, longest)
     }
 
-    /// Until when the token is suspended, if it is.
+    /// Returns when the suspension of the token ends, if it is suspended.
     fn suspended_token(&self, subject: &Subject<'_>, now: Time, tokens: &Suspended) -> Option<Time> {
         let longest = self.defense.as_ref()?.longest_of_tokens().filter(|_| !tokens.is_empty())?;
         tokens.until(subject.key(), now, longest)
     }
 
-    /// The public operation that the request is as it stands, if it is one.
+    /// Returns the public operation that matches the request in the strict reading, if any.
     fn public<'p>(&'p self, target: Target<'_>, trace: &mut impl Trace<'p>) -> Option<&'p Listing> {
         let mut public = None;
         if self.has_public {
@@ -139,14 +139,14 @@ impl Policy {
         public
     }
 
-    /// Whether what is public as it stands is public in every reading.
+    /// Whether a request that is public in the strict reading is public in every reading.
     fn stays_public<'p>(&'p self, readings: Readings<'_>, trace: &mut impl Trace<'p>) -> bool {
         let is_public = |listing: &Listing, _: Segments<'_>| listing.by == Lister::Public;
         self.astray(readings, is_public, trace).is_none()
     }
 
-    /// Whether someone may be permitted this method on the request's path: an operation lists it in every reading that
-    /// leaves kept characters as they are.
+    /// Whether the policy has an operation with this method for the request's path. An operation must list it in every
+    /// reading that keeps the kept characters.
     fn has_operation(&self, method: &[u8], readings: Readings<'_>) -> bool {
         readings.with_kept().all(|(case, target)| {
             let mut found = false;
@@ -165,7 +165,7 @@ impl Policy {
         };
         let is_joined = matches!(credential, Credential::Joined(..));
         let unknown = |digest: SecretDigest, guessed| match is_joined {
-            // What no token has may be several values; Envoy itself joins two `authorization`.
+            // An unknown value may consist of several: Envoy itself joins two `authorization` headers.
             true => Deny { guessed, ..Deny::because(Reason::AmbiguousToken) },
             false => Deny {
                 fingerprint: Some(digest.fingerprint()),
@@ -212,14 +212,14 @@ impl Policy {
         let grant = found.filter(|_| astray.is_none());
         let deny = self.forbids(denied, Mode::Enforce, readings, trace);
         let shadow_deny = self.forbids(shadow_denied, Mode::Shadow, readings, trace);
-        // What the request would be as it stands, were there no other reading.
+        // Whether the deny applies to the strict reading, or only to another one.
         let reading = |denied| match (public, found) {
             (Some(_), _) => Reading::Loose,
             (None, Some(_)) => denied,
             (None, None) => Reading::Strict,
         };
         let denied = Deny::of(Reason::DeniedOperation, subject);
-        // Columns: a role denies · a role grants · a role in shadow denies · all roles are in shadow.
+        // Columns: a role denies · a role grants · a role in shadow mode denies · all roles are in shadow mode.
         match (deny, grant, shadow_deny, in_shadow) {
             (Some(denied_in), _, _, _) => Err(Deny { reading: reading(denied_in), ..denied }),
             (None, Some(grant), None, _) => Ok(Permit::by(grant.permission, subject)),
@@ -233,7 +233,7 @@ impl Policy {
         }
     }
 
-    /// The permissions that the token lacks: each would be enough.
+    /// Returns the permissions that the token lacks. Each one would be enough.
     #[cold]
     fn lacking<'p>(
         &'p self,
@@ -251,7 +251,7 @@ impl Policy {
         sufficient
     }
 
-    /// The permission of the token that lists the request's operation, or a `/**` above it.
+    /// Returns the token's permission that lists the request's operation, or a `/**` above it.
     fn granted<'p>(
         &'p self,
         subject: Subject<'p>,
@@ -271,7 +271,7 @@ impl Policy {
                     None => Standing::Held,
                 };
             trace.step(|| Step::Listed { how, listing, permission, standing });
-            // The operation's own permission is reported, rather than that of a `/**` above it.
+            // Report the operation's own permission rather than that of a `/**` above it.
             let better = by.as_ref().is_none_or(|by| by.how == Match::Subtree && how == Match::Operation);
             if standing == Standing::Held && better {
                 by = permission.map(|permission| Granted { how, permission });
@@ -280,10 +280,10 @@ impl Policy {
         by
     }
 
-    /// Whether an operation of a permission in `set` matches the request, however specific a grant is: in the strict
-    /// reading, or only in another.
+    /// Whether an operation of a permission in `set` matches the request, in the strict reading or only in another one.
+    /// The specificity of a grant does not matter.
     ///
-    /// A variable of any form in a deny, `${name}` too, matches every value.
+    /// In a deny, every form of variable matches every value, including `${name}`.
     fn forbids<'p>(
         &'p self,
         set: &PermissionSet,
@@ -309,7 +309,7 @@ impl Policy {
         forbidden
     }
 
-    /// The permissions that list the request's operation.
+    /// Returns the permissions that list the request's operation.
     #[cold]
     fn sufficient(&self, case: LetterCase, target: Target<'_>) -> Box<[&PermissionName]> {
         let mut names = Vec::new();
@@ -324,17 +324,17 @@ impl Policy {
     }
 }
 
-/// Whether this may be what a program was to put a secret into: `${TOKEN}`, `<token>`, `[token]`, `%TOKEN%`.
+/// Whether the value looks like an unfilled placeholder for a secret: `${TOKEN}`, `<token>`, `[token]`, `%TOKEN%`.
 fn is_template(presented: &[u8]) -> bool {
     presented.iter().any(|byte| b"$%<>[]{}".contains(byte))
 }
 
-/// Whether each value between commas may be a secret, so that a proxy may have joined headers that a caller repeated.
+/// Whether each comma-separated value may be a secret. A proxy may have joined repeated headers.
 fn may_be_secrets(joined: &[u8]) -> bool {
     joined.split(|byte| *byte == b',').all(|value| value.len() >= MIN_SECRET_BYTES)
 }
 
-/// A permission of the token that lists the request, and how.
+/// A permission of the token that lists the request, and how it matches.
 #[derive(Clone, Copy)]
 struct Granted<'p> {
     how: Match,
@@ -346,7 +346,7 @@ impl Subject<'_> {
         self.secret.life.state(self.token.revoked.is() || self.secret.revoked.is(), now)
     }
 
-    /// Whether a listing is public, or held by the token with its attributes in the path as this reading has it.
+    /// Whether the listing is public, or the token holds it and its attributes match the path in this reading.
     fn may(&self, case: LetterCase, listing: &Listing, path: Segments<'_>) -> bool {
         match listing.by {
             Lister::Public => true,
@@ -359,7 +359,7 @@ impl Subject<'_> {
 }
 
 impl UseLimits {
-    /// Why the token may not be used under these circumstances, if it may not.
+    /// Returns why the token may not be used in these circumstances, if so.
     fn broken(&self, circumstances: Circumstances<'_>) -> Option<Reason> {
         let Circumstances { now, source } = circumstances;
         if self.misplaced.is_some() {
@@ -378,5 +378,5 @@ impl UseLimits {
     }
 }
 
-/// Most permissions named in a challenge.
+/// Maximum number of permissions in a challenge.
 const MAX_SUFFICIENT: usize = 16;

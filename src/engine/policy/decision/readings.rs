@@ -1,7 +1,7 @@
-//! The readings of a request: as it is, without letter case, as the loosest of readers would have it, and without the
-//! characters that a gateway keeps.
+//! The readings of a request: strict, without letter case, as the most lenient upstream reads it, and without the
+//! characters that the gateway keeps.
 //!
-//! A permit takes the first and must stand in all; for a deny any will do.
+//! A permit comes from the strict reading and must hold in all readings. A deny in any reading is enough.
 
 use crate::engine::matching::index::{LetterCase, Lister, Listing, Match, Target};
 use crate::engine::matching::path::{LooseReading, Segments};
@@ -12,13 +12,13 @@ use crate::engine::words::name::PermissionName;
 /// A request in all its readings.
 #[derive(Clone, Copy)]
 pub(super) struct Readings<'r> {
-    /// As it is.
+    /// The strict reading.
     pub(super) target: Target<'r>,
-    /// By its folded path, where it has anything beyond ASCII.
+    /// With the folded path, if the path has a non-ASCII character.
     folded: Option<Target<'r>>,
-    /// By its skeleton, where it has one.
+    /// With the skeleton of the path, if it has one.
     loosest: Option<Target<'r>>,
-    /// By what some programs make of kept characters; mostly none.
+    /// With the kept characters replaced or removed. Usually empty.
     loose: &'r [LooseReading],
 }
 
@@ -33,30 +33,30 @@ impl<'r> Readings<'r> {
         Self { target, folded: at(folded), loosest: at(skeleton), loose }
     }
 
-    /// All of them; a loose one with what it is by.
+    /// Iterates over all readings; each loose reading comes with its [`LooseReading`].
     pub(super) fn all(self) -> impl Iterator<Item = (LetterCase, Target<'r>, Option<&'r LooseReading>)> {
         let loose = self.without_kept().map(|(target, reading)| (LetterCase::Folded, target, Some(reading)));
         self.with_kept().map(|(case, target)| (case, target, None)).chain(loose)
     }
 
-    /// Those in which a kept character is what it is.
+    /// Iterates over the readings that keep the kept characters.
     pub(super) fn with_kept(self) -> impl Iterator<Item = (LetterCase, Target<'r>)> {
         let folded = [self.folded.or(Some(self.target)), self.loosest].into_iter().flatten();
         std::iter::once((LetterCase::Strict, self.target))
             .chain(folded.map(|target| (LetterCase::Folded, target)))
     }
 
-    /// Those in which some program replaced or removed it.
+    /// Iterates over the readings in which some program replaced or removed kept characters.
     fn without_kept(self) -> impl Iterator<Item = (Target<'r>, &'r LooseReading)> {
         self.loose.iter().map(move |reading| (Target { path: reading.segments(), ..self.target }, reading))
     }
 }
 
 impl Policy {
-    /// The first reading without letter case in which nothing that lists the request is held.
+    /// Returns the first case-insensitive or loose reading that matches only listings which the caller does not hold.
     ///
-    /// So `/users/EXPORT` is no `/users/{id}` where `/users/export` is an operation of its own: there are upstreams
-    /// that see the same in both.
+    /// Example: `/users/EXPORT` does not match `/users/{id}` if `/users/export` is an operation of its own, because
+    /// some upstreams treat both paths as the same.
     pub(super) fn astray<'p, 'r>(
         &'p self,
         readings: Readings<'r>,
@@ -87,11 +87,12 @@ impl Policy {
         Some(target)
     }
 
-    /// An operation that names what a program made of kept characters, where nothing that lists the request is held.
+    /// Returns an operation that names the text in place of kept characters, if the caller holds no listing that
+    /// matches this reading.
     ///
-    /// A gateway is set to keep `%2F`, so that `/{package}` has `/@scope%2Fname`. A variable or a `/**` of another
-    /// operation that also has `/@scope/name` does not count against that. An operation counts however specific it is:
-    /// otherwise a new one, held by others, could hide it.
+    /// Example: a gateway keeps `%2F`, so `/{package}` matches `/@scope%2Fname`. An operation that matches
+    /// `/@scope/name` only by a variable or a `/**` does not count. The specificity of an operation does not matter:
+    /// otherwise a new operation of other callers could hide it.
     fn named<'p, 'r>(
         &'p self,
         target: Target<'r>,
