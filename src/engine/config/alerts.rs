@@ -1,4 +1,4 @@
-//! Where alerts go, as configured.
+//! The alerts section of the plugin configuration.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// The head of a request.
+    /// Returns the head of a request.
     pub fn request(&self) -> Vec<(&str, &str)> {
         let mut head = vec![
             (":method", "POST"),
@@ -53,7 +53,7 @@ mappings!(Alerts);
 pub struct Word(String);
 
 impl Word {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -91,7 +91,7 @@ impl From<Word> for String {
 pub struct PathAndQuery(String);
 
 impl PathAndQuery {
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -104,7 +104,7 @@ impl TryFrom<String> for PathAndQuery {
         if text.starts_with('/') && is_visible(&text, MAX_PATH) {
             return Ok(Self(text));
         }
-        // It may have a password in its query: it is not shown.
+        // The query may hold a password, so the message omits the text.
         Err(format!(
             "this is not a path: write it as in `/hook`, in at most {MAX_PATH} visible ASCII characters"
         ))

@@ -1,6 +1,6 @@
-//! The feed: where a gateway fetches its bundle from, and what is made of the answers.
+//! The feed section: the server that a gateway fetches its bundle from, and the keys that it trusts.
 //!
-//! In: settings, answers of the server, the time. Out: what to ask, and when next. Fetching itself is the filter's.
+//! In: the settings. Out: request heads and ids. The filter does the fetching.
 
 use serde::{Deserialize, Serialize};
 
@@ -56,7 +56,7 @@ pub struct Feed {
 mappings!(Feed);
 
 impl Feed {
-    /// What is wrong with a field, if anything is: its name and why.
+    /// Returns the name of the first invalid field and the reason, if any field is invalid.
     pub(crate) fn fault(&self) -> Option<(&'static str, String)> {
         let visible = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let texts = [("cluster", &self.cluster), ("authority", &self.authority), ("path", &self.path)];
@@ -73,20 +73,20 @@ impl Feed {
             .then(|| ("revocations", "bundle and revocations cannot have one path".to_owned()))
     }
 
-    /// Names what is fetched from `path`. Whose keys have signed it is no part of it: that is checked again by whoever
-    /// takes it, and a rotation of keys does not lose it.
+    /// Returns the id of the content at `path`. The signing keys are not part of the id: each reader checks the
+    /// signatures again, and the content survives a key rotation.
     pub fn id(&self, path: &str) -> String {
         named([&self.cluster, &self.authority, path].join("\n").as_bytes())
     }
 
-    /// Names what is to be done: another for each other setting and each other gateway, as one of the threads that have
-    /// the same to do is to do it for all.
+    /// Returns the id of this fetching duty. It differs for different settings and gateways, because one of the threads
+    /// with the same duty does the work for all of them.
     pub fn duty(&self, gateway: &[u8]) -> String {
         let settings = serde_json::to_vec(self).unwrap_or_default();
         named(&[&settings, gateway].concat())
     }
 
-    /// The head of a request for `path`; `etag` is that of what is there already (RFC 9110 §13.1.2).
+    /// Returns the head of a request for `path`. `etag` is the tag of the current content (RFC 9110 §13.1.2).
     pub fn request<'a>(&'a self, path: &'a str, etag: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
         let mut head = vec![
             (":method", "GET"),
@@ -94,7 +94,7 @@ impl Feed {
             (":path", path),
             (":scheme", "http"),
             ("accept", "application/json, */*;q=0.5"),
-            // Without it a server may compress (RFC 9110 §12.5.3).
+            // Without this header a server may compress the response (RFC 9110 §12.5.3).
             ("accept-encoding", "identity"),
             ("user-agent", "tokenward"),
         ];
@@ -116,6 +116,7 @@ fn interval() -> Span {
     Span::SECOND.times(10)
 }
 
-/// Most bytes of what is fetched, some 120,000 tokens: as many as Envoy keeps of an answer to a module's call.
+/// Maximum size of fetched content in bytes, about 120,000 tokens. Envoy keeps at most this much of a response to a
+/// module's call.
 pub const MAX_FETCHED: usize = 32 << 20;
 const MAX_TEXT: usize = 1_024;

@@ -1,6 +1,6 @@
 //! Headers that a gateway adds to its own requests, such as the authorization for a private server.
 //!
-//! In: a mapping of names and values. Out: [`SentHeaders`]. The values are secrets: `Debug` and messages omit them.
+//! In: a mapping of names to values. Out: [`SentHeaders`]. The values are secrets, so `Debug` and messages omit them.
 
 use std::fmt;
 
@@ -9,36 +9,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name, same_header};
 
-/// The headers, in the order of their text. `Debug` shows their names only.
+/// Request headers, in the order of the configuration. `Debug` shows only their names.
 #[derive(Clone, Default, PartialEq)]
 pub struct SentHeaders(Vec<(HeaderName, HeaderText)>);
 
-/// Name of a header: up to 64 lower-case letters, digits, `-` and `_`. The filter and Envoy set some headers themselves.
+/// Name of a header: up to 64 lower-case letters, digits, `-` and `_`. Names that the filter or Envoy sets are invalid.
 #[derive(Clone, Eq, PartialEq)]
 struct HeaderName(String);
 
-/// Value of a header: a secret.
+/// Value of a header. It is a secret.
 #[derive(Clone, Eq, PartialEq)]
 struct HeaderText(String);
 
 impl SentHeaders {
-    /// Whether there is no header.
+    /// Whether there are no headers.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Names and values. The values are secrets: they belong into a request only.
+    /// Iterates over names and values. The values are secrets: use them only in a request.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(HeaderName(name), HeaderText(text))| (name.as_str(), text.as_str()))
     }
 
-    /// Puts the headers into the head of a request, in the place of those of the same name.
+    /// Adds the headers to the head of a request. They replace headers of the same name.
     pub(crate) fn put_into<'a>(&'a self, head: &mut Vec<(&'a str, &'a str)>) {
         head.retain(|(name, _)| self.iter().all(|(known, _)| known != *name));
         head.extend(self.iter());
     }
 
-    /// The name of one more header.
+    /// Checks the name of another header.
     fn admit(&self, name: String) -> Result<HeaderName, String> {
         if self.0.len() == MAX_HEADERS {
             return Err(format!("these are more headers than the {MAX_HEADERS} allowed"));
@@ -51,7 +51,7 @@ impl SentHeaders {
         Ok(name)
     }
 
-    /// Whether a text from a server repeats a value, or the part of it behind a scheme such as `Bearer`.
+    /// Whether text from a server repeats a value, or the part of a value after a scheme such as `Bearer`.
     pub(crate) fn are_in(&self, text: &[u8]) -> bool {
         let secrets = self.iter().flat_map(|(_, value)| value.split(' '));
         let long = secrets.filter(|word| word.len() >= SHORTEST_SECRET);
@@ -65,7 +65,7 @@ impl fmt::Debug for SentHeaders {
     }
 }
 
-/// The whole values, for the configuration that Envoy gets.
+/// Serializes the full values, for the configuration that Envoy gets.
 impl Serialize for SentHeaders {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.iter())
@@ -99,7 +99,7 @@ impl<'de> Visitor<'de> for HeadersVisitor {
                 }
             }
         }
-        // Not before the end: until then the place of an error is the name, which may be a value in the wrong place.
+        // Report this only at the end. Earlier, the error would show the name, which may be a misplaced secret.
         fault.map_or(Ok(headers), |why| Err(A::Error::custom(why)))
     }
 
@@ -126,7 +126,7 @@ impl TryFrom<String> for HeaderName {
 
     fn try_from(name: String) -> Result<Self, String> {
         if !is_header_name(&name) {
-            // Not shown: a value may stand in the place of the name.
+            // The message omits the name, because it may be a misplaced value.
             return Err(format!(
                 "this is not the name of a header: write up to {MAX_HEADER_NAME} lower-case letters, digits, `-` and `_`, \
                  as in `authorization`"
@@ -215,7 +215,8 @@ impl schemars::JsonSchema for SentHeaders {
     }
 }
 
-/// Headers that the filter or Envoy sets, and those by which an answer is no longer the whole file as it is stored.
+/// Headers that the filter or Envoy sets, and headers that make a server return something other than the whole stored
+/// file.
 const SET: [&str; 20] = [
     "accept-encoding",
     "connection",
@@ -238,9 +239,9 @@ const SET: [&str; 20] = [
     "transfer-encoding",
     "upgrade",
 ];
-/// What the names of the headers begin with by which Envoy is controlled.
+/// Prefix of the headers that control Envoy.
 const ENVOY: &str = "x-envoy-";
 const MAX_HEADERS: usize = 16;
 const MAX_TEXT: usize = 4_096;
-/// A word this long cannot be in a server's text by chance.
+/// A word at least this long does not appear in a server's text by chance.
 const SHORTEST_SECRET: usize = 8;

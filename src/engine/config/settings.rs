@@ -1,6 +1,7 @@
-//! The plugin configuration as written: the bundle, and how the filter acts on decisions.
+//! The plugin configuration as written: the bundle, and how the filter applies decisions.
 //!
-//! In: a tree, from JSON text or from a protobuf Struct. Out: [`Settings`], or all that is wrong with them.
+//! In: a tree, from JSON text or from a protobuf Struct. Out: [`Settings`], or a list of everything that is wrong with
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -121,28 +122,28 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The keys that may sign a bundle of this gateway, in its configuration or in its feed.
+    /// Returns the keys that may sign a bundle of this gateway, in its configuration or in its feed.
     pub fn bundle_signers(&self) -> Vec<KeyId> {
         let own = self.keys.iter().flatten();
         own.chain(self.feed.iter().flat_map(|feed| &feed.keys)).map(PublicKey::id).collect()
     }
 
-    /// The keys that may sign a list of revocations.
+    /// Returns the keys that may sign a list of revocations.
     pub fn list_signers(&self) -> Vec<KeyId> {
         self.feed.iter().flat_map(|feed| &feed.keys).map(PublicKey::id).collect()
     }
 
-    /// The place of this gateway, as the settings name it.
+    /// Returns the environment and service of this gateway, as the settings name them.
     pub fn location(&self) -> String {
         let environment = self.environment.as_ref().map(EnvironmentName::as_str).unwrap_or_default();
         let service = self.service.as_ref().map(ServiceName::as_str).unwrap_or_default();
         format!("{environment}/{service}")
     }
 
-    /// The bundle at this gateway: a bundle for another environment or service is refused.
+    /// Returns the bundle with this gateway's environment and service.
     ///
     /// # Errors
-    /// That bundle and gateway name different places.
+    /// Fails if the bundle and the gateway name different environments or services.
     pub fn place(&self, mut bundle: Bundle) -> Result<Bundle, Problems> {
         let mut problems = Vec::new();
         let mut agree = |key: &str, gateway: Option<&str>, bundle: Option<&str>| {
@@ -171,10 +172,10 @@ impl Settings {
         Ok(bundle)
     }
 
-    /// Checks the settings as a whole; the keys that a gateway with them trusts.
+    /// Checks the settings as a whole, and returns the keys that the gateway trusts.
     ///
     /// # Errors
-    /// All that is wrong with them.
+    /// Fails with a list of everything that is wrong with the settings.
     pub(crate) fn check(&self) -> Result<Trust, Problems> {
         let IdentityHeaders { token, identity } = &self.identity_headers;
         let place = Place::default().key("identity_headers");
@@ -246,7 +247,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The mode as settings, events and metrics name it.
+    /// Returns the mode as settings, events and metrics name it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enforce => "enforce",
@@ -299,7 +300,7 @@ impl Default for IdentityHeaders {
 }
 
 impl IdentityHeaders {
-    /// Whether `name` is one of them, or some program may take it for one.
+    /// Whether `name` is one of these headers, or some program may read it as one.
     pub(crate) fn contains(&self, name: &[u8]) -> bool {
         same_header(name, self.token.as_bytes()) || same_header(name, self.identity.as_bytes())
     }

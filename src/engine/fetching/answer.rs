@@ -1,4 +1,4 @@
-//! What a server's answer says about what was asked for.
+//! Judges a server's answer to a request of the feed.
 
 use std::fmt;
 
@@ -7,75 +7,77 @@ use crate::engine::config::headers::SentHeaders;
 use crate::engine::fetching::known::Known;
 use crate::engine::fetching::redirect::Redirect;
 
-/// An answer that can be used.
+/// A usable answer.
 #[derive(Debug, Eq, PartialEq)]
 pub enum Answer {
-    /// What is there already is still so (RFC 9110 §15.4.5).
+    /// The current content has not changed (RFC 9110 §15.4.5).
     Unchanged,
-    /// There is something new. Its signatures decide about it, and not its type: file servers rarely know that.
+    /// The server sent new content. The content type does not matter, because file servers rarely know it; signatures
+    /// decide.
     New {
-        /// Its entity tag, to ask by the next time (RFC 9110 §8.8.3).
+        /// The entity tag of the content, for the next request (RFC 9110 §8.8.3).
         etag: Option<String>,
-        /// Its content type if that is not JSON: a clue if the content is of no use.
+        /// The content type if it is not JSON: a clue if the content turns out to be unusable.
         label: Option<String>,
     },
 }
 
-/// Why an answer cannot be used.
+/// Why an answer is unusable.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum BadAnswer {
-    /// There is none yet, and that is no failure.
+    /// The server does not have the content yet. This is not a failure.
     NoneYet,
-    /// It says that nothing changed, and nothing was there that could have.
+    /// The server says that nothing changed, but the request carried no entity tag.
     Unasked,
-    /// It says that what was refused is still there.
+    /// The server still has the content that the gateway rejected.
     StillRefused,
-    /// There was none: no such cluster, no connection, a time-out, a reset; one that is longer than Envoy keeps.
+    /// No answer: the cluster does not exist, there was no connection, a timeout, a reset, or the answer is longer than
+    /// Envoy keeps.
     None,
-    /// Its status is neither 200 nor 304.
+    /// The status is neither 200 nor 304.
     Status {
         /// The status.
         status: String,
-        /// Whether `feed.headers` went with the request.
+        /// Whether the request carried `feed.headers`.
         with_headers: bool,
     },
-    /// It redirects, and the filter does not follow: the authorization would go to another host.
+    /// The server redirects. The filter does not follow, because the authorization would go to another host.
     Redirected {
         /// The status.
         status: String,
-        /// Where to.
+        /// The target of the redirect.
         to: Redirect,
     },
-    /// It is compressed, though that was not asked for.
+    /// The content is compressed, although the request did not allow it.
     Encoding(String),
-    /// Its body has another length than it says.
+    /// The length of the body differs from `content-length`.
     Truncated {
         /// `content-length`.
         said: u64,
-        /// Bytes that came.
+        /// Bytes received.
         came: usize,
     },
-    /// Its body is longer than what is read.
+    /// The body is longer than the limit, in bytes.
     TooLong(usize),
 }
 
-/// What was asked for.
+/// The request that an answer belongs to.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
-    /// Where.
+    /// The feed that it went to.
     pub feed: &'a Feed,
-    /// Its path.
+    /// Path of the request.
     pub path: &'a str,
-    /// The entity tag that it was asked by.
+    /// The entity tag that the request carried.
     pub known: &'a Known,
 }
 
-/// Judges the head of an answer, and how long its body is.
+/// Judges an answer by its head and the length of its body.
 ///
-/// The body is not looked at, so an answer that is of no use costs nothing but its head.
+/// The body is not read, so an unusable answer costs only its head.
 ///
 /// # Errors
-/// Why the answer cannot be used; what was there before stays in force.
+/// Fails if the answer is unusable. The current content then stays active.
 pub fn answer<'h>(
     head: impl Iterator<Item = (&'h [u8], &'h [u8])>,
     length: usize,
@@ -127,13 +129,13 @@ pub fn answer<'h>(
     Ok(Answer::New { etag, label })
 }
 
-/// `application/json` or `application/….+json` (RFC 6839 §3.1), parameters aside.
+/// Whether the type is `application/json` or `application/….+json` (RFC 6839 §3.1), without its parameters.
 fn is_json(kind: &[u8]) -> bool {
     let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
     kind == b"application/json" || (kind.starts_with(b"application/") && kind.ends_with(b"+json"))
 }
 
-/// What a server says, cut and escaped; it may repeat the gateway's own authorization.
+/// Returns text from a server, shortened and escaped. Text that repeats the gateway's own authorization is masked.
 fn shown(value: &[u8], headers: &SentHeaders) -> String {
     if headers.are_in(value) {
         return "…".to_owned();
@@ -142,19 +144,19 @@ fn shown(value: &[u8], headers: &SentHeaders) -> String {
 }
 
 impl BadAnswer {
-    /// The same, where nothing was ever there: that there still is nothing.
+    /// Returns the reason for content that never existed: its absence is then not a failure.
     #[must_use]
     pub fn of_the_first(self) -> Self {
         let is_missing = matches!(&self, Self::Status { status, .. } if status == "404");
         if is_missing { Self::NoneYet } else { self }
     }
 
-    /// Whether it says more than the answers before it.
+    /// Whether this reason is worth logging in addition to the earlier ones.
     pub fn is_news(&self) -> bool {
         *self != Self::StillRefused
     }
 
-    /// Whether something failed.
+    /// Whether this reason is a failure.
     pub fn is_failure(&self) -> bool {
         *self != Self::NoneYet
     }
@@ -185,7 +187,7 @@ impl fmt::Display for BadAnswer {
     }
 }
 
-/// What a status means here, and what to do.
+/// Explains a status, and says what to do.
 fn advice(status: &str, with_headers: bool) -> Option<&'static str> {
     Some(match (status, with_headers) {
         ("400" | "421", _) => {
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_new_unchanged_or_of_no_use() {
+    fn answer_is_new_unchanged_or_unusable() {
         let json = ("content-type", "application/json; charset=utf-8");
         let ok = (":status", "200");
         for (head, length, expected) in [
@@ -279,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_unchanged_to_whom_has_nothing() {
+    fn unrequested_304_is_unusable() {
         let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
         assert_eq!(
             answer(head.into_iter(), 0, 100, asked(&feed(json!({})), &Known::default())),
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_and_is_still_there_is_a_failure() {
+    fn unchanged_rejected_content_is_a_failure() {
         let mut known = Known::default();
         known.refused(Some("\"4\"".to_owned()), Lasting::Yes, Time::EPOCH);
         let head: [(&[u8], &[u8]); 1] = [(b":status", b"304")];
@@ -298,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_there_may_be_missing_but_not_out_of_reach() {
+    fn first_content_may_be_missing_but_not_unreachable() {
         let first = |text: &str| status(text).of_the_first();
         assert_eq!(first("404"), BadAnswer::NoneYet);
         assert!(!first("404").is_failure() && first("403").is_failure() && first("503").is_failure());
@@ -333,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn authorization_that_server_repeats_is_masked() {
+    fn repeated_authorization_is_masked() {
         let (feed, known) = (feed(json!({ "private-token": "a-secret-of-the-gateway" })), Known::default());
         let secret: &[u8] = b"x/a-secret-of-the-gateway";
         for (name, status) in
@@ -347,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_escaped() {
+    fn non_text_bytes_are_escaped() {
         let head: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-encoding", b"\xFF\x1B[31m")];
         let (feed, known) = (feed(json!({})), Known::default());
         let bad = answer(head.into_iter(), 1, 100, asked(&feed, &known)).unwrap_err();

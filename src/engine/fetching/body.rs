@@ -1,20 +1,20 @@
-//! The body of an answer: text, or a reason why it is none.
+//! The body of an answer: text, or the reason why it is not text.
 
 use std::fmt;
 
-/// Why a body is no text.
+/// Why a body is not text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum BadBody {
-    /// It is a compressed file.
+    /// The body is a compressed file.
     Compressed(&'static str),
-    /// It is some other file.
+    /// The body is some other kind of file.
     NotUtf8,
 }
 
-/// The text that a body is.
+/// Converts a body to text.
 ///
 /// # Errors
-/// That it is none.
+/// Fails if the body is not UTF-8.
 pub fn text(body: Vec<u8>) -> Result<String, BadBody> {
     String::from_utf8(body).map_err(|error| {
         let format = FORMATS.iter().find(|(magic, _)| error.as_bytes().starts_with(magic));
@@ -31,7 +31,7 @@ impl fmt::Display for BadBody {
     }
 }
 
-/// How compressed files begin (RFC 1952 §2.3.1, RFC 8878 §3.1.1).
+/// First bytes of compressed files (RFC 1952 §2.3.1, RFC 8878 §3.1.1).
 const FORMATS: [(&[u8], &str); 2] = [(b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd")];
 
 #[cfg(test)]

@@ -1,55 +1,56 @@
-//! The entity tag by which to ask, and what became of the answer that it came with.
+//! The entity tag for the next request, and whether the gateway accepted the content that it belongs to.
 //!
-//! What was refused for its own bytes is refused again whenever it comes: so it is asked for by its tag too, and a server
-//! that still has it says so without sending it, 304. That is no success. A tag may be wrong (nginx makes it of a size
-//! and a second), so a refused one is forgotten after ten minutes, and the whole is asked for again.
+//! Content that is rejected for its own bytes is rejected every time. So the gateway sends its tag too, and a server
+//! that still has this content answers 304 without sending it. That is not a success. A tag may be wrong (nginx makes
+//! it from a size and a second), so the gateway forgets the tag of rejected content after ten minutes and requests the
+//! content again.
 
 use crate::engine::words::time::{Span, Time};
 
-/// The tag of the last answer that had one and was judged for good.
+/// The tag of the last judged content, if it had one.
 #[derive(Clone, Debug, Default)]
 pub struct Known(Option<Tag>);
 
 #[derive(Clone, Debug)]
 struct Tag {
     text: String,
-    /// When the answer was refused, if it was.
+    /// When the gateway rejected the content, if it did.
     refused: Option<Time>,
 }
 
-/// Whether what was refused is refused for as long as these settings are.
+/// Whether a rejection is final while the settings stay the same.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Lasting {
-    /// Its bytes alone are the reason.
+    /// Final: the bytes themselves are the reason.
     Yes,
-    /// It may be taken later: the reason is in what is in force, or in the time.
+    /// Not final: the reason depends on the active content or on the time.
     No,
 }
 
 impl Known {
-    /// The tag to ask by now.
+    /// Returns the tag to send at this time.
     pub fn asked(&mut self, now: Time) -> Option<&str> {
         let is_over = |since: Time| !(since..since.plus(REFUSED_FOR)).contains(&now);
         self.0 = self.0.take().filter(|tag| !tag.refused.is_some_and(is_over));
         self.tag()
     }
 
-    /// The tag that was asked by.
+    /// Returns the tag that was sent.
     pub(super) fn tag(&self) -> Option<&str> {
         self.0.as_ref().map(|tag| tag.text.as_str())
     }
 
-    /// Whether what has this tag was refused.
+    /// Whether the gateway rejected the content with this tag.
     pub(super) fn is_refused(&self) -> bool {
         self.0.as_ref().is_some_and(|tag| tag.refused.is_some())
     }
 
-    /// Takes in that an answer with this tag is of use.
+    /// Records that the gateway accepted the content with this tag.
     pub fn accepted(&mut self, tag: Option<String>) {
         self.0 = tag.map(|text| Tag { text, refused: None });
     }
 
-    /// Takes in that an answer with this tag is refused.
+    /// Records that the gateway rejected the content with this tag.
     pub fn refused(&mut self, tag: Option<String>, lasting: Lasting, now: Time) {
         let tag = tag.filter(|_| lasting == Lasting::Yes);
         self.0 = tag.map(|text| Tag { text, refused: Some(now) });
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_answer_is_asked_by_its_tag_without_end() {
+    fn accepted_tag_is_sent_forever() {
         let mut known = Known::default();
         assert_eq!(known.asked(Time::EPOCH), None);
         known.accepted(tag());
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_answer_is_asked_by_its_tag_for_ten_minutes() {
+    fn rejected_tag_is_sent_for_ten_minutes() {
         let at = |seconds: i64| Time::from_millis(seconds * 1_000);
         let mut known = Known::default();
         for (now, expected) in [(100, true), (699, true), (700, false), (99, false)] {

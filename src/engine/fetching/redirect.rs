@@ -1,27 +1,27 @@
-//! Where a server redirects to, as far as a log may show it: without query, user and what may be a secret.
+//! The target of a redirect, in a form that is safe to log: without the query, the user and possible secrets.
 
 use std::fmt;
 
 use crate::engine::config::feed::Feed;
 use crate::engine::words::secret::discreet;
 
-/// Where a server redirects to (RFC 9110 §10.2.2).
+/// The target of a server's redirect (RFC 9110 §10.2.2).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Redirect {
-    /// The same place, over TLS.
+    /// The same URL over TLS.
     ToTls,
-    /// Another place, without what is not shown.
+    /// Another URL, with possible secrets removed.
     To {
         /// Host and path.
         place: String,
-        /// Whether a query or a user is not shown.
+        /// Whether a query or a user was removed.
         is_cut: bool,
     },
-    /// There is no place that could be shown.
+    /// The target is unknown or cannot be shown.
     Unknown,
 }
 
-/// A reference to a place (RFC 3986 §4).
+/// A parsed URI reference (RFC 3986 §4).
 struct Target<'a> {
     is_tls: bool,
     user: Option<&'a str>,
@@ -31,7 +31,7 @@ struct Target<'a> {
 }
 
 impl Redirect {
-    /// Where a `location` leads, in an answer to a request for `path`.
+    /// Parses the `location` of an answer to a request for `path`.
     pub(super) fn of(location: Option<&[u8]>, feed: &Feed, path: &str) -> Self {
         let is_clean = |location: &&[u8]| {
             location.len() <= MAX_LOCATION
@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The path of a reference without a leading slash, which is beside the one that was asked for.
+/// Resolves a relative reference against the path that was requested.
 fn beside(place: &str, asked: &str) -> Option<String> {
     let (asked, _) = split(asked, '?');
     let (folder, _) = asked.rsplit_once('/')?;
@@ -95,7 +95,7 @@ fn split(text: &str, mark: char) -> (&str, Option<&str>) {
     text.split_once(mark).map_or((text, None), |(before, after)| (before, Some(after)))
 }
 
-/// Host and path, without segments that may be a secret.
+/// Returns host and path, without segments that may be secrets.
 fn shown(authority: &str, path: &str) -> String {
     let segments = path.split('/').map(|segment| {
         let is_plain = segment.len() <= MAX_SEGMENT && !segment.contains('=') && discreet(segment) == segment;
@@ -109,7 +109,7 @@ fn shown(authority: &str, path: &str) -> String {
     shown
 }
 
-/// What happened, and what to do.
+/// Says what happened and what to do.
 impl fmt::Display for Redirect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -131,11 +131,11 @@ impl fmt::Display for Redirect {
     }
 }
 
-/// Longest `location` that is read.
+/// Maximum length of a `location` that is read.
 const MAX_LOCATION: usize = 4_096;
-/// Longest segment of a path that is shown: longer ones are rarely names.
+/// Maximum length of a path segment that is shown. Longer segments are rarely names.
 const MAX_SEGMENT: usize = 40;
-/// Characters of a place that are shown.
+/// Maximum number of characters of a target that are shown.
 const MAX_PLACE: usize = 160;
 
 #[cfg(test)]

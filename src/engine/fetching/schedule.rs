@@ -1,25 +1,25 @@
-//! When to ask the next time.
+//! When a gateway sends its next request.
 
 use crate::engine::words::time::{Span, Time};
 
-/// When a gateway asks next: after an interval, and after failures less and less often.
+/// When a gateway sends its next request: after an interval, and less often after failures.
 ///
-/// What was read for nothing is counted apart: a server that is not to be trusted could answer in good order in between,
-/// and have the next junk read after one interval.
+/// Useless content is counted separately. Otherwise an untrusted server could send good answers in between, and the
+/// gateway would read the next useless content after only one interval.
 ///
-/// The times of many gateways spread: each interval is made up to a tenth longer or shorter, by a number that the
-/// caller draws.
+/// Gateways do not ask all at once: each interval is up to a tenth longer or shorter, by a random number from the
+/// caller.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
     interval: Span,
     failures: u32,
-    /// How often something was read for nothing since something new was taken.
+    /// How often useless content was read since new content was last accepted.
     wasted: u32,
     due: Time,
 }
 
 impl Schedule {
-    /// A schedule by which the first request is due at once.
+    /// Returns a schedule whose first request is due immediately.
     pub fn new(interval: Span) -> Self {
         Self { interval, failures: 0, wasted: 0, due: Time::BEGINNING }
     }
@@ -29,25 +29,25 @@ impl Schedule {
         self.due <= now
     }
 
-    /// Takes in that the answer was of use; `drawn` is any number.
+    /// Records a usable answer. `drawn` is a random number.
     pub fn succeeded(&mut self, now: Time, drawn: u32) {
         self.failures = 0;
         self.due = now.shifted(spread(self.interval.millis(), drawn));
     }
 
-    /// Takes in that what came is new and in force: only who signs it can make that so.
+    /// Records that new content became active. Only a holder of the signing keys can cause this.
     pub fn renewed(&mut self) {
         self.wasted = 0;
     }
 
-    /// Takes in that nothing of use came: the interval doubles with each failure, up to a minute.
+    /// Records an unusable answer. The interval doubles with each failure, up to one minute.
     pub fn failed(&mut self, now: Time, drawn: u32) {
         self.due = self.after(self.failures, now, drawn);
         self.failures = self.failures.saturating_add(1);
     }
 
-    /// Takes in that what came was read for nothing: it is refused, or long and in force already. The interval doubles
-    /// each time until something new is taken, up to a minute.
+    /// Records that content was read for nothing: it is rejected, or it is large and already active. The interval
+    /// doubles each time until new content is accepted, up to one minute.
     pub fn wasted(&mut self, now: Time, drawn: u32) {
         self.due = self.after(self.wasted, now, drawn);
         self.wasted = self.wasted.saturating_add(1);
@@ -60,13 +60,13 @@ impl Schedule {
         now.shifted(spread(waited, drawn))
     }
 
-    /// Waits one more interval: somebody else asks, or an answer is on its way.
+    /// Waits one more interval, because another thread asks or an answer is pending.
     pub fn passed(&mut self, now: Time) {
         self.due = now.shifted(self.interval.millis());
     }
 }
 
-/// The milliseconds, a tenth more at most or less.
+/// Changes the milliseconds by at most a tenth, up or down.
 fn spread(millis: i64, drawn: u32) -> i64 {
     let share = i64::from(drawn.checked_rem(201).unwrap_or_default()).saturating_sub(100);
     millis.saturating_add(millis.saturating_mul(share) / 1_000)
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_waited_out_longer_and_longer_and_one_success_ends_that() {
+    fn failures_double_the_wait_until_a_success() {
         let mut schedule = Schedule::new(Span::SECOND.times(10));
         assert!(schedule.is_due(Time::EPOCH));
         let middle = 100;
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn junk_is_waited_out_whatever_comes_in_between() {
+    fn useless_content_doubles_the_wait_despite_successes() {
         let mut schedule = Schedule::new(Span::SECOND.times(10));
         let middle = 100;
         for wait in [10_000, 20_000, 40_000, 60_000, 60_000] {
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn gateways_ask_at_different_times_within_a_tenth_of_the_interval() {
+    fn intervals_spread_by_a_tenth() {
         let mut schedule = Schedule::new(Span::SECOND.times(10));
         let mut seen = std::collections::BTreeSet::new();
         for drawn in 0..=u16::MAX {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_interval_is_never_cut_short() {
+    fn long_interval_is_never_shortened() {
         let mut schedule = Schedule::new(Span::SECOND.times(3_600));
         schedule.failed(Time::EPOCH, 100);
         assert_eq!(waits(&schedule, 0), 3_600_000);

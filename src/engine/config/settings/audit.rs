@@ -155,7 +155,7 @@ pub enum Chaining {
     HmacSha256(ChainKey),
 }
 
-// Not derived: serde's messages show what they do not know, and that may be a key in the wrong place.
+// Written by hand: serde's messages show unknown values, and such a value may be a misplaced key.
 impl<'de> Deserialize<'de> for Chaining {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ChainingVisitor)
@@ -211,7 +211,7 @@ impl<'de> Visitor<'de> for ChainingVisitor {
 pub struct ChainKey([u8; 32]);
 
 impl ChainKey {
-    /// The key that 64 hex digits are.
+    /// Parses a key from 64 hex digits.
     pub fn parse(hex: &str) -> Option<Self> {
         let mut key = [0; 32];
         hex::decode_to_slice(hex, &mut key).ok()?;
@@ -229,7 +229,7 @@ impl fmt::Debug for ChainKey {
     }
 }
 
-/// The whole key, for the configuration that Envoy gets.
+/// Serializes the full key, for the configuration that Envoy gets.
 impl Serialize for ChainKey {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(self.0))

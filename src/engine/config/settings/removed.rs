@@ -1,4 +1,4 @@
-//! Headers that a gateway removes from each request beside those that the filter removes anyway.
+//! Headers that a gateway removes from each request, in addition to those that the filter always removes.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name, same_header}
 pub struct RemovedHeader(Box<str>);
 
 impl RemovedHeader {
-    /// Whether this is the name of the header, or some program may take it for that.
+    /// Whether `header` is this name, or some program may read it as this name.
     pub(crate) fn names(&self, header: &[u8]) -> bool {
         same_header(header, self.0.as_bytes())
     }
@@ -52,7 +52,7 @@ impl From<RemovedHeader> for String {
     }
 }
 
-/// What is wrong with `remove_headers` beside the other settings.
+/// Returns the conflicts between `remove_headers` and the other settings.
 pub(super) fn check(settings: &Settings) -> Vec<Problem> {
     let headers = &settings.remove_headers;
     let place = Place::default().key("remove_headers");
@@ -86,7 +86,7 @@ fn conflict(settings: &Settings, number: usize, header: &RemovedHeader) -> Optio
         .then(|| format!("`{name}` is listed twice: `-` and `_` are the same here"))
 }
 
-/// Headers without which the request would be another one, or that the filter itself reads.
+/// Headers that define the request, or that the filter itself reads. They cannot be removed.
 const KEPT: [&str; 11] = [
     "host",
     "connection",
@@ -101,7 +101,7 @@ const KEPT: [&str; 11] = [
     "x-request-id",
 ];
 
-/// What [`is_header_name`] takes, as a regular expression.
+/// The names that [`is_header_name`] accepts, as a regular expression.
 #[cfg(not(target_arch = "wasm32"))]
 const PATTERN: &str = "^[a-z0-9_-]{1,64}$";
 pub(super) const MAX_REMOVED: usize = 32;

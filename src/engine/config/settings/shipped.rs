@@ -1,7 +1,7 @@
-//! The bundle in a plugin configuration: as it is, or as a string with a signed envelope.
+//! The bundle in a plugin configuration: inline, or a string with a signed envelope.
 //!
-//! A string, for a protobuf Struct keeps neither the order of keys nor whole numbers: what is signed has to be kept
-//! byte for byte.
+//! A signed bundle is a string because its bytes must not change, and a protobuf Struct preserves neither key order nor
+//! integers.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How the gateway finds out where a request comes from.
+//! How the gateway determines the source of a request.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,10 +28,10 @@ mappings!(SourceRule);
 pub struct Hops(u8);
 
 impl Hops {
-    /// No proxy: callers connect to Envoy.
+    /// No proxy: callers connect to Envoy directly.
     pub(crate) const NONE: Self = Self(0);
 
-    /// The number.
+    /// Returns the number.
     pub fn number(self) -> usize {
         usize::from(self.0)
     }
@@ -54,5 +54,5 @@ impl From<Hops> for u64 {
     }
 }
 
-/// More proxies stand before no gateway.
+/// Maximum number of proxies in front of a gateway.
 const MAX_HOPS: u8 = 32;

@@ -5,20 +5,20 @@ use crate::engine::config::problem::{Fault, Place, Problem, Problems};
 use crate::engine::config::refusal::Refusal;
 use crate::engine::config::settings::Settings;
 
-/// The keys that must sign what a gateway takes.
+/// The keys that must sign the content that a gateway accepts.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// For the bundle of the configuration; `None` where it need not be signed.
+    /// For the bundle in the configuration; `None` if it does not have to be signed.
     pub configuration: Option<TrustedKeys>,
-    /// For what the gateway fetches; `None` where it has no feed.
+    /// For the content that the gateway fetches; `None` if it has no feed.
     pub feed: Option<TrustedKeys>,
 }
 
 impl Trust {
-    /// The keys of these settings.
+    /// Returns the keys of these settings.
     ///
     /// # Errors
-    /// What is wrong with the keys, or with how many of them must sign.
+    /// Fails if a key is invalid, or if the required number of signatures is.
     pub fn of(settings: &Settings) -> Result<Self, Problems> {
         let place = Place::default();
         let configuration = match settings.keys.clone() {
