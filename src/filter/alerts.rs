@@ -1,8 +1,8 @@
-//! Alerts: put into a queue in the host's shared data by whichever worker has one, sent from there by one of them.
+//! Alerts: each worker puts its alerts into a queue in the host's shared data, and one worker sends them.
 //!
-//! No request waits for an alert. What is sent and not answered with success stays in the queue and is tried again, so
-//! that it arrives at least once, or is refused for what it is; only the leader sends, one after the other, so that all
-//! is well once and in order.
+//! Requests do not wait for alerts. An alert stays in the queue until the target answers with success, or rejects it
+//! for good. So each alert arrives at least once unless it is rejected. Only the leader sends, one alert at a time, so
+//! normally each alert arrives once and in order.
 
 use std::cell::Cell;
 
@@ -19,35 +19,35 @@ use crate::filter::host::{self, Stored};
 use crate::filter::leader::Leader;
 use crate::filter::{metrics, shared};
 
-/// What one root context does about alerts.
+/// The alert state of one root context.
 pub(super) struct Courier {
     target: Alerts,
-    /// The queue's key: all gateways of one target share it.
+    /// The key of the queue. All gateways with the same target share it.
     key: String,
     /// The id of this Envoy.
     node: Vec<u8>,
-    /// For a new queue: what no other queue has, of this Envoy or another.
+    /// Id for a new queue, unique across all queues and Envoys.
     origin: u64,
     leader: Leader,
-    /// The call under way.
+    /// The pending call.
     sent: Cell<Option<Sent>>,
-    /// How often it failed in a row.
+    /// Number of failures in a row.
     failures: Cell<u32>,
-    /// Not before this it is tried again.
+    /// The earliest time of the next attempt.
     next: Cell<Time>,
 }
 
-/// A call under way.
+/// A pending call.
 #[derive(Clone, Copy)]
 struct Sent {
     call: u32,
-    /// The alert that it brings.
+    /// The alert that it carries.
     ticket: Ticket,
     at: Time,
 }
 
 impl Courier {
-    /// The courier of a gateway; none where it has no target for alerts.
+    /// Returns the courier of a gateway, or `None` if the gateway has no alert target.
     pub(super) fn of(Gateway { policy, settings, .. }: &Gateway) -> Option<Self> {
         let target = settings.alerts.clone()?;
         let address = [target.cluster.as_str(), target.authority.as_str(), target.path.as_str()].join(" ");
@@ -65,7 +65,7 @@ impl Courier {
         })
     }
 
-    /// Puts an event into the queue.
+    /// Adds an event to the queue.
     pub(super) fn push(&self, event: &Line<'_, DefenseEvent<'_>>, settings: &Settings) {
         let pushed = shared::change(self.key.as_bytes(), |bytes| {
             let mut queue = bytes.and_then(Queue::from_bytes).unwrap_or_else(|| Queue::new(self.origin));
@@ -86,15 +86,15 @@ impl Courier {
         }
     }
 
-    /// Sends the oldest alert, where that is due and our duty.
+    /// Sends the oldest alert if it is due and this worker is the leader.
     pub(super) fn tick(&self, now: Time) {
         let Some(queue) = self.queue().filter(|queue| !queue.is_empty()) else { return };
-        // The duty is kept while we wait for an answer, or for the time to try again.
+        // The worker stays leader while it waits for an answer or for the next attempt.
         if !self.leader.leads(now, TERM) {
             return;
         }
         match self.sent.get() {
-            // The host answers every call in time; if it did not, nothing would be sent any more.
+            // The host should answer every call in time. This limit keeps a lost answer from blocking the queue.
             Some(sent) if sent.at.plus(LOST) <= now => {
                 self.sent.set(None);
                 self.failed("there was no answer", now);
@@ -104,7 +104,7 @@ impl Courier {
         }
     }
 
-    /// Takes the answer to a call in; `status` is none where there was no answer.
+    /// Processes the answer to a call. `status` is `None` if there was no answer.
     pub(super) fn answered(&self, call: u32, status: Option<u32>, now: Time) {
         let Some(Sent { ticket, .. }) = self.sent.get().filter(|sent| sent.call == call) else { return };
         self.sent.set(None);
@@ -114,7 +114,7 @@ impl Courier {
             Delivery::Failed => {
                 self.failed(&self.told(status), now);
                 if is_unauthorized(status) {
-                    // A root context of a later configuration may have a renewed authorization.
+                    // A root context with a newer configuration may have a new authorization.
                     self.leader.give_up(now);
                 }
                 return;
@@ -141,7 +141,7 @@ impl Courier {
         }
     }
 
-    /// An answer in words, with what to do.
+    /// Describes an answer, and says what to do.
     #[cold]
     fn told(&self, status: Option<u32>) -> String {
         let Some(status) = status else { return "there was no answer".to_owned() };
@@ -182,8 +182,8 @@ fn origin(salt: &[u8], node: &[u8]) -> u64 {
     hash.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
 }
 
-/// Longer than a call may take, so that nobody else sends the same in the meantime.
+/// Longer than a call may take, so that no other worker sends the same alert in the meantime.
 const TERM: Span = Span::SECOND.times(15);
-/// After that an answer no longer comes.
+/// After this time, no answer is expected.
 const LOST: Span = Span::SECOND.times(60);
 const TIMEOUT_MILLIS: u32 = 5_000;

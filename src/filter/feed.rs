@@ -1,6 +1,6 @@
-//! The feed: one module of an Envoy fetches the bundle and the revocations, and all of them take it from shared data.
+//! The feed: one module of an Envoy fetches the bundle and the revocations, and all modules read them from shared data.
 //!
-//! What is in shared data is checked again by each, signature and all: other modules may write there.
+//! Each module checks the shared data again, with its signatures, because other modules may write there.
 
 use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::feed;
@@ -17,50 +17,50 @@ use crate::filter::kept::Kept;
 use crate::filter::leader::Leader;
 use crate::filter::{metrics, shared};
 
-/// What came: whether it is of use is not known yet.
+/// Content that arrived and is not yet checked.
 pub(super) struct Came {
     pub(super) kind: PayloadType,
     pub(super) content: Vec<u8>,
-    /// Its entity tag.
+    /// The entity tag of the content.
     pub(super) etag: Option<String>,
-    /// Its content type, if that is not JSON.
+    /// The content type, if it is not JSON.
     pub(super) label: Option<String>,
 }
 
-/// What did not come, and why.
+/// The kind of content that did not arrive, and why.
 pub(super) type Missed = (PayloadType, BadAnswer);
 
-/// What one module knows of the feed.
+/// What one module knows about the feed.
 pub(super) struct Feed {
     settings: feed::Feed,
     leader: Leader,
-    /// The list of revocations where there is one, and the bundle.
+    /// The list of revocations, if configured, and then the bundle.
     items: Vec<Item>,
 }
 
-/// Something that is fetched.
+/// One kind of content that the module fetches.
 struct Item {
     kind: PayloadType,
     path: String,
     schedule: Schedule,
-    /// What was fetched last, by whichever module.
+    /// The content that any module fetched last.
     kept: Kept,
-    /// The call that is under way, and since when.
+    /// The pending call, and when it started.
     call: Option<(u32, Time)>,
-    /// Entity tag of what came last.
+    /// The entity tag of the last content.
     known: Known,
-    /// By when what was accepted last must be replaced.
+    /// When the last accepted content must be replaced.
     good_until: Option<Time>,
-    /// Why nothing came, as it was logged last.
+    /// The last logged reason why nothing arrived.
     trouble: Option<String>,
 }
 
 impl Feed {
-    /// The feed of a gateway, whose configuration has a bundle of this name, if it has one.
+    /// Returns the feed of a gateway. `bundle` is the name of the bundle in its configuration, if it has one.
     pub(super) fn new(settings: &feed::Feed, gateway: &Settings, bundle: Option<&PolicyName>) -> Self {
         let list = settings.revocations.iter().map(|path| (PayloadType::Revocations, path));
         let bundle_name = bundle.map(PolicyName::as_str).unwrap_or_default();
-        // Whoever would take another policy's bundle, or is another gateway, has something else to do.
+        // A gateway with another policy or other settings has a duty of its own.
         let duty = settings.duty(&shared::key(bundle_name, gateway));
         Self {
             settings: settings.clone(),
@@ -72,17 +72,17 @@ impl Feed {
         }
     }
 
-    /// What was fetched since this was last asked, by whichever module; the bundle last.
+    /// Returns content that any module fetched since the last call; the bundle comes last.
     pub(super) fn news(&mut self) -> Vec<(PayloadType, String)> {
         self.items.iter_mut().filter_map(|item| Some((item.kind, item.kept.news()?))).collect()
     }
 
-    /// Asks the server, where it is time and this module's to do.
+    /// Sends the due requests if this module is the leader.
     ///
     /// # Errors
-    /// What cannot be asked for, and why.
+    /// Fails with the kind of content that cannot be requested, and why.
     pub(super) fn ask(&mut self, now: Time) -> Result<(), Missed> {
-        // The duty is kept from one tick to the next, also while there is nothing to ask for.
+        // The module stays leader between ticks, even if no request is due.
         if !self.leader.leads(now, TERM) {
             return Ok(());
         }
@@ -91,7 +91,8 @@ impl Feed {
             if item.is_due(now) {
                 item.ask(&self.settings, now).map_err(|bad| (item.kind, bad))?;
             }
-            // The first bundle is asked for when the list was answered, or was not: what is revoked is never permitted.
+            // The first bundle is requested after the list responds or times out, so that the gateway never permits a
+            // revoked token.
             if is_first && item.call.is_some() {
                 return Ok(());
             }
@@ -99,10 +100,10 @@ impl Feed {
         Ok(())
     }
 
-    /// Takes in an answer: what came, if anything did.
+    /// Processes an answer, and returns its content if it has any.
     ///
     /// # Errors
-    /// Why the answer is of no use.
+    /// Fails if the answer is unusable.
     pub(super) fn answered(&mut self, call: u32, length: usize, now: Time) -> Result<Option<Came>, Missed> {
         let mut items = self.items.iter_mut();
         let Some(item) = items.find(|item| item.call.is_some_and(|(expected, _)| expected == call)) else {
@@ -111,7 +112,7 @@ impl Feed {
         item.answered(&self.settings, length, now).map_err(|bad| (item.kind, bad))
     }
 
-    /// Takes in that what came is of use, and by when it must be replaced.
+    /// Records that the content was accepted, and when it must be replaced.
     pub(super) fn accepted(
         &mut self,
         kind: PayloadType,
@@ -126,22 +127,22 @@ impl Feed {
         }
     }
 
-    /// Hands what was fetched, and is new, to all modules; whether the host does.
+    /// Publishes new content to all modules. Returns whether the host stored it.
     pub(super) fn publish(&mut self, kind: PayloadType, content: &str) -> bool {
         let Some(item) = self.item(kind) else { return false };
         item.schedule.renewed();
         item.publish(content)
     }
 
-    /// Takes in that so many bytes came whole, and are in force already: a server that has them read again and again
-    /// is asked less often.
+    /// Records that content of this length was received, but is already active. A server that sends it repeatedly is
+    /// asked less often.
     pub(super) fn repeated(&mut self, kind: PayloadType, length: usize, now: Time) {
         if let Some(item) = self.item(kind).filter(|_| length > CHEAP) {
             item.schedule.wasted(now, drawn(now));
         }
     }
 
-    /// Takes in that what came, with this entity tag, is of no use.
+    /// Records that content with this entity tag was rejected.
     pub(super) fn refused(&mut self, kind: PayloadType, etag: Option<String>, lasting: Lasting, now: Time) {
         if let Some(item) = self.item(kind) {
             item.known.refused(etag, lasting, now);
@@ -149,7 +150,7 @@ impl Feed {
         }
     }
 
-    /// Whether it is news that nothing came for this reason.
+    /// Whether this reason differs from the last one.
     pub(super) fn is_news(&mut self, kind: PayloadType, error: &str) -> bool {
         let item = self.item(kind);
         item.is_some_and(|item| item.trouble.replace(error.to_owned()).as_deref() != Some(error))
@@ -181,13 +182,13 @@ impl Item {
         if !kept {
             log::error!("tokenward: the host does not store the fetched content: it is not active");
         }
-        // This module has it already.
+        // This module already has the content.
         self.kept.look_past();
         kept
     }
 
     fn is_due(&mut self, now: Time) -> bool {
-        // A call whose answer the host forgot is given up.
+        // Give up a call if the host lost its answer.
         self.call = self.call.filter(|(_, since)| now < since.shifted(FORGOTTEN));
         self.call.is_none() && self.schedule.is_due(now)
     }
@@ -221,7 +222,7 @@ impl Item {
         }
     }
 
-    /// A list need not be there from the start; a bundle, and a list that was there, must.
+    /// The list may be missing at first. The bundle must exist, and so must a list that existed before.
     fn missed(&mut self, bad: BadAnswer, now: Time) -> BadAnswer {
         let optional = self.kind == PayloadType::Revocations && self.kept.content().is_none();
         let bad = if optional { bad.of_the_first() } else { bad };
@@ -236,25 +237,25 @@ impl Item {
     fn succeeded(&mut self, now: Time) {
         self.trouble = None;
         self.schedule.succeeded(now, drawn(now));
-        // A server that repeats what should have been replaced is no success: somebody may withhold the new one.
+        // Stale content is not a success, because someone may withhold the new version.
         if !is_stale(self.good_until, now) {
             metrics::fed(self.kind, now);
         }
     }
 }
 
-/// A number that differs between gateways: they started at different times.
+/// Returns a number that differs between gateways, because they started at different times.
 fn drawn(now: Time) -> u32 {
     u32::try_from(now.millis().rem_euclid(i64::from(u32::MAX))).unwrap_or_default()
 }
 
-/// Bytes that are read at every interval without anybody noticing.
+/// Maximum size in bytes of content that is cheap enough to read at every interval.
 const CHEAP: usize = 1 << 20;
-/// Longer than some ticks, so that nobody else asks while this one lives.
+/// Longer than several ticks, so that no other module takes over while this one runs.
 const TERM: Span = Span::SECOND.times(15);
-/// Until the whole bundle is there.
+/// Timeout for the whole bundle.
 const BUNDLE_TIMEOUT_MILLIS: u32 = 30_000;
-/// A list is short, and the first bundle waits for it.
+/// Timeout for the list. It is short, and the first bundle waits for it.
 const LIST_TIMEOUT_MILLIS: u32 = 5_000;
-/// Milliseconds after which a call cannot be under way any more.
+/// Milliseconds after which a call can no longer be pending.
 const FORGOTTEN: i64 = 60_000;

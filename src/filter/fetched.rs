@@ -1,4 +1,4 @@
-//! What was fetched, and whether it may be put in force at a gateway.
+//! Checks whether a gateway may activate fetched content.
 
 use crate::engine::config::envelope::PayloadType;
 use crate::engine::config::revocations::Revocations;
@@ -9,35 +9,35 @@ use crate::engine::policy::gateway::Gateway;
 use crate::engine::words::time::Time;
 use crate::filter::rollback;
 
-/// What was fetched, and may be put in force: it is signed, good, of the policy that is there, and not older than
-/// what was before it.
+/// Fetched content that a gateway may activate: it is signed and valid, belongs to the current policy, and is not older
+/// than its predecessor.
 pub(super) enum Fetched {
     Bundle(Box<Policy>),
     Revocations(Revocations),
-    /// The bundle that is in force, in whatever envelope.
+    /// The active bundle, possibly in another envelope.
     Same,
 }
 
-/// Why what was fetched may not be put in force.
+/// Why a gateway may not activate the fetched content.
 pub(super) struct Refused {
     pub(super) why: String,
     pub(super) lasting: Lasting,
 }
 
 impl Refused {
-    /// For its bytes alone, whatever comes.
+    /// Rejects the content for good, because of its bytes.
     #[cold]
     pub(super) fn for_good(why: impl ToString) -> Self {
         Self { why: why.to_string(), lasting: Lasting::Yes }
     }
 
-    /// For what is in force now, or has been.
+    /// Rejects the content for now, because of the active or an earlier version.
     #[cold]
     pub(super) fn for_now(why: impl ToString) -> Self {
         Self { why: why.to_string(), lasting: Lasting::No }
     }
 
-    /// With the content type that the server gave it, if that is not JSON.
+    /// Adds the content type that the server gave, if it is not JSON.
     #[cold]
     pub(super) fn labelled(self, label: Option<String>) -> Self {
         let why = label.map_or(self.why.clone(), |label| format!("{} (content type {label})", self.why));
@@ -46,11 +46,11 @@ impl Refused {
 }
 
 impl Fetched {
-    /// Opens what was fetched for a gateway, where `in_force` is the seal of a bundle that was fetched too. What is
-    /// refused leaves no mark.
+    /// Opens fetched content for a gateway. `in_force` is the seal of the active bundle if that was fetched too.
+    /// Rejected content changes nothing.
     ///
     /// # Errors
-    /// Why it may not be put in force.
+    /// Fails if the gateway may not activate the content.
     pub(super) fn open(
         kind: PayloadType,
         gateway @ Gateway { policy, settings, .. }: &Gateway,
@@ -62,7 +62,7 @@ impl Fetched {
             PayloadType::Bundle => match gateway.fetched(content, in_force).map_err(Refused::for_good)? {
                 Ok(fetched) => admitted(fetched, gateway, now).map(Box::new).map(Self::Bundle),
                 Err(seal) => {
-                    // Another key may have signed it since.
+                    // Another key may have signed it since then.
                     let checked = rollback::check_seal(&seal, settings, now);
                     checked.map_err(|setback| Refused::for_now(setback.message(policy.revision())))?;
                     Ok(Self::Same)
@@ -70,7 +70,8 @@ impl Fetched {
             },
             PayloadType::Revocations => {
                 let (list, seal) = gateway.fetched_revocations(content).map_err(Refused::for_good)?;
-                // Before there is a policy a list may be anybody's: the policy looks when it comes.
+                // Before there is a policy, the list may belong to another one. The policy checks it when it is
+                // activated.
                 if policy.name().is_some() {
                     policy.owns(&list).map_err(Refused::for_now)?;
                 }
@@ -81,7 +82,7 @@ impl Fetched {
         }
     }
 
-    /// By when it must be replaced by a newer one, where `policy` is in force.
+    /// Returns when a newer version must replace this content, where `policy` is active.
     pub(super) fn good_until(&self, policy: &Policy) -> Option<Time> {
         match self {
             Self::Bundle(fetched) => fetched.good_until(),
@@ -90,7 +91,7 @@ impl Fetched {
         }
     }
 
-    /// Whether this very thing is in force already.
+    /// Whether exactly this content is already active.
     pub(super) fn is_in_force(&self, policy: &Policy, revocations: Option<&Revocations>) -> bool {
         match self {
             Self::Bundle(fetched) => {
@@ -103,10 +104,10 @@ impl Fetched {
     }
 }
 
-/// Opens the signed bundle of an earlier configuration, for a gateway whose own is not taken.
+/// Opens the signed bundle of an earlier configuration, for a gateway that cannot use its own.
 ///
 /// # Errors
-/// Why it may not be put in force either.
+/// Fails if the gateway may not activate this bundle either.
 pub(super) fn open_kept(gateway: &Gateway, content: &str, now: Time) -> Result<Policy, Refused> {
     admitted(gateway.signed(content).map_err(Refused::for_good)?, gateway, now)
 }

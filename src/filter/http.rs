@@ -28,7 +28,7 @@ impl Request {
         Self { shared, response: Vec::new() }
     }
 
-    /// The decision about a request, counted towards its token's rate limit.
+    /// Decides a request, and counts it towards its token's rate limit.
     fn decide<'p>(&'p self, head: &RequestHead<'_>, circumstances: Circumstances<'_>) -> Decision<'p> {
         let policy = &self.shared.gateway.policy;
         let judged = match self.shared.guard.as_ref().filter(|_| head.brings_token()) {
@@ -38,7 +38,7 @@ impl Request {
         judged.meter(|token, limit| bucket::take(policy, token, limit, circumstances.now))
     }
 
-    /// Whether a logged decision has a line of its own; a second that is over is summed up before it.
+    /// Whether a decision gets its own log line. First writes the summary of the previous second, if that is over.
     fn has_line(&self, decision: &Decision<'_>, now: Time) -> bool {
         self.shared.sum_up(now);
         self.shared.journal.admits(decision.reason(), now)
@@ -123,7 +123,7 @@ fn continue_with(forward: &Forward<'_>) -> Action {
     refuse()
 }
 
-/// What was judged cannot be forwarded: refuses it rather than forward something else.
+/// Answers with 503, because the host could not change the request. The filter never forwards an unjudged request.
 fn refuse() -> Action {
     log::error!("tokenward: the host refused to change a permitted request; the filter answers it with 503",);
     answer(&Reply::unchangeable())
