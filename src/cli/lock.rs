@@ -1,7 +1,7 @@
-//! One writer at a time: a lock on a policy's folder, from reading the registry to replacing it.
+//! One writer at a time: a lock on a policy's folder, held while a command reads and replaces the registry.
 //!
-//! The registry itself is replaced, and a lock on it would go with it; the folder stays, and is left without
-//! litter. The lock ends with the process that holds it. It is advisory: an editor does not ask for it.
+//! A command replaces the registry file, so a lock on that file would be lost. A lock on the folder stays, and leaves
+//! no files behind. The lock ends with the process that holds it. It is advisory: editors ignore it.
 
 use std::fs::File;
 use std::path::Path;
@@ -14,26 +14,27 @@ use rustix::io::Errno;
 use crate::cli::failure::Failure;
 use crate::cli::output;
 
-/// What a command does if another one keeps the lock.
+/// What a command does if another command holds the lock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Held {
-    /// It fails.
+    /// The command fails.
     Fail,
-    /// It continues with a warning: anybody who can read the folder can hold the lock, and a leak must not wait.
+    /// The command continues with a warning. Anyone who can read the folder can hold the lock, and a leak must not
+    /// wait.
     Continue,
 }
 
-/// The right to change what is in a folder, until it is dropped.
+/// The right to change the files in a folder, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _folder: File,
 }
 
 impl Lock {
-    /// Locks the folder, and waits a while for another command that holds it.
+    /// Locks the folder. Waits a while if another command holds the lock.
     ///
     /// # Errors
-    /// That the folder cannot be opened, or that another command holds the lock for too long.
+    /// Fails if the folder cannot be opened, or if another command holds the lock for too long.
     pub(super) fn of(folder: &Path, held: Held) -> Result<Self, Failure> {
         Self::within(folder, held, PATIENCE)
     }
@@ -62,7 +63,7 @@ impl Lock {
                         format!("another command is changing {shown}, for {} seconds now", waited.as_secs());
                     return Err(Failure::new(message).hint("wait for it, or end it; then try again"));
                 }
-                // Some network file systems have no such lock; a leaked token must be revoked there too.
+                // Some network file systems have no such lock. Leaked tokens must be revocable there too.
                 Err(error) => {
                     let unlocked = Failure::new(format!("{shown} cannot be locked: {error}"));
                     output::warning(&unlocked.hint("let no other command change it now"));
@@ -81,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_of_two_gets_the_lock_and_the_other_an_error_or_the_lock_after_it() {
+    fn second_locker_waits_or_fails() {
         let folder = tempfile::tempdir().unwrap();
         let held = Lock::of(folder.path(), Held::Fail).unwrap();
         let failure = Lock::within(folder.path(), Held::Fail, PAUSE * 3).unwrap_err();

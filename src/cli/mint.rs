@@ -1,4 +1,4 @@
-//! `tokenward mint`: a new secret, shown once; the registry gets its digest.
+//! `tokenward mint`: makes a new secret and shows it once; the registry stores its digest.
 
 use clap::Args;
 
@@ -65,7 +65,7 @@ impl Mint {
         Ok(Exit::Yes)
     }
 
-    /// Warnings about attributes that differ from another token's only by letter case.
+    /// Warns about attributes that differ from those of another token only in letter case.
     fn warnings(&self, registry: &Registry) -> Vec<Failure> {
         let own = [Step::Key("tokens".to_owned()), Step::Key(self.token.to_string())];
         let findings = attributes_that_fold_together(&registry.tokens);

@@ -1,4 +1,4 @@
-//! The registry as a file that commands change: locked, read, edited, checked and replaced.
+//! The registry as a file that commands change: they lock, read, edit, check and replace it.
 //!
 //! ```text
 //! RegistryFile::open ──▶ edit ──▶ Edit::check ──▶ Edit::write
@@ -26,21 +26,21 @@ mod styles;
 mod text;
 pub(super) mod yaml;
 
-/// A registry that no other command changes until this is dropped.
+/// A registry that other commands cannot change until this is dropped.
 #[derive(Debug)]
 pub(super) struct RegistryFile {
     path: PathBuf,
-    /// None where there is no file yet.
+    /// `None` if the file does not exist yet.
     source: Option<Source>,
     registry: Registry,
     lock: Lock,
 }
 
 impl RegistryFile {
-    /// Locks a policy's folder and reads its registry, which is empty without a file.
+    /// Locks a policy's folder and reads its registry. Without a file, the registry is empty.
     ///
     /// # Errors
-    /// That the folder cannot be locked, or what is wrong with the registry.
+    /// Fails if the folder cannot be locked, or if the registry is invalid.
     pub(super) fn open(folder: &Path) -> Result<Self, Vec<Failure>> {
         Self::locked(folder, Held::Fail)
     }
@@ -48,7 +48,7 @@ impl RegistryFile {
     /// Locks a policy's folder and reads its registry.
     ///
     /// # Errors
-    /// That the folder cannot be locked, that it has no registry, or what is wrong with the registry.
+    /// Fails if the folder cannot be locked, if it has no registry, or if the registry is invalid.
     pub(super) fn open_existing(folder: &Path, held: Held) -> Result<Self, Vec<Failure>> {
         let file = Self::locked(folder, held)?;
         if file.source.is_none() {
@@ -70,22 +70,22 @@ impl RegistryFile {
         Ok(Self { path, source, registry, lock })
     }
 
-    /// What the file says.
+    /// Returns the content of the file.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
     }
 
-    /// The edit by which the file says `new`.
+    /// Edits the text so that it describes `new`.
     ///
     /// # Errors
-    /// That the text is in a style that cannot be edited.
+    /// Fails if the editor does not support the style of the text.
     pub(super) fn edit(self, new: Registry) -> Result<Edit, Failure> {
         let text = self.source.as_ref().map_or(EMPTY_REGISTRY, Source::text);
         Ok(Edit { text: edit::edited(text, &self.registry, &new)?, new, file: self })
     }
 }
 
-/// An edit of the registry that is not written yet.
+/// An edit of the registry that is not yet written.
 #[derive(Debug)]
 pub(super) struct Edit {
     file: RegistryFile,
@@ -94,24 +94,24 @@ pub(super) struct Edit {
 }
 
 impl Edit {
-    /// Refuses an edit by which the policy would not compile.
+    /// Checks that the policy compiles after the edit.
     ///
     /// # Errors
-    /// What would be wrong with it.
+    /// Fails with the problems that the edit would cause.
     pub(super) fn check(self, workspace: &Workspace) -> Result<Self, Vec<Failure>> {
         let bundle = Bundle::of(workspace.policy()?, self.new.clone());
         let Err(problems) = Policy::compile(bundle) else { return Ok(self) };
-        // What was wrong before has a place that can be told.
+        // Report earlier problems first, with their location in the files.
         workspace.compile()?;
         let name = self.file.path.file_name().unwrap_or_default().to_string_lossy();
         let report = |problem: &Problem| Failure::of(problem, format_args!("{name}, unchanged"), None);
         Err(Problems::iter(&problems).map(report).collect())
     }
 
-    /// Replaces the file, and tells its path.
+    /// Replaces the file and returns its path.
     ///
     /// # Errors
-    /// That it cannot be written, or that it was changed behind the lock's back.
+    /// Fails if the file cannot be written, or if an editor changed it despite the lock.
     pub(super) fn write(self, writing: Writing) -> Result<PathBuf, Failure> {
         let RegistryFile { path, source, lock, .. } = self.file;
         if writing == Writing::Real && source.as_ref().map(Source::text) != Some(self.text.as_str()) {
@@ -123,29 +123,30 @@ impl Edit {
     }
 }
 
-/// The folder that the registry is in: if it is a link, that of its target, which is what changes.
+/// Returns the folder that holds the registry. If the registry is a link, this is the folder of its target, because a
+/// command replaces the target.
 ///
 /// # Errors
-/// That the policy's folder does not exist.
+/// Fails if the policy's folder does not exist.
 pub(super) fn home(folder: &Path) -> Result<PathBuf, Failure> {
     let target = files::resolved(&workspace::inside(workspace::folder(folder)?, "tokens.yaml"));
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     Ok(parent.unwrap_or(folder).to_owned())
 }
 
-/// Reads a policy's registry, without a lock: it is replaced in one step.
+/// Reads a policy's registry. No lock is needed, because commands replace the file in one step.
 ///
 /// # Errors
-/// That there is none, or what is wrong with it.
+/// Fails if there is no registry, or if it is invalid.
 pub(super) fn read(folder: &Path) -> Result<Registry, Vec<Failure>> {
     let source = workspace::registry(workspace::folder(folder)?)?;
     workspace::read(&source.ok_or_else(|| workspace::no_registry(folder))?)
 }
 
-/// The token with this id.
+/// Returns the token with this id.
 ///
 /// # Errors
-/// That there is none, and which one may be meant.
+/// Fails if the token does not exist, and suggests a similar id.
 pub(super) fn token<'r>(registry: &'r Registry, id: &TokenId) -> Result<&'r Token, Failure> {
     registry.tokens.get(id).ok_or_else(|| {
         let known: Vec<&str> = registry.tokens.iter().map(|(id, _)| id.as_str()).collect();
@@ -153,7 +154,7 @@ pub(super) fn token<'r>(registry: &'r Registry, id: &TokenId) -> Result<&'r Toke
     })
 }
 
-/// That there is no token, or no secret of it, that a request names as `token` or `token/secret`.
+/// Returns an error if the registry lacks the token or secret that a request names as `token` or `token/secret`.
 pub(super) fn stranger(tokens: &Entries<TokenId, Token>, name: &str) -> Option<Failure> {
     let (id, secret) = name.split_once('/').map_or((name, None), |(id, secret)| (id, Some(secret)));
     let Some((_, token)) = tokens.iter().find(|(known, _)| known.as_str() == id) else {
@@ -167,20 +168,20 @@ pub(super) fn stranger(tokens: &Entries<TokenId, Token>, name: &str) -> Option<F
     Some(Failure::new(message).hint(help("secret", strange, &known)))
 }
 
-/// Refuses a new secret for a token that is revoked: it would never work.
+/// Rejects a new secret for a revoked token, because it would never work.
 ///
 /// # Errors
-/// That the token is revoked.
+/// Fails if the token is revoked.
 pub(super) fn refuse_revoked(id: &TokenId, token: &Token) -> Result<(), Failure> {
     let Some(revoked_at) = token.revoked_at else { return Ok(()) };
     let message = format!("token `{id}` was revoked at {}: no secret of it works", String::from(revoked_at));
     Err(Failure::new(message).hint("mint a secret for a new token"))
 }
 
-/// The secret of a token with this id.
+/// Returns the token's secret with this id.
 ///
 /// # Errors
-/// That there is none, and which ones there are.
+/// Fails if the secret does not exist, and lists the existing ones.
 pub(super) fn secret<'r>(token: &TokenId, known: &'r Token, id: &SecretId) -> Result<&'r Secret, Failure> {
     known.secrets.iter().find(|secret| secret.id == *id).ok_or_else(|| {
         let ids: Vec<&str> = known.secrets.iter().map(|secret| secret.id.as_str()).collect();
@@ -188,7 +189,7 @@ pub(super) fn secret<'r>(token: &TokenId, known: &'r Token, id: &SecretId) -> Re
     })
 }
 
-/// Refuses to write over what somebody saved in the meantime: an editor takes no lock.
+/// Rejects the write if someone saved the file in the meantime. Editors ignore the lock.
 fn refuse_changed(path: &Path, read: Option<&Source>) -> Result<(), Failure> {
     let now = path.exists().then(|| Source::read(path)).transpose()?;
     if now.as_ref().map(Source::text) == read.map(Source::text) {

@@ -1,13 +1,13 @@
-//! `tokenward renew`: new secrets for tokens whose newest one ends soon, shipped and delivered without a gap.
+//! `tokenward renew`: mints, ships and delivers new secrets for tokens whose newest secret ends soon, without a gap.
 //!
 //! ```text
 //! mint ──▶ ship ──▶ wait ──▶ deliver each ──▶ settle ──▶ ship
 //!                                            (retire, revoke, unmark)
 //! ```
 //!
-//! A secret is given away only after the gateways know it, and an old one is retired only after the new one is given
-//! away. The registry marks a secret as `undelivered` from the first step to the fourth: so the next run knows what a
-//! killed one left behind. No secret is in an argument, a variable or a file.
+//! A client gets a secret only after the gateways know it, and an old secret is retired only after the client has the
+//! new one. The registry marks a secret as `undelivered` from the first step to the fourth, so the next run knows what
+//! a killed run left behind. Secrets never appear in arguments, variables or files.
 
 use std::path::Path;
 use std::time::Duration;
@@ -85,7 +85,7 @@ pub(super) struct Renew {
 #[derive(Clone, Copy, Debug)]
 struct Wait(Option<Span>);
 
-/// The tokens that are due: with a new secret, and without one.
+/// The tokens that are due: some got a new secret, others did not.
 struct Minted {
     renewals: Vec<Renewal>,
     unminted: Vec<Unminted>,
@@ -122,7 +122,8 @@ impl Renew {
         }
     }
 
-    /// Ships the digests, delivers the secrets, retires the old ones, and ships that. Returns how the last shipping ended.
+    /// Ships the digests, delivers the secrets, retires the old ones, and ships again. Returns how the last shipping
+    /// ended.
     fn give_away(
         &self,
         folder: &Path,
@@ -144,7 +145,7 @@ impl Renew {
         }
         let settlement = Settlement { now: clock::now(), grace: self.grace, expiring: self.choice.expiring };
         let settled = settlement.write(folder, renewals)?;
-        // What was not shipped the first time is gone, so there is nothing to ship.
+        // If the first shipping failed, its digests are removed again, so there is nothing to ship.
         if settled == Settled::Unchanged || shipped != Ended::Done {
             return Ok(Ended::Done);
         }
@@ -154,11 +155,11 @@ impl Renew {
         Ok(shell.run(&self.ship))
     }
 
-    /// Waits until the gateways have the digests, and hands each secret to the delivery command.
+    /// Waits until the gateways have the digests, and gives each secret to the delivery command.
     fn deliver(&self, folder: &Path, shell: &Shell<'_>, wait: Duration, renewals: &mut [Renewal]) {
         output::done(&format!("shipped; waiting {} s until the gateways have the digests", wait.as_secs()));
         shell.stop.sleep(wait);
-        // Another command may have revoked or rotated meanwhile.
+        // Another command may have revoked or rotated the secret in the meantime.
         let registry = registry::read(folder).ok();
         let wants = |renewal: &Renewal| {
             registry.as_ref().is_none_or(|registry| renewal.is_wanted(registry, clock::now()))
@@ -175,7 +176,7 @@ impl Renew {
         }
     }
 
-    /// How long to wait after shipping.
+    /// Returns how long to wait after shipping.
     fn wait(&self, workspace: &Workspace) -> Result<Duration, Vec<Failure>> {
         if let Some(Wait(wait)) = self.wait {
             return Ok(wait.map_or(Duration::ZERO, seconds));
@@ -185,7 +186,7 @@ impl Renew {
         Ok(interval.saturating_mul(2).max(SHORTEST_WAIT))
     }
 
-    /// Mints a secret for each token that is due, and writes the digests.
+    /// Mints a secret for each due token, and writes the digests.
     fn mint(&self, folder: &Path, writing: Writing) -> Result<Minted, Vec<Failure>> {
         let workspace = Workspace::open_folder(folder)?;
         let policy = workspace.policy()?;
@@ -238,7 +239,7 @@ impl Minted {
         self.renewals.is_empty() && self.unminted.is_empty()
     }
 
-    /// Whether each token that was due is renewed.
+    /// Whether each due token is renewed.
     fn is_done(&self) -> bool {
         self.unminted.is_empty() && self.renewals.iter().all(Renewal::is_done)
     }
@@ -256,7 +257,7 @@ impl Wait {
     }
 }
 
-/// The registry with the new secrets, which are in its order.
+/// Returns the registry with the new secrets. `renewals` is in the order of the registry.
 fn with(registry: &Registry, renewals: &[Renewal]) -> Registry {
     let (mut registry, mut renewals) = (registry.clone(), renewals.iter().peekable());
     for (id, token) in &mut registry.tokens.0 {
@@ -277,5 +278,5 @@ fn seconds(span: Span) -> Duration {
     Duration::from_secs(u64::from(span.seconds()))
 }
 
-/// So long at least the gateways have by default.
+/// Minimum default time for the gateways to fetch the digests.
 const SHORTEST_WAIT: Duration = Duration::from_secs(30);

@@ -1,18 +1,18 @@
-//! How a replaced secret ends: it works for a grace, and never longer than before.
+//! How a replaced secret ends: it works for a grace period, but never longer than before.
 
 use crate::cli::secret::Retired;
 use crate::engine::config::bundle::Secret;
 use crate::engine::words::time::{BadSpan, Span, Time};
 
-/// How long a retired secret goes on working: no time, or a span.
+/// How long a retired secret keeps working: a span, or not at all.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grace(Option<Span>);
 
 impl Grace {
-    /// Reads the value of `--grace`.
+    /// Parses the value of `--grace`.
     ///
     /// # Errors
-    /// That it is neither 0 nor a span.
+    /// Fails if the value is neither 0 nor a span.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         zero_or_span(text).map(Self).map_err(|error| format!("{error}; 0 is no grace at all"))
     }
@@ -24,7 +24,7 @@ impl Grace {
         Retired { secret_id: secret.id.clone(), expires_at }
     }
 
-    /// When the secret ends: not later than it would anyway, and after it began.
+    /// Returns when the secret ends: after its start, and no later than without retiring.
     fn end(self, secret: &Secret, now: Time) -> Time {
         let end = self.0.map_or(now, |span| now.plus(span));
         let end = secret.expires_at.map_or(end, |old| old.min(end));
@@ -32,10 +32,10 @@ impl Grace {
     }
 }
 
-/// Reads a span that may be 0, with or without a unit. `None` is 0.
+/// Parses a span that may be 0, with or without a unit. Returns `None` for 0.
 ///
 /// # Errors
-/// That it is neither 0 nor a span.
+/// Fails if the text is neither 0 nor a span.
 pub(super) fn zero_or_span(text: &str) -> Result<Option<Span>, BadSpan> {
     if ["0", "0s", "0m", "0h", "0d"].contains(&text) {
         return Ok(None);
@@ -49,7 +49,7 @@ mod tests {
     use crate::engine::config::bundle::from_json;
 
     #[test]
-    fn a_retired_secret_ends_with_the_grace_but_no_later_than_before_and_not_before_it_began() {
+    fn retired_secret_ends_within_grace_and_lifetime() {
         let now: Time = "2026-03-01T12:00:00Z".parse().unwrap();
         for (span, created, old, end) in [
             ("24h", "2026-02-01T00:00:00Z", "2026-04-01T00:00:00Z", "2026-03-02T12:00:00Z"),

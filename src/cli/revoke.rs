@@ -1,8 +1,8 @@
-//! `tokenward revoke`: a token or one of its secrets ends now.
+//! `tokenward revoke`: revokes a token or one of its secrets immediately.
 //!
-//! It may be three at night, and a secret is on the internet: whatever else is wrong with the policy, a
-//! registry that can be read is all that this command needs. What would keep the revocation from shipping
-//! is told, after it is written.
+//! It may be 3 a.m. with a secret leaked on the internet, so the command needs only a readable registry, whatever else
+//! is wrong with the policy. If other problems keep the revocation from being shipped, the command warns after it has
+//! written the revocation.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ pub(super) struct Revoke {
 impl Revoke {
     pub(super) fn run(self, format: Format) -> Result<Exit, Vec<Failure>> {
         let folder = self.folder.find()?;
-        // Before the registry is locked: a person may take a while to paste.
+        // Read the lines before the lock is taken, because a person may take a while to paste.
         let lines = self.stdin.then(|| stdin::lines("tokenward revoke --stdin --reason TEXT")).transpose()?;
         let file = RegistryFile::open_existing(&folder, Held::Continue)?;
         let Found { targets, unmatched } = self.find(lines, file.registry())?;
@@ -87,7 +87,7 @@ impl Revoke {
         Ok(())
     }
 
-    /// Warns if no bundle can be built, which would carry the revocation to the gateways.
+    /// Warns if no bundle can be built. Without a bundle the revocation does not reach the gateways.
     fn warn_of_problems(&self, folder: &Path) {
         let workspace = Workspace::open_folder(folder).map_err(Into::into);
         if workspace.and_then(|workspace| workspace.compile()).is_err() {
@@ -97,7 +97,7 @@ impl Revoke {
         }
     }
 
-    /// What the arguments or the secrets on standard input name.
+    /// Finds the tokens and secrets named by the arguments or by standard input.
     fn find(&self, lines: Option<Vec<Line>>, registry: &Registry) -> Result<Found, Failure> {
         let Some(token) = &self.token else {
             return Ok(Found::of(lines.unwrap_or_default(), registry));
@@ -111,7 +111,7 @@ impl Revoke {
     }
 }
 
-/// What is to be revoked, and the lines of standard input with a secret of no token, or no secret.
+/// The targets to revoke, and the lines of standard input that match no token's secret or hold no secret.
 #[derive(Default)]
 struct Found {
     targets: Vec<Target>,
@@ -148,7 +148,7 @@ fn report_unmatched(line: &Line, format: Format) {
     }
 }
 
-/// What is revoked: a token, or one of its secrets.
+/// A token or one of its secrets, to revoke.
 #[derive(Eq, PartialEq)]
 struct Target {
     token: TokenId,
@@ -160,14 +160,14 @@ impl Target {
         Self { token: token.clone(), secret: Some(secret.clone()) }
     }
 
-    /// Since when it is revoked: a token's revocation is that of each of its secrets.
+    /// Returns when it was revoked. The revocation of a token counts for each of its secrets.
     fn revoked_at(&self, registry: &Registry) -> Option<Time> {
         let token = registry.tokens.get(&self.token)?;
         let mut secrets = token.secrets.iter().filter(|secret| Some(&secret.id) == self.secret.as_ref());
         token.revoked_at.or_else(|| secrets.find_map(|secret| secret.revoked_at))
     }
 
-    /// Revokes it, if it is not revoked yet.
+    /// Revokes the target, unless it is already revoked.
     fn revoke(&self, registry: &mut Registry, now: Time, reason: &str) {
         if self.revoked_at(registry).is_some() {
             return;
@@ -213,7 +213,7 @@ fn secrets(registry: &Registry) -> impl Iterator<Item = (&TokenId, &Secret)> {
     registry.tokens.iter().flat_map(|(id, token)| token.secrets.iter().map(move |secret| (id, secret)))
 }
 
-/// Refuses a reason that would put a secret of the registry into the registry.
+/// Rejects a reason that contains a secret of the registry.
 fn refuse_secrets(reason: &str, registry: &Registry) -> Result<(), Failure> {
     let words = reason
         .split(|c: char| !c.is_ascii_graphic())

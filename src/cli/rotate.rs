@@ -1,4 +1,4 @@
-//! `tokenward rotate`: a new secret for a token, and an end to the ones before it.
+//! `tokenward rotate`: adds a new secret to a token and retires its earlier secrets.
 
 use clap::Args;
 
@@ -72,7 +72,7 @@ impl Rotate {
         Ok(Exit::Yes)
     }
 
-    /// Retires the secrets that work now, and adds the new one.
+    /// Retires the working secrets, and adds the new one.
     fn rotate(&self, registry: &mut Registry, new: &Secret, now: Time) -> Vec<Retired> {
         let mut retired = Vec::new();
         for (_, token) in registry.tokens.0.iter_mut().filter(|(id, _)| *id == self.token) {

@@ -1,9 +1,8 @@
-//! Editing the registry's text: what differs is changed, and every other byte stays.
+//! Edits the text of the registry: changes only the differences and keeps every other byte.
 //!
-//! In: the text, the registry that it is, and the one that it shall be. What is new goes behind its last
-//! sibling, in the style of what is there; what is gone goes with the comments on its lines and inside it,
-//! while those above it stay. What comes out is read again: if it is not the registry that was meant, the
-//! edit is refused.
+//! In: the text, the registry that it describes, and the wanted registry. A new item goes after its last sibling, in
+//! the existing style. When an item is removed, the comments on its lines and inside it are removed too; comments above
+//! it stay. The editor parses its result, and rejects the edit if the result is not the wanted registry.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Marker, YamlData};
 use serde_json::{Map, Value};
@@ -14,10 +13,10 @@ use crate::cli::registry::yaml::{Addition, Flow, inline};
 use crate::cli::source::parse_yaml;
 use crate::engine::config::bundle::Registry;
 
-/// The text of `old`, edited so that it is the text of `new`.
+/// Edits the text of `old` so that it describes `new`.
 ///
 /// # Errors
-/// That the text is in a style that cannot be edited.
+/// Fails if the editor does not support the style of the text.
 pub(super) fn edited(text: &str, old: &Registry, new: &Registry) -> Result<String, Failure> {
     let edited = rewritten(text, &value(old)?, &value(new)?);
     edited.filter(|text| parse_yaml::<Registry>(text).is_ok_and(|registry| registry == *new)).ok_or_else(
@@ -38,11 +37,11 @@ fn rewritten(text: &str, old: &Value, new: &Value) -> Option<String> {
     editor.text.spliced(editor.splices)
 }
 
-/// A value in the text and, in a mapping, its key.
+/// A value in the text with its key, if it is in a mapping.
 struct Node<'n, 't> {
     key: Option<&'n MarkedYaml<'t>>,
     value: &'n MarkedYaml<'t>,
-    /// Whether it stands between brackets.
+    /// Whether the node is inside brackets.
     in_flow: bool,
 }
 
@@ -53,7 +52,7 @@ struct Editor<'t> {
 }
 
 impl Editor<'_> {
-    /// Makes the node, which is `old`, `new`; none where that is beyond this editor.
+    /// Changes the node from `old` to `new`. Returns `None` if the editor does not support this change.
     fn change(&mut self, node: &Node<'_, '_>, old: &Value, new: &Value) -> Option<()> {
         match (old, new) {
             _ if old == new => Some(()),
@@ -79,7 +78,7 @@ impl Editor<'_> {
         for (key, value) in new.iter().filter(|(key, value)| old.get(*key) != Some(*value)) {
             match (old.get(key), child(key)) {
                 (Some(old), Some(child)) => self.change(child, old, value)?,
-                // What the text leaves out can still have been read, as an empty list.
+                // A key that is missing in the text may still have a parsed value, such as an empty list.
                 (Some(_), None) | (None, _) => added.push(Addition::Entry(key.clone(), value.clone())),
             }
         }
@@ -103,7 +102,7 @@ impl Editor<'_> {
         new.try_for_each(|item| self.add(node, &Addition::Item(item.clone())))
     }
 
-    /// Puts something behind the last child of `node`.
+    /// Adds an item after the last child of `node`.
     fn add(&mut self, node: &Node<'_, '_>, addition: &Addition) -> Option<()> {
         if !self.text.is_flow(node.value) {
             let next = self.text.end_line(node.value).checked_add(1)?;
@@ -112,7 +111,7 @@ impl Editor<'_> {
             return Some(());
         }
         match (self.children(node).last(), node.key) {
-            // `[]` and `{}` in block style become a block.
+            // In block style, `[]` and `{}` become a block.
             (None, Some(key)) if !node.in_flow => self.unfold(node, key, addition),
             (None, _) => {
                 let inside = self.text.offset(node.value.span.start)?.checked_add(1)?;
@@ -137,7 +136,7 @@ impl Editor<'_> {
         Some(())
     }
 
-    /// Takes out the children that `removed` names, by position.
+    /// Removes the children that `removed` marks by position.
     fn remove(&mut self, node: &Node<'_, '_>, removed: &[bool]) -> Option<()> {
         let children = self.children(node);
         match (removed.contains(&true), removed.contains(&false)) {
@@ -151,7 +150,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Leaves `[]` or `{}`.
+    /// Replaces the node with `[]` or `{}`.
     fn empty(&mut self, node: &Node<'_, '_>) -> Option<()> {
         let nothing = if matches!(node.value.data, YamlData::Sequence(_)) { "[]" } else { "{}" };
         if self.text.is_flow(node.value) {
@@ -160,7 +159,7 @@ impl Editor<'_> {
                 self.splices.push(Splice::replace(range, nothing));
                 return Some(());
             }
-            // The comments between the brackets go on behind them.
+            // Comments from inside the brackets stay, after the brackets.
             let (open, close) = (range.start.checked_add(1)?, range.end.checked_sub(1)?);
             self.splices.push(Splice::replace(range.start..open, nothing));
             self.splices.push(Splice::remove(self.text.extent(close..range.end)?));
@@ -173,7 +172,7 @@ impl Editor<'_> {
         self.children(node).iter().try_for_each(|child| self.remove_lines(child))
     }
 
-    /// Takes out the lines of a block's child, and below them the comments that are deeper than it.
+    /// Removes the lines of a block's child, and the comments below it that are indented deeper.
     fn remove_lines(&mut self, child: &Node<'_, '_>) -> Option<()> {
         let first = match child.key {
             Some(key) => key.span.start.line(),
@@ -188,7 +187,7 @@ impl Editor<'_> {
         Some(())
     }
 
-    /// Takes out children of `[…]` or `{…}`, each with one comma, but not all of them.
+    /// Removes some children of `[…]` or `{…}`, each with one comma. At least one child must stay.
     fn remove_flow(&mut self, children: &[Node<'_, '_>], removed: &[bool]) -> Option<()> {
         let (kept, tail) = children.split_at(removed.iter().rposition(|removed| !removed)?.checked_add(1)?);
         for ((child, next), _) in
@@ -208,7 +207,7 @@ impl Editor<'_> {
         }
     }
 
-    /// Takes out the children between `start`, the end of the last that stays, and `end`, their own.
+    /// Removes the children from `start`, where the last remaining child ends, to `end`, where they end.
     fn remove_tail(&mut self, start: usize, tail: &[Node<'_, '_>], end: usize) -> Option<()> {
         let text = self.text.get(start..end)?;
         if !text.contains('#') {
@@ -220,7 +219,7 @@ impl Editor<'_> {
         self.remove_extents(tail)
     }
 
-    /// Takes out children of `[…]` or `{…}` one by one, and leaves the comments between them.
+    /// Removes children of `[…]` or `{…}` one by one, and keeps the comments between them.
     fn remove_extents(&mut self, children: &[Node<'_, '_>]) -> Option<()> {
         for child in children {
             let range = self.text.offset(child.start())?..self.text.end(child.value)?;
@@ -229,7 +228,7 @@ impl Editor<'_> {
         Some(())
     }
 
-    /// The column that the keys or items of a block begin in.
+    /// Returns the column in which the keys or items of a block start.
     fn column(&self, node: &Node<'_, '_>) -> Option<usize> {
         if matches!(node.value.data, YamlData::Mapping(_)) {
             return Some(node.value.span.start.col());
@@ -266,7 +265,7 @@ impl Node<'_, '_> {
     }
 }
 
-/// Whether two items of a list are one thing: they are alike, or have one id.
+/// Whether two list items are the same: they are equal, or have the same id.
 fn is_same(one: &Value, other: &Value) -> bool {
     one == other || one.get("id").is_some_and(|id| other.get("id") == Some(id))
 }

@@ -1,5 +1,5 @@
-//! The property of the registry's editor: whatever style a registry is written in, what is meant is done, and
-//! no comment goes but those of what is taken out.
+//! A property test of the registry editor: in every style, the edit has the intended result, and only comments of
+//! removed items disappear.
 
 use proptest::prelude::*;
 
@@ -26,7 +26,7 @@ enum Fate {
     Goes,
 }
 
-/// A token, how it is written, and what becomes of it and of its secrets.
+/// A token: its style, and what happens to it and to its secrets.
 #[derive(Clone, Debug)]
 struct Plan {
     style: Style,
@@ -36,7 +36,7 @@ struct Plan {
 
 proptest! {
     #[test]
-    fn whatever_the_style_the_text_is_edited_and_comments_stay(plans in plans(), crlf: bool) {
+    fn edits_in_any_style_keep_comments(plans in plans(), crlf: bool) {
         let text = text(&plans).replace('\n', if crlf { "\r\n" } else { "\n" });
         let old: Registry = parse_yaml(&text).unwrap();
         let new = fulfilled(&plans, old.clone());
@@ -57,7 +57,7 @@ fn plans() -> impl Strategy<Value = Vec<Plan>> {
     prop::collection::vec(plan.prop_map(|(style, secrets, token)| Plan { style, secrets, token }), 1..4)
 }
 
-/// A registry of what is planned for: comments that must stay say `keep`, those that may go `note`.
+/// Renders the registry of the plans. Comments that must stay say `keep`; comments that may go say `note`.
 fn text(plans: &[Plan]) -> String {
     let tokens = plans.iter().enumerate().map(|(number, plan)| token(number, plan));
     format!("# keep\nversion: 1\ntokens: # keep\n{}# keep\n", tokens.collect::<String>())
@@ -122,7 +122,7 @@ fn fulfilled(plans: &[Plan], mut registry: Registry) -> Registry {
             fate != Fate::Goes
         });
         token.revoked_at = revoked_at(*fate);
-        // No command takes out one secret and adds another.
+        // No command removes one secret and adds another.
         if *fate == Fate::IsRevoked && !secrets.contains(&Fate::Goes) {
             let mut added = token.secrets.first().cloned();
             added.iter_mut().for_each(|secret| secret.id = "new".parse().unwrap());

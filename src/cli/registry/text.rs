@@ -1,4 +1,4 @@
-//! A YAML text and where its nodes are in it, in bytes and lines; and the text with splices put in.
+//! A YAML text with the positions of its nodes, in bytes and lines, and a function that applies splices.
 
 use std::ops::Range;
 
@@ -6,17 +6,17 @@ use saphyr::{MarkedYaml, Marker, YamlData};
 
 use crate::cli::excerpt::lines::starts;
 
-/// A text, with the byte that each of its lines begins at.
+/// A text, and the offset of the first byte of each line.
 pub(super) struct Text<'t> {
     text: &'t str,
     starts: Vec<usize>,
 }
 
-/// Bytes of a text and what takes their place.
+/// A range of bytes in a text, and its replacement.
 pub(super) struct Splice {
     range: Range<usize>,
     with: String,
-    /// Whether it begins on a line of its own.
+    /// Whether the replacement must start on a line of its own.
     on_lines: bool,
 }
 
@@ -25,22 +25,22 @@ impl<'t> Text<'t> {
         Self { text, starts: starts(text) }
     }
 
-    /// Bytes of the text.
+    /// Returns bytes of the text.
     pub(super) fn get(&self, range: Range<usize>) -> Option<&'t str> {
         self.text.get(range)
     }
 
-    /// The byte at which the line begins, counted from 1; the end of the text where it has no such line.
+    /// Returns the offset of a line, counted from 1, or the end of the text if there is no such line.
     pub(super) fn line_start(&self, line: usize) -> usize {
         line.checked_sub(1).and_then(|line| self.starts.get(line)).copied().unwrap_or(self.text.len())
     }
 
-    /// A line with its end.
+    /// Returns a line with its line ending.
     pub(super) fn line(&self, line: usize) -> &'t str {
         self.text.get(self.line_start(line)..self.line_start(line.saturating_add(1))).unwrap_or_default()
     }
 
-    /// The byte that a mark is at.
+    /// Returns the byte offset of a marker.
     pub(super) fn offset(&self, mark: Marker) -> Option<usize> {
         let line = self.text.get(self.line_start(mark.line())..)?;
         let mut columns = line.char_indices().map(|(byte, _)| byte).chain([line.len()]);
@@ -62,32 +62,33 @@ impl<'t> Text<'t> {
         start.is_some_and(|rest| rest.starts_with(bracket))
     }
 
-    /// The byte behind the node.
+    /// Returns the offset after the node.
     pub(super) fn end(&self, node: &MarkedYaml<'_>) -> Option<usize> {
         let end = self.offset(node.span.end)?;
-        // A `[…]` or `{…}` has the mark of its end before the bracket, a text in quotes behind white space.
+        // For `[…]` and `{…}`, the end marker is before the bracket. For a quoted text, it is after white space.
         if self.is_flow(node) { end.checked_add(1) } else { Some(self.text.get(..end)?.trim_end().len()) }
     }
 
-    /// The line that the node ends on.
+    /// Returns the line on which the node ends.
     pub(super) fn end_line(&self, node: &MarkedYaml<'_>) -> usize {
-        // A block ends where the next thing begins, behind comments and blank lines: its last child knows better.
+        // A block's end marker is after comments and blank lines, where the next node starts. The last child's end is
+        // correct.
         if !self.is_flow(node)
             && let Some(child) = last_child(node)
         {
             return self.end_line(child);
         }
         let (start, end) = (node.span.start, node.span.end);
-        // Likewise a text of several lines ends at the beginning of a line that is not its own.
+        // For a text of several lines, the end marker is also at the start of the next line.
         if end.col() == 0 && end.line() > start.line() { end.line().saturating_sub(1) } else { end.line() }
     }
 
-    /// The line with the `-` of a block list's item.
+    /// Returns the line with the `-` of an item in a block list.
     pub(super) fn dash_line(&self, item: &MarkedYaml<'_>) -> Option<usize> {
         (1..=item.span.start.line()).rev().find(|line| self.line(*line).trim_start().starts_with('-'))
     }
 
-    /// What goes with a thing between brackets: the comma behind it and, where nothing else is there, its lines.
+    /// Extends a range inside brackets by the comma after it and, if nothing else is on its lines, by those lines.
     pub(super) fn extent(&self, thing: Range<usize>) -> Option<Range<usize>> {
         let before = self.text.get(..thing.start)?.trim_end_matches([' ', '\t']);
         let behind = self.text.get(thing.end..)?;
@@ -101,7 +102,7 @@ impl<'t> Text<'t> {
         Some(before.len()..next.copied().unwrap_or(self.text.len()))
     }
 
-    /// The text with the splices, none of which lies in another.
+    /// Applies the splices, which must not overlap.
     pub(super) fn spliced(&self, mut splices: Vec<Splice>) -> Option<String> {
         splices.sort_by_key(|splice| splice.range.start);
         let (mut spliced, mut done) = (String::with_capacity(self.text.len()), 0);
@@ -117,7 +118,7 @@ impl<'t> Text<'t> {
         Some(spliced)
     }
 
-    /// Lines that are put in before the line `before`.
+    /// Returns a splice that inserts lines before the line `before`.
     pub(super) fn lines(&self, before: usize, lines: &[String]) -> Splice {
         let start = self.line_start(before);
         let with = lines.iter().flat_map(|line| [line.as_str(), self.line_end()]).collect();
@@ -143,7 +144,7 @@ impl Splice {
     }
 }
 
-/// The last value or item.
+/// Returns the last value or item.
 fn last_child<'n, 't>(node: &'n MarkedYaml<'t>) -> Option<&'n MarkedYaml<'t>> {
     match &node.data {
         YamlData::Mapping(entries) => entries.iter().next_back().map(|(_, value)| value),

@@ -1,19 +1,19 @@
-//! Values as the registry's text has them: block style in lines, flow style between brackets, or JSON.
+//! Renders values in the styles of the registry's text: block style, flow style, or JSON.
 
 use serde_json::{Map, Value};
 
 use crate::engine::words::text::is_hidden;
 use crate::engine::words::time::Time;
 
-/// What is put behind the last child of a node.
+/// A value to add after the last child of a node.
 pub(super) enum Addition {
-    /// A key with its value, into a mapping.
+    /// A key and its value, for a mapping.
     Entry(String, Value),
-    /// An item, into a list.
+    /// An item, for a list.
     Item(Value),
 }
 
-/// How things between brackets are written.
+/// The style inside brackets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Flow {
     /// `{ id: "1" }`
@@ -23,7 +23,7 @@ pub(super) enum Flow {
 }
 
 impl Addition {
-    /// Between brackets.
+    /// Renders the addition for use inside brackets.
     pub(super) fn flow(&self, flow: Flow) -> String {
         match (self, flow) {
             (Self::Entry(key, value), Flow::Yaml) => format!("{}: {}", scalar(key), inline(value)),
@@ -33,7 +33,7 @@ impl Addition {
         }
     }
 
-    /// In lines that are `indent` deep.
+    /// Renders the addition as lines, indented by `indent`.
     pub(super) fn block(&self, indent: usize) -> Vec<String> {
         match self {
             Self::Entry(key, value) => entry(key, value, indent),
@@ -42,7 +42,7 @@ impl Addition {
     }
 }
 
-/// A value in one line.
+/// Renders a value on one line.
 pub(in crate::cli) fn inline(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
@@ -90,12 +90,12 @@ fn list_item(item: &Value, indent: usize) -> Vec<String> {
     lines
 }
 
-/// The value of a key in one line; of a digest nobody thinks that it is a number, as it may look like one.
+/// Renders the value of a key on one line. A digest is quoted, because it may look like a number.
 fn quoted(key: &str, value: &Value) -> String {
     if key == "sha256" { value.to_string() } else { inline(value) }
 }
 
-/// A text as YAML: bare where every reader takes it for text, else in JSON's quotes.
+/// Renders a text as YAML: without quotes if every reader parses it as text, otherwise in JSON's quotes.
 pub(in crate::cli) fn scalar(text: &str) -> String {
     let letters = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.:/@+ ".contains(c));
     let bare = text.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -108,8 +108,8 @@ pub(in crate::cli) fn scalar(text: &str) -> String {
     in_quotes(text)
 }
 
-/// The text in double quotes. Some readers break a line at U+0085 or U+2028, or reject what is not printable: what an
-/// editor would not show is written out, as YAML has it.
+/// Renders a text in double quotes. Some readers break lines at U+0085 or U+2028, or reject unprintable characters. So
+/// characters that an editor would not show are written as YAML escapes.
 pub(in crate::cli) fn in_quotes(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len());
     for c in Value::from(text).to_string().chars() {
@@ -123,5 +123,5 @@ pub(in crate::cli) fn in_quotes(text: &str) -> String {
 }
 
 const INDENT: usize = 2;
-/// What YAML 1.1 or 1.2 does not take for text.
+/// Words that YAML 1.1 or 1.2 does not parse as text.
 const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];

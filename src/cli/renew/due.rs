@@ -1,4 +1,4 @@
-//! Which tokens are due: those whose newest secret ends soon, or ended a short time ago.
+//! Which tokens are due: tokens whose newest secret ends soon, or ended recently.
 
 use clap::Args;
 
@@ -31,22 +31,22 @@ pub(super) struct Choice {
 pub(super) struct Due<'r> {
     pub(super) id: &'r TokenId,
     pub(super) token: &'r Token,
-    /// The secret that ends.
+    /// The secret that ends soon.
     pub(super) newest: &'r Secret,
 }
 
 /// Whether a token is due.
 enum Need<'r> {
     Due(&'r Secret),
-    /// It is not, and why.
+    /// The token is not due, and why.
     None(String),
 }
 
 impl Choice {
-    /// Refuses names that the registry or the policy does not have.
+    /// Rejects names that the registry or the policy does not have.
     ///
     /// # Errors
-    /// Each such name, with those that there are.
+    /// Fails with each unknown name, and lists the known ones.
     pub(super) fn check(&self, policy: &PolicyDocument, registry: &Registry) -> Result<(), Vec<Failure>> {
         let strange = self.tokens.iter().filter_map(|id| registry::token(registry, id).err());
         let kinds: Vec<&str> = policy.kinds.iter().map(|(name, _)| name.as_str()).collect();
@@ -56,7 +56,7 @@ impl Choice {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    /// The tokens that are due, in the order of the registry.
+    /// Returns the due tokens, in the order of the registry.
     pub(super) fn due<'r>(&self, registry: &'r Registry, now: Time) -> Vec<Due<'r>> {
         let chosen = registry.tokens.iter().filter(|(id, token)| self.has(id, token));
         let due = chosen.filter_map(|(id, token)| match self.need(token, now) {
@@ -66,7 +66,7 @@ impl Choice {
         due.collect()
     }
 
-    /// Why tokens that `--token` names are not due.
+    /// Returns why tokens that `--token` names are not due.
     pub(super) fn passed_over(&self, registry: &Registry, now: Time) -> Vec<String> {
         let named = registry.tokens.iter().filter(|(id, _)| self.tokens.contains(id));
         let reasons = named.filter_map(|(id, token)| match self.need(token, now) {
@@ -85,7 +85,7 @@ impl Choice {
         if token.revoked_at.is_some() {
             return Need::None("it is revoked".to_owned());
         }
-        // An earlier run was killed, and may have delivered this one.
+        // If an earlier run was killed, it may have delivered this secret.
         let pending = newest(token, |secret| secret.undelivered && !is_over(secret, now));
         let Some(newest) = newest(token, |secret| !secret.undelivered).or(pending) else {
             return Need::None("it has no secret that is neither retired nor revoked".to_owned());
@@ -104,7 +104,7 @@ impl Choice {
     }
 }
 
-/// The secret that was created last, of those that nobody retired or revoked.
+/// Returns the newest secret that is neither retired nor revoked.
 fn newest(token: &Token, wanted: impl Fn(&Secret) -> bool) -> Option<&Secret> {
     let kept = |secret: &&Secret| secret.retired_at.is_none() && secret.revoked_at.is_none();
     token.secrets.iter().filter(kept).filter(|secret| wanted(secret)).max_by_key(|secret| secret.created_at)
@@ -133,10 +133,10 @@ mod tests {
             (&[("1", "02T00", "04T00", "")], Some("1")),
             (&[("1", "02T00", "05T08", "retired_at")], None),
             (&[("1", "02T00", "05T08", "revoked_at")], None),
-            // Another client's older secret may live on.
+            // An older secret may belong to another client.
             (&[("1", "01T00", "20T00", ""), ("2", "02T00", "05T08", "")], Some("2")),
             (&[("1", "02T00", "05T08", ""), ("2", "03T00", "06T08", "")], None),
-            // What an earlier run left behind is no reason to stop.
+            // A secret left behind by an earlier run does not prevent a renewal.
             (&[("1", "02T00", "05T08", ""), ("2", "03T00", "06T08", "undelivered")], Some("1")),
             (&[("1", "02T00", "05T09", ""), ("2", "03T00", "06T08", "undelivered")], None),
             (&[("1", "02T00", "05T08", "revoked_at"), ("2", "03T00", "06T08", "undelivered")], Some("2")),

@@ -1,4 +1,4 @@
-//! What a run tells beside the results.
+//! Messages of a run in addition to the results.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::cli::renew::renewal::Renewal;
 use crate::cli::secret::NewSecret;
 use crate::engine::words::time::{Span, Time};
 
-/// How many secrets were minted, and where their digests are.
+/// Says how many secrets were minted, and which file holds their digests.
 pub(super) fn described(renewals: &[Renewal], path: &Path) -> String {
     let secrets = if renewals.len() == 1 { "secret" } else { "secrets" };
     format!("minted {} {secrets}; {} holds the digests", renewals.len(), path.display())
 }
 
-/// Warns if clients were refused already, or if the new secret is due as soon as it is minted.
+/// Warns if gateways already reject clients, or if the new secret is due as soon as it is minted.
 pub(super) fn warn_of_past_and_future(due: &Due<'_>, new: &NewSecret, expiring: Span, now: Time) {
     let Due { id, newest, .. } = due;
     if let Some(end) = newest.expires_at.filter(|end| *end <= now) {
@@ -31,13 +31,13 @@ pub(super) fn warn_of_past_and_future(due: &Due<'_>, new: &NewSecret, expiring: 
     }
 }
 
-/// That the registry still has the new secrets as undelivered.
+/// The error if the registry still marks the new secrets as undelivered.
 pub(super) fn unsettled() -> Failure {
     Failure::new("the registry does not say yet which secrets were delivered: old and new ones work on")
         .hint("run `renew` again: it replaces them")
 }
 
-/// That gateways lack what the deliveries changed.
+/// The error if the gateways lack the changes after the deliveries.
 pub(super) fn unshipped(why: &str) -> Failure {
     Failure::new(format!("the registry has changes that were not shipped ({why})")).hint(
         "ship them: until then the gateways accept old secrets as long as they would have, and those whose delivery failed",

@@ -1,4 +1,4 @@
-//! A token's renewal: its new secret, and what became of that.
+//! A token's renewal: its new secret, and the outcome.
 
 use serde::Serialize;
 use serde_json::json;
@@ -13,38 +13,38 @@ use crate::engine::config::bundle::{Registry, Secret, Token};
 use crate::engine::words::name::TokenId;
 use crate::engine::words::time::Time;
 
-/// A token, its new secret, and what became of it.
+/// A token, its new secret, and the outcome.
 pub(super) struct Renewal {
     pub(super) token: TokenId,
     pub(super) secret: NewSecret,
     pub(super) outcome: Outcome,
 }
 
-/// What became of a new secret.
+/// The outcome for a new secret.
 pub(super) enum Outcome {
-    /// The registry has its digest.
+    /// The registry has the digest.
     Minted,
-    /// The client has it; these secrets are retired.
+    /// The client has the secret; these secrets are retired.
     Renewed(Vec<Retired>),
-    /// No command got it, and why.
+    /// No command received the secret, and why.
     Unused(Unused),
-    /// The delivery command says that the client does not have it.
+    /// The delivery command reports that the client does not have the secret.
     Undelivered(String),
-    /// The delivery command was killed: the client has it, or not.
+    /// The delivery command was killed, so the client may have the secret.
     Unclear(String),
 }
 
-/// Why no delivery command got a secret.
+/// Why no delivery command received a secret.
 pub(super) enum Unused {
     /// The shipping command failed.
     NotShipped(String),
-    /// A signal asked us to stop.
+    /// A signal asked the run to stop.
     Stopped,
-    /// Another command retired, revoked or removed it, or its token.
+    /// Another command retired, revoked or removed the secret or its token.
     Overtaken,
 }
 
-/// A renewal as JSON shows it.
+/// A renewal as shown in JSON.
 #[derive(Serialize)]
 struct Shown<'r> {
     token: &'r TokenId,
@@ -58,19 +58,19 @@ struct Shown<'r> {
 }
 
 impl Renewal {
-    /// The new secret's entry in a registry, if it is there and works.
+    /// Whether the registry still has the new secret, and it works.
     pub(super) fn is_wanted(&self, registry: &Registry, now: Time) -> bool {
         let Some(token) = registry.tokens.get(&self.token) else { return false };
         let entry = token.secrets.iter().find(|secret| self.is_own(secret));
         entry.is_some_and(|entry| State::of(token, entry, now) == State::Active)
     }
 
-    /// Whether the entry is that of the new secret.
+    /// Whether the entry belongs to the new secret.
     pub(super) fn is_own(&self, secret: &Secret) -> bool {
         secret.id == self.secret.entry.id && secret.sha256 == self.secret.entry.sha256
     }
 
-    /// What the delivery command gets to know, beside the secret.
+    /// Returns the environment variables that the delivery command gets in addition to the secret.
     pub(super) fn variables(&self) -> [(&'static str, String); 3] {
         let end = self.secret.entry.expires_at.map(String::from).unwrap_or_default();
         [
@@ -80,7 +80,7 @@ impl Renewal {
         ]
     }
 
-    /// Takes down how the delivery ended.
+    /// Records how the delivery ended.
     pub(super) fn delivered(&mut self, ended: Ended) {
         self.outcome = match ended {
             Ended::Done => Outcome::Renewed(Vec::new()),
@@ -89,12 +89,12 @@ impl Renewal {
         };
     }
 
-    /// Whether the client has what it needs, as far as this run goes.
+    /// Whether the client has the secret that it needs, as far as this run knows.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.outcome, Outcome::Minted | Outcome::Renewed(_) | Outcome::Unused(Unused::Overtaken))
     }
 
-    /// Tells what became of it.
+    /// Reports the outcome.
     pub(super) fn report(&self, now: Time, writing: Writing, format: Format) {
         let (token, id) = (&self.token, &self.secret.entry.id);
         match &self.outcome {
@@ -126,7 +126,7 @@ impl Renewal {
         format!("secret `{}` of token `{token}`{}", entry.id, end.unwrap_or_default())
     }
 
-    /// Why the token is not renewed, and what that means.
+    /// Returns why the token is not renewed, and the consequences.
     fn failure(&self) -> Option<Failure> {
         let (token, id) = (&self.token, &self.secret.entry.id);
         let (message, hint) = match &self.outcome {
@@ -179,14 +179,14 @@ impl Renewal {
     }
 }
 
-/// That a token is due, but no secret could be minted for it.
+/// A due token for which no secret could be minted.
 pub(super) struct Unminted {
     pub(super) token: TokenId,
     pub(super) why: Failure,
 }
 
 impl Unminted {
-    /// Tells it.
+    /// Reports it.
     pub(super) fn report(&self, writing: Writing, format: Format) {
         let message = format!("token `{}` is not renewed: {}", self.token, self.why.message);
         if format == Format::Json {
@@ -197,8 +197,8 @@ impl Unminted {
     }
 }
 
-/// The secrets of `token` that the new one at `position` replaces: those before it that were due, or that an earlier run
-/// did not deliver.
+/// Returns the secrets of `token` that the new one at `position` replaces: earlier secrets that were due, or that an
+/// earlier run did not deliver.
 pub(super) fn replaced(token: &Token, position: usize, limit: Time, now: Time) -> Vec<usize> {
     let before = token.secrets.iter().take(position).enumerate();
     let replaced = before.filter(|(_, secret)| {

@@ -1,4 +1,4 @@
-//! The registry after the deliveries: it says of each new secret what became of it.
+//! Updates the registry after the deliveries: it records the outcome of each new secret.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,11 +17,11 @@ use crate::engine::words::time::{Span, Time};
 pub(super) struct Settlement {
     pub(super) now: Time,
     pub(super) grace: Grace,
-    /// What ended within this span was due.
+    /// Secrets that end within this span were due.
     pub(super) expiring: Span,
 }
 
-/// Whether the registry says something else now, which no gateway has yet.
+/// Whether the registry changed, so that the gateways need the change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Settled {
     Changed,
@@ -29,10 +29,10 @@ pub(super) enum Settled {
 }
 
 impl Settlement {
-    /// Writes into the registry, as it is by now, what became of each new secret.
+    /// Writes the outcome of each new secret into the current registry.
     ///
     /// # Errors
-    /// That the registry cannot be locked, read or written: then it is as it was.
+    /// Fails if the registry cannot be locked, read or written. It then stays unchanged.
     pub(super) fn write(self, folder: &Path, renewals: &mut [Renewal]) -> Result<Settled, Vec<Failure>> {
         let file = RegistryFile::open_existing(folder, Held::Fail)?;
         let mut registry = file.registry().clone();
@@ -65,14 +65,14 @@ impl Settlement {
             }
             Outcome::Undelivered(_) => {
                 own(token, position, |secret| self.take_back(secret));
-                // One of them is enough to know where a leak came from, however often the delivery fails.
+                // One such entry is enough to trace a leak, however often the delivery fails.
                 token.secrets.retain(|secret| renewal.is_own(secret) || !was_taken_back(secret));
             }
             Outcome::Minted | Outcome::Unclear(_) => {}
         }
     }
 
-    /// Revokes a secret that a command saw, unless it is revoked.
+    /// Revokes a secret that a command received, unless it is already revoked.
     fn take_back(self, secret: &mut Secret) {
         secret.undelivered = false;
         if secret.revoked_at.is_none() {

@@ -1,7 +1,7 @@
-//! A person's command: `sh -c`, in a process group of its own, with a limit of time.
+//! Runs a user's command with `sh -c`, in its own process group and with a time limit.
 //!
-//! What it prints goes to our standard error. The standard output of a command that gets a secret goes nowhere: `tee`
-//! and others repeat there what they read.
+//! The command's output goes to this program's standard error. If a command receives a secret, its standard output is
+//! discarded, because `tee` and others repeat their input there.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ use crate::cli::secret::NewSecret;
 
 /// How commands run.
 pub(super) struct Shell<'s> {
-    /// The policy's folder, which commands get as `TOKENWARD_POLICY`.
+    /// The policy's folder. Commands get it as `TOKENWARD_POLICY`.
     folder: PathBuf,
     limit: Duration,
     pub(super) stop: &'s Stop,
@@ -27,26 +27,26 @@ pub(super) struct Shell<'s> {
 /// How a command ended.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Ended {
-    /// It did its work.
+    /// The command succeeded.
     Done,
-    /// It says that it did not.
+    /// The command reported a failure.
     Failed(String),
-    /// It was killed, so it may have done its work or not.
+    /// The command was killed, so it may have succeeded or not.
     Killed(String),
 }
 
 impl<'s> Shell<'s> {
-    /// Commands for the policy in this folder, each with this much time.
+    /// Returns a runner for the policy in this folder. Each command gets this much time.
     ///
     /// # Errors
-    /// That the folder cannot be found.
+    /// Fails if the folder cannot be found.
     pub(super) fn new(folder: &Path, limit: Duration, stop: &'s Stop) -> Result<Self, Failure> {
         let folder = std::fs::canonicalize(folder)
             .map_err(|error| Failure::new(format!("cannot find {}: {error}", folder.display())))?;
         Ok(Self { folder, limit, stop })
     }
 
-    /// Runs a command that reads nothing.
+    /// Runs a command without input.
     pub(super) fn run(&self, command: &str) -> Ended {
         let stdout = io::stderr().as_fd().try_clone_to_owned().map_or_else(|_| Stdio::null(), Stdio::from);
         match self.command(command).stdin(Stdio::null()).stdout(stdout).spawn() {
@@ -55,7 +55,7 @@ impl<'s> Shell<'s> {
         }
     }
 
-    /// Runs a command that reads a secret.
+    /// Runs a command with a secret on its standard input.
     pub(super) fn hand(&self, command: &str, secret: &NewSecret, variables: &[(&str, String)]) -> Ended {
         let mut command = self.command(command);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
@@ -63,7 +63,7 @@ impl<'s> Shell<'s> {
             Ok(child) => child,
             Err(error) => return Ended::Failed(format!("`sh` does not start: {error}")),
         };
-        // A pipe holds more than a secret: this does not wait for the command. The end of it closes the pipe.
+        // A pipe's buffer is larger than a secret, so this does not block. Dropping `stdin` closes the pipe.
         let handed = child.stdin.take().map(|mut stdin| secret.hand_over(&mut stdin));
         match (self.wait(child), handed) {
             (Ended::Done, Some(Err(_)) | None) => Ended::Failed("it did not read the secret".to_owned()),
@@ -104,7 +104,8 @@ impl Ended {
     fn of(status: ExitStatus) -> Self {
         match (status.code(), status.signal()) {
             (Some(0), _) => Self::Done,
-            // So a shell says that a signal ended its last command; ssh ends with 255 if it loses the connection.
+            // A shell reports in this way that a signal ended its last command. ssh exits with 255 if it loses the
+            // connection.
             (Some(code), _) if code > LAST_STATUS => Self::Killed(format!("it ended with status {code}")),
             (Some(code), _) => Self::Failed(format!("it ended with status {code}")),
             (None, Some(signal)) => Self::Killed(format!("signal {signal} ended it")),
@@ -113,12 +114,12 @@ impl Ended {
     }
 }
 
-/// Ends the command and all that it started: first with time to clean up.
+/// Ends the command and its child processes. They first get time to clean up.
 fn end(child: &mut Child) {
     let group = Pid::from_child(child);
     let _ = kill_process_group(group, Signal::TERM);
     let mut waited = Duration::ZERO;
-    // The process is not reaped before the group is killed, so its number is no other's.
+    // The process is not reaped before its group is killed, so no other process can get its id.
     let ended = || {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         !matches!(waitid(WaitId::Pid(group), options), Ok(None))
@@ -131,8 +132,8 @@ fn end(child: &mut Child) {
     let _ = child.wait();
 }
 
-/// The highest status by which a command says itself that it failed.
+/// The highest exit status with which a command itself reports a failure.
 const LAST_STATUS: i32 = 128;
-/// How long a command has to clean up.
+/// How long a command may take to clean up.
 const GRACE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(10);

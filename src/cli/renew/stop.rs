@@ -1,4 +1,4 @@
-//! Signals that ask us to stop: we end what runs, take back what no client got, and then stop.
+//! Signals that stop a run: the run ends its commands, removes the secrets that no client received, and then exits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,14 +8,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::cli::failure::Failure;
 
-/// Whether a signal asked us to stop.
+/// Whether a signal asked the run to stop.
 pub(super) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Watches for `SIGTERM`, `SIGINT` and `SIGHUP`, which from now on end nothing by themselves.
+    /// Watches for `SIGTERM`, `SIGINT` and `SIGHUP`. From now on, these signals do not end the process by themselves.
     ///
     /// # Errors
-    /// That the system does not allow it.
+    /// Fails if the system does not allow it.
     pub(super) fn watch() -> Result<Self, Failure> {
         let asked = Arc::new(AtomicBool::new(false));
         for signal in [SIGTERM, SIGINT, SIGHUP] {
@@ -25,12 +25,12 @@ impl Stop {
         Ok(Self(asked))
     }
 
-    /// Whether one came.
+    /// Whether a signal arrived.
     pub(super) fn is_asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Waits so long, or until a signal comes.
+    /// Waits for this long, or until a signal arrives.
     pub(super) fn sleep(&self, span: Duration) {
         let mut waited = Duration::ZERO;
         while waited < span && !self.is_asked() {

@@ -1,7 +1,7 @@
-//! One renewal at a time: a lock of its own, so that other commands may change the registry during a renewal.
+//! One renewal at a time: a separate lock, so that other commands can change the registry during a renewal.
 //!
-//! The lock is on a file that is there as long as somebody has it. The lock ends with the process; a file that a killed
-//! process left is used again.
+//! The lock is on a file that exists while a process holds the lock. The lock ends with the process. If a killed
+//! process leaves the file, the next run uses it again.
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -25,7 +25,7 @@ impl Turn {
     /// Waits until no other renewal runs.
     ///
     /// # Errors
-    /// That the file cannot be opened, that another renewal runs for too long, or that a signal came.
+    /// Fails if the file cannot be opened, if another renewal runs for too long, or if a signal arrives.
     pub(super) fn take(folder: &Path, patience: Duration, stop: &Stop) -> Result<Self, Failure> {
         let path = folder.join(FILE);
         let mut waited = Duration::ZERO;
@@ -49,13 +49,13 @@ impl Turn {
         }
     }
 
-    /// `None` if another renewal has its turn.
+    /// Tries to take the lock. Returns `None` if another renewal holds it.
     fn try_take(path: &Path) -> Result<Option<Self>, Failure> {
         let cannot = |error: std::io::Error| Failure::new(format!("cannot open {}: {error}", path.display()));
         let mut options = OpenOptions::new();
         let file = options.create(true).truncate(false).write(true).mode(0o600).open(path).map_err(cannot)?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            // The one before us may have removed the file after we opened it.
+            // The previous holder may have removed the file after this process opened it.
             Ok(()) if is_at(&file, path) => Ok(Some(Self { path: path.to_owned(), _file: file })),
             Ok(()) | Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(None),
             // Some network file systems have no such lock.
@@ -74,7 +74,7 @@ impl Drop for Turn {
     }
 }
 
-/// Whether the open file is the one that the path names.
+/// Whether the path still names the open file.
 fn is_at(file: &File, path: &Path) -> bool {
     let names = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
     let open = file.metadata().map(names).ok();
