@@ -1,4 +1,4 @@
-//! Holes that others had: each by its number, with a request of its kind and what must become of it.
+//! Known vulnerabilities of other products: for each one a request of its kind and the expected result.
 
 use crate::generate::Attack;
 use crate::policy::Caller;
@@ -14,21 +14,21 @@ pub(crate) struct Case {
     pub(crate) want: Want,
 }
 
-/// What must become of a request.
+/// The expected result of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Want {
     /// It does not reach the upstream.
     Refused,
-    /// It does, and shows nobody else's right or name.
+    /// It reaches the upstream, without another caller's rights or name.
     Forwarded,
 }
 
-/// Cases as attacks, to be sent in a round.
+/// Returns the cases as attacks of one round.
 pub(crate) fn attacks(cases: &[Case]) -> Vec<Attack> {
     cases.iter().map(|case| Attack { request: case.request.clone(), families: vec![case.id] }).collect()
 }
 
-/// What went otherwise than it must.
+/// Returns the cases whose result differs from the expected one.
 pub(crate) fn failures(cases: &[Case], round: &Round) -> Vec<String> {
     let mut failures = Vec::new();
     for (number, (case, outcome)) in cases.iter().zip(&round.outcomes).enumerate() {
@@ -54,7 +54,7 @@ fn bearer(caller: Caller, tail: &[u8]) -> Vec<u8> {
     [b"Bearer ", caller.secret().unwrap_or_default().as_bytes(), tail].concat()
 }
 
-/// All cases; what each had been is in its advisory.
+/// Returns all cases. The advisories describe the original vulnerabilities.
 pub(crate) fn all() -> Vec<Case> {
     [paths(), headers(), others()].into_iter().flatten().collect()
 }

@@ -1,8 +1,8 @@
-//! `--flood`: how many bytes of log does a caller without a working token make, for each byte that it sends?
+//! `--flood`: measures how many bytes of log a caller without a working token causes for each byte that it sends.
 //!
-//! Each flood is one connection of HTTP/2 and one request, sent again and again: HPACK (RFC 7541 §6.1) makes each header
-//! that was sent before a single byte. How fast Envoy answers is the machine's affair, so what is asserted is not: a
-//! line has at most 512 bytes, each second of each chain has so many lines and one summary, and lines and summaries
+//! Each flood is one HTTP/2 connection that sends one request again and again: HPACK (RFC 7541 §6.1) encodes each
+//! repeated header as a single byte. Envoy's speed depends on the machine, so the test asserts other things: a line has
+//! at most 512 bytes, each second of each chain has a limited number of lines and one summary, and lines and summaries
 //! account for every request.
 
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 use crate::envoy::Envoy;
 use crate::setting::FLOODED;
 
-/// A request that is sent again and again.
+/// A request that is sent repeatedly.
 struct Request {
     name: &'static str,
-    /// Why it is permitted or denied.
+    /// The expected reason of the decision.
     reason: &'static str,
     method: Vec<u8>,
     host: Vec<u8>,
@@ -27,28 +27,28 @@ struct Request {
     authorization: Vec<u8>,
 }
 
-/// What came of a flood.
+/// The result of a flood.
 pub(crate) struct Flood {
     name: &'static str,
     requests: usize,
-    /// Bytes that were sent.
+    /// Bytes sent.
     sent: usize,
-    /// Bytes that Envoy's log grew by, all that Envoy puts before a line included.
+    /// Bytes added to Envoy's log, with the prefix that Envoy puts before each line.
     logged: usize,
     lines: usize,
     counted: usize,
     failures: Vec<String>,
 }
 
-/// Floods the listener with each of the requests, so many times.
+/// Floods the listener with `count` copies of each request.
 pub(crate) fn run(envoy: &Envoy, count: usize) -> Vec<Flood> {
     let address = envoy.listener(FLOODED);
     requests().iter().map(|request| Flood::run(envoy, address, request, count)).collect()
 }
 
-/// The worst of each kind: with bytes that no text has, with as much as a line takes, with what is permitted.
+/// Returns the worst request of each kind: non-text bytes, long values, or permitted requests.
 fn requests() -> [Request; 7] {
-    // RFC 1035 §2.3.4: a label has at most 63 bytes.
+    // A label has at most 63 bytes (RFC 1035 §2.3.4).
     let host = [&b"h".repeat(60)[..]; 4].join(&b'.');
     let long = |byte| [b"/", &[byte; 1_500][..]].concat();
     let bearer = |name| format!("Bearer {}", crate::policy::secret(name)).into_bytes();
@@ -85,14 +85,14 @@ impl Flood {
             if flood.lines + flood.counted >= count || start.elapsed() > PATIENCE {
                 return flood;
             }
-            // The last second is summed up by the next tick.
+            // The next tick writes the summary of the last second.
             std::thread::sleep(Duration::from_millis(200));
         }
     }
 
     fn of(request: &Request, requests: usize, sent: usize, logged: usize, events: &[(usize, Value)]) -> Self {
         let Request { name, reason, .. } = request;
-        // By chain and second: lines and summaries.
+        // Lines and summaries by chain and second.
         let mut seconds: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
         let (mut lines, mut counted, mut failures) = (0, 0, Vec::new());
         for (length, event) in events {
@@ -124,12 +124,12 @@ impl Flood {
         if lines + counted != requests {
             failures.push(format!("{name}: {requests} requests, {lines} lines and {counted} counted"));
         }
-        // A hole shows in every line.
+        // A bug shows in every line, so the first ones are enough.
         failures.truncate(3);
         Self { name, requests, sent, logged, lines, counted, failures }
     }
 
-    /// What is not as it should be.
+    /// Returns what is wrong.
     pub(crate) fn failures(&self) -> &[String] {
         &self.failures
     }
@@ -148,7 +148,8 @@ impl fmt::Display for Flood {
     }
 }
 
-/// Most bytes of the line of an event; one about a known token is longer, and there are as few.
+/// Returns the maximum size of an event's line in bytes. A line about a known token is longer, but the same limit
+/// applies to their number.
 fn most_bytes(event: &Value) -> usize {
     if event["token"].is_null() { 512 } else { 2_467 }
 }
@@ -157,14 +158,14 @@ fn number(value: &Value) -> usize {
     usize::try_from(value.as_u64().unwrap_or_default()).unwrap_or_default()
 }
 
-/// The events in a log, and how long they are.
+/// Returns the events in a log, with the length of each line.
 fn events(log: &str) -> Vec<(usize, Value)> {
     let lines = log.lines().filter_map(|line| line.find("{\"v\":1,").map(|start| &line[start..]));
-    // The last line may be under way.
+    // The last line may be incomplete.
     lines.filter_map(|line| Some((line.len(), serde_json::from_str(line).ok()?))).collect()
 }
 
-/// Sends a request so many times over one connection, and waits for all answers; how many bytes that took.
+/// Sends a request `count` times over one connection and waits for all answers. Returns the number of bytes sent.
 fn flood(address: SocketAddr, request: &Request, count: usize) -> usize {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -192,7 +193,7 @@ fn flood(address: SocketAddr, request: &Request, count: usize) -> usize {
 }
 
 impl Request {
-    /// The header block that puts the headers into the dynamic table, and the one that names what is there.
+    /// Returns two header blocks: the first fills the dynamic table, the second refers to its entries.
     fn blocks(&self) -> (Vec<u8>, Vec<u8>) {
         // `:scheme: http` is in the static table.
         let (mut first, mut again) = (vec![0x86], vec![0x86]);
@@ -209,7 +210,7 @@ impl Request {
                 first.extend(length(text.len()));
                 first.extend(*text);
             }
-            // The newest entry has the lowest index behind the static table.
+            // The newest entry has the lowest index after the static table.
             again.push(0x80 | u8::try_from(62 + fields.len() - place).unwrap());
         }
         (first, again)
@@ -228,7 +229,7 @@ impl Connection {
         self.sent += bytes.len();
     }
 
-    /// Waits until so many streams have ended.
+    /// Waits until `count` streams have ended.
     fn wait_for_answers(&mut self, mut count: usize) {
         let mut chunk = vec![0; 1 << 16];
         while count > 0 {
@@ -252,13 +253,13 @@ impl Connection {
     }
 }
 
-/// RFC 9113 §4.1.
+/// Encodes a frame (RFC 9113 §4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// RFC 7541 §5.1: an integer with a 7-bit prefix.
+/// Encodes an integer with a 7-bit prefix (RFC 7541 §5.1).
 fn length(length: usize) -> Vec<u8> {
     let Some(mut rest) = length.checked_sub(127) else { return vec![u8::try_from(length).unwrap()] };
     let mut bytes = vec![127];
@@ -270,11 +271,11 @@ fn length(length: usize) -> Vec<u8> {
     bytes
 }
 
-/// `audit.strangers` by default.
+/// Default of `audit.strangers`.
 const MOST_LINES: usize = 200;
-/// Characters of a time, to the second.
+/// Length of a time in characters, up to the second.
 const SECOND: usize = 19;
-/// Fewer than the streams that Envoy takes at once.
+/// Fewer than the streams that Envoy accepts at once.
 const BATCH: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(120);
 

@@ -1,4 +1,4 @@
-//! The generator: seeds, each taken through one to three mutators, until there are enough distinct requests.
+//! The generator: applies one to three mutators to each seed until there are enough distinct requests.
 
 use std::collections::HashSet;
 
@@ -7,22 +7,22 @@ use crate::policy::Caller;
 use crate::random::Random;
 use crate::request::{Http1, Request, Wire};
 
-/// What an attacker is after, and what the attacker may do.
+/// What an attacker wants to reach, and what the attacker is permitted to do.
 #[derive(Debug)]
 pub(crate) struct Goal {
     pub(crate) caller: Caller,
     pub(crate) method: &'static str,
     pub(crate) path: &'static str,
     pub(crate) host: &'static str,
-    /// A path that the caller may `GET`, if only the public one.
+    /// A path that the caller may `GET`; at least the public one.
     pub(crate) cover: &'static str,
 }
 
-/// A request on its way through the mutators.
+/// A request while mutators change it.
 pub(crate) struct Draft {
     pub(crate) goal: &'static Goal,
     pub(crate) request: Request,
-    /// Where the goal's path stands, for those mutators that spell it in other ways.
+    /// The place of the goal's path, for mutators that spell it differently.
     pub(crate) place: Place,
 }
 
@@ -39,7 +39,7 @@ impl Draft {
         Self { goal, request: request.at(goal.host.as_bytes()), place: Place::Target }
     }
 
-    /// The text with the goal's path.
+    /// Returns the text that holds the goal's path.
     pub(crate) fn path(&mut self) -> &mut Vec<u8> {
         match self.place {
             Place::Target => &mut self.request.target,
@@ -47,7 +47,7 @@ impl Draft {
         }
     }
 
-    /// Takes the request to HTTP/2, unless its trick is one of HTTP/1.
+    /// Changes the request to HTTP/2, unless its trick needs HTTP/1.
     pub(crate) fn over_http2(&mut self) {
         if self.request.wire == Wire::Http1(Http1::default()) {
             self.request.wire = Wire::Http2;
@@ -57,7 +57,7 @@ impl Draft {
         }
     }
 
-    /// Makes the request one that its caller may send; where the goal goes, the mutator says.
+    /// Replaces the request with a permitted one. The mutator then adds the goal elsewhere.
     pub(crate) fn take_cover(&mut self) {
         self.request.target = self.goal.cover.as_bytes().to_vec();
         self.request.method = b"GET".to_vec();
@@ -67,15 +67,16 @@ impl Draft {
     }
 }
 
-/// A request that must not get through.
+/// A request that must not bypass the policy.
 #[derive(Clone, Debug)]
 pub(crate) struct Attack {
     pub(crate) request: Request,
-    /// The mutators that it went through, in their order; none for one from a file.
+    /// The mutators applied to it, in order. Empty for a request from a file.
     pub(crate) families: Vec<&'static str>,
 }
 
-/// `count` distinct attacks, the same for the same seed; at first each mutator alone on each goal.
+/// Generates `count` distinct attacks, the same for the same seed. The first ones apply each mutator alone to each
+/// goal.
 pub(crate) fn generate(count: usize, seed: u64) -> Vec<Attack> {
     let mutators: Vec<&Mutator> = mutate::all().collect();
     let mut random = Random::new(seed);
@@ -99,7 +100,7 @@ pub(crate) fn generate(count: usize, seed: u64) -> Vec<Attack> {
 #[derive(Default)]
 struct Attacks {
     all: Vec<Attack>,
-    /// Their bytes.
+    /// The requests so far, as bytes.
     known: HashSet<String>,
 }
 
@@ -123,7 +124,7 @@ const fn goal(caller: Caller, method: &'static str, path: &'static str, cover: &
     Goal { caller, method, path, host: "gateway.test", cover }
 }
 
-/// The seeds: each caller against what it may not do.
+/// The seeds: each caller with goals that it may not reach.
 pub(crate) const GOALS: [Goal; 25] = [
     goal(Caller::Nobody, "GET", "/v1/admin/keys", "/healthz"),
     goal(Caller::Nobody, "GET", "/v1/users/export", "/healthz"),

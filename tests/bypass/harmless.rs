@@ -1,4 +1,4 @@
-//! Ordinary requests of those who have the right: what of them is refused is the price of one reading.
+//! Ordinary requests of authorized callers: measures how many of them the filter rejects as ambiguous.
 
 use std::net::SocketAddr;
 
@@ -10,15 +10,15 @@ use crate::request::Request;
 use crate::send::{self, Outcome};
 use crate::setting::Setting;
 
-/// Harmless requests that were refused, each with its reason.
+/// The rejected harmless requests, each with its reason.
 pub(crate) struct Harmless {
     pub(crate) sent: usize,
     pub(crate) refused: Vec<(String, String)>,
-    /// Those of the refused that must never be.
+    /// Rejected requests that the filter must never reject.
     pub(crate) broken: Vec<String>,
 }
 
-/// Sends them all to the listener of a setting.
+/// Sends all harmless requests to the listener of a setting.
 pub(crate) fn run(setting: &Setting, listener: SocketAddr) -> Harmless {
     let paths: Vec<&str> = MUST_PASS.iter().chain(&KEPT).chain(&ORDINARY).copied().collect();
     let attack = |path: &&str| {
@@ -68,7 +68,7 @@ const MUST_PASS: [&str; 16] = [
     "/v1/compare/main...feature",
 ];
 
-/// What must pass where the filter keeps all characters that it can keep.
+/// Paths that must pass if the filter keeps all characters that it can keep.
 const KEPT: [&str; 15] = [
     "/v1/items/100%25",
     "/v1/items/50%25-off.txt",
@@ -87,7 +87,7 @@ const KEPT: [&str; 15] = [
     "/v1/projects/group%2fsub%2fproject/issues",
 ];
 
-/// As they are in the wild: file names, object keys, identifiers of other systems.
+/// Real-world paths: file names, object keys, identifiers of other systems.
 const ORDINARY: [&str; 48] = [
     "/v1/items/a+b",
     "/v1/items/C%2B%2B",

@@ -1,10 +1,10 @@
-//! `make bypass`: does any spelling of a request reach what its caller has no right to?
+//! `make bypass`: checks that no spelling of a request reaches something that its caller may not access.
 //!
-//! Thousands of mutated requests go over raw HTTP/1.1 and HTTP/2 through a real Envoy to an upstream that reads
-//! requests as loosely as anybody does. What reached it is judged by all its loose readings: whether one of them is
-//! something that the caller may not do, or the caller bears another's name. Without the filter each mutator must
-//! get through, or it would prove nothing. With `--report` it tells all; as a test it is short, and silent but for
-//! one line.
+//! The bench sends thousands of mutated requests over raw HTTP/1.1 and HTTP/2, through a real Envoy, to an upstream
+//! that reads requests as leniently as possible. It judges each request that arrives by all its loose readings: no
+//! reading may be something that the caller may not do, and the caller must not carry another name. Without the filter
+//! each mutator must get through; otherwise it would prove nothing. With `--report` the bench prints everything. As a
+//! test it is short and prints one line.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -105,7 +105,7 @@ fn main() -> ExitCode {
         println!("{}", report::vacuity(&results.vacuity));
     }
     let bypasses: usize = results.rounds.iter().map(|(_, round)| round.bypasses().count()).sum();
-    // A hole shows in hundreds of requests: then a few of each kind say it all.
+    // A bug shows in hundreds of requests, so a few of each kind are enough.
     let most = if bypasses <= 100 { bypasses } else { 3 };
     print!("{}", report::bypasses(&attacks, &results.rounds, most));
     let floods = flood(FLOOD);
@@ -126,7 +126,7 @@ fn main() -> ExitCode {
     if bypasses == 0 && failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What comes of so many requests of each kind that a caller without a token sends.
+/// Runs the floods: `count` requests of each kind from a caller without a working token.
 fn flood(count: usize) -> Vec<Flood> {
     let upstream = Upstream::start();
     let envoy = setting::start_flooded(&upstream);
@@ -153,7 +153,7 @@ fn soak(attacks: &[Attack], wanted: usize) -> ExitCode {
     ended(&failures)
 }
 
-/// What is generated, what is known, and what the file of payloads has; each request once.
+/// Returns the generated, the known and the file's attacks, without duplicates.
 fn attacks(arguments: &Arguments) -> Vec<Attack> {
     let mut attacks = generate::generate(arguments.requests, arguments.seed);
     assert_eq!(attacks.len(), arguments.requests, "the generator has run out of requests");
@@ -173,13 +173,13 @@ struct Bench {
     envoy: Envoy,
 }
 
-/// All that the bench found.
+/// Everything that the bench found.
 struct Results {
     rounds: Vec<(&'static Setting, Round)>,
     harmless: Vec<(&'static Setting, Harmless)>,
     vacuity: Vec<Vacuity>,
     cases: usize,
-    /// Cases of known holes that went wrong.
+    /// Known vulnerabilities whose case failed.
     broken: Vec<String>,
 }
 
@@ -187,7 +187,7 @@ impl Bench {
     fn start() -> Self {
         let upstream = Upstream::start();
         let envoy = setting::start(&upstream);
-        // Its workers listen a moment after it says that it is live.
+        // Envoy's workers start to listen shortly after it reports that it is live.
         for name in SETTINGS.iter().map(|setting| setting.name).chain([AUDITED.name, OPEN]) {
             drop(envoy.client(name));
         }
@@ -203,7 +203,7 @@ impl Bench {
             let failures = cves::failures(&cases, &round).into_iter();
             broken.extend(failures.map(|failure| format!("{}: {failure}", setting.name)));
         }
-        // CVE-2024-45808: what a caller writes makes no event.
+        // A caller's text must not become an audit event (CVE-2024-45808).
         let forged = self.envoy.decisions().into_iter().filter(|event| event["token"] == "admin");
         broken.extend(forged.map(|event| format!("an audit event by its caller: {event}")));
         let round = |setting| (setting, Round::run(address(setting), attacks, &self.upstream));

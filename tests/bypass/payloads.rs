@@ -1,8 +1,8 @@
-//! Payloads from a file: one a line, a path or a raw request.
+//! Payloads from a file: one path or raw request on each line.
 //!
-//! A path is sent by every caller as it stands, and behind what the caller may do. A line with ` HTTP/` is a raw
-//! request: `\r \n \t \0 \\` and `\xNN` are bytes, `{viewer}` is the viewer's secret, and an empty line at its end
-//! is added where there is none. An empty line, or one that begins with `# `, is none.
+//! Every caller sends a path as it is, and also after a permitted path. A line with ` HTTP/` is a raw request:
+//! `\r \n \t \0 \\` and `\xNN` are bytes, and `{viewer}` is the viewer's secret. The parser adds a missing empty line at
+//! its end. It ignores empty lines and lines that start with `# `.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::generate::{Attack, GOALS};
 use crate::policy::Caller;
 use crate::request::{Request, Wire};
 
-/// The attacks of a file's lines, each once.
+/// Parses the lines of a file into distinct attacks.
 pub(crate) fn parse(text: &[u8]) -> Vec<Attack> {
     let mut known = HashSet::new();
     let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));

@@ -1,29 +1,29 @@
-//! Who calls, what each may do, and what the upstream serves.
+//! The callers, what each may do, and what the upstream serves.
 //!
-//! The policy protects in each of the ways there are: by granting nothing, by a grant beside the target, by a
-//! `deny` that takes a literal out of an `{id}`, and by a `deny` below a `/**`.
+//! The policy uses every kind of protection: no grant, a grant next to the target, a `deny` of a literal inside an
+//! `{id}`, and a `deny` below a `/**`.
 
 use serde_json::{Value, json};
 use tokenward::engine::words::secret::SecretDigest;
 
-/// Somebody who sends requests.
+/// A caller that sends requests.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Caller {
     /// Without a token.
     Nobody,
-    /// With a token that no policy knows.
+    /// With an unknown token.
     Stranger,
     /// May `GET /v1/metrics/**`.
     Viewer,
-    /// May `GET /v1/users/{id}`, but not Müller's; is denied the export.
+    /// May `GET /v1/users/{id}` except Müller's; is denied the export.
     Support,
     /// May `GET /files/public/**`.
     Files,
-    /// May read invoices at one host, is denied their export at every host.
+    /// May read invoices at one host; is denied their export at every host.
     Partner,
-    /// May `GET /v1/tenants/${tenant}/**`, and is the tenant Žižkov.
+    /// May `GET /v1/tenants/${tenant}/**`; its tenant is Žižkov.
     Tenant,
-    /// May do everything, is denied some things.
+    /// May do everything except what it is denied.
     Operator,
 }
 
@@ -39,7 +39,7 @@ impl Caller {
         Self::Operator,
     ];
 
-    /// The id of the caller's token in the policy.
+    /// Returns the id of the caller's token in the policy.
     pub(crate) fn token(self) -> Option<&'static str> {
         match self {
             Self::Nobody | Self::Stranger => None,
@@ -52,7 +52,7 @@ impl Caller {
         }
     }
 
-    /// The secret that the caller presents.
+    /// Returns the secret that the caller presents.
     pub(crate) fn secret(self) -> Option<String> {
         match self {
             Self::Nobody => None,
@@ -63,7 +63,7 @@ impl Caller {
         }
     }
 
-    /// Whether the policy gives the caller what this handler does.
+    /// Whether the policy permits the caller to use this handler.
     pub(crate) fn may(self, handler: Handler) -> bool {
         match self {
             Self::Nobody | Self::Stranger => false,
@@ -85,14 +85,14 @@ impl Caller {
     }
 }
 
-/// Something that the upstream does only for those who have the right.
+/// A function of the upstream that only authorized callers may use.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Handler {
     Admin,
     Export,
     DeleteUser,
     ReadUser,
-    /// One user, by a name with a letter beyond ASCII.
+    /// One user, whose name has a non-ASCII letter.
     Mueller,
     Cafe,
     Street,
@@ -102,7 +102,7 @@ pub(crate) enum Handler {
     Orders,
     PrivateFile,
     PublicFile,
-    /// The list of all files, just above the public ones.
+    /// The list of all files, one level above the public ones.
     FileIndex,
     /// At `api.acme.test`.
     Invoice,
@@ -112,23 +112,23 @@ pub(crate) enum Handler {
     OtherInvoice,
     /// All invoices, at any host.
     InvoiceExport,
-    /// A page beside those that everybody may read.
+    /// A page next to those that everyone may read.
     InternalPage,
 }
 
-/// What the upstream would do, in its own strict terms: the looseness is in how it comes by them.
+/// Returns the handler for a request. The lookup is strict; the loose readings come before it.
 pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler> {
     let reads = matches!(method, b"GET" | b"HEAD");
     let path = std::str::from_utf8(path).ok()?.strip_prefix('/')?;
     let segments: Vec<&str> = path.strip_suffix('/').unwrap_or(path).split('/').collect();
     match segments[..] {
-        // What answers an `OPTIONS` is the CORS layer of a framework, not the handler.
+        // A framework's CORS layer answers `OPTIONS`, not the handler.
         ["v1", "admin", ..] if method != b"OPTIONS" => Some(Handler::Admin),
         ["v1", "epic", "orders", ..] if method != b"OPTIONS" => Some(Handler::Orders),
         ["v1", "users", "export"] if reads => Some(Handler::Export),
         ["v1", "users", "müller"] if reads => Some(Handler::Mueller),
         ["v1", "café"] if reads => Some(Handler::Cafe),
-        // Without case it is the same street.
+        // Without letter case, both are the same street.
         ["v1", "straße" | "strasse", ..] if method != b"OPTIONS" => Some(Handler::Street),
         ["v1", "tenants", "Žižkov" | "žižkov", ..] if reads => Some(Handler::OwnTenant),
         ["v1", "tenants", "acme" | "Épinal" | "épinal", ..] if reads => Some(Handler::OtherTenant),
@@ -147,7 +147,7 @@ pub(crate) fn handler(method: &[u8], host: &[u8], path: &[u8]) -> Option<Handler
     }
 }
 
-/// The bundle.
+/// Returns the bundle.
 pub(crate) fn bundle() -> Value {
     let tokens = Caller::ALL.iter().filter_map(|caller| caller.token());
     let entry = |name: &str| {
@@ -193,8 +193,8 @@ pub(crate) fn bundle() -> Value {
     bundle
 }
 
-/// The bundle with a defense, and with limits to rates; both as wide as they can be, for who is refused by them for long
-/// is soon refused all the time.
+/// Returns the bundle with a defense and rate limits. Both are as wide as possible: a caller that they reject for long
+/// would soon be rejected all the time.
 pub(crate) fn guarded_bundle() -> Value {
     let mut bundle = bundle();
     let watched = json!({ "limit": 1_000, "per": "1s", "suspend": "1s" });
@@ -204,7 +204,7 @@ pub(crate) fn guarded_bundle() -> Value {
     bundle
 }
 
-/// The bundle with a token that was revoked.
+/// Returns the bundle with a revoked token.
 pub(crate) fn flooded_bundle() -> Value {
     let mut bundle = bundle();
     let digest = SecretDigest::of(secret("revoked").as_bytes()).to_hex();

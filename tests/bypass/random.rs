@@ -1,4 +1,4 @@
-//! Numbers that are the same on every machine for the same seed (SplitMix64).
+//! A random number generator with the same numbers on every machine for the same seed (SplitMix64).
 
 pub(crate) struct Random(u64);
 
@@ -7,7 +7,7 @@ impl Random {
         Self(seed)
     }
 
-    /// One of `count` numbers from 0.
+    /// Returns a number from 0 to `count - 1`.
     pub(crate) fn below(&mut self, count: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;
@@ -16,7 +16,7 @@ impl Random {
         usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(count).unwrap()).unwrap()
     }
 
-    /// True once in `count` times.
+    /// Returns true once in `count` times on average.
     pub(crate) fn once_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }

@@ -1,4 +1,4 @@
-//! All loose readings of a request that reached the upstream, and what it would have served by them.
+//! All loose readings of a request that reached the upstream, and what the upstream would serve for them.
 
 use std::collections::HashSet;
 
@@ -6,20 +6,20 @@ use crate::policy::{Caller, Handler, handler};
 use crate::steps::{OUTSIDE, STEPS, Step, decode};
 use crate::upstream::Received;
 
-/// Something that the caller had no right to.
+/// Something that the caller may not have.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Hit {
-    /// A protected handler, and how the request is read to reach it.
+    /// A protected handler, and the reading that reaches it.
     Served(Handler, String),
-    /// The same, by a habit that no filter can know of.
+    /// A protected handler, reached by a habit that a filter cannot know about.
     Outside(Handler, String),
-    /// An identity that is not the caller's.
+    /// An identity of another caller.
     Forged(String),
-    /// No identity where one was due.
+    /// No identity, although the caller has one.
     Nameless,
 }
 
-/// What a caller got that is not the caller's; none where all is well.
+/// Returns what the caller got without permission, or `None`.
 pub(crate) fn judge(caller: Caller, received: &Received) -> Option<Hit> {
     let counted: Vec<&Step> = STEPS.iter().collect();
     if let Some((handler, how)) = reach(caller, received, &counted, Query::Ignored) {
@@ -32,17 +32,17 @@ pub(crate) fn judge(caller: Caller, received: &Received) -> Option<Hit> {
     reach(caller, received, &all, Query::Honoured).map(|(handler, how)| Hit::Outside(handler, how))
 }
 
-/// Whether a method in the query is honoured.
+/// Whether a method in the query counts.
 #[derive(Clone, Copy, PartialEq)]
 enum Query {
     Ignored,
     Honoured,
 }
 
-/// A text, and the habits by which it was read.
+/// A text, and the habits that produced it.
 type Reading = (Vec<u8>, Vec<&'static str>);
 
-/// The first handler that the caller may not reach and a reading of the request does; the shortest reading first.
+/// Returns the first forbidden handler that some reading of the request reaches, shortest reading first.
 fn reach(caller: Caller, received: &Received, steps: &[&Step], query: Query) -> Option<(Handler, String)> {
     let (methods, hosts) = (methods(received, query), hosts(received));
     for (path, how) in closure(paths(received), steps) {
@@ -62,7 +62,7 @@ fn reach(caller: Caller, received: &Received, steps: &[&Step], query: Query) -> 
     None
 }
 
-/// Everything that the habits make of the texts, in any order and number.
+/// Applies the habits to the texts, in any order and number.
 fn closure(mut readings: Vec<Reading>, steps: &[&Step]) -> Vec<Reading> {
     let mut seen: HashSet<Vec<u8>> = readings.iter().map(|(path, _)| path.clone()).collect();
     let mut next = 0;
@@ -79,19 +79,19 @@ fn closure(mut readings: Vec<Reading>, steps: &[&Step]) -> Vec<Reading> {
     readings
 }
 
-/// The target's path, and what headers say instead.
+/// Returns the target's path, and the paths that headers name.
 fn paths(received: &Received) -> Vec<Reading> {
     let path = before_query(&received.target);
     let mut paths = vec![(path.to_vec(), Vec::new())];
     for (name, value) in named(received, &PATH_HEADERS) {
         let value = before_query(value);
         paths.push((value.to_vec(), vec![name]));
-        // As a prefix, or in the place of one.
+        // The value may be a prefix, or replace one.
         paths.push(([value, path].concat(), vec![name]));
         paths.push(([path, value].concat(), vec![name]));
         paths.push(([b"/", value].concat(), vec![name]));
     }
-    // What a request names beside its own path is read, or written, too.
+    // Programs also read or write the second paths that headers name.
     for (name, value) in named(received, &SECOND_HEADERS) {
         let value = before_query(value);
         paths.push((value.to_vec(), vec![name]));
@@ -126,7 +126,8 @@ fn hosts(received: &Received) -> Vec<Reading> {
     for (name, value) in named(received, &HOST_HEADERS) {
         let value = String::from_utf8_lossy(value).to_lowercase();
         if name == "host" {
-            // As Envoy chooses a virtual host: a port, an empty one too, and a trailing dot make another host.
+            // Envoy chooses a virtual host in this way: a port (even an empty one) or a trailing dot makes a different
+            // host.
             hosts.push((value.clone().into_bytes(), vec!["compare the host as text"]));
         }
         for part in value.split([',', ';', ' ', '/', '@', '"']) {
@@ -140,7 +141,7 @@ fn hosts(received: &Received) -> Vec<Reading> {
     hosts
 }
 
-/// The headers of these names, as CGI spells them: whatever is no letter or digit is `_`.
+/// Returns the headers of these names, as CGI spells them: `_` replaces all characters except letters and digits.
 fn named<'r>(received: &'r Received, names: &[&'static str]) -> Vec<(&'static str, &'r [u8])> {
     let mut found = Vec::new();
     for name in names {
@@ -155,7 +156,7 @@ pub(crate) fn same(one: &[u8], two: &[u8]) -> bool {
     one.trim_ascii().iter().map(fold).eq(two.iter().map(fold))
 }
 
-/// An identity that is not the caller's, or none where the caller has one.
+/// Returns an identity of another caller, or a missing identity.
 fn identity(caller: Caller, received: &Received) -> Option<Hit> {
     let mut tokens = named(received, &["x-tokenward-token"]);
     let mut identities = named(received, &["x-tokenward-identity"]);
@@ -171,7 +172,7 @@ fn identity(caller: Caller, received: &Received) -> Option<Hit> {
     if tokens.len() > 1 || identities.len() > 1 {
         return Some(Hit::Forged("twice".to_owned()));
     }
-    // The next hop takes away what `connection` names (RFC 9110 §7.6.1).
+    // The next hop removes the headers that `connection` names (RFC 9110 §7.6.1).
     for headers in [&mut tokens, &mut identities] {
         headers.retain(|(name, _)| !received.nominates(name.as_bytes()));
     }
@@ -181,7 +182,7 @@ fn identity(caller: Caller, received: &Received) -> Option<Hit> {
     (tokens.is_empty() && !public && !is_preflight(received)).then_some(Hit::Nameless)
 }
 
-/// Whether it is a preflight as browsers send them, on which no upstream does anything but answer it.
+/// Whether the request is a preflight as browsers send it. Upstreams only answer such a request.
 fn is_preflight(received: &Received) -> bool {
     let count = |names: &[&'static str]| named(received, names).len();
     let marks = count(&["origin"]) == 1 && count(&["access-control-request-method"]) == 1;
@@ -198,7 +199,7 @@ fn before_query(target: &[u8]) -> &[u8] {
     &target[..end]
 }
 
-/// Headers that some framework, server or proxy takes the path from.
+/// Headers that some framework, server or proxy reads the path from.
 pub(crate) const PATH_HEADERS: [&str; 24] = [
     "x-original-url",
     "x-rewrite-url",
@@ -215,14 +216,14 @@ pub(crate) const PATH_HEADERS: [&str; 24] = [
     // Apache Knox and NiFi.
     "x-forwarded-context",
     "x-proxycontextpath",
-    // Azure App Service, and programs behind it: <https://github.com/Azure/azure-functions-host/pull/9402>.
+    // Azure App Service and programs behind it: <https://github.com/Azure/azure-functions-host/pull/9402>.
     "x-waws-unencoded-url",
     // Traefik.
     "x-replaced-path",
     // Cloud Foundry's route services, and SvelteKit.
     "x-cf-forwarded-url",
     "x-sveltekit-pathname",
-    // What lists of such headers have.
+    // From public lists of such headers.
     "x-override-url",
     "x-http-destinationurl",
     "x-proxy-url",
@@ -231,7 +232,7 @@ pub(crate) const PATH_HEADERS: [&str; 24] = [
     "x-rewrite-path",
 ];
 
-/// Headers that some framework takes the method from.
+/// Headers that some framework reads the method from.
 pub(crate) const METHOD_HEADERS: [&str; 5] = [
     "x-http-method-override",
     "x-http-method",
@@ -240,7 +241,7 @@ pub(crate) const METHOD_HEADERS: [&str; 5] = [
     "x-forwarded-method",
 ];
 
-/// Headers that some framework takes the host from.
+/// Headers that some framework reads the host from.
 pub(crate) const HOST_HEADERS: [&str; 9] = [
     "host",
     "x-forwarded-host",
@@ -253,7 +254,7 @@ pub(crate) const HOST_HEADERS: [&str; 9] = [
     "x-envoy-original-dst-host",
 ];
 
-/// Headers by which a request names a second path: to copy from, or to move to.
+/// Headers that name a second path: to copy from, or to move to.
 pub(crate) const SECOND_HEADERS: [&str; 24] = [
     // WebDAV, CouchDB.
     "destination",
@@ -279,7 +280,7 @@ pub(crate) const SECOND_HEADERS: [&str; 24] = [
     "x-object-manifest",
     "x-symlink-target",
     "x-versions-location",
-    // Subversion, and what lists of such headers have.
+    // Subversion, and public lists of such headers.
     "x-svn-vr-base",
     "x-move-from",
     "copy-source",

@@ -1,4 +1,4 @@
-//! The report: a table of the settings, what is outside, and each bypass in full.
+//! The report: a table of the settings, the findings outside the filter's reach, and each bypass in full.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -12,9 +12,9 @@ use crate::send::Outcome;
 use crate::setting::{SETTINGS, Setting};
 use crate::steps::OUTSIDE;
 
-/// One row for each setting.
+/// Renders a table with one row for each setting.
 pub(crate) fn table(attacks: &[Attack], rounds: &[(&Setting, Round)]) -> Table {
-    // Distinct as bytes, but for the number that tells them apart.
+    // Distinct bytes, without the number that identifies each request.
     let distinct = attacks.iter().map(|attack| attack.request.shown()).collect::<HashSet<_>>().len();
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -46,7 +46,7 @@ pub(crate) fn table(attacks: &[Attack], rounds: &[(&Setting, Round)]) -> Table {
     table
 }
 
-/// What is not in the table: the settings, who refused and why, and what no filter can know of.
+/// Renders the rest: the settings, which program rejected requests and why, and what no filter can know about.
 pub(crate) fn details(rounds: &[(&Setting, Round)]) -> String {
     let mut text = String::new();
     for setting in &SETTINGS {
@@ -77,7 +77,7 @@ pub(crate) fn details(rounds: &[(&Setting, Round)]) -> String {
     text
 }
 
-/// Each bypass in full, those of the same reading together: the first few of them.
+/// Renders bypasses in full, grouped by reading, at most `most` of each group.
 pub(crate) fn bypasses(attacks: &[Attack], rounds: &[(&Setting, Round)], most: usize) -> String {
     let mut text = String::new();
     for (setting, round) in rounds {
@@ -116,7 +116,7 @@ fn shown(find: &Find, attacks: &[Attack]) -> String {
     format!("  {what}{sent}\n    the upstream got \"{}\"\n", find.received.head.escape_ascii())
 }
 
-/// How often each mutator alone got through without the filter.
+/// Renders how often each mutator alone got through without the filter.
 pub(crate) fn vacuity(rows: &[Vacuity]) -> String {
     let all: usize = rows.iter().map(|row| row.through + row.beside).sum();
     let mut text = format!(
@@ -130,7 +130,7 @@ pub(crate) fn vacuity(rows: &[Vacuity]) -> String {
     text
 }
 
-/// What the harmless requests met.
+/// Renders the results of the harmless requests.
 pub(crate) fn harmless(all: &[(&Setting, Harmless)]) -> String {
     let mut text = String::new();
     for (setting, harmless) in all {
@@ -147,7 +147,7 @@ pub(crate) fn harmless(all: &[(&Setting, Harmless)]) -> String {
     text
 }
 
-/// What the bench leaves out because the design leaves it to the user.
+/// Attacks that the bench omits, because the design leaves them to the user.
 const NOT_COUNTED: [&str; 3] = [
     "a method in the query or the body (`_method`): switch it off in the framework",
     "an `{id}` in other letter case before an upstream that ignores case: `deny` what it must not reach, as here",

@@ -1,9 +1,9 @@
-//! A request as an attacker shapes it, and its bytes over either protocol.
+//! A request as an attacker shapes it, and its bytes in both protocols.
 
 use crate::policy::Caller;
 use crate::upstream::find;
 
-/// A header: any bytes.
+/// A header with arbitrary bytes.
 pub(crate) type Field = (Vec<u8>, Vec<u8>);
 
 /// A request.
@@ -13,28 +13,28 @@ pub(crate) struct Request {
     pub(crate) method: Vec<u8>,
     pub(crate) target: Vec<u8>,
     pub(crate) authority: Vec<u8>,
-    /// Headers but for `host`, `authorization` included.
+    /// Headers except `host`, including `authorization`.
     pub(crate) headers: Vec<Field>,
     pub(crate) wire: Wire,
 }
 
-/// How a request is put on the wire.
+/// How a request is encoded.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Wire {
     Http1(Http1),
     Http2,
-    /// Bytes for HTTP/1.1 as somebody wrote them.
+    /// HTTP/1.1 bytes as written in a file.
     Raw(Vec<u8>),
 }
 
-/// What else HTTP/1 leaves to the sender.
+/// Parts of an HTTP/1 request that the sender chooses.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Http1 {
     pub(crate) before: Vec<u8>,
     pub(crate) version: &'static [u8],
-    /// Ends the request line and each header.
+    /// The end of the request line and of each header.
     pub(crate) end: &'static [u8],
-    /// Follows the head.
+    /// Bytes after the head.
     pub(crate) after: Vec<u8>,
 }
 
@@ -45,7 +45,7 @@ impl Default for Http1 {
 }
 
 impl Request {
-    /// An ordinary request.
+    /// Returns an ordinary request.
     pub(crate) fn new(caller: Caller, method: &[u8], target: &[u8]) -> Self {
         let bearer = caller.secret().map(|secret| format!("Bearer {secret}").into_bytes());
         Self {
@@ -77,7 +77,7 @@ impl Request {
         self.headers.push((name.to_vec(), value.to_vec()));
     }
 
-    /// Whether a server that understands it leaves the connection usable.
+    /// Whether a compliant server can keep the connection open after the request.
     pub(crate) fn is_tame(&self) -> bool {
         let plain = |bytes: &[u8]| !bytes.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n'));
         self.wire == Wire::Http1(Http1::default())
@@ -89,13 +89,13 @@ impl Request {
             })
     }
 
-    /// Whether it has one answer, whatever that is; to `expect` there are two.
+    /// Whether the request gets exactly one answer. With `expect` there are two.
     pub(crate) fn is_countable(&self) -> bool {
         let expects = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"expect"));
         !expects && (self.wire == Wire::Http2 || self.is_tame())
     }
 
-    /// The bytes over HTTP/1.1; `number` tells the upstream which request it is.
+    /// Encodes the request for HTTP/1.1. `number` identifies it to the upstream.
     pub(crate) fn to_http1(&self, number: usize) -> Vec<u8> {
         let plain = Http1::default();
         let Http1 { before, version, end, after } = match &self.wire {
@@ -113,7 +113,7 @@ impl Request {
             bytes.extend([name, &b": "[..], value, end].concat());
         }
         bytes.extend(*end);
-        // A request within the request has the same number.
+        // A request inside the request has the same number.
         let mut after = after.clone();
         while let Some(at) = find(&after, PLACEHOLDER) {
             after.splice(at..at + PLACEHOLDER.len(), number.iter().copied());
@@ -121,7 +121,7 @@ impl Request {
         [bytes, after].concat()
     }
 
-    /// The fields over HTTP/2, pseudo-headers first.
+    /// Returns the HTTP/2 fields, pseudo-headers first.
     pub(crate) fn to_http2(&self, number: usize) -> Vec<Field> {
         let pseudo = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
         let mut fields = vec![pseudo(b":method", &self.method), pseudo(b":scheme", b"http")];
@@ -136,7 +136,7 @@ impl Request {
         fields
     }
 
-    /// The request for people: one line, whatever its bytes.
+    /// Renders the request for people, on one line.
     pub(crate) fn shown(&self) -> String {
         if self.wire == Wire::Http2 {
             let fields = self.to_http2(0);
@@ -149,7 +149,7 @@ impl Request {
     }
 }
 
-/// The bytes with the number as a header behind each request line.
+/// Adds the number as a header after each request line.
 fn numbered(bytes: &[u8], number: usize) -> Vec<u8> {
     let Some(end) = bytes.windows(5).position(|five| five == b"HTTP/").and_then(|version| {
         let line = bytes[version..].iter().position(|byte| *byte == b'\n')?;
@@ -170,7 +170,7 @@ fn is_hop(name: &[u8]) -> bool {
         .any(|hop| name.to_ascii_lowercase().starts_with(hop))
 }
 
-/// The header by which the upstream tells requests apart.
+/// The header by which the upstream identifies requests.
 pub(crate) const NUMBER: &[u8] = b"x-bench";
-/// Stands for the number in what follows a head; as long as that.
+/// Placeholder for the number in the bytes after a head, with the same length.
 pub(crate) const PLACEHOLDER: &[u8] = b"@NUMBER@";

@@ -1,4 +1,4 @@
-//! One round: attacks sent to one listener, and what the upstream got to see of them.
+//! One round: sends attacks to one listener, and judges what the upstream received.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,17 +11,17 @@ use crate::request::Wire;
 use crate::send::{self, Outcome};
 use crate::upstream::{Received, Upstream};
 
-/// What became of a list of attacks.
+/// The result of a list of attacks.
 pub(crate) struct Round {
     pub(crate) outcomes: Vec<Outcome>,
     pub(crate) finds: Vec<Find>,
 }
 
-/// Something that a caller got without the right.
+/// Something that a caller got without permission.
 #[derive(Debug)]
 pub(crate) struct Find {
     pub(crate) hit: Hit,
-    /// The attack's number; none where what reached the upstream does not say.
+    /// The attack's number, or `None` if the received request does not show it.
     pub(crate) number: Option<usize>,
     pub(crate) received: Received,
 }
@@ -31,7 +31,7 @@ impl Round {
     pub(crate) fn run(address: SocketAddr, attacks: &[Attack], upstream: &Upstream) -> Self {
         upstream.take();
         let outcomes = send::send(address, attacks);
-        // What is still on its way when its sender has given up.
+        // Some requests are still on their way after their sender has given up.
         std::thread::sleep(Duration::from_millis(300));
         let finds = upstream.take().into_iter().filter_map(|received| {
             let number = received.number().filter(|number| *number < attacks.len());
@@ -41,28 +41,29 @@ impl Round {
         Self { outcomes, finds: finds.collect() }
     }
 
-    /// What must not be: all but what no filter can know of.
+    /// Returns the bypasses: all findings except those that no filter can know about.
     pub(crate) fn bypasses(&self) -> impl Iterator<Item = &Find> {
         self.finds.iter().filter(|find| !matches!(find.hit, Hit::Outside(..)))
     }
 
-    /// How many attacks by one mutator got something: without a filter nobody has a name.
+    /// Counts the successful attacks of one mutator. A missing identity does not count, because without the filter
+    /// there are no identities.
     fn count(&self, attacks: &[Attack], mutator: &str) -> usize {
         let is_its = |find: &&Find| find.number.is_some_and(|number| attacks[number].families[0] == mutator);
         self.finds.iter().filter(is_its).filter(|find| find.hit != Hit::Nameless).count()
     }
 }
 
-/// How often a mutator alone got through where there is no filter.
+/// How often a mutator alone got through without the filter.
 pub(crate) struct Vacuity {
     pub(crate) mutator: &'static str,
     /// Through Envoy without the filter.
     pub(crate) through: usize,
-    /// To the upstream itself: for those of which Envoy lets none through.
+    /// Directly to the upstream, for mutators that Envoy never lets through.
     pub(crate) beside: usize,
 }
 
-/// What each mutator alone does where there is no filter: one that never gets through tests nothing.
+/// Measures each mutator alone without the filter. A mutator that never gets through tests nothing.
 pub(crate) fn vacuity(open: SocketAddr, attacks: &[Attack], upstream: &Upstream) -> Vec<Vacuity> {
     let single: Vec<Attack> = attacks.iter().filter(|attack| attack.families.len() == 1).cloned().collect();
     let through = Round::run(open, &single, upstream);

@@ -1,4 +1,4 @@
-//! Sends attacks, many at a time, and tells what became of each.
+//! Sends many attacks at a time, and reports the outcome of each.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,18 +11,18 @@ use crate::http2;
 use crate::request::{Request, Wire};
 use crate::upstream::find;
 
-/// What became of a request, as its sender sees it.
+/// The outcome of a request, as its sender sees it.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Outcome {
     /// The upstream answered.
     Forwarded,
-    /// The filter refused it, for this reason.
+    /// The filter rejected the request, for this reason.
     Refused(String),
-    /// Envoy refused it, with these response code details, or with a status alone.
+    /// Envoy rejected the request, with these response code details or only a status.
     Envoy(String),
 }
 
-/// Sends all attacks to a server; the number of an attack is its place in the list.
+/// Sends all attacks to a server. The number of an attack is its place in the list.
 pub(crate) fn send(address: SocketAddr, attacks: &[Attack]) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(vec![Outcome::Envoy("not sent".to_owned()); attacks.len()]);
@@ -42,7 +42,7 @@ pub(crate) fn send(address: SocketAddr, attacks: &[Attack]) -> Vec<Outcome> {
     outcomes.into_inner().unwrap()
 }
 
-/// Requests that were sent a second time, because the connection ended before an answer came.
+/// Number of requests sent twice, because the connection ended before an answer came.
 pub(crate) static RESENT: AtomicUsize = AtomicUsize::new(0);
 
 struct Sender {
@@ -78,7 +78,7 @@ impl Sender {
         }
     }
 
-    /// One request and its response on a connection that is used again.
+    /// Sends a request and reads its response on a connection that is reused.
     fn send_tame(&mut self, request: &Request, number: usize) -> Outcome {
         let bytes = request.to_http1(number);
         for attempt in 0..2 {
@@ -99,14 +99,14 @@ impl Sender {
         Outcome::Envoy("connection closed".to_owned())
     }
 
-    /// A request that may leave the connection in any state: on one of its own, with a whole request behind it, so
-    /// that the server has something to go on with.
+    /// Sends a request that may leave the connection in any state. It uses its own connection, and a complete request
+    /// follows so that the server has more to read.
     fn send_wild(&self, request: &Request, number: usize) -> Outcome {
         let mut stream = connect(self.address, IMPATIENCE);
         let _ = stream.write_all(&[&request.to_http1(number)[..], LAST].concat());
         let mut bytes = Vec::new();
         let mut chunk = [0; 4_096];
-        // Whoever says `connection: close` reads nothing more, and may take a second to close.
+        // A server that answers `connection: close` reads no more, and may take a second to close.
         while find(&bytes.to_ascii_lowercase(), b"\r\nconnection: close\r\n").is_none()
             && let Ok(length @ 1..) = stream.read(&mut chunk)
         {
@@ -131,7 +131,7 @@ fn connect(address: SocketAddr, patience: Duration) -> TcpStream {
     stream
 }
 
-/// The head of one response, its body read too; none where the connection has ended.
+/// Reads the head and the body of one response, and returns the head. Returns `None` if the connection has ended.
 fn read_response(stream: &mut TcpStream, method: &[u8]) -> Option<String> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4_096];

@@ -10,12 +10,12 @@ use crate::policy::{bundle, flooded_bundle, guarded_bundle};
 use crate::readings::SECOND_HEADERS;
 use crate::upstream::Upstream;
 
-/// A listener and how it stands to paths.
+/// A listener and its rules for paths.
 pub(crate) struct Setting {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     envoy_normalizes: bool,
-    /// The filter's `paths`: names of rules, and what becomes of them.
+    /// The filter's `paths`: names of rules, and the value for them.
     paths: &'static [(&'static [&'static str], &'static str)],
     upgrades: bool,
     removes: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// The defaults of Envoy and of the filter.
+    /// Returns a setting with the defaults of Envoy and of the filter.
     const fn plain(name: &'static str, about: &'static str) -> Self {
         Self {
             name,
@@ -44,12 +44,12 @@ impl Setting {
     }
 }
 
-/// Rules that may be normalised whatever is kept.
+/// Rules that can be `normalize`, whatever the filter keeps.
 const NORMALIZED: [&str; 3] = ["duplicate_slash", "dot_segments", "semicolon"];
-/// Rules by which a character may be kept.
+/// Rules that can keep a character.
 const KEPT: [&str; 4] = ["encoded_slash", "percent", "look_alikes", "invisible"];
 
-/// The settings that must let nothing through.
+/// The settings under test. None of them may have a bypass.
 pub(crate) const SETTINGS: [Setting; 11] = [
     Setting::plain("plain", "Envoy's defaults"),
     Setting {
@@ -97,24 +97,24 @@ pub(crate) const SETTINGS: [Setting; 11] = [
     },
 ];
 
-/// The listener whose audit events are read.
+/// The listener whose audit events the bench reads.
 pub(crate) const AUDITED: Setting =
     Setting { audits: true, ..Setting::plain("audited", "Envoy's defaults, and the filter's audit") };
 
 /// The listener without the filter.
 pub(crate) const OPEN: &str = "open";
 
-/// Envoy with all listeners before the upstream.
+/// Starts Envoy with all listeners in front of the upstream.
 pub(crate) fn start(upstream: &Upstream) -> Envoy {
     let mut listeners: Vec<Value> = SETTINGS.iter().chain([&AUDITED]).map(Setting::listener).collect();
     listeners.push(silent(envoy::listener(OPEN, &[])));
     Envoy::start(&envoy::configuration(&listeners, upstream.address), 2).unwrap_or_else(|log| panic!("{log}"))
 }
 
-/// The listener that has all on: audit to the log and to filter state, a defense, limits to rates.
+/// The listener with everything on: audit to the log and to filter state, a defense, rate limits.
 pub(crate) const SOAKED: &str = "soaked";
 
-/// Envoy with the one listener for a soak, in a folder where its log goes nowhere.
+/// Starts Envoy with only the listener for a soak, in a folder where its log is discarded.
 pub(crate) fn start_soaked(folder: &Path, upstream: &Upstream) -> Envoy {
     symlink("/dev/null", folder.join("log")).unwrap();
     let configuration =
@@ -124,10 +124,10 @@ pub(crate) fn start_soaked(folder: &Path, upstream: &Upstream) -> Envoy {
     Envoy::start_in(folder, &configuration, 2).unwrap_or_else(|_| panic!("Envoy does not start"))
 }
 
-/// The listener that is flooded: the filter's defaults.
+/// The listener for floods, with the filter's defaults.
 pub(crate) const FLOODED: &str = "flooded";
 
-/// Envoy with the one listener for floods, and one worker.
+/// Starts Envoy with only the listener for floods, and one worker.
 pub(crate) fn start_flooded(upstream: &Upstream) -> Envoy {
     let configuration = json!({ "bundle": flooded_bundle() }).to_string();
     let listener = silent(envoy::listener(FLOODED, &[envoy::filter(&configuration)]));
@@ -138,7 +138,7 @@ pub(crate) fn start_flooded(upstream: &Upstream) -> Envoy {
 impl Setting {
     fn listener(&self) -> Value {
         let sinks: &[&str] = if self.audits { &["log"] } else { &[] };
-        // Each event is looked at.
+        // The bench reads every event.
         let audit = json!({ "sinks": sinks, "strangers": 1_000_000 });
         let mut configuration = json!({ "bundle": bundle(), "audit": audit });
         for (rules, what) in self.paths {
@@ -170,11 +170,11 @@ impl Setting {
     }
 }
 
-/// The listener without an access log; each answer of Envoy's or the filter's says why.
+/// Removes the access log of a listener. Each answer from Envoy or the filter states its reason.
 fn silent(mut listener: Value) -> Value {
     let manager = manager(&mut listener);
     manager["access_log"] = json!([]);
-    // By default a broken connection of HTTP/2 lingers for a second.
+    // By default a broken HTTP/2 connection stays open for a second.
     manager["delayed_close_timeout"] = json!("0.02s");
     manager["local_reply_config"] = json!({ "mappers": [{
         "filter": { "status_code_filter": { "comparison": {

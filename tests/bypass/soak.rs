@@ -1,5 +1,5 @@
-//! `make soak`: a million requests, good ones and hostile ones, and Envoy is as it was: it serves, its memory is what
-//! it was after the first of them, and its counters add up to what was sent.
+//! `make soak`: sends a million good and hostile requests, and checks that Envoy still works: it serves, its memory has
+//! not grown since the first requests, and its counters match the requests sent.
 
 use std::sync::atomic::Ordering;
 
@@ -10,24 +10,24 @@ use crate::request::Request;
 use crate::send::{self, Outcome, RESENT};
 use crate::upstream::Upstream;
 
-/// What the soak found.
+/// The result of the soak.
 pub(crate) struct Soak {
     sent: usize,
-    /// Of those so many twice: whether Envoy had seen the first nobody knows.
+    /// Requests sent twice. It is unknown whether Envoy saw the first copy.
     resent: usize,
-    /// Requests by what became of them.
+    /// Requests by outcome.
     forwarded: usize,
     refused: usize,
-    /// What Envoy counted meanwhile.
+    /// Requests that Envoy counted in the meantime.
     counted: usize,
-    /// Decisions that the filter counted meanwhile.
+    /// Decisions that the filter counted in the meantime.
     decided: usize,
-    /// Resident memory in KiB, after warming up and in the end.
+    /// Resident memory in KiB, after the warm-up and at the end.
     memory: (usize, usize),
     reloads: usize,
 }
 
-/// Sends attacks, and good requests between them, again and again, until there were as many as wanted.
+/// Sends attacks mixed with good requests until `wanted` requests were sent.
 pub(crate) fn soak(
     envoy: &Envoy,
     listener: &str,
@@ -40,7 +40,7 @@ pub(crate) fn soak(
         attacks.iter().cloned().zip(good()).flat_map(|(bad, good)| [bad, good]).collect();
     let answered = answered(send::send(address, &mixed), &mixed);
     upstream.take();
-    // The first round fills pools and caches; the second is what the rest is compared with.
+    // The first round fills pools and caches. The second one is the baseline.
     send::send(address, &answered);
     upstream.take();
     let (before, memory) = (counter(envoy, listener, "downstream_rq_completed"), resident(envoy));
@@ -76,7 +76,7 @@ pub(crate) fn soak(
 }
 
 impl Soak {
-    /// What is not as it should be.
+    /// Returns what is wrong.
     pub(crate) fn failures(&self) -> Vec<String> {
         let mut failures = Vec::new();
         let answered = self.forwarded + self.refused;
@@ -110,7 +110,7 @@ impl std::fmt::Display for Soak {
     }
 }
 
-/// Requests that their callers may make.
+/// Returns requests that their callers may make.
 fn good() -> impl Iterator<Item = Attack> {
     let callers = [
         (Caller::Viewer, "/v1/metrics/"),
@@ -125,7 +125,7 @@ fn good() -> impl Iterator<Item = Attack> {
     })
 }
 
-/// The attacks that get an answer each, on a connection that stays: those can be counted.
+/// Returns the attacks that get exactly one answer on a connection that stays open. Only these can be counted.
 fn answered(outcomes: Vec<Outcome>, attacks: &[Attack]) -> Vec<Attack> {
     let is_judged = |outcome: &Outcome| matches!(outcome, Outcome::Forwarded | Outcome::Refused(_));
     let judged = outcomes.into_iter().zip(attacks).filter(|(outcome, _)| is_judged(outcome));
@@ -137,17 +137,17 @@ fn counter(envoy: &Envoy, listener: &str, name: &str) -> usize {
     number(&envoy.admin(&format!("/stats?filter=^http.{listener}.{name}$")))
 }
 
-/// Decisions that the filter counted so far.
+/// Returns the number of decisions that the filter has counted.
 fn decisions(envoy: &Envoy) -> usize {
     number(&envoy.admin("/stats?filter=tokenward_decisions_total$"))
 }
 
-/// The sum of the statistics in an answer of the admin interface.
+/// Returns the sum of the statistics in an answer of the admin interface.
 fn number(stats: &str) -> usize {
     stats.lines().filter_map(|line| line.rsplit_once(": ")?.1.parse::<usize>().ok()).sum()
 }
 
-/// Resident memory in KiB.
+/// Returns the resident memory in KiB.
 fn resident(envoy: &Envoy) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.process_id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();

@@ -1,19 +1,19 @@
 //! What programs do to a path before they look it up: one function for each habit.
 //!
-//! Any order and any repetition of these is a reading of the path. A step that changes nothing is no step.
+//! A reading of the path is the result of any sequence of these steps. A step that changes nothing is ignored.
 
 use std::sync::OnceLock;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::canonical_combining_class;
 
-/// A habit.
+/// A habit of some program.
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) apply: fn(&[u8]) -> Vec<u8>,
 }
 
-/// The habits that count: whoever gets past the filter by them has found a hole.
+/// The habits that count: a bypass of the filter by them is a bug.
 pub(crate) const STEPS: [Step; 20] = [
     Step { name: "percent-decode", apply: decode },
     Step { name: "cut at ? or #", apply: reparse },
@@ -37,13 +37,13 @@ pub(crate) const STEPS: [Step; 20] = [
     Step { name: "drop scheme and host", apply: origin },
 ];
 
-/// Habits that no filter before them can know of; each with what the user must do about it.
+/// Habits that no filter in front can know about, with what the user must do about each.
 pub(crate) const OUTSIDE: [(Step, &str); 1] = [(
     Step { name: "drop the extension", apply: extension },
     "an `{id}` is `export.json` too: where a framework takes an extension off, deny `/v1/users/export.{format}`",
 )];
 
-/// Every `%XX` once, and IIS's `%uXXXX`; what is no escape stays.
+/// Decodes every `%XX` once, and IIS's `%uXXXX`. Other text stays.
 pub(crate) fn decode(path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -85,7 +85,7 @@ fn merge(path: &[u8]) -> Vec<u8> {
     merged
 }
 
-/// RFC 3986 §5.2.4.
+/// Resolves dot segments (RFC 3986 §5.2.4).
 fn resolve(path: &[u8]) -> Vec<u8> {
     let mut kept: Vec<&[u8]> = Vec::new();
     for segment in path.strip_prefix(b"/").unwrap_or(path).split(|byte| *byte == b'/') {
@@ -102,8 +102,8 @@ fn ignore_ascii_case(path: &[u8]) -> Vec<u8> {
     path.to_ascii_lowercase()
 }
 
-/// As with `toUpperCase` or `toLowerCase`, or by full case folding: `ſ` is an `S`, `ß` two of them, `ı` an `I` and so is
-/// an `i` with one dot more.
+/// Ignores case like `toUpperCase`, `toLowerCase` or full case folding: `ſ` equals `S`, `ß` equals `SS`, `ı` equals
+/// `I`, and so does an `i` with an extra dot.
 fn ignore_case(path: &[u8]) -> Vec<u8> {
     let Ok(text) = std::str::from_utf8(path) else { return path.to_ascii_lowercase() };
     let text = text.to_lowercase().to_uppercase().to_lowercase();
@@ -115,7 +115,7 @@ fn ignore_case(path: &[u8]) -> Vec<u8> {
     undotted.collect::<String>().replace('ς', "σ").into_bytes()
 }
 
-/// White space around a segment: whoever tidies names.
+/// Removes white space around a segment, as programs that tidy names do.
 fn trim_spaces(path: &[u8]) -> Vec<u8> {
     by_segment(path, |segment| {
         let Ok(text) = std::str::from_utf8(segment) else { return segment.trim_ascii().to_vec() };
@@ -123,7 +123,7 @@ fn trim_spaces(path: &[u8]) -> Vec<u8> {
     })
 }
 
-/// Dots and spaces at the end of a segment: the file systems of Windows.
+/// Removes dots and spaces at the end of a segment, as Windows file systems do.
 fn trim_ends(path: &[u8]) -> Vec<u8> {
     by_segment(path, |segment| {
         let end = segment.iter().rposition(|byte| !matches!(byte, b'.' | b' ')).map_or(0, |last| last + 1);
@@ -146,7 +146,7 @@ fn drop_controls(path: &[u8]) -> Vec<u8> {
     path.iter().copied().filter(|byte| !byte.is_ascii_control()).collect()
 }
 
-/// Two- and three-byte forms of ASCII (RFC 3629 §3 forbids them).
+/// Decodes two- and three-byte forms of ASCII, which RFC 3629 §3 forbids.
 fn overlong(path: &[u8]) -> Vec<u8> {
     let mut read = Vec::with_capacity(path.len());
     let mut rest = path;
@@ -178,7 +178,7 @@ fn drop_invisible(path: &[u8]) -> Vec<u8> {
     by_character(path, |text| text.replace(INVISIBLE, ""))
 }
 
-/// What "best fit" code pages make of look-alikes.
+/// Replaces look-alikes as "best fit" code pages do.
 fn best_fit(path: &[u8]) -> Vec<u8> {
     let fit = |character: char| {
         BEST_FIT.iter().find(|(_, from)| from.contains(&character)).map(|(ascii, _)| *ascii)
@@ -219,7 +219,7 @@ fn before(bytes: &[u8], ends: impl Fn(u8) -> bool) -> Vec<u8> {
     bytes.iter().copied().take_while(|byte| !ends(*byte)).collect()
 }
 
-/// Every text of ASCII that some other character is folded into, with that character.
+/// Returns each ASCII text that another character folds to, with that character.
 pub(crate) fn look_alikes() -> &'static [(String, char)] {
     static LOOK_ALIKES: OnceLock<Vec<(String, char)>> = OnceLock::new();
     LOOK_ALIKES.get_or_init(|| {
@@ -233,11 +233,11 @@ pub(crate) fn look_alikes() -> &'static [(String, char)] {
     })
 }
 
-/// Characters that some programs leave out (HFS+, NFKC_Casefold, identifiers).
+/// Characters that some programs ignore (HFS+, NFKC_Casefold, identifiers).
 pub(crate) const INVISIBLE: [char; 8] =
     ['\u{AD}', '\u{34F}', '\u{200B}', '\u{200C}', '\u{200D}', '\u{2060}', '\u{FE0F}', '\u{FEFF}'];
 
-/// What confusables.txt and Windows' code pages (932, 949, 1252) take for one of ASCII.
+/// Characters that confusables.txt or Windows code pages (932, 949, 1252) map to an ASCII character.
 const BEST_FIT: [(char, &[char]); 8] = [
     ('/', &['\u{2044}', '\u{2215}', '\u{29F8}', '\u{FF0F}']),
     ('\\', &['\u{2216}', '\u{29F5}', '\u{29F9}', '\u{FE68}', '\u{FF3C}', '\u{A5}', '\u{20A9}']),

@@ -1,4 +1,4 @@
-//! An upstream that reads heads as loosely as anybody does, serves everything and remembers what reached it.
+//! An upstream that reads heads as leniently as possible, serves everything and records what it received.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,14 +17,14 @@ pub(crate) struct Upstream {
 pub(crate) struct Received {
     pub(crate) method: Vec<u8>,
     pub(crate) target: Vec<u8>,
-    /// Names in lower case.
+    /// Header names are in lower case.
     pub(crate) headers: Vec<Field>,
-    /// Its head as it came.
+    /// The head as received.
     pub(crate) head: Vec<u8>,
 }
 
 impl Upstream {
-    /// Starts the upstream on a free port; it serves until the process ends.
+    /// Starts the upstream on a free port. It serves until the process ends.
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -39,14 +39,14 @@ impl Upstream {
         Self { address, received }
     }
 
-    /// What was received since this was last asked.
+    /// Returns the requests received since the last call.
     pub(crate) fn take(&self) -> Vec<Received> {
         std::mem::take(&mut self.received.lock().unwrap())
     }
 }
 
 impl Received {
-    /// The number of the request; none where it brings none, or two.
+    /// Returns the number of the request, or `None` if the request has no number or two numbers.
     pub(crate) fn number(&self) -> Option<usize> {
         let mut numbers = self.headers.iter().filter(|(name, _)| name == NUMBER);
         let (_, number) = numbers.next()?;
@@ -61,7 +61,7 @@ impl Received {
         options.any(|option| option.trim_ascii().eq_ignore_ascii_case(name))
     }
 
-    /// A head in which any line end ends a line and a folded line is one.
+    /// Parses a head. Any line end ends a line, and a folded line is one line.
     fn parse(head: &[u8]) -> Option<Self> {
         let mut lines = head.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty());
         let line = lines.next()?;
@@ -104,7 +104,7 @@ fn serve(mut stream: TcpStream, memory: &Mutex<Vec<Received>>) -> Option<()> {
     }
 }
 
-/// The first whole request, and its length.
+/// Returns the first complete request, and its length.
 fn whole(bytes: &[u8]) -> Option<(usize, Received)> {
     let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
     let ends = [&b"\r\n\r\n"[..], b"\n\n", b"\n\r\n"];

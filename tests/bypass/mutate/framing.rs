@@ -1,4 +1,4 @@
-//! Where one request ends and the next begins, and how a line ends: what HTTP/1 leaves open to abuse.
+//! Mutators for request boundaries and line ends, which HTTP/1 leaves open to abuse.
 
 use crate::generate::Draft;
 use crate::mutate::Mutator;
@@ -13,7 +13,7 @@ pub(crate) const MUTATORS: [Mutator; 5] = [
     Mutator { name: "request-line", apply: request_line },
 ];
 
-/// The draft's HTTP/1 form; a draft over HTTP/2 comes back to HTTP/1.
+/// Returns the draft's HTTP/1 form. Changes an HTTP/2 draft back to HTTP/1.
 fn http1(draft: &mut Draft) -> &mut Http1 {
     if draft.request.wire == Wire::Http2 {
         draft.request.wire = Wire::Http1(Http1::default());
@@ -24,7 +24,7 @@ fn http1(draft: &mut Draft) -> &mut Http1 {
     }
 }
 
-/// A permitted request with the one for the goal in what may be its body.
+/// A permitted request whose possible body is the request for the goal.
 fn smuggling(draft: &mut Draft, random: &mut Random) {
     let (method, host) = (draft.goal.method, draft.goal.host);
     let path = String::from_utf8_lossy(draft.path()).into_owned();
@@ -87,7 +87,7 @@ fn line_ends(draft: &mut Draft, random: &mut Random) {
     http1(draft).end = end;
 }
 
-/// Lines of a head that some read as two, or as none.
+/// Header lines that some programs read as two lines, or ignore.
 fn header_lines(draft: &mut Draft, random: &mut Random) {
     let path = draft.goal.path.as_bytes();
     http1(draft);

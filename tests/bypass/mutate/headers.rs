@@ -1,4 +1,4 @@
-//! Headers and methods by which somebody behind the filter may see another request than the filter.
+//! Mutators for headers and methods that may make an upstream see a different request than the filter.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +26,7 @@ pub(crate) const MUTATORS: [Mutator; 15] = [
     Mutator { name: "http2", apply: http2 },
 ];
 
-/// One of the ways in which a name is the same to CGI or to a careless parser.
+/// Returns a spelling that CGI or a careless parser treats as the same name.
 fn spelled(name: &str, random: &mut Random) -> Vec<u8> {
     let name = match random.below(6) {
         0 => name.replace('-', "_"),
@@ -65,7 +65,7 @@ fn path_override(draft: &mut Draft, random: &mut Random) {
     draft.request.add(&name, &value);
 }
 
-/// A second path beside one that the caller may have.
+/// Adds a second path to a request for a permitted one.
 fn second_path(draft: &mut Draft, random: &mut Random) {
     let name = spelled(random.one_of(&SECOND_HEADERS), random);
     let goal = draft.path().clone();
@@ -119,7 +119,7 @@ fn host(draft: &mut Draft, random: &mut Random) {
     draft.request.authority = authority.into_bytes();
 }
 
-/// A host that the policy names, as a router that compares text takes for another one.
+/// Spells a host of the policy so that a router that compares text sees a different host.
 fn host_spelling(draft: &mut Draft, random: &mut Random) {
     let host = random.one_of(&["api.acme.test", "API.Acme.test", "api.acme.test.", draft.goal.host]);
     let ends = [
@@ -139,7 +139,7 @@ fn identity(draft: &mut Draft, random: &mut Random) {
 }
 
 fn credentials(draft: &mut Draft, random: &mut Random) {
-    // The caller's own, which does not suffice, in odd company.
+    // The caller's own credential, which lacks the permission, in an unusual form.
     let own = draft.goal.caller.secret().unwrap_or_default();
     let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
     let value = match random.below(18) {
@@ -197,7 +197,7 @@ fn method(draft: &mut Draft, random: &mut Random) {
     draft.request.method = odd.into_bytes();
 }
 
-/// What looks like a preflight needs no token.
+/// A request that looks like a preflight, which needs no token.
 fn preflight(draft: &mut Draft, random: &mut Random) {
     let method = draft.goal.method;
     let asked = if random.once_in(4) { method.to_lowercase() } else { method.to_owned() };
@@ -208,7 +208,7 @@ fn preflight(draft: &mut Draft, random: &mut Random) {
         let name = spelled(random.one_of(&METHOD_HEADERS), random);
         draft.request.add(&name, method.as_bytes());
     }
-    // What no browser sends with it.
+    // Headers that browsers never send with a preflight.
     match random.below(8) {
         0 => draft.request.add(b"cookie", b"session=1"),
         1 => {
@@ -223,7 +223,7 @@ fn preflight(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// Parameters from which some framework takes the method.
+/// Parameters that some framework reads the method from.
 const METHOD_PARAMETERS: [&str; 10] = [
     "_method",
     "%5fmethod",
@@ -237,7 +237,7 @@ const METHOD_PARAMETERS: [&str; 10] = [
     "[method",
 ];
 
-/// A `Connection` that names what the filter sets, so that the next hop drops it.
+/// A `Connection` header that names the filter's headers, so that the next hop drops them.
 fn nominated(draft: &mut Draft, random: &mut Random) {
     let value: &[u8] = random.one_of(&[
         &b"x-tokenward-token, x-tokenward-identity"[..],
@@ -256,7 +256,7 @@ fn nominated(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// An upgrade, on which Envoy leaves `connection` and by which to some upstreams every method is one.
+/// An upgrade: Envoy keeps its `connection` header, and some upstreams ignore its method.
 fn upgrade(draft: &mut Draft, random: &mut Random) {
     let value: &[u8] =
         random.one_of(&[&b"upgrade"[..], b"Upgrade, x-tokenward-token", b"x-tokenward-identity,upgrade"]);
@@ -272,7 +272,7 @@ fn upgrade(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// Cannot be seen by a filter that leaves queries to the upstream: counted as outside.
+/// A filter that leaves queries to the upstream cannot see this, so it counts as outside.
 fn query_method(draft: &mut Draft, _: &mut Random) {
     let method = draft.goal.method;
     draft.request.method = b"GET".to_vec();
@@ -297,7 +297,7 @@ fn content(draft: &mut Draft, random: &mut Random) {
     draft.request.add(name, value);
 }
 
-/// The same over HTTP/2, where more bytes fit into a header, and pseudo-headers can be there twice.
+/// The same tricks over HTTP/2, which permits more bytes in a header and repeated pseudo-headers.
 fn http2(draft: &mut Draft, random: &mut Random) {
     draft.over_http2();
     let goal = draft.goal;

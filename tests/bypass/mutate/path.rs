@@ -1,4 +1,4 @@
-//! Other spellings of a path.
+//! Mutators that spell a path differently.
 
 use crate::generate::Draft;
 use crate::mutate::Mutator;
@@ -24,10 +24,10 @@ pub(crate) const MUTATORS: [Mutator; 17] = [
     Mutator { name: "parent", apply: parent },
 ];
 
-/// Writes some characters in another way, at least one.
+/// Rewrites at least one character.
 fn rewrite(draft: &mut Draft, random: &mut Random, write: impl Fn(u8, &mut Random) -> Vec<u8>) {
     let path = draft.path();
-    // A path that does not begin with a slash does not get far.
+    // A path without a leading slash is rejected early, so most drafts keep it.
     let first = usize::from(!random.once_in(20));
     let sure = first + random.below(path.len().saturating_sub(first).max(1));
     let often = [1, 3, 12][random.below(3)];
@@ -69,7 +69,7 @@ fn percent_u(draft: &mut Draft, random: &mut Random) {
     rewrite(draft, random, |byte, _| format!("%u{byte:04x}").into_bytes());
 }
 
-/// Puts `text` behind one of the slashes, or in its place.
+/// Inserts `text` after a random slash, or replaces the slash.
 fn at_slash(draft: &mut Draft, random: &mut Random, text: &[u8], replace: bool) {
     let path = draft.path();
     let slashes: Vec<usize> = (0..path.len()).filter(|at| path[*at] == b'/').collect();
@@ -84,7 +84,7 @@ fn slashes(draft: &mut Draft, random: &mut Random) {
     at_slash(draft, random, slash, true);
 }
 
-/// Slashes that may be kept: in the place of some from one segment on, beside them, or at the end.
+/// Inserts slashes that a gateway may keep: in place of some slashes, next to one, or at the end.
 fn kept_slashes(draft: &mut Draft, random: &mut Random) {
     let slash = random.one_of(&KEPT_SLASHES);
     let more = random.below(3);
@@ -131,7 +131,7 @@ fn two_dots(random: &mut Random) -> Vec<u8> {
     [head, one, two, tail].concat()
 }
 
-/// From what the caller may do up and down again to the goal.
+/// Goes from a permitted path up, and down to the goal.
 fn traversal(draft: &mut Draft, random: &mut Random) {
     let goal = draft.path().clone();
     let cover = draft.goal.cover.as_bytes();
@@ -149,7 +149,7 @@ fn traversal(draft: &mut Draft, random: &mut Random) {
     *draft.path() = path;
 }
 
-/// One step up from what the caller may do.
+/// Goes one step up from a permitted path.
 fn parent(draft: &mut Draft, random: &mut Random) {
     let cover = draft.goal.cover.as_bytes();
     let end: &[u8] = random.one_of(&[&b""[..], b"/", b"%3fx", b"%23", b"?x", b"%20", b"%00", b";"]);
@@ -158,7 +158,7 @@ fn parent(draft: &mut Draft, random: &mut Random) {
 
 fn parameters(draft: &mut Draft, random: &mut Random) {
     let inner = random.one_of(&PARAMETERS);
-    // Before a slash, or at the end.
+    // Before a slash or at the end.
     if random.once_in(3) {
         draft.path().extend(inner);
     } else {
@@ -176,7 +176,7 @@ fn case(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// What some readers take for the end of the path.
+/// Adds text that some programs read as the end of the path.
 fn cut(draft: &mut Draft, random: &mut Random) {
     let goal = draft.path().clone();
     let cover = draft.goal.cover.as_bytes();
@@ -198,7 +198,7 @@ fn ending(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// White space of all sorts around a segment.
+/// Adds white space of various kinds around a segment.
 fn spaces(draft: &mut Draft, random: &mut Random) {
     let space: &[u8] = random.one_of(&SPACES);
     match random.below(3) {
@@ -208,7 +208,7 @@ fn spaces(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// A control byte or one from 0x80 on, raw or escaped, anywhere.
+/// Inserts a control byte or a byte at or above 0x80, raw or escaped, anywhere.
 fn control(draft: &mut Draft, random: &mut Random) {
     let byte = if random.once_in(3) { 0x7F + random.below(0x81) } else { random.below(0x21) };
     let byte = u8::try_from(byte).unwrap();

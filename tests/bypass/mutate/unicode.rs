@@ -1,4 +1,4 @@
-//! Characters that some programs take for others, or do not see, and texts that they take for one.
+//! Mutators for characters that some programs replace or ignore, and for texts that some programs treat as equal.
 
 use unicode_normalization::UnicodeNormalization;
 
@@ -15,7 +15,7 @@ pub(crate) const MUTATORS: [Mutator; 4] = [
     Mutator { name: "composition", apply: composition },
 ];
 
-/// A character that some fold to one of the path's, or to two.
+/// Replaces text with a character that some programs fold to one or two characters of the path.
 fn look_alike(draft: &mut Draft, random: &mut Random) {
     let path = draft.path();
     for _ in 0..=random.below(3) {
@@ -26,7 +26,7 @@ fn look_alike(draft: &mut Draft, random: &mut Random) {
         if fits.is_empty() {
             continue;
         }
-        // Those for two characters are rare, and the more interesting.
+        // Characters that fold to two are rare and more interesting.
         let long: Vec<_> = fits.iter().copied().filter(|(text, _)| text.len() > 1).collect();
         let (text, character) = random.one_of(if long.is_empty() { &fits } else { &long });
         path.splice(at..at + text.len(), encoded(*character, random));
@@ -41,7 +41,7 @@ fn invisible(draft: &mut Draft, random: &mut Random) {
     path.splice(at..at, character);
 }
 
-/// Writes some letters in another case, by Unicode's full mappings.
+/// Changes the case of some letters, by Unicode's full mappings.
 fn letter_case(draft: &mut Draft, random: &mut Random) {
     rewrite(draft, random, |letter, random| {
         let text = letter.to_string();
@@ -55,7 +55,7 @@ fn letter_case(draft: &mut Draft, random: &mut Random) {
             _ => text.to_uppercase(),
         }
     });
-    // Both ways: what the policy spells with two letters, too.
+    // In both directions: also for names that the policy spells with two letters.
     if random.once_in(3) {
         let path = draft.path();
         if let Some(at) = path.windows(2).position(|two| two.eq_ignore_ascii_case(b"ss")) {
@@ -64,7 +64,7 @@ fn letter_case(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// Decomposes letters, or adds marks that compose with no letter.
+/// Decomposes letters, or adds marks that do not compose with a letter.
 fn composition(draft: &mut Draft, random: &mut Random) {
     rewrite(draft, random, |letter, random| match random.below(4) {
         0 => letter.nfkd().collect(),
@@ -73,7 +73,7 @@ fn composition(draft: &mut Draft, random: &mut Random) {
     });
 }
 
-/// Writes some characters in another way: those beyond ASCII always, of the others some.
+/// Rewrites all non-ASCII characters and some ASCII characters.
 fn rewrite(draft: &mut Draft, random: &mut Random, write: impl Fn(char, &mut Random) -> String) {
     let path = draft.path();
     let Ok(text) = String::from_utf8(decoded(path)) else { return };
@@ -93,7 +93,7 @@ fn rewrite(draft: &mut Draft, random: &mut Random, write: impl Fn(char, &mut Ran
     *path = written;
 }
 
-/// The bytes beyond ASCII that are percent-encoded, decoded.
+/// Decodes the percent-encoded non-ASCII bytes.
 fn decoded(path: &[u8]) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), path);
     while let Some((byte, after)) = rest.split_first() {
