@@ -1,4 +1,4 @@
-//! `tokenward renew`: in which order it works, and what it leaves if something fails.
+//! `tokenward renew`: the order of its steps, and the state after a failure.
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::path::Path;
@@ -29,14 +29,14 @@ fn gateways_know_a_secret_before_its_client() {
     assert_eq!(entry["sha256"], digest);
     assert_eq!(read(folder.path(), "about"), format!("ci 2 {}\n", entry["expires_at"].as_str().unwrap()));
 
-    // First the digest is shipped, beside the old secret as it was; then what became of both.
+    // The digest is shipped first, with the old secret unchanged. Then the result for both secrets is shipped.
     let shipped = read(folder.path(), "shipped");
     assert!(shipped.contains(&digest) && shipped.contains("undelivered: true"), "{shipped}");
     assert!(!shipped.contains("retired_at"), "{shipped}");
     assert_eq!(read(folder.path(), "shippeddelivered"), registry(folder.path()));
     assert_eq!(states(folder.path(), "ci"), ["1 retiring", "2 active"]);
     assert!(!registry(folder.path()).contains("undelivered"));
-    // The old one lives no longer than before, the new one as long as the old one did.
+    // The old secret lives no longer than before. The new one lives as long as the old one did.
     assert_eq!(self::entry(folder.path(), "ci", "1")["expires_at"], in_hours(4));
     let lived = time(&entry["expires_at"]).seconds_after(time(&entry["created_at"]));
     assert_eq!(lived, 24 * 3_600);
@@ -76,7 +76,7 @@ fn failed_shipping_leaves_the_registry_unchanged() {
 }
 
 #[test]
-fn failed_delivery_is_revoked_and_others_go_on() {
+fn failed_delivery_is_revoked_and_others_continue() {
     let folder = due(&["ci", "cd", "ce"]);
     let old = entry(folder.path(), "cd", "1");
     let ship = "cp tokens.yaml shipped; echo >> ships";
@@ -90,8 +90,8 @@ fn failed_delivery_is_revoked_and_others_go_on() {
         } else {
             assert_eq!(ended, [("ci", others), ("cd", "not_delivered"), ("ce", others)]);
         }
-        // The old one is as it was, and the command that failed may have kept the new one: gateways learn that it is
-        // revoked. One such entry is kept, however often the delivery fails.
+        // The old secret is unchanged. The failed command may have kept the new one, so the gateways learn that it is
+        // revoked. Only one such entry is kept, however often the delivery fails.
         assert_eq!(entry(folder.path(), "cd", "1"), old);
         assert_eq!(states(folder.path(), "cd"), ["1 active".to_owned(), format!("{number} revoked")]);
         assert_eq!(read(folder.path(), "shipped"), registry(folder.path()));
@@ -149,7 +149,7 @@ fn registry_in_any_style_is_renewed() {
 }
 
 #[test]
-fn nothing_runs_if_nothing_can_be_written() {
+fn invalid_input_runs_no_command() {
     let cases: [(&str, &[&str], &str); 6] = [
         ("", &["--token", "co"], "token `co` is not in the registry"),
         ("", &["--kind", "tol"], "kind `tol` is not defined"),
@@ -177,7 +177,7 @@ fn nothing_runs_if_nothing_can_be_written() {
 }
 
 #[test]
-fn token_that_cannot_be_minted_stops_no_other() {
+fn failed_mint_does_not_stop_other_tokens() {
     let folder = due(&["ci", "cd"]);
     let policy =
         read(folder.path(), "policy.yaml").replace("tool: {}", "tool: {}\n  short: { max_lifetime: 24h }");
@@ -191,7 +191,7 @@ fn token_that_cannot_be_minted_stops_no_other() {
 }
 
 #[test]
-fn mark_of_undelivered_is_in_no_bundle() {
+fn bundle_omits_undelivered_mark() {
     let folder = due(&["ci"]);
     let ship = format!("{} build -o bundle.json", env!("CARGO_BIN_EXE_tokenward"));
     let output = renew(folder.path(), &ship, "kill -9 $$", &[]);
@@ -202,7 +202,7 @@ fn mark_of_undelivered_is_in_no_bundle() {
     assert!(bundle.contains(&digest) && !bundle.contains("undelivered"), "{bundle}");
 }
 
-/// A policy's folder whose tokens have a secret of a day that ends in four hours.
+/// Creates a policy's folder whose tokens have a one-day secret that ends in four hours.
 fn due(tokens: &[&str]) -> TempDir {
     let entry = |token: &&str| {
         let (begin, end) = (in_hours(-20), in_hours(4));
@@ -215,7 +215,7 @@ fn due(tokens: &[&str]) -> TempDir {
     folder(&format!("version: 1\ntokens:\n{}", tokens.iter().map(entry).collect::<String>()))
 }
 
-/// The time in so many hours, from the first time that this is asked.
+/// Returns the time `hours` after the first call.
 fn in_hours(hours: i64) -> String {
     static NOW: std::sync::OnceLock<i64> = std::sync::OnceLock::new();
     let now = NOW.get_or_init(|| {
@@ -249,18 +249,18 @@ fn digest(folder: &Path, file: &str) -> String {
     SecretDigest::of(read(folder, file).as_bytes()).to_hex()
 }
 
-/// Each token of `--json`, and what became of it.
+/// Returns each token in the `--json` output, with its outcome.
 fn results(output: &Output) -> Vec<(&str, &str)> {
     text(&output.stdout).lines().map(|line| (field(line, "token"), field(line, "result"))).collect()
 }
 
-/// A text in a line of JSON.
+/// Returns a text field of a JSON line.
 fn field<'l>(line: &'l str, key: &str) -> &'l str {
     let (_, rest) = line.split_once(&format!("\"{key}\":\"")).unwrap();
     rest.split_once('"').unwrap().0
 }
 
-/// The entry of a secret in the registry.
+/// Returns the entry of a secret in the registry.
 fn entry(folder: &Path, token: &str, id: &str) -> Value {
     let path =
         ["tokens.yaml", "tokens.json"].map(|file| folder.join(file)).into_iter().find(|path| path.exists());
@@ -270,7 +270,7 @@ fn entry(folder: &Path, token: &str, id: &str) -> Value {
     found.cloned().unwrap_or_else(|| panic!("{token} {id}: {tokens}"))
 }
 
-/// The secrets of a token, each with its state as `list` shows it.
+/// Returns the secrets of a token, each with its state as `list` shows it.
 fn states(folder: &Path, token: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_tokenward"))
         .args(["list", "--json", "-p"])

@@ -1,4 +1,4 @@
-//! File hosts as people have them: private ones, and ones that mislabel, redirect or compress.
+//! File hosts in typical setups: private hosts, and hosts that mislabel, redirect or compress.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -32,7 +32,7 @@ fn signed_content_of_any_type_is_accepted() {
         site.envoy.wait_for_log(&format!(
             "\"result\":\"fetched\",\"what\":\"revocations\",\"bundle\":\"fixture\",\"revision\":{number},"
         ));
-        // The other worker takes it at its next tick.
+        // The other worker reads it at its next tick.
         until(|| status(&mut client) == 200);
     }
 }
@@ -62,7 +62,7 @@ fn private_host_gets_the_authorization() {
     until(|| status(&mut client) == 200);
     gateway.envoy.wait_for_log("\"result\":\"fetched\",\"what\":\"revocations\"");
 
-    // The host takes another authorization from now on: what is active stays until the gateway has it.
+    // The host now requires another authorization. The active bundle stays until the gateway has the new authorization.
     gateway.nginx.serve(&private(OLD_SECRET));
     gateway.nginx.put("bundle.json", &revision(2, json!({ "tokens": {} })));
     until(|| gateway.nginx.requests().ends_with(&["401 /bundle.json".to_owned()]));
@@ -144,11 +144,11 @@ fn compression_is_neither_requested_nor_read() {
 }
 
 #[test]
-fn cluster_on_the_page_is_valid() {
+fn documented_cluster_is_valid() {
     let page = std::fs::read_to_string("docs/guides/feed.md").unwrap();
     let (_, snippet) = page.split_once("```yaml\n# envoy.yaml\n").unwrap();
     let mut configuration: Value = yaml_serde::from_str(snippet.split("```").next().unwrap()).unwrap();
-    // Not every machine has certificates in this place, and without them Envoy reads nothing of the context.
+    // Some machines have no certificates in this place. Without them Envoy cannot read the TLS context.
     if !std::path::Path::new("/etc/ssl/certs/ca-certificates.crt").exists() {
         let context = "/static_resources/clusters/0/transport_socket/typed_config/common_tls_context";
         *configuration.pointer_mut(context).unwrap() = json!({});
@@ -193,7 +193,7 @@ fn envoy_itself_adds_the_authorization() {
     assert!(!dump.contains(SECRET) && !envoy.log().contains(SECRET), "{dump}");
 }
 
-/// A server that answers 401 without this secret.
+/// Returns a server that answers 401 without this secret.
 fn private(secret: &str) -> String {
     format!("if ($http_authorization != 'Bearer {secret}') {{ return 401; }}")
 }

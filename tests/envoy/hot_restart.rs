@@ -1,4 +1,4 @@
-//! A hot restart: Envoy adds the gauges of the old and the new process until the old one ends.
+//! A hot restart: until the old process ends, Envoy reports the sum of the gauges of both processes.
 
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use crate::wait::found;
 use crate::{echo, metrics};
 
 #[test]
-fn doubled_gauges_say_by_how_much() {
+fn hot_restart_sums_gauges_of_both_processes() {
     let nginx = Nginx::start();
     nginx.put("bundle.json", &revision(1_700_000_000_007, json!({ "expires_at": "2099-01-01T00:00:00Z" })));
     let host = Host::start(&nginx);
@@ -46,23 +46,23 @@ fn doubled_gauges_say_by_how_much() {
     drop(child);
 }
 
-/// Whether so many processes report a bundle that they fetched.
+/// Whether this many processes report a bundle that they fetched.
 fn is_settled(series: &[Series], processes: f64) -> bool {
     let time = value(series, LAST, &[("what", "bundle")]).unwrap_or_default();
     value(series, "tokenward_bundle_processes", &BUNDLE) == Some(processes)
         && value(series, "tokenward_bundle_revision", &BUNDLE) == Some(1_700_000_000_007.0 * processes)
-        // Seconds since 1970, added up or not.
+        // The sum of one time (in seconds since 1970) for each process.
         && time > 1e9 * processes
 }
 
-/// What two processes of one Envoy share.
+/// The state that two processes of one Envoy share.
 struct Host {
     folder: TempDir,
-    /// A number that no other Envoy on this machine has.
+    /// A number that is unique among the Envoys on this machine.
     base: u32,
 }
 
-/// A process of Envoy, which ends when this is dropped.
+/// An Envoy process. It ends when this is dropped.
 struct Process(Child);
 
 impl Host {
@@ -79,12 +79,12 @@ impl Host {
         configuration["stats_flush_interval"] = json!("1s");
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("envoy.yaml"), configuration.to_string()).unwrap();
-        // Names of shared memory belong to the machine; test programs may run beside each other.
+        // Shared-memory names are global on the machine, and test programs may run in parallel.
         let base = std::process::id() % 100_000 * 10 + NEXT.fetch_add(1, Ordering::Relaxed);
         Self { folder, base }
     }
 
-    /// Starts the process of an epoch.
+    /// Starts the process with this restart epoch.
     fn process(&self, epoch: u32) -> Process {
         let path = |name: &str| self.folder.path().join(format!("{name}{epoch}"));
         let log = std::fs::File::create(path("log")).unwrap();
@@ -96,7 +96,7 @@ impl Host {
         Process(process.stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
-    /// The metrics of a process, once this holds.
+    /// Waits for a condition on the metrics of a process, and returns the metrics.
     fn wait(&self, epoch: u32, condition: impl Fn(&[Series]) -> bool) -> Vec<Series> {
         let look = || self.admin(epoch, "/stats/prometheus").map(|text| parsed(&text));
         let state = || format!("{:#?}\n{}", look(), self.log(epoch));

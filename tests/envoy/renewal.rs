@@ -1,8 +1,8 @@
-//! A month of secrets that live a day: `tokenward renew` runs each hour against a real Envoy, while commands fail, hang
-//! up and kill at random. Clients that read their secret anew each hour are never refused.
+//! A month of secrets that live one day: `tokenward renew` runs each hour against a real Envoy, while commands fail,
+//! hang and are killed at random. Clients that read their secret again each hour are never rejected.
 //!
-//! No clock is set. An hour passes because each time in the registry and in the bundle that Envoy has moves an hour into
-//! the past. So the command and Envoy go by the real clock, and a slow machine changes nothing.
+//! The test does not change any clock. To let an hour pass, it moves each time in the registry and in Envoy's bundle
+//! one hour into the past. So the command and Envoy use the real clock, and a slow machine does not change the result.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -20,12 +20,12 @@ use crate::envoy::{self, Envoy};
 use crate::{echo, http, wait};
 
 const HOURS: u64 = 30 * 24;
-/// Faults are random, but a store or a network that is down for so many runs is repaired for the next.
+/// Faults are random, but a broken store or network is repaired after this many runs.
 const LONGEST_OUTAGE: u32 = 5;
 const TOKENS: [&str; 3] = ["early", "meanwhile", "late"];
 
 #[test]
-fn month_of_renewals_refuses_no_client() {
+fn month_of_renewals_rejects_no_client() {
     let mut site = Site::start();
     let first: Vec<String> = TOKENS.iter().map(|token| site.read(&format!("clients/{token}"))).collect();
     let clients = TOKENS.map(|_| Client::default());
@@ -45,7 +45,7 @@ fn month_of_renewals_refuses_no_client() {
         let (mut random, mut outage) = (Random(16), 0);
         for hour in 1..=HOURS {
             site.pass_an_hour();
-            // Each secret was read an hour ago.
+            // The clients read each secret an hour ago.
             clients.iter().for_each(|client| client.wait_for_requests(&stopped));
             clients[0].hour.store(hour, SeqCst);
             let plan = if outage < LONGEST_OUTAGE { Plan::random(&mut random) } else { Plan::default() };
@@ -57,7 +57,7 @@ fn month_of_renewals_refuses_no_client() {
             clients[1].hour.store(hour, SeqCst);
             clients[2].hour.store(hour, SeqCst);
             clients.iter().for_each(|client| client.wait_for_requests(&stopped));
-            // A job with a fresh clone knows only what was shipped.
+            // A job with a fresh clone has only the shipped state.
             if random.one_in(4) {
                 site.restore_what_was_shipped();
             }
@@ -71,7 +71,8 @@ fn month_of_renewals_refuses_no_client() {
     let read: Vec<u64> = clients.iter().map(|client| client.secrets.load(SeqCst)).collect();
     println!("{HOURS} hours, {} bundles, {ends:?}, {read:?} secrets, {requests} requests", site.published);
     assert_eq!(refusals.into_inner().unwrap(), Vec::<String>::new());
-    // What this would have shown: faults of each kind came, secrets changed each day, and an old one is refused.
+    // Check that the test was effective: each kind of fault occurred, secrets changed each day, and an old secret is
+    // rejected.
     assert!(ends.0.iter().all(|(_, count)| *count >= 5), "{ends:?}");
     assert!(read.iter().all(|read| *read >= 30), "{read:?}");
     let mut client = site.envoy.client("main");
@@ -80,7 +81,7 @@ fn month_of_renewals_refuses_no_client() {
     }
 }
 
-/// How the commands of a run end, where they do not do what they should.
+/// How the commands of a run fail, if they do.
 #[derive(Default)]
 struct Plan {
     ships: [Option<&'static str>; 2],
@@ -96,7 +97,7 @@ impl Plan {
     }
 }
 
-/// Each kind of fault, and how often it came.
+/// The number of occurrences of each kind of fault.
 #[derive(Debug)]
 struct Ends(Vec<(&'static str, usize)>);
 
@@ -114,14 +115,14 @@ impl Ends {
     }
 }
 
-/// The gateway, the policy's folder and the stand-ins for a pipeline and a store of secrets.
+/// The gateway, the policy's folder, and stand-ins for a pipeline and a secret store.
 struct Site {
     folder: TempDir,
     watched: TempDir,
     envoy: Envoy,
-    /// The bundle that Envoy has.
+    /// Envoy's current bundle.
     bundle: Value,
-    /// How many it got.
+    /// Number of bundles published.
     published: u64,
 }
 
@@ -204,7 +205,7 @@ impl Site {
         }
     }
 
-    /// The faults that the commands of the last run met.
+    /// Returns the faults of the last run's commands.
     fn faults(&self) -> Vec<String> {
         self.read("plan/faults").lines().map(str::to_owned).collect()
     }
@@ -231,7 +232,7 @@ impl Site {
         panic!("bundle {} is not active\n{}", self.published, self.envoy.log());
     }
 
-    /// Moves each time that the command and Envoy know into the past.
+    /// Moves every time that the command and Envoy use one hour into the past.
     fn pass_an_hour(&mut self) {
         for file in ["policy/tokens.yaml", "plan/tokens.yaml"] {
             std::fs::write(self.path(file), an_hour_older(&self.read(file))).unwrap();
@@ -245,12 +246,12 @@ impl Site {
     }
 }
 
-/// A client that sends requests all the time, and reads its secret when its hour changes.
+/// A client that sends requests continuously, and reads its secret again when its hour changes.
 #[derive(Default)]
 struct Client {
     hour: AtomicU64,
     requests: AtomicU64,
-    /// How many different secrets it read.
+    /// Number of different secrets that it read.
     secrets: AtomicU64,
 }
 
@@ -279,7 +280,7 @@ impl Client {
         }
     }
 
-    /// Waits until the client sent a whole request with the secret of its hour.
+    /// Waits until the client has sent a complete request with its current secret.
     fn wait_for_requests(&self, stopped: &AtomicBool) {
         let enough = self.requests.load(SeqCst) + 2;
         for _ in 0..120_000 {
@@ -293,7 +294,7 @@ impl Client {
     }
 }
 
-/// Tells the others that one has ended, however it did.
+/// Signals the other threads when one ends, for any reason.
 struct Stop<'s>(&'s AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -302,7 +303,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Numbers that are the same in each run of the test: SplitMix64.
+/// A random number generator with the same numbers in each run of the test (SplitMix64).
 struct Random(u64);
 
 impl Random {
@@ -323,7 +324,7 @@ impl Random {
     }
 }
 
-/// The text with each time in it an hour earlier.
+/// Returns the text with every time moved one hour into the past.
 fn an_hour_older(text: &str) -> String {
     let (mut older, mut rest) = (String::with_capacity(text.len()), text);
     while let Some(next) = rest.chars().next() {
@@ -343,9 +344,10 @@ const TIME: &str = "2026-03-01T00:00:00Z";
 const POLICY: &str = "version: 1\nname: month\npermissions:\n  any: [\"GET /v1/any\"]\n\
                       roles:\n  reader: { permissions: [any] }\nkinds:\n  service: { max_lifetime: 24h }\n";
 
-/// It fails before or after the gateway has the bundle, or the whole run is killed then.
+/// The command fails before or after the gateway has the bundle, or the whole run is killed at that point.
 const SHIP_FAULTS: [&str; 4] = ["ship-fails", "ship-fails-late", "run-dies", "run-dies-late"];
 
-/// It stores nothing and says so, it is killed before or after it stored the secret, or the whole run is killed then.
+/// The command reports that it stored nothing, is killed before or after it stored the secret, or the whole run is
+/// killed at that point.
 const DELIVERY_FAULTS: [&str; 4] =
     ["delivery-fails", "delivery-dies", "delivery-dies-late", "run-dies-in-it"];

@@ -1,4 +1,4 @@
-//! A token reaches the paths of its own attributes and of no other's.
+//! A token reaches only the paths of its own attributes.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -32,7 +32,7 @@ proptest! {
                     paths: PathRules::default(),
                 };
                 let decided = decide(&policy, &request).reason().code();
-                // Whoever has the same values where the pattern asks for them is no other here.
+                // An owner with the same values in the pattern's attributes counts as the caller itself.
                 let same = world.names().all(|name| caller[name] == owner[name]);
                 let expected = if same { "permitted" } else { "insufficient_scope" };
                 prop_assert_eq!(decided, expected, "{:?}", request);
@@ -54,11 +54,11 @@ struct World {
 
 #[derive(Clone, Copy, Debug)]
 enum Spelling {
-    /// As it may stand in a path, all else percent-encoded.
+    /// As usual in a path, with all other characters percent-encoded.
     Plain,
-    /// Letters percent-encoded too, in lower-case hex.
+    /// With letters percent-encoded too, in lower-case hex.
     Escaped,
-    /// As the value is in the policy, where that may be sent.
+    /// As the policy spells the value, where a path may hold it.
     InFull,
 }
 
@@ -86,8 +86,8 @@ fn worlds() -> impl Strategy<Value = World> {
 }
 
 impl World {
-    /// The only listings of this shape are the bound one and one in a permission that nobody holds; all else that
-    /// the tokens hold lies elsewhere.
+    /// Only two listings have this shape: the bound one, and one in a permission that no token holds. Everything else
+    /// that the tokens hold is elsewhere.
     fn bundle(&self) -> Bundle {
         let end = if self.subtree { "/**" } else { "" };
         let pattern: String = self.segments.iter().flat_map(|segment| ["/", segment]).collect();
@@ -116,13 +116,13 @@ impl World {
         }))
     }
 
-    /// The attributes that the pattern asks for.
+    /// Returns the attributes that the pattern needs.
     fn names(&self) -> impl Iterator<Item = &str> {
         let bound = |segment: &&'static str| Some(segment.split_once("${")?.1.split_once('}')?.0);
         self.segments.iter().filter_map(bound)
     }
 
-    /// A path with the attributes of `owner`.
+    /// Returns a path with the attributes of `owner`.
     fn path(&self, owner: &Attributes, spelling: Spelling) -> String {
         let mut path = "/t".to_owned();
         for segment in &self.segments {
@@ -162,7 +162,7 @@ fn secret(number: usize) -> String {
     format!("attribute-secret-{number}")
 }
 
-/// Values that a careless comparison takes for one another.
+/// Values that a careless comparison treats as equal.
 const VALUES: [&str; 14] = [
     "acme", "Acme", "acm", "acme2", "acme.csv", "acme:go", "r-acme", "a", "a b", "a+b", "a@b.test", "café",
     "cafe", "ACME",

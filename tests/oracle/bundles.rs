@@ -1,7 +1,6 @@
 //! Random bundles whose operations overlap.
 //!
-//! Everything is drawn from a handful of hosts and segments, so that many requests are matched by more than one
-//! operation. Every bundle compiles.
+//! The parts come from a few hosts and segments, so many requests match more than one operation. Every bundle compiles.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -18,7 +17,7 @@ use crate::oracle::bundles::tokens::{TokenDraft, secret, token_drafts};
 pub(crate) mod operations;
 pub(crate) mod tokens;
 
-/// A bundle as JSON: a failure is best read as it was written.
+/// A bundle as JSON, because failures are easiest to read in that form.
 #[derive(Clone)]
 pub(crate) struct Bundle(pub(crate) Value);
 
@@ -34,7 +33,7 @@ impl Bundle {
     }
 }
 
-/// What a bundle is made of; roles, permissions and so on are numbers, and sets of them bits.
+/// The parts of a bundle. Roles, permissions and so on are numbers; sets of them are bits.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     environment: Option<&'static str>,
@@ -89,7 +88,7 @@ fn role_drafts() -> impl Strategy<Value = RoleDraft> {
 }
 
 impl Draft {
-    /// All operations, as written.
+    /// Returns all operations, as written.
     pub(crate) fn operations(&self) -> Vec<&str> {
         let permissions = self.permissions.iter().flatten();
         permissions.chain(&self.public).map(String::as_str).collect()
@@ -99,7 +98,7 @@ impl Draft {
         token.get(&self.tokens)
     }
 
-    /// A secret of a token, in the clear.
+    /// Returns a secret of a token, in the clear.
     pub(crate) fn secret(&self, token: &Index, position: &Index) -> String {
         let number = token.index(self.tokens.len());
         let count = self.tokens[number].secrets.len();
@@ -132,7 +131,7 @@ impl Draft {
         Bundle(bundle)
     }
 
-    /// Roles inherit only from those before them: there is no cycle.
+    /// Roles inherit only from earlier roles, so there is no cycle.
     fn earlier(&self, number: u8, inherits: u8) -> u8 {
         inherits & !(u8::MAX << number)
     }
@@ -141,7 +140,7 @@ impl Draft {
         let mut rendered = token.render(number);
         rendered["roles"] = json!(names("r", token.roles, self.roles.len()));
         if let Some(scope) = token.scope {
-            // A scope beyond the roles does not compile.
+            // A scope that exceeds the roles does not compile.
             let scope = scope & self.granted(token.roles);
             rendered["scope"] = json!(names("p", scope, self.permissions.len()));
         }
@@ -174,7 +173,7 @@ fn named(prefix: &str, values: impl Iterator<Item = Value>) -> Map<String, Value
     values.enumerate().map(|(number, value)| (format!("{prefix}{number}"), value)).collect()
 }
 
-/// The names of the members of a set of numbers below `count`.
+/// Returns the names of the members of a set of numbers below `count`.
 fn names(prefix: &str, members: u8, count: usize) -> Vec<String> {
     (0_u8..8)
         .take(count)
@@ -187,7 +186,7 @@ fn has(members: u8, number: u8) -> bool {
     members & (1 << number) != 0
 }
 
-/// A quarter of the bits instead of half of them.
+/// Sets a quarter of the bits instead of half of them.
 fn sparse(members: u8) -> u8 {
     members & members.rotate_left(3)
 }

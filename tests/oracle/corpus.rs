@@ -1,4 +1,4 @@
-//! The corpus of decisions: the oracle decides each case as the case says.
+//! The corpus of decisions: the oracle gives the result that each case expects.
 
 use serde_json::json;
 use tokenward::engine::authoring::case::{Case, Prepared};
@@ -35,7 +35,7 @@ fn oracle_agrees_with_the_corpus() {
     assert!(compared > 1_000, "the oracle decided only {compared} cases");
 }
 
-// Envoy itself rejects such a request, so it cannot be a case of the corpus.
+// Envoy itself rejects such a request, so it cannot be a case in the corpus.
 #[test]
 fn lower_case_method_is_malformed() {
     let bundle = Bundle(json!({ "version": 1, "name": "methods", "public": ["GET /users/me"] }));
@@ -55,7 +55,7 @@ fn lower_case_method_is_malformed() {
     }
 }
 
-/// The request of a case, where the oracle's model covers the case.
+/// Returns the request of a case, if the oracle's model covers the case.
 fn request(case: &Case, prepared: &Prepared<'_>) -> Option<Request> {
     let credentials = &prepared.gateway.settings.credentials;
     let asked = &case.request;
@@ -80,7 +80,7 @@ fn request(case: &Case, prepared: &Prepared<'_>) -> Option<Request> {
     Some(Request { method, host, path, authorization, source, now: prepared.at, paths })
 }
 
-/// Spellings outside the oracle's model: what some upstreams trim, drop or read as ASCII.
+/// Spellings outside the oracle's model: text that some upstreams trim, drop or read as ASCII.
 const LOOSE: [&str; 16] = [
     "./", ".%2F", "+", "%20", "%2B", "%40", "%7B", "%C2", "%C5", "%E2", "%E3", "%EF", "%2500", "%250A",
     "%25u", "%2525",

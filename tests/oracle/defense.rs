@@ -1,4 +1,4 @@
-//! What a defense remembers, against a naive model that remembers everything.
+//! The state of a defense, compared with a naive model that remembers everything.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::oracle::config;
 proptest! {
     #![proptest_config(config(2_000))]
 
-    /// Exactly the offences that are the `limit`-th in some span of `per` suspend: none is missed, none is too early.
+    /// An offence suspends if and only if it is the `limit`-th within some span of `per`.
     #[test]
     fn limit_is_reached_by_exactly_its_count(
         limit in 1..6_u64,
@@ -46,7 +46,7 @@ proptest! {
         }
     }
 
-    /// Threads tell the time one after the other and count in any order.
+    /// Threads read the clock in order, but count in any order.
     #[test]
     fn unordered_moments_count_like_ordered_ones(
         moments in vec(0..900_i64, 5).prop_shuffle(),
@@ -59,7 +59,7 @@ proptest! {
         prop_assert_eq!(counts, [false, false, false, false, true]);
     }
 
-    /// Whoever else is counted, who was counted most lately in a slot is not forgotten before eight others came.
+    /// A key that was counted recently stays in its slot until eight other keys are counted.
     #[test]
     fn slot_is_bounded_and_drops_the_oldest(
         others in vec(1..40_usize, 0..100),
@@ -84,7 +84,7 @@ proptest! {
         }
     }
 
-    /// Nobody who is suspended is let go before the end, however many come, and all are after it.
+    /// Each suspension lasts exactly until its end, however many keys are suspended.
     #[test]
     fn suspension_lasts_exactly_to_its_end(
         steps in vec((0..30_usize, 1..20_i64, 0..4_000_i64), 1..80),
@@ -108,9 +108,10 @@ proptest! {
         }
     }
 
-    /// Others write where we do: whatever that is, it is read without a panic, bounded, and written as it is read.
+    /// Other modules may write the same shared data. Any bytes are read without a panic, with a bounded size, and are
+    /// stable when written and read again.
     #[test]
-    fn garbage_is_some_memory(mut bytes in vec(any::<u8>(), 0..4_000), versioned in any::<bool>(), now in any::<i64>()) {
+    fn garbage_is_read_as_bounded_state(mut bytes in vec(any::<u8>(), 0..4_000), versioned in any::<bool>(), now in any::<i64>()) {
         if let Some(first) = bytes.first_mut().filter(|_| versioned) {
             *first = 1;
         }
@@ -123,7 +124,7 @@ proptest! {
         uses.note(key(1), now);
         let mut suspended = Suspended::from_bytes(&bytes);
         prop_assert_eq!(&Suspended::from_bytes(&suspended.to_bytes()), &suspended);
-        // What would last longer than any suspension of the policy is none; clocks may differ by a minute.
+        // An entry that lasts longer than any suspension of the policy is ignored. Clocks may differ by a minute.
         let longest = span(5);
         suspended.add(key(1), now, span(5), longest);
         prop_assert!(suspended.count(now, longest) <= 4_096);
@@ -154,14 +155,14 @@ fn retired_secret_is_reported_every_ten_minutes() {
 }
 
 #[test]
-fn places_are_even_and_depend_on_the_salt() {
+fn slots_are_even_and_depend_on_salt() {
     let mut places = vec![0; 16];
     (0..1_600).for_each(|who| places[usize::try_from(key(who).place(b"salt", 16)).unwrap()] += 1);
     assert!(places.iter().all(|count| (50..=150).contains(count)), "{places:?}");
     assert!((0..64).any(|who| key(who).place(b"salt", 256) != key(who).place(b"other", 256)));
 }
 
-/// As a host keeps it: read, changed, written.
+/// Changes a record as a host keeps it: read, change, write.
 fn change<R: tokenward::engine::memory::slot::Record, T>(
     kept: &mut Option<Vec<u8>>,
     change: impl FnOnce(&mut Slot<R>) -> T,

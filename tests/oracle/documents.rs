@@ -1,4 +1,4 @@
-//! Documents that are written and read again are the same: YAML, the bundle's JSON, YAML.
+//! Documents stay the same when they are converted from YAML to the bundle's JSON and back to YAML.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ proptest! {
     #![proptest_config(config(300))]
 
     #[test]
-    fn yaml_to_bundle_to_yaml_is_the_identity(
+    fn yaml_to_bundle_to_yaml_changes_nothing(
         (policy, registry, shipped) in (policies(), registries(), shipped()),
     ) {
         let folder = tempfile::tempdir().unwrap();
@@ -27,7 +27,7 @@ proptest! {
         let read = Workspace::open(folder.path()).unwrap().bundle();
         let read = read.map_err(|failures| TestCaseError::fail(format!("{failures:?}: {policy:?} {registry:?}")))?;
 
-        // What was written is in there, and nothing else.
+        // The result contains exactly what was written.
         let mut expected = policy;
         expected.insert("revision".to_owned(), json!(0));
         if let Some(tokens) = registry.get("tokens").filter(|tokens| **tokens != json!({})) {
@@ -57,7 +57,7 @@ fn write(path: &Path, document: &Fields) {
     std::fs::write(path, yaml_serde::to_string(document).unwrap()).unwrap();
 }
 
-/// Fields of which each may be missing; a field that says nothing is left out, as documents are written.
+/// Fields that may each be missing. Empty fields are omitted, as in written documents.
 fn fields(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> impl Strategy<Value = Fields> {
     let each: Vec<_> = fields
         .into_iter()
@@ -145,10 +145,10 @@ fn registries() -> impl Strategy<Value = Fields> {
     })
 }
 
-/// What a bundle has and a policy's files have not.
+/// Fields that a bundle has in addition to a policy's files.
 fn shipped() -> impl Strategy<Value = Fields> {
     fields(vec![
-        // YAML's reader has whole numbers up to this.
+        // The YAML reader supports integers up to this value.
         ("revision", (0..=i64::MAX).prop_map(|revision| json!(revision)).boxed()),
         ("built_at", times()),
         ("expires_at", times()),
@@ -161,7 +161,7 @@ fn list_of(entries: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     vec(entries, 1..=3).prop_map(|entries| json!(entries)).boxed()
 }
 
-/// A mapping with names for its keys, in no order.
+/// A mapping with names as keys, in no particular order.
 fn mapping(values: impl Strategy<Value = Value> + 'static) -> BoxedStrategy<Value> {
     let keys = hash_set(select(NAMES.as_slice()), 1..=4);
     (keys, vec(values, 4))
@@ -176,7 +176,7 @@ fn names() -> BoxedStrategy<Value> {
     select(NAMES.as_slice()).prop_map(|name| json!(name)).boxed()
 }
 
-/// Texts that a reader of YAML may take for something else, and any others.
+/// Texts that a YAML reader may misread, and arbitrary ones.
 fn texts() -> BoxedStrategy<Value> {
     let odd = select(vec![
         "",
@@ -230,7 +230,7 @@ fn texts() -> BoxedStrategy<Value> {
         "\u{7}",
         "\0",
     ]);
-    // What ends a line in YAML 1.1, the writer's, and does not in YAML 1.2, the reader's, is left out.
+    // Omit characters that end a line in YAML 1.1 (the writer) but not in YAML 1.2 (the reader).
     let any = "[\\PC&&[^\\p{Zl}\\p{Zp}]]{0,20}";
     prop_oneof![2 => odd.prop_map(|text| json!(text)), 1 => any.prop_map(|text| json!(text))].boxed()
 }
@@ -241,12 +241,12 @@ fn times() -> BoxedStrategy<Value> {
     select(times.to_vec()).prop_map(|time| json!(time)).boxed()
 }
 
-/// Spans in their shortest spelling: `24h` is written as `1d`.
+/// Spans in their shortest spelling, because `24h` is written as `1d`.
 fn spans() -> BoxedStrategy<Value> {
     select(vec!["90d", "36h", "15m", "30s"]).prop_map(|span| json!(span)).boxed()
 }
 
-/// Names that a reader of YAML may take for something else, and plain ones.
+/// Names that a YAML reader may misread, and plain ones.
 const NAMES: [&str; 12] =
     ["no", "Yes", "null", "e1", "inf", "NaN", "x", "a:b", "metrics:read", "a.b_c-d", "true", "Off"];
 

@@ -1,4 +1,4 @@
-//! Paths with characters that a gateway keeps: engine and oracle say the same of any mixture of them.
+//! Paths with characters that a gateway keeps: engine and oracle agree on any mixture of them.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ proptest! {
     #![proptest_config(config(20_000))]
 
     #[test]
-    fn kept_characters_are_judged_as_the_oracle_says(request in requests()) {
+    fn kept_characters_are_judged_like_the_oracle(request in requests()) {
         let bundle = bundle();
         let (document, policy) = (bundle.document(), compile(&bundle));
         let agreed = agree(&decide(&policy, &request), &Oracle::of(&document).decide(&request));
@@ -26,7 +26,7 @@ proptest! {
 }
 
 #[test]
-fn what_kept_characters_become_denies_often() {
+fn readings_of_kept_characters_deny_often() {
     let mut runner = TestRunner::deterministic();
     let document = bundle().document();
     let oracle = Oracle::of(&document);
@@ -52,7 +52,7 @@ fn requests() -> impl Strategy<Value = Request> {
     })
 }
 
-/// Mostly all that may be kept is kept: else most paths are refused.
+/// Most gateways keep everything that they can keep. Otherwise most paths would be rejected.
 fn rules() -> impl Strategy<Value = PathRules> {
     let rule = || prop_oneof![9 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
     let slash = prop_oneof![9 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
@@ -65,7 +65,7 @@ fn rules() -> impl Strategy<Value = PathRules> {
     })
 }
 
-/// One role grants by variables, one by literals, one all but what it denies.
+/// One role grants by variables, one by literals, and one grants everything except what it denies.
 fn bundle() -> Bundle {
     let roles = ["careful", "reader", "writer"];
     let token = |role: &str| {
@@ -101,7 +101,7 @@ fn secret(role: &str) -> String {
     format!("oracle-kept-{role}")
 }
 
-/// Letters and slashes, as they are and as some program reads them.
+/// Letters and slashes, as they are and as characters that some program reads as them.
 const PIECES: [&str; 24] = [
     "a",
     "b",

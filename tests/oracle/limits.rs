@@ -1,4 +1,4 @@
-//! Hours and sources in more kinds than random bundles have.
+//! Hours and sources of more kinds than random bundles have.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ proptest! {
         starts in vec(0..7 * 1_440_i64, 8),
         shift in -1..=1_i64,
     ) {
-        // Each minute of a week, and the moments around it; the edges of the hours themselves are drawn too.
+        // Each minute of a week and the moments around it, and also the edges of the hours themselves.
         let edges = (-2..=2_i64).flat_map(|day| edges(&hours).into_iter().map(move |edge| edge + day * 1_440));
         let minutes: Vec<i64> = starts.into_iter().chain(edges).collect();
         let requests = minutes.iter().map(|minute| request("", MONDAY + minute * 60_000 + shift));
@@ -35,7 +35,7 @@ proptest! {
     }
 }
 
-/// Checks that engine and oracle say the same of a token with these limits: that it may, or that it may not.
+/// Checks that engine and oracle agree whether a token with these limits may be used.
 fn agree(
     limits: &serde_json::Value,
     requests: impl Iterator<Item = Request>,
@@ -96,7 +96,7 @@ fn hours() -> impl Strategy<Value = String> {
         })
 }
 
-/// The minutes in which the hours begin and end, at all offsets.
+/// Returns the minutes in which the hours begin and end, at all offsets.
 fn edges(hours: &[String]) -> Vec<i64> {
     let clocks = hours.iter().flat_map(|text| text.split([' ', '-'])).filter(|word| word.len() == 5);
     let minutes = clocks.filter_map(|word| {
@@ -106,7 +106,7 @@ fn edges(hours: &[String]) -> Vec<i64> {
     minutes.flat_map(|minute| [0, -60, 330, -840, 1_439].map(|offset| minute + offset)).collect()
 }
 
-/// `203.0.113.0/24`, `2001:db8::/32`, and addresses without a length.
+/// Ranges such as `203.0.113.0/24` and `2001:db8::/32`, and addresses without a length.
 fn ranges() -> impl Strategy<Value = String> {
     let v4 = (any::<u32>(), 0..=32_u32).prop_map(|(bits, length)| {
         let kept = bits & u32::MAX.checked_shl(32 - length).unwrap_or(0);
@@ -124,7 +124,7 @@ fn ranges() -> impl Strategy<Value = String> {
     prop_oneof![3 => v4, 3 => v6, 1 => mapped, 1 => one]
 }
 
-/// The range's first address with one bit turned, as a source of its own family and mapped into IPv6.
+/// Returns the range's first address with one bit flipped, in its own family and mapped into IPv6.
 fn neighbours(range: &str, bit: u32) -> Vec<String> {
     let (address, _) = range.split_once('/').unwrap_or((range, ""));
     match address.parse().unwrap() {

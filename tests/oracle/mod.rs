@@ -1,8 +1,8 @@
-//! The engine against a naive reading of the same document: `Policy::decide` says what the oracle says.
+//! Compares the engine with a naive reading of the same document: `Policy::decide` agrees with the oracle.
 //!
 //! `reading` is the oracle. It decides random `requests` to random `bundles`, and the `corpus` of decisions.
-//! `properties` hold for each policy. `attributes`, `kept`, `limits` and `preflight` go further into their topics, `defense`
-//! is about suspensions, and `documents` about what is written and read again.
+//! `properties` tests rules that hold for each policy. `attributes`, `kept`, `limits` and `preflight` test their topics
+//! in more depth. `defense` tests suspensions, and `documents` tests that documents survive writing and reading.
 
 #![expect(
     clippy::unwrap_used,
@@ -42,7 +42,7 @@ proptest! {
     #![proptest_config(config(2_000))]
 
     #[test]
-    fn the_engine_decides_as_the_oracle_does(case in cases()) {
+    fn engine_decides_like_the_oracle(case in cases()) {
         let document = case.bundle.document();
         let oracle = Oracle::of(&document);
         let policy = compile(&case.bundle);
@@ -53,7 +53,7 @@ proptest! {
     }
 }
 
-/// Checks that engine and oracle say the same.
+/// Checks that engine and oracle agree.
 fn agree(decision: &Decision<'_>, answer: &Answer) -> Result<(), String> {
     let (decided, expected) = (decision.reason().code(), answer.reason);
     if (decided, decision.is_shadow()) != (expected, answer.tried) {
@@ -75,7 +75,7 @@ fn agree(decision: &Decision<'_>, answer: &Answer) -> Result<(), String> {
 
 #[test]
 #[expect(clippy::print_stdout, reason = "the statistics are for people to read")]
-fn the_cases_are_not_vacuous() {
+fn random_cases_cover_every_reason() {
     let mut runner = TestRunner::deterministic();
     let (mut counts, mut requests) = (BTreeMap::<String, usize>::new(), 0);
     for _ in 0..500 {
@@ -110,7 +110,7 @@ fn the_cases_are_not_vacuous() {
     }
 }
 
-/// How often, in a thousand requests, each reason must come up at least.
+/// The minimum number of occurrences of each reason in a thousand requests.
 const FLOORS: [(&str, usize); 23] = [
     ("(kept character)", 40),
     ("(kept character), permitted", 5),
@@ -149,7 +149,7 @@ fn decide<'p>(policy: &'p Policy, request: &Request) -> Decision<'p> {
     policy.decide(&head(request), at(request))
 }
 
-/// Whether a request reaches the upstream: what is only tried denies nothing.
+/// Whether a request reaches the upstream. A deny in shadow mode does not stop it.
 fn is_forwarded(decision: &Decision<'_>) -> bool {
     decision.is_permit() || decision.is_shadow()
 }

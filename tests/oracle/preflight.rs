@@ -1,5 +1,5 @@
-//! CORS preflights: an `OPTIONS` passes without a token where a browser would send it and an operation is listed for
-//! what it asks for, and nowhere else.
+//! CORS preflights: an `OPTIONS` request passes without a token if and only if a browser would send it and an operation
+//! lists the method that it asks for.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ proptest! {
     #![proptest_config(config(500))]
 
     #[test]
-    fn a_preflight_passes_where_the_oracle_says((case, drafts) in (cases(), vec(drafts(), 40))) {
+    fn preflights_pass_like_in_the_oracle((case, drafts) in (cases(), vec(drafts(), 40))) {
         let wrong = compare(&case, &drafts, |_| {});
         prop_assert!(wrong.is_none(), "{}", wrong.unwrap_or_default());
     }
@@ -38,17 +38,17 @@ fn some_preflights_pass_and_some_do_not() {
     assert!(passed * 20 > all && passed * 2 < all, "{passed} of {all}");
 }
 
-/// How a request is made a preflight, or nearly one.
+/// How a request becomes a preflight, or almost one.
 #[derive(Clone, Debug)]
 struct Draft {
     asked: &'static str,
     query: &'static str,
-    /// Headers beside `access-control-request-method`.
+    /// Headers in addition to `access-control-request-method`.
     headers: &'static [(&'static str, &'static str)],
-    /// Whether a browser sends these headers, this query and this end with a preflight.
+    /// Whether a browser sends these headers, this query and this end of the request with a preflight.
     plain: bool,
     rest: Rest,
-    /// Whether it keeps the credentials of the request that it is made of.
+    /// Whether it keeps the credentials of the original request.
     credentials: bool,
 }
 
@@ -78,7 +78,7 @@ fn drafts() -> impl Strategy<Value = Draft> {
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// What a browser sends.
+/// Headers that a browser sends.
 const PLAIN: [Headers; 4] = [
     &[("origin", "https://app.test")],
     &[("origin", "null"), ("accept", "*/*"), ("content-length", "0")],
@@ -86,7 +86,7 @@ const PLAIN: [Headers; 4] = [
     &[("origin", "https://app.test"), ("x-forwarded-for", "203.0.113.7")],
 ];
 
-/// What no browser sends.
+/// Headers that no browser sends.
 const ODD: [Headers; 8] = [
     &[],
     &[("origin", "")],
@@ -98,7 +98,8 @@ const ODD: [Headers; 8] = [
     &[("origin", "https://app.test"), ("proxy-authorization", "Basic YTpi")],
 ];
 
-/// What engine and oracle disagree about; `tell` gets for each request whether it passes as a preflight.
+/// Returns a disagreement between engine and oracle. Calls `tell` for each request with whether it passes as a
+/// preflight.
 fn compare(case: &Case, drafts: &[Draft], mut tell: impl FnMut(bool)) -> Option<String> {
     let document = case.bundle.document();
     let (oracle, policy) = (Oracle::of(&document), compile(&case.bundle));
@@ -106,7 +107,7 @@ fn compare(case: &Case, drafts: &[Draft], mut tell: impl FnMut(bool)) -> Option<
         let request = made(request, draft);
         let decision = policy.decide(&head(&request, draft), at(&request));
         let answer = oracle.decide(&request);
-        // These come first.
+        // These reasons come first.
         let is_settled = ["malformed_request", "no_policy", "public"].contains(&answer.reason);
         let is_free = draft.plain && request.authorization.is_empty();
         let asked = Request { method: draft.asked.to_owned(), ..request.clone() };
@@ -121,7 +122,7 @@ fn compare(case: &Case, drafts: &[Draft], mut tell: impl FnMut(bool)) -> Option<
     })
 }
 
-/// The request with the draft's method and query, in the place of its own query if it has one.
+/// Returns the request with the draft's method, and with the draft's query if it has one.
 fn made(request: &Request, draft: &Draft) -> Request {
     let path = format!("{}{}", request.path.split('?').next().unwrap_or_default(), draft.query);
     let authorization = if draft.credentials { request.authorization.clone() } else { Vec::new() };

@@ -1,6 +1,6 @@
-//! What holds of each policy, whatever its rules are.
+//! Properties of every policy, whatever its rules are.
 //!
-//! "Permits" means that the request is forwarded: what a role in shadow would deny is.
+//! "Permits" means that the request is forwarded, even if a role in shadow mode would deny it.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,8 +53,8 @@ proptest! {
         permits_no_more(&case, less(&case.bundle, &lists))?;
     }
 
-    // A role that denies is a restriction: taking it away lifts that, and is left out here. So is a role whose
-    // loss leaves a token with roles in shadow alone: that token is then only reported on.
+    // Two kinds of roles are skipped. A role that denies is a restriction, so its removal permits more. The removal of
+    // another role may leave a token with only roles in shadow mode, and such a token is only reported.
     #[test]
     fn fewer_roles_never_permit_more(case in cases()) {
         let mut lists = lists_of(&case.bundle, "tokens", "roles");
@@ -79,9 +79,9 @@ proptest! {
         permits_no_more(&case, bundles.into_iter())?;
     }
 
-    // As an upstream without letter case would judge it, for which such a policy is one without capitals.
+    // Judges as an upstream that ignores letter case: for it, this policy has no capital letters.
     #[test]
-    fn what_is_permitted_is_permitted_without_letter_case(case in cases()) {
+    fn permits_hold_without_letter_case(case in cases()) {
         let policy = compile(&case.bundle);
         let Ok(folded) = Policy::compile(without_capitals(&case.bundle.document())) else { return Ok(()) };
         for request in &case.requests {
@@ -110,14 +110,14 @@ proptest! {
     }
 }
 
-/// The path in lower case, its percent-encoded letters too: `/a/%41` is `/a/A` to the filter.
+/// Returns the path in lower case. This includes percent-encoded letters, because the filter reads `/a/%41` as `/a/A`.
 fn without_capital_letters(path: &str) -> String {
     ('A'..='Z').fold(path.to_ascii_lowercase(), |path, letter| {
         path.replace(&format!("%{:02x}", u32::from(letter)), &letter.to_ascii_lowercase().to_string())
     })
 }
 
-/// Whether the steps say by which permission, `public` entry or limit the request is decided.
+/// Whether the steps show the permission, `public` entry or limit that decides the request.
 fn tells(explanation: &Explanation<'_>, decision: &Decision<'_>) -> bool {
     let starts = |step: &Step<'_>, text: &str| step.to_string().starts_with(text);
     explanation.steps().any(|step| match (decision.reason().code(), step) {
@@ -141,7 +141,7 @@ fn tells(explanation: &Explanation<'_>, decision: &Decision<'_>) -> bool {
     }) || WITHOUT_STEPS.contains(&decision.reason().code())
 }
 
-/// Reasons that say all there is to say.
+/// Reasons that need no explanation by steps.
 const WITHOUT_STEPS: [&str; 8] = [
     "no_policy",
     "missing_token",
@@ -153,7 +153,7 @@ const WITHOUT_STEPS: [&str; 8] = [
     "not_yet_valid",
 ];
 
-/// The document with all operations and attributes in lower case.
+/// Returns the document with all operations and attributes in lower case.
 fn without_capitals(document: &Document) -> Document {
     let mut folded = document.clone();
     let Entries(permissions) = &mut folded.permissions;
@@ -169,7 +169,7 @@ fn without_capitals(document: &Document) -> Document {
     folded
 }
 
-/// Puts an operation into a permission, a new one if need be.
+/// Adds an operation to a permission, which may be new.
 fn list(document: &mut Document, permission: &str, operation: String) {
     let Entries(permissions) = &mut document.permissions;
     match permissions.iter_mut().find(|(name, _)| name.as_str() == permission) {
@@ -178,7 +178,7 @@ fn list(document: &mut Document, permission: &str, operation: String) {
     }
 }
 
-/// An operation that names the request's: as it is, in other letters, at its host, with a variable.
+/// Returns an operation that matches the request: literally, in other letter case, at its host, or with a variable.
 fn operation_of(request: &Request, kind: usize) -> String {
     let path = request.path.split('?').next().unwrap_or_default();
     let host = request.host.split(':').next().unwrap_or_default();
@@ -191,7 +191,7 @@ fn operation_of(request: &Request, kind: usize) -> String {
     }
 }
 
-/// Checks that what is kept out is kept out by each of `bundles`.
+/// Checks that none of `bundles` permits a request that the case's bundle does not permit.
 fn permits_no_more(case: &Case, bundles: impl Iterator<Item = Bundle>) -> Result<(), TestCaseError> {
     let documents = bundles.map(|bundle| bundle.document());
     forwards_no_more(&case.bundle.document(), &case.requests, documents)
@@ -206,7 +206,7 @@ fn forwards_no_more<'r>(
     let is_denied = |request: &&Request| !is_forwarded(&decide(&before, request));
     let denied: Vec<&Request> = requests.into_iter().filter(is_denied).collect();
     for document in documents {
-        // Not every change leaves a bundle that compiles: a scope may name what is gone.
+        // Some changes leave a bundle that does not compile: a scope may name a removed item.
         let Ok(after) = Policy::compile(document.clone()) else { continue };
         for request in &denied {
             let decision = decide(&after, request);
@@ -217,7 +217,7 @@ fn forwards_no_more<'r>(
     Ok(())
 }
 
-/// Pointers to the lists called `list` of all things in `section`.
+/// Returns pointers to the lists named `list` in all items of `section`.
 fn lists_of(bundle: &Bundle, section: &str, list: &str) -> Vec<String> {
     keys(bundle, section)
         .map(|name| format!("/{section}/{name}/{list}"))
@@ -229,7 +229,7 @@ fn keys<'b>(bundle: &'b Bundle, section: &str) -> impl Iterator<Item = &'b Strin
     bundle.0[section].as_object().unwrap().keys()
 }
 
-/// Each entry of the lists, and the bundle without that entry.
+/// Returns each entry of the lists, with the bundle without that entry.
 fn without_one(bundle: &Bundle, lists: &[String]) -> Vec<(String, Bundle)> {
     let mut removals = Vec::new();
     for list in lists {
@@ -243,7 +243,7 @@ fn without_one(bundle: &Bundle, lists: &[String]) -> Vec<(String, Bundle)> {
     removals
 }
 
-/// The bundle without each entry of the lists.
+/// Returns the bundles that each lack one entry of the lists.
 fn less(bundle: &Bundle, lists: &[String]) -> impl Iterator<Item = Bundle> {
     without_one(bundle, lists).into_iter().map(|(_, less)| less)
 }
@@ -252,14 +252,14 @@ fn entries<'b>(bundle: &'b mut Bundle, list: &str) -> &'b mut Vec<Value> {
     bundle.0.pointer_mut(list).unwrap().as_array_mut().unwrap()
 }
 
-/// Whether a role, or one that it inherits from, denies anything.
+/// Whether a role, or a role that it inherits from, denies anything.
 fn denies(bundle: &Bundle, role: &str) -> bool {
     let role = &bundle.0["roles"][role];
     let inherits = role["inherits"].as_array().unwrap();
     role["deny"] != json!([]) || inherits.iter().any(|parent| denies(bundle, parent.as_str().unwrap()))
 }
 
-/// For each token, whether it has roles and all of them are in shadow.
+/// Returns for each token whether it has roles and all of them are in shadow mode.
 fn trials(bundle: &Bundle) -> Vec<bool> {
     let tokens = bundle.0["tokens"].as_object().unwrap().values();
     tokens

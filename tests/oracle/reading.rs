@@ -1,7 +1,7 @@
-//! The oracle: a naive reading of a bundle's document, written from the design's words alone.
+//! The oracle: a naive reading of a bundle's document, written only from the text of the design.
 //!
-//! In: a [`Bundle`] and one request. Out: an [`Answer`]. It filters all operations one by one and
-//! shares no code with the engine's hosts, paths, patterns, index, compilation or decision.
+//! In: a [`Bundle`] and one request. Out: an [`Answer`]. The oracle checks all operations one by one. It shares no code
+//! with the engine's hosts, paths, patterns, index, compilation or decision.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ mod listings;
 mod loose;
 mod target;
 
-/// A request as it comes in.
+/// A request as received.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -28,23 +28,23 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Values of `authorization` headers.
     pub(crate) authorization: Vec<String>,
-    /// The source's address and port, as Envoy tells it.
+    /// The source's address and port, as Envoy reports them.
     pub(crate) source: String,
     pub(crate) now: Time,
-    /// The gateway's rules for paths; those that put a path right are not in the oracle's model.
+    /// The gateway's rules for paths. The oracle does not model rules that normalize paths.
     pub(crate) paths: PathRules,
 }
 
-/// What the oracle says about a request.
+/// The oracle's answer to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) reason: &'static str,
-    /// Whether a denied request is forwarded all the same, as only what is in shadow denies it.
+    /// Whether a denied request is forwarded because only roles in shadow mode deny it.
     pub(crate) tried: bool,
-    /// On a permit those that grant it (where some list the operation itself, these alone), on
-    /// `insufficient_scope` all that list it.
+    /// For a permit, the permissions that grant it; if any of them lists the operation itself, only those. For
+    /// `insufficient_scope`, all permissions that list it.
     pub(crate) permissions: BTreeSet<String>,
-    /// Whether the permissions are those of several loose readings, of which the engine names those of one.
+    /// Whether the permissions come from several loose readings. The engine names those of one reading.
     pub(crate) several: bool,
 }
 
@@ -54,7 +54,7 @@ impl Answer {
     }
 }
 
-/// A document, its operations split into their parts.
+/// A document whose operations are split into their parts.
 pub(crate) struct Oracle<'d> {
     document: &'d Bundle,
     strict: Vec<Listing>,
@@ -96,7 +96,7 @@ impl<'d> Oracle<'d> {
         }
     }
 
-    /// How many operations match, those ending in `/**` aside, each shape counted once.
+    /// Returns how many operations match, without those that end in `/**`. Each shape counts once.
     pub(crate) fn overlap(&self, request: &Request) -> usize {
         let Some(target) = Target::read(request) else { return 0 };
         let concerned = Concerned::by(&self.strict, &target);
@@ -104,7 +104,7 @@ impl<'d> Oracle<'d> {
         concrete.map(|listing| listing.shape()).collect::<BTreeSet<_>>().len()
     }
 
-    /// Whether the token of a request holds a permission that lists it, but for another's attributes.
+    /// Whether the token of a request holds a permission that lists it, but only for other attribute values.
     pub(crate) fn is_of_another(&self, request: &Request) -> bool {
         let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
         else {
@@ -121,7 +121,7 @@ impl<'d> Oracle<'d> {
         Target::read(request).is_some_and(|target| !target.loose().is_empty())
     }
 
-    /// Whether another answer would be given if a kept character were nothing but itself.
+    /// Whether the answer would change if kept characters had only their own meaning.
     pub(crate) fn is_denied_for_what_is_kept(&self, request: &Request) -> bool {
         let (Some(target), Ok((token, _))) = (Target::read(request), self.present(&request.authorization))
         else {
@@ -131,7 +131,7 @@ impl<'d> Oracle<'d> {
         as_it_is == "permitted" && self.authorize(token, &target).reason != as_it_is
     }
 
-    /// Whether an operation is listed for the request, with letter case and without.
+    /// Whether an operation lists the request, both with and without letter case.
     pub(crate) fn lists(&self, request: &Request) -> bool {
         Target::read(request).is_some_and(|target| {
             let folded = target.folded();
@@ -146,8 +146,8 @@ impl<'d> Oracle<'d> {
         token.is_ok_and(|(token, _)| self.held(token).contains(&Some(permission.to_owned())))
     }
 
-    /// The looser readings in which the request belongs to another operation, which does not hold any more than a
-    /// `/**` above it. Where only kept characters make it another, that operation must name what they became.
+    /// Returns the looser readings in which the request belongs to an operation that the token does not hold, nor a
+    /// `/**` above it. If only kept characters cause this, the operation must name the characters that replace them.
     fn strays(&self, target: &Target, holds: impl Fn(&Listing, &Target) -> bool) -> Vec<Target> {
         let folded = target.folded();
         if !Concerned::by(&self.folded, &folded).own().any(|listing| holds(listing, &folded)) {
@@ -181,11 +181,11 @@ impl<'d> Oracle<'d> {
             let secret = token.secrets.iter().find(|known| known.sha256 == digest)?;
             Some((token, secret))
         });
-        // Of two that a proxy joined no part is a token's.
+        // If a proxy joined two credentials, neither part counts as a token.
         known.ok_or(if may_be_two { "ambiguous_token" } else { "unknown_token" })
     }
 
-    /// What the token's roles and scope say.
+    /// Applies the token's roles and scope.
     fn authorize(&self, token: &Token, target: &Target) -> Answer {
         let strict = Concerned::by(&self.strict, target);
         let folded = Concerned::by(&self.folded, &target.folded());
@@ -228,7 +228,7 @@ impl<'d> Oracle<'d> {
         }
     }
 
-    /// What the token's roles grant, narrowed to its scope.
+    /// Returns what the token's roles grant, limited to its scope.
     fn held(&self, token: &Token) -> BTreeSet<Option<String>> {
         let roles = self.with_inherited(&token.roles);
         let granted = roles.iter().flat_map(|role| &role.permissions);
@@ -236,14 +236,14 @@ impl<'d> Oracle<'d> {
         granted.filter(in_scope).map(|name| Some(name.to_string())).collect()
     }
 
-    /// What the token's roles deny, those in shadow or those that are not.
+    /// Returns what the token's roles deny: either the roles in shadow mode, or the others.
     fn denied(&self, token: &Token, shadow: bool) -> BTreeSet<Option<String>> {
         let roles = self.with_inherited(&token.roles);
         let denying = roles.iter().filter(|role| role.shadow == shadow);
         denying.flat_map(|role| &role.deny).map(|name| Some(name.to_string())).collect()
     }
 
-    /// Whether all roles assigned to the token are in shadow, and nothing else restricts it.
+    /// Whether all roles assigned to the token are in shadow mode, and nothing else restricts it.
     fn is_on_trial(&self, token: &Token) -> bool {
         let mut assigned = token.roles.iter().filter_map(|name| self.document.roles.get(name));
         token.scope.is_none() && !token.roles.is_empty() && assigned.all(|role| role.shadow)

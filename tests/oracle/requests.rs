@@ -1,4 +1,4 @@
-//! Random requests, most of them made from the operations of a bundle and with one of its secrets.
+//! Random requests. Most of them use an operation and a secret of the bundle.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -29,10 +29,10 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
 struct RequestDraft {
     method: &'static str,
     host: HostDraft,
-    /// The operation to make the path from; none for a path of its own.
+    /// The operation that the path comes from; `None` for an independent path.
     operation: Option<Index>,
     segments: Vec<&'static str>,
-    /// Whether the token's own attributes are put where the operation has them.
+    /// Whether the path has the token's own attributes where the operation binds them.
     own_attributes: bool,
     spelling: Spelling,
     credential: Credential,
@@ -43,7 +43,7 @@ struct RequestDraft {
 
 #[derive(Clone, Copy, Debug)]
 enum HostDraft {
-    /// One that the operation is at, with this before its domain and that after it.
+    /// A host of the operation, with a text before its domain and a text after it.
     Of(&'static str, &'static str),
     Given(&'static str),
 }
@@ -54,11 +54,11 @@ enum Spelling {
     Upper,
     Lower,
     Append(&'static str),
-    /// The first of these replaced by that.
+    /// Replaces the first occurrence of the first text with the second.
     Replace(&'static str, &'static str),
-    /// The slash of this number replaced by a text.
+    /// Replaces the slash with this number with a text.
     Slash(usize, &'static str),
-    /// Without the leading slash.
+    /// Removes the leading slash.
     Relative,
 }
 
@@ -116,7 +116,7 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
     )
 }
 
-/// Mostly all that may be kept is kept: else most such paths are refused.
+/// Most gateways keep everything that they can keep. Otherwise most such paths would be rejected.
 fn rules() -> impl Strategy<Value = PathRules> {
     let rule = || prop_oneof![4 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
     let slash = prop_oneof![4 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
@@ -129,7 +129,7 @@ fn rules() -> impl Strategy<Value = PathRules> {
     })
 }
 
-/// A letter or a slash of a path, and what some program reads as one.
+/// A letter or a slash of a path, and a character that some program reads as it.
 const KEPT_LETTERS: [(&str, &str); 6] = [
     ("a", "%2561"),
     ("a", "%EF%BD%81"),
@@ -244,7 +244,7 @@ fn credentials() -> impl Strategy<Value = Credential> {
     ]
 }
 
-/// Some in each of the ranges that tokens are limited to, and some that are nowhere.
+/// Some sources are in the ranges that tokens are limited to, others are in no range.
 fn sources() -> impl Strategy<Value = &'static str> {
     select(vec![
         "203.0.113.7:4711",
@@ -258,7 +258,7 @@ fn sources() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// Around each time at which something begins or ends, and most often between all starts and ends.
+/// Times around each start and end, most often between all starts and ends.
 fn nows() -> impl Strategy<Value = Time> {
     let minute = prop_oneof![2 => Just(2), 1 => 0..=6_i64];
     (minute, -1..=1_i64).prop_map(|(minute, offset)| time(minute).shifted(offset))
@@ -293,7 +293,7 @@ impl RequestDraft {
         }
     }
 
-    /// A path that the pattern matches, its variables filled from the request's own segments.
+    /// Returns a path that the pattern matches. The request's own segments fill its variables.
     fn instance(&self, pattern: &str, draft: &Draft) -> String {
         let mut values = self.segments.iter().copied().chain(std::iter::repeat("b"));
         let segments = pattern.split('/').skip(1).map(|segment| match segment {
@@ -314,7 +314,7 @@ impl RequestDraft {
         segments.flat_map(|text| ["/".to_owned(), text]).collect()
     }
 
-    /// The value that the request's token has for an attribute.
+    /// Returns the value that the request's token has for an attribute.
     fn attribute(&self, name: &str, draft: &Draft) -> Option<&'static str> {
         match &self.credential {
             Credential::Of(_, token, _) if self.own_attributes => draft.token(token).attribute(name),

@@ -1,4 +1,4 @@
-//! A renewal that hangs, is killed or is not alone.
+//! Renewals that hang, are killed or run at the same time as other commands.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Output};
@@ -11,14 +11,14 @@ use super::super::{registry, run, text};
 use super::{digest, due, entry, read, renew, results, start, states};
 
 #[test]
-fn hung_delivery_ends_with_all_that_it_started() {
+fn hung_delivery_is_killed_with_its_children() {
     let folder = due(&["ci"]);
     let deliver = "cat > got; sleep 10000 & echo $! > pid; wait";
     let output = renew(folder.path(), "true", deliver, &["--timeout", "10s", "--json"]);
     assert_eq!((output.status.code(), results(&output)), (Some(1), vec![("ci", "unclear")]));
     let pid = Pid::from_raw(read(folder.path(), "pid").trim().parse().unwrap()).unwrap();
     until(|| !runs(pid));
-    // The client may have it: it works on, and the next run replaces it.
+    // The client may have the new secret, so it keeps working. The next run replaces it.
     assert_eq!(states(folder.path(), "ci"), ["1 active", "2 active"]);
     assert_eq!(entry(folder.path(), "ci", "2")["undelivered"], true);
     let output = renew(folder.path(), "true", "cat > got", &["--json"]);
@@ -28,7 +28,7 @@ fn hung_delivery_ends_with_all_that_it_started() {
 }
 
 #[test]
-fn hung_shipping_is_a_failed_one() {
+fn hung_shipping_counts_as_failed() {
     let folder = due(&["ci"]);
     let before = registry(folder.path());
     let output = renew(folder.path(), "sleep 10000", "touch delivered", &["--timeout", "1s", "--json"]);
@@ -37,9 +37,9 @@ fn hung_shipping_is_a_failed_one() {
 }
 
 #[test]
-fn signal_takes_back_what_no_client_got() {
+fn signal_removes_secrets_no_client_received() {
     for signal in [Signal::TERM, Signal::INT] {
-        // While the gateways take the digests.
+        // The signal comes while `renew` waits for the gateways to get the digests.
         let folder = due(&["ci"]);
         let before = registry(folder.path());
         let child = start(folder.path(), "touch shipped", "touch delivered", &["--wait", "24h", "--json"]);
@@ -49,7 +49,7 @@ fn signal_takes_back_what_no_client_got() {
         assert_eq!(registry(folder.path()), before);
         assert!(!folder.path().join("delivered").exists());
 
-        // While a command delivers: that one may have done it.
+        // The signal comes during a delivery, which may have succeeded.
         let folder = due(&["ci", "cd"]);
         let child = start(folder.path(), "true", "cat > got; sleep 10000", &["--wait", "0", "--json"]);
         until(|| !std::fs::read(folder.path().join("got")).unwrap_or_default().is_empty());
@@ -63,7 +63,7 @@ fn signal_takes_back_what_no_client_got() {
 }
 
 #[test]
-fn killed_run_is_made_good_by_the_next() {
+fn next_run_repairs_a_killed_run() {
     let hangs = "echo $$ > pid; exec sleep 10000";
     for (ship, deliver) in [(hangs, "true"), ("true", hangs)] {
         let folder = due(&["ci"]);
@@ -85,7 +85,7 @@ fn killed_run_is_made_good_by_the_next() {
 }
 
 #[test]
-fn runs_at_once_renew_once() {
+fn concurrent_runs_renew_once() {
     let folder = due(&["ci"]);
     let start = |_| start(folder.path(), "true", "cat >> got; echo >> got", &["--wait", "0", "--json"]);
     let runs: Vec<Child> = (0..6).map(start).collect();
@@ -100,7 +100,7 @@ fn runs_at_once_renew_once() {
 }
 
 #[test]
-fn other_commands_work_meanwhile_and_win() {
+fn other_commands_work_during_renewal_and_win() {
     let folder = due(&["revoked", "removed", "rotated", "renewed"]);
     let ship = "touch shipping; until test -e go; do sleep 0.02; done";
     let child = start(folder.path(), ship, "cat > $TOKENWARD_TOKEN.secret", &["--wait", "0", "--json"]);
@@ -125,12 +125,12 @@ fn other_commands_work_meanwhile_and_win() {
     assert_eq!(states(folder.path(), "revoked"), ["1 revoked"]);
     assert_eq!(states(folder.path(), "removed"), ["1 active", "2 revoked"]);
     assert_eq!(states(folder.path(), "rotated"), ["1 retiring", "3 active"]);
-    // What another command minted for this token is not ours to end.
+    // `renew` must not end a secret that another command minted for this token.
     assert_eq!(states(folder.path(), "renewed"), ["1 retiring", "2 active", "3 active"]);
 }
 
 #[test]
-fn strangers_lock_stops_a_renewal() {
+fn foreign_lock_stops_a_renewal() {
     let folder = due(&["ci"]);
     let stranger = std::fs::File::open(folder.path()).unwrap();
     flock(&stranger, FlockOperation::LockExclusive).unwrap();
@@ -145,13 +145,13 @@ fn ended(child: Child, signal: Signal) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// Whether a process runs: one that ended and that nobody asked for does not.
+/// Whether a process runs. An ended process that has not been reaped does not count.
 fn runs(pid: Pid) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
     test_kill_process(pid).is_ok() && status.is_ok_and(|status| !status.contains(") Z "))
 }
 
-/// Waits for a condition, two minutes at most.
+/// Waits for a condition, at most two minutes.
 #[track_caller]
 fn until(mut condition: impl FnMut() -> bool) {
     for _ in 0..6_000 {

@@ -1,15 +1,15 @@
-//! Random operations that overlap: all are drawn from a handful of hosts and segments.
+//! Random operations that overlap, because they use only a few hosts and segments.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// An operation, as in `GET,POST *.acme.test/a/{x}`.
+/// An operation, such as `GET,POST *.acme.test/a/{x}`.
 pub(crate) fn operations() -> impl Strategy<Value = String> {
     with_segments(prop_oneof![7 => free_segments(), 2 => bound_segments()].boxed())
 }
 
-/// An operation that is bound to no attribute: what is public has no token.
+/// An operation without bound attributes, because public requests have no token.
 pub(crate) fn free_operations() -> impl Strategy<Value = String> {
     with_segments(free_segments().boxed())
 }

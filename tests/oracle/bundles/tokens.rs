@@ -1,4 +1,4 @@
-//! Random tokens, their secrets and what limits their use.
+//! Random tokens, with their secrets and use limits.
 
 use proptest::collection::vec;
 use proptest::option::weighted;
@@ -9,12 +9,12 @@ use tokenward::engine::words::secret::SecretDigest;
 
 use crate::oracle::bundles::put_time;
 
-/// A token; its roles and its scope are numbers, as bits.
+/// A token. Its roles and its scope are numbers, as bits.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenDraft {
     pub(crate) roles: u8,
     pub(crate) scope: Option<u8>,
-    /// The attribute `t`, and `u`.
+    /// The attributes `t` and `u`.
     attributes: [Option<&'static str>; 2],
     limits: Map<String, Value>,
     pub(crate) revoked_at: Option<i64>,
@@ -47,7 +47,7 @@ pub(crate) fn token_drafts() -> impl Strategy<Value = TokenDraft> {
     )
 }
 
-/// Fields of a token that limit it; most tokens have none of them, and none of them keeps most requests out.
+/// Fields that limit a token's use. Most tokens have none of them, and each field permits most requests.
 fn limits() -> impl Strategy<Value = Map<String, Value>> {
     let some_of = |entries: &'static [&'static str]| {
         let sizes = prop_oneof![1 => Just(0), 8 => 1..=entries.len()];
@@ -73,7 +73,7 @@ fn limits() -> impl Strategy<Value = Map<String, Value>> {
     })
 }
 
-/// Starts lie before ends, and what is retired has an end: else a bundle does not compile.
+/// Starts come before ends, and each retired secret has an end: otherwise a bundle does not compile.
 fn lives() -> impl Strategy<Value = Life> {
     let start = weighted(0.25, 1..=2_i64);
     let end = weighted(0.4, 3..=5_i64);
@@ -88,7 +88,7 @@ fn lives() -> impl Strategy<Value = Life> {
 }
 
 impl TokenDraft {
-    /// The token with this number, but for its roles and its scope.
+    /// Renders the token with this number, without its roles and scope.
     pub(crate) fn render(&self, number: usize) -> Value {
         let secrets = self.secrets.iter().enumerate().map(|(position, life)| {
             let digest = SecretDigest::of(secret(number, position).as_bytes());
@@ -110,24 +110,24 @@ impl TokenDraft {
         rendered
     }
 
-    /// The value of the attribute `t` or `u`, if the token has it.
+    /// Returns the value of the attribute `t` or `u`, if the token has it.
     pub(crate) fn attribute(&self, name: &str) -> Option<&'static str> {
         self.attributes[usize::from(name == "u")]
     }
 }
 
-/// The secret of a token at this position, in the clear.
+/// Returns the secret of a token at this position, in the clear.
 pub(crate) fn secret(token: usize, position: usize) -> String {
-    // Some as other programs make them.
+    // Some secrets look like those of other programs.
     let joint = ["-", "|", ":", ",", "%7C"][token % 5];
     format!("oracle-secret-{token}{joint}{position}")
 }
 
-/// Ranges that have some of the sources that requests come from.
+/// Ranges that contain some of the requests' sources.
 const SOURCES: [&str; 6] =
     ["203.0.113.0/24", "203.0.113.7", "2001:db8::/32", "::ffff:198.51.100.0/120", "0.0.0.0/0", "::/0"];
 
-/// Most have the first seconds of 2026-03-01, a Sunday; some begin or end there.
+/// Most of these contain the first seconds of 2026-03-01, a Sunday; some start or end there.
 const HOURS: [&str; 8] = [
     "00:00-24:00",
     "Sun 00:00-24:00",

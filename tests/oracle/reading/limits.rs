@@ -1,4 +1,4 @@
-//! What limits the use of a token, whatever its roles: places, sources, hours.
+//! Limits on the use of a token, whatever its roles: environments, services, sources, hours.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use tokenward::engine::words::time::Time;
 
 use crate::oracle::reading::Request;
 
-/// The first limit that a request breaks.
+/// Returns the first limit that a request breaks.
 pub(crate) fn broken(token: &Token, document: &Bundle, request: &Request) -> Option<&'static str> {
     let environment = document.environment.as_ref().map(ToString::to_string);
     let service = document.service.as_ref().map(ToString::to_string);
@@ -26,20 +26,20 @@ pub(crate) fn broken(token: &Token, document: &Bundle, request: &Request) -> Opt
     }
 }
 
-/// Whether there is no such limit, or something in it fits.
+/// Whether the limit is missing, or one of its entries fits.
 fn admits<T>(limit: &Option<Vec<T>>, fits: impl Fn(&T) -> bool) -> bool {
     limit.as_ref().is_none_or(|allowed| allowed.iter().any(fits))
 }
 
-/// The address in `address:port`; what is mapped into IPv6 is an IPv4 address.
+/// Returns the address in `address:port`. An IPv4 address mapped into IPv6 becomes an IPv4 address.
 fn address(source: &str) -> Option<IpAddr> {
     let (address, _) = source.rsplit_once(':')?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
     address.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// Whether address and range begin with the same bits, as many as the range has; a range that is mapped into IPv6 is
-/// one of IPv4 addresses.
+/// Whether the address starts with the bits of the range, up to the range's length. A range mapped into IPv6 contains
+/// IPv4 addresses.
 fn has(range: &str, address: IpAddr) -> bool {
     let (network, length) = range.split_once('/').unwrap_or((range, "128"));
     let (written, length): (IpAddr, usize) = (network.parse().unwrap(), length.parse().unwrap());
@@ -49,7 +49,7 @@ fn has(range: &str, address: IpAddr) -> bool {
     network.len() == address.len() && network.chars().take(length).eq(address.chars().take(length))
 }
 
-/// An address as noughts and ones.
+/// Returns an address as zeros and ones.
 fn bits(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => format!("{:032b}", u32::from(address)),
@@ -57,7 +57,7 @@ fn bits(address: IpAddr) -> String {
     }
 }
 
-/// Whether the hours contain the time: some day's stretch has this minute, or that of the week before it.
+/// Whether the hours contain the time: the stretch of some day contains this minute, in this week or the week before.
 fn contain(hours: &str, now: Time) -> bool {
     let words: Vec<&str> = hours.split(' ').collect();
     let (days, words) = match words.split_first() {
@@ -80,7 +80,7 @@ fn contain(hours: &str, now: Time) -> bool {
     })
 }
 
-/// `Mon-Fri` and `Sat,Sun` as numbers, Monday's being 0.
+/// Returns `Mon-Fri` and `Sat,Sun` as numbers; Monday is 0.
 fn days(text: &str) -> Vec<i64> {
     let number = |name: &str| {
         let mut days = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].into_iter().zip(0..);
@@ -95,7 +95,7 @@ fn days(text: &str) -> Vec<i64> {
     text.split(',').flat_map(of).collect()
 }
 
-/// `06:30` as minutes.
+/// Returns `06:30` as minutes.
 fn minutes(text: &str) -> i64 {
     let (hours, minutes) = text.split_once(':').unwrap();
     hours.parse::<i64>().unwrap() * 60 + minutes.parse::<i64>().unwrap()
@@ -105,5 +105,5 @@ fn a_monday() -> Time {
     "2026-03-02T00:00:00Z".parse().unwrap()
 }
 
-/// Minutes of a day.
+/// Minutes in a day.
 const DAY: i64 = 1_440;

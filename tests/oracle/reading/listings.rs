@@ -1,4 +1,4 @@
-//! Operations as permissions and `public` list them, and which of them concern a request.
+//! Operations as permissions and `public` list them, and which of them match a request.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -10,14 +10,14 @@ use crate::oracle::reading::target::{Target, decoded, split, without_case};
 
 /// An operation as one permission, or `public`, lists it.
 pub(crate) struct Listing {
-    /// The permission; none for `public`.
+    /// The permission; `None` for `public`.
     pub(crate) by: Option<String>,
     methods: Vec<String>,
-    /// `*.acme.test` for all below a domain; none for all.
+    /// `*.acme.test` for all hosts below a domain; `None` for all hosts.
     host: Option<String>,
-    /// `*` stands for the variable, whatever its name.
+    /// `*` is a variable, whatever its name.
     segments: Vec<String>,
-    /// For each segment the attribute that its variable must equal, if there is one.
+    /// The attribute that each segment's variable must equal, if any.
     bindings: Vec<Option<String>>,
     subtree: bool,
 }
@@ -72,7 +72,7 @@ impl Listing {
         }
     }
 
-    /// Whether the variables of a path that matches are what the token's attributes are, each as it is `read`.
+    /// Whether the variables of a matching path equal the token's attributes, after `read` is applied to both.
     pub(crate) fn is_bound_to(&self, token: &Token, path: &[String], read: fn(&str) -> String) -> bool {
         let of = |name: &str| {
             let mut attributes = token.attributes.iter();
@@ -88,7 +88,7 @@ impl Listing {
         })
     }
 
-    /// Whether there is literal text in a segment from this one on.
+    /// Whether this segment or a later one has literal text.
     pub(crate) fn names_from(&self, first: usize) -> bool {
         self.segments.iter().skip(first).any(|segment| segment != "*")
     }
@@ -98,12 +98,12 @@ impl Listing {
         self.subtree
     }
 
-    /// What the same operations have in common.
+    /// Returns the host and segments, which are equal for equal operations.
     pub(crate) fn shape(&self) -> (Option<&str>, &[String]) {
         (self.host.as_deref(), &self.segments)
     }
 
-    /// The smaller, the more specific: first the host, then segment by segment.
+    /// Returns a sort key: smaller means more specific, first by host, then segment by segment.
     pub(crate) fn generality(&self) -> Vec<(u8, Reverse<(usize, usize)>)> {
         let host = match self.host.as_deref() {
             Some(domain) if domain.starts_with('*') => (1, Reverse((domain.len(), 0))),
@@ -119,13 +119,13 @@ impl Listing {
     }
 }
 
-/// The listings that concern a request.
+/// The listings that match a request.
 pub(crate) struct Concerned<'l> {
-    /// Of the operation that it belongs to.
+    /// Listings of the operation that the request belongs to.
     pub(crate) operation: Vec<&'l Listing>,
-    /// Of each `/**` above it.
+    /// Listings of each `/**` above it.
     pub(crate) above: Vec<&'l Listing>,
-    /// Of less specific operations that match.
+    /// Listings of less specific operations that match.
     pub(crate) less_specific: Vec<&'l Listing>,
 }
 
@@ -139,27 +139,28 @@ impl<'l> Concerned<'l> {
         Self { operation, above, less_specific }
     }
 
-    /// The listings of the operation, and of each `/**` above it.
+    /// Returns the listings of the operation, and of each `/**` above it.
     pub(crate) fn own(&self) -> impl Iterator<Item = &'l Listing> {
         self.operation.iter().chain(&self.above).copied()
     }
 
-    /// Every listing that matches.
+    /// Returns every listing that matches.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'l Listing> {
         self.own().chain(self.less_specific.iter().copied())
     }
 }
 
-/// Permissions that list one of the operations.
+/// Returns the permissions that list one of the operations.
 pub(crate) fn names<'l>(listings: impl IntoIterator<Item = &'l Listing>) -> BTreeSet<String> {
     listings.into_iter().filter_map(|listing| listing.by.clone()).collect()
 }
 
-/// What the segment's variable stands for, all of it where there is none; nothing where it does not match.
+/// Returns the value of the segment's variable, or the whole text if there is no variable. `None` if the segment does
+/// not match.
 fn value<'t>(segment: &str, text: &'t str) -> Option<&'t str> {
     match segment.split_once('*') {
         None => (segment == text).then_some(text),
-        // Only a loose reading has an empty segment, and a deny holds for it too.
+        // Only a loose reading has an empty segment. A deny matches it too.
         Some(("", "")) => Some(text),
         Some((prefix, suffix)) => {
             let value = text.strip_prefix(prefix)?.strip_suffix(suffix)?;
@@ -168,12 +169,12 @@ fn value<'t>(segment: &str, text: &'t str) -> Option<&'t str> {
     }
 }
 
-/// How long a text is in a path, where what is no ASCII is percent-encoded.
+/// Returns the length of a text in a path, where non-ASCII characters are percent-encoded.
 fn length(text: &str) -> usize {
     text.bytes().map(|byte| if byte.is_ascii() { 1 } else { 3 }).sum()
 }
 
-/// `{name}`, `${name}` and `*` are the same.
+/// Replaces `{name}` and `${name}` with `*`.
 fn unnamed(segment: &str) -> String {
     match segment.split_once('{') {
         None => segment.to_owned(),
@@ -184,7 +185,7 @@ fn unnamed(segment: &str) -> String {
     }
 }
 
-/// The name in `${name}`.
+/// Returns the name in `${name}`.
 fn attribute(segment: &str) -> Option<String> {
     let (_, rest) = segment.split_once("${")?;
     rest.split_once('}').map(|(name, _)| name.to_owned())

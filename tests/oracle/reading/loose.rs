@@ -1,10 +1,11 @@
-//! What programs make of the characters that a gateway keeps: each habit on the whole path, in any order and number.
+//! How programs read the characters that a gateway keeps: each habit changes the whole path, in any order and number.
 //!
-//! It knows the few such characters that the tests send.
+//! This module knows only the few characters that the tests send.
 
 use crate::oracle::reading::target::split;
 
-/// The segments of each reading but the path's own, which has this slash or none at its end; none where the path is refused for one of them.
+/// Returns the segments of each loose reading. `end` is the path's trailing slash or empty. Returns `None` if the path
+/// is rejected because of a reading.
 pub(crate) fn readings(segments: &[String], end: &str) -> Option<Vec<Vec<String>>> {
     let kept = |segment: &String| format!("/{}", segment.replace('/', KEPT));
     let mut texts: Vec<String> = vec![segments.iter().map(kept).collect::<String>() + end];
@@ -50,7 +51,7 @@ const HABITS: [fn(&str) -> Option<String>; 8] = [
     },
 ];
 
-/// A slash or backslash that an escape stands for is inside a segment; what is no text is refused.
+/// Decodes again. An escaped slash or backslash stays inside its segment. Returns `None` for non-text bytes.
 fn decoded_again(text: &str) -> Option<String> {
     let mut parts = text.split('%');
     let mut bytes = parts.next()?.as_bytes().to_vec();

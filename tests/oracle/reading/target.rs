@@ -1,4 +1,4 @@
-//! What a request asks for: its method, host and path, if each has one reading.
+//! What a request asks for: its method, host and path, if each has exactly one reading.
 
 use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -8,10 +8,10 @@ use crate::oracle::reading::{Request, loose};
 /// Method, host and segments of a request.
 pub(crate) struct Target {
     pub(crate) method: String,
-    /// In lower case, without port and trailing dot.
+    /// The host in lower case, without port and trailing dot.
     pub(crate) host: String,
     pub(crate) path: Vec<String>,
-    /// The path by each program that replaces or removes characters that the gateway keeps.
+    /// The path as read by each program that replaces or removes characters that the gateway keeps.
     loose: Vec<Vec<String>>,
 }
 
@@ -31,12 +31,12 @@ impl Target {
         Some(Self { method: method.clone(), host: host(&request.host)?, path, loose })
     }
 
-    /// The same without the case of letters.
+    /// Returns the target without letter case.
     pub(crate) fn folded(&self) -> Self {
         self.by(&self.path)
     }
 
-    /// The same without loose readings.
+    /// Returns the target without loose readings.
     pub(crate) fn as_it_is(&self) -> Self {
         Self {
             method: self.method.clone(),
@@ -46,7 +46,7 @@ impl Target {
         }
     }
 
-    /// The same by each loose reading, without the case of letters.
+    /// Returns the target for each loose reading, without letter case.
     pub(crate) fn loose(&self) -> Vec<Self> {
         self.loose.iter().map(|path| self.by(path)).collect()
     }
@@ -57,14 +57,14 @@ impl Target {
     }
 }
 
-/// A name, perhaps with a dot at its end, or an address; then perhaps a port. An empty authority names no host.
+/// Parses a name with an optional trailing dot, or an address, with an optional port. An empty authority names no host.
 fn host(authority: &str) -> Option<String> {
     if authority.is_empty() {
         return Some(String::new());
     }
     let cut = authority.rsplit_once(':').filter(|(_, port)| !port.contains(']'));
     let (name, port) = cut.map_or((authority, None), |(name, port)| (name, Some(port)));
-    // A port is written as a number is: whatever else parses is written otherwise.
+    // A port must have the usual spelling of a number; `parse` also accepts other spellings.
     let is_port =
         |port: &str| port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port);
     if !port.is_none_or(is_port) {
@@ -106,8 +106,8 @@ fn segments(path: &str, rules: &PathRules) -> Option<Vec<String>> {
     (!segments.iter().any(moves)).then_some(segments)
 }
 
-/// Only what may stand for itself, or is no ASCII, is ever decoded; all else that the tests encode is refused. What is
-/// no ASCII is composed as far as it can be.
+/// Decodes unreserved and non-ASCII characters. The path is rejected if the tests encode anything else, or if it is not
+/// composed as far as possible (NFC).
 pub(crate) fn decoded(segment: &str) -> Option<String> {
     let mut parts = segment.split('%');
     let mut text = parts.next()?.as_bytes().to_vec();
@@ -121,18 +121,18 @@ pub(crate) fn decoded(segment: &str) -> Option<String> {
     String::from_utf8(text).ok().filter(|text| is_nfc(text))
 }
 
-/// A text in which all letters are small ones: whoever looks for such a letter by its capital finds that, too.
+/// Returns a text in lower case. The detour by upper case also finds letters that share a capital.
 pub(crate) fn without_case(text: &str) -> String {
     let small: String = text.nfd().flat_map(char::to_lowercase).collect();
     let capital: String = small.chars().flat_map(char::to_uppercase).collect();
     capital.to_lowercase().replace("i\u{307}", "i").replace('ς', "σ").nfc().collect()
 }
 
-/// The segments of a path or pattern: none for `/`, one trailing slash ignored.
+/// Returns the segments of a path or pattern. `/` has no segments, and one trailing slash is ignored.
 pub(crate) fn split(path: &str) -> impl Iterator<Item = &str> {
     let inner = path.strip_suffix('/').unwrap_or(path);
     inner.split('/').skip(1)
 }
 
-/// What a gateway may keep, of what the tests send.
+/// The characters in the tests that a gateway may keep.
 const KEPT: [char; 7] = ['/', '%', 'ａ', '／', '？', '；', '\u{200D}'];
