@@ -84,19 +84,20 @@ fn is_canonical(path: &CanonicalPath<'_>, target: &[u8], rules: &PathRules) {
 
     assert_eq!(path.query(), split(target).1, "the query stays as it is");
     let forwarded = path.rewritten(None).unwrap_or_else(|| target.to_vec());
-    is_forwarded_as_judged(path, &forwarded, path.query());
+    is_forwarded_as_judged(path, &forwarded, path.query(), rules);
     for query in [&b""[..], b"?", b"?q=1&%zz"] {
-        is_forwarded_as_judged(path, &path.rewritten(Some(query)).unwrap(), query);
+        is_forwarded_as_judged(path, &path.rewritten(Some(query)).unwrap(), query, rules);
     }
 }
 
-/// Only the hex digits of a path with kept characters may be in another case.
-fn is_forwarded_as_judged(path: &CanonicalPath<'_>, forwarded: &[u8], query: &[u8]) {
+/// Checks the forwarded path. Only by rules that keep characters may its hex digits be in another case.
+fn is_forwarded_as_judged(path: &CanonicalPath<'_>, forwarded: &[u8], query: &[u8], rules: &PathRules) {
     let sent = forwarded.strip_suffix(query).unwrap();
-    let same = if path.loose().is_empty() {
-        sent == path.as_str().as_bytes()
-    } else {
+    let characters = [rules.percent, rules.look_alikes, rules.invisible];
+    let same = if rules.encoded_slash == SlashRule::Keep || characters.contains(&CharacterRule::Keep) {
         sent.eq_ignore_ascii_case(path.as_str().as_bytes())
+    } else {
+        sent == path.as_str().as_bytes()
     };
     assert!(same, "{path:?} is forwarded as {}", sent.escape_ascii());
     assert_eq!(percent_decoded(sent), percent_decoded(path.as_str().as_bytes()));
