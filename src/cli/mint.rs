@@ -25,9 +25,9 @@ Examples:
 pub(super) struct Mint {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
-    /// Id of the token; one that is not in tokens.yaml is added, with the options below
+    /// Id of the token; a new one is added to tokens.yaml, with the options below
     token: TokenId,
-    /// How long the secret lives, as in 24h; as long as its kind allows without it
+    /// Lifetime of the secret, as in 24h; by default the longest that its kind allows
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     #[command(flatten)]

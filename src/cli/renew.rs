@@ -64,17 +64,17 @@ pub(super) struct Renew {
     /// Shell command that stores the secret on its standard input where the client reads it
     #[arg(long, value_name = "CMD", value_parser = command)]
     deliver: String,
-    /// How long to wait after shipping until each gateway has the new digests, as in 30s or 0; without it twice the
-    /// `interval` of the feed in gateway.yaml, and 30s at least
+    /// How long to wait after shipping until each gateway has the new digests, as in 30s or 0; by default twice the
+    /// `interval` of the feed in gateway.yaml, at least 30s
     #[arg(long, value_name = "SPAN", value_parser = Wait::parse)]
     wait: Option<Wait>,
     /// How long a command may take before it is killed, and how long to wait for another run of `renew`
     #[arg(long, value_name = "SPAN", default_value = "10m")]
     timeout: Span,
-    /// How long the old secrets go on working, as in 24h, but never longer than before; 0 ends them now
+    /// How long the old secrets keep working, as in 24h, but never longer than before; 0 ends them now
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = Grace::parse)]
     grace: Grace,
-    /// How long the new secrets live, as in 24h; as long as the old one without it
+    /// Lifetime of the new secrets, as in 24h; by default that of the old secret
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     #[command(flatten)]
@@ -200,14 +200,14 @@ impl Renew {
                 Err(why) => minted.unminted.push(Unminted { token: due.id.clone(), why }),
             }
         }
-        let mut told = self.choice.passed_over(file.registry(), now);
+        let mut lines = self.choice.passed_over(file.registry(), now);
         let warning = clock::disagreement(file.registry(), now);
         if !minted.renewals.is_empty() {
             let registry = with(file.registry(), &minted.renewals);
             let path = file.edit(registry)?.check(&workspace)?.write(writing)?;
-            told.push(writing.describe(&described(&minted.renewals, &path)));
+            lines.push(writing.describe(&described(&minted.renewals, &path)));
         }
-        told.iter().for_each(|line| output::done(line));
+        lines.iter().for_each(|line| output::done(line));
         warning.iter().for_each(output::warning);
         Ok(minted)
     }

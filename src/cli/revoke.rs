@@ -24,8 +24,8 @@ use crate::engine::words::time::Time;
 
 /// Revoke a token, one of its secrets, or leaked secrets read from standard input
 ///
-/// Only the registry has to be in order: other problems of the policy do not stand in the way. The
-/// revocation takes effect in a gateway when the next bundle is loaded there.
+/// Only the registry must be valid: `revoke` ignores other problems of the policy. A gateway rejects the secrets as
+/// soon as it loads the next bundle or list of revocations.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -34,16 +34,16 @@ Examples:
 pub(super) struct Revoke {
     #[command(flatten)]
     pub(super) folder: PolicyFolder,
-    /// Id of the token, which is revoked with all its secrets
+    /// Id of the token to revoke, with all its secrets
     #[arg(required_unless_present = "stdin", conflicts_with = "stdin")]
     token: Option<TokenId>,
-    /// Only this secret of the token
+    /// Revoke only this secret of the token
     #[arg(long, value_name = "ID", requires = "token", conflicts_with = "stdin")]
     secret_id: Option<SecretId>,
-    /// Only the secrets that standard input has, one a line, as in a header or bare; they are shown nowhere
+    /// Revoke the secrets on standard input, one per line, bare or as in a header; the command never shows them
     #[arg(long)]
     stdin: bool,
-    /// Why, in up to 256 characters: the registry keeps it
+    /// The reason, at most 256 characters; the registry stores it
     #[arg(long, value_name = "TEXT", value_parser = reason)]
     reason: String,
     #[command(flatten)]

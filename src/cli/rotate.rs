@@ -18,8 +18,8 @@ use crate::engine::words::time::{Span, Time};
 
 /// Mint a new secret for a token, and retire the ones that work now
 ///
-/// For the grace the old secrets go on working, and each use of them is marked in its audit event, so
-/// that you see who has not moved on. After it their use is told from a guess, as `retired_secret`.
+/// The old secrets keep working during the grace period. Their audit events say `"retiring":true`, so you see which
+/// clients still use them. Afterwards the filter rejects them as `retired_secret`.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -30,10 +30,10 @@ pub(super) struct Rotate {
     pub(super) folder: PolicyFolder,
     /// Id of the token
     token: TokenId,
-    /// How long the old secrets go on working, as in 24h; 0 ends them now
+    /// How long the old secrets keep working, as in 24h; 0 ends them now
     #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = Grace::parse)]
     grace: Grace,
-    /// How long the new secret lives, as in 30d; as long as its kind allows without it
+    /// Lifetime of the new secret, as in 30d; by default the longest that its kind allows
     #[arg(long, value_name = "SPAN")]
     expires_in: Option<Span>,
     #[command(flatten)]

@@ -75,7 +75,7 @@ impl Source {
         Ok(Self::of("-".into(), bytes))
     }
 
-    /// Replaces a signed bundle with its content, whoever signed it. Other files are unchanged.
+    /// Replaces a signed bundle with its content. It does not check the signatures. Other files are unchanged.
     #[must_use]
     pub fn opened(self) -> Self {
         let envelope = Envelope::parse(self.text().as_bytes(), PayloadType::Bundle).ok();

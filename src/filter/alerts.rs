@@ -110,9 +110,9 @@ impl Courier {
         self.sent.set(None);
         match Delivery::of(status) {
             Delivery::Taken => {}
-            Delivery::Refused => self.refused(&self.told(status)),
+            Delivery::Refused => self.refused(&self.described(status)),
             Delivery::Failed => {
-                self.failed(&self.told(status), now);
+                self.failed(&self.described(status), now);
                 if is_unauthorized(status) {
                     // A root context with a newer configuration may have a new authorization.
                     self.leader.give_up(now);
@@ -143,7 +143,7 @@ impl Courier {
 
     /// Describes an answer, and says what to do.
     #[cold]
-    fn told(&self, status: Option<u32>) -> String {
+    fn described(&self, status: Option<u32>) -> String {
         let Some(status) = status else { return "there was no answer".to_owned() };
         match advice(status, !self.target.headers.is_empty()) {
             Some(advice) => format!("{status}: {advice}"),

@@ -6,11 +6,11 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
-use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
 use tokenward::engine::words::secret::SecretDigest;
 
 use crate::oracle::bundles::{Bundle, time};
 use crate::oracle::reading::{Oracle, Request};
+use crate::oracle::requests::path_rules;
 use crate::oracle::{agree, compile, config, decide};
 
 proptest! {
@@ -41,27 +41,16 @@ fn readings_of_kept_characters_deny_often() {
 
 fn requests() -> impl Strategy<Value = Request> {
     let paths = vec(select(PIECES.to_vec()), 1..8).prop_map(|pieces| format!("/{}", pieces.concat()));
-    (paths, select(vec!["careful", "reader", "writer"]), rules()).prop_map(|(path, role, paths)| Request {
-        method: "GET".to_owned(),
-        host: String::new(),
-        path,
-        authorization: vec![format!("Bearer {}", secret(role))],
-        source: String::new(),
-        now: time(0),
-        paths,
-    })
-}
-
-/// Most gateways keep everything that they can keep. Otherwise most paths would be rejected.
-fn rules() -> impl Strategy<Value = PathRules> {
-    let rule = || prop_oneof![9 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
-    let slash = prop_oneof![9 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
-    (slash, rule(), rule(), rule()).prop_map(|(encoded_slash, percent, look_alikes, invisible)| PathRules {
-        encoded_slash,
-        percent,
-        look_alikes,
-        invisible,
-        ..PathRules::default()
+    (paths, select(vec!["careful", "reader", "writer"]), path_rules(9)).prop_map(|(path, role, paths)| {
+        Request {
+            method: "GET".to_owned(),
+            host: String::new(),
+            path,
+            authorization: vec![format!("Bearer {}", secret(role))],
+            source: String::new(),
+            now: time(0),
+            paths,
+        }
     })
 }
 

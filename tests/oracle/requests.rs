@@ -100,7 +100,7 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
         0..=4,
     );
     let paths = (weighted(0.8, any::<Index>()), segments, weighted(0.7, Just(())), spellings());
-    (methods, hosts(), paths, credentials(), sources(), nows(), rules()).prop_map(
+    (methods, hosts(), paths, credentials(), sources(), nows(), path_rules(4)).prop_map(
         |(method, host, (operation, segments, own, spelling), credential, source, now, paths)| RequestDraft {
             method,
             host,
@@ -116,10 +116,11 @@ fn request_drafts() -> impl Strategy<Value = RequestDraft> {
     )
 }
 
-/// Most gateways keep everything that they can keep. Otherwise most such paths would be rejected.
-fn rules() -> impl Strategy<Value = PathRules> {
-    let rule = || prop_oneof![4 => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
-    let slash = prop_oneof![4 => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
+/// Path rules that keep each character `keeps` times as often as they reject it. With few such gateways, most paths with
+/// such characters would be rejected.
+pub(crate) fn path_rules(keeps: u32) -> impl Strategy<Value = PathRules> {
+    let rule = move || prop_oneof![keeps => Just(CharacterRule::Keep), 1 => Just(CharacterRule::Reject)];
+    let slash = prop_oneof![keeps => Just(SlashRule::Keep), 1 => Just(SlashRule::Reject)];
     (slash, rule(), rule(), rule()).prop_map(|(encoded_slash, percent, look_alikes, invisible)| PathRules {
         encoded_slash,
         percent,

@@ -19,10 +19,10 @@ pub(super) struct Choice {
     /// Renew also tokens whose newest secret ended at most this long ago
     #[arg(long, value_name = "SPAN", default_value = "7d")]
     lapsed: Span,
-    /// Only this token; may be repeated
+    /// Renew only this token; may be repeated
     #[arg(long = "token", value_name = "ID")]
     tokens: Vec<TokenId>,
-    /// Only tokens of this kind
+    /// Renew only tokens of this kind
     #[arg(long)]
     kind: Option<KindName>,
 }

@@ -211,7 +211,7 @@ pub fn findings(bundle: &Bundle) -> Vec<Finding> {
     findings
 }
 
-/// Findings about a signed bundle that gateways fetch and that nobody can replace by hand.
+/// Findings about a signed bundle that gateways fetch.
 pub fn findings_of_signed(bundle: &Bundle) -> Vec<Finding> {
     let endless = is_endless(bundle).then(|| Finding {
         code: Code::EndlessBundle,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::config::headers::SentHeaders;
 use crate::engine::words::fields::mappings;
 
-/// Where alerts go: a cluster of Envoy's, which knows the addresses and speaks TLS.
+/// Where the filter sends alerts: a cluster of Envoy's configuration, which knows the addresses and speaks TLS.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(

@@ -22,7 +22,7 @@ use crate::engine::words::time::Span;
     expecting = "a mapping with `cluster`, `authority`, `path`, `interval`, `keys`, …"
 )]
 pub struct Feed {
-    /// The cluster of Envoy's configuration that the server is in.
+    /// Name of the server's cluster in Envoy's configuration.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1, max = MAX_TEXT)))]
     pub cluster: String,
     /// `:authority` of the requests.
@@ -31,23 +31,23 @@ pub struct Feed {
     /// `:path` of the signed bundle.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = MAX_TEXT), extend("pattern" = "^/")))]
     pub path: String,
-    /// `:path` of the signed list of revocations; without it there is none.
+    /// `:path` of the signed list of revocations. By default the gateway fetches no list.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = MAX_TEXT), extend("pattern" = "^/")))]
     pub revocations: Option<String>,
-    /// How often to ask; 10 seconds without it.
+    /// How often the gateway asks; 10 seconds by default.
     #[serde(default = "interval")]
     pub interval: Span,
     /// Headers of the requests, such as `authorization` for a private server. The values are secrets.
     #[serde(default, skip_serializing_if = "SentHeaders::is_empty")]
     pub headers: SentHeaders,
-    /// The keys that may sign what is fetched: the server need not be trusted.
+    /// The keys that may sign the fetched files. So you need not trust the server.
     #[cfg_attr(
         not(target_arch = "wasm32"),
         schemars(length(min = 1, max = MAX_KEYS), extend("uniqueItems" = true))
     )]
     pub keys: Vec<PublicKey>,
-    /// How many of them must have signed it; 1 without it.
+    /// At least this many of the keys must sign each file; 1 by default.
     #[serde(default = "one", deserialize_with = "number")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
     pub threshold: u64,

@@ -249,14 +249,14 @@ impl fmt::Display for Fault {
         if let Self::Signed(refusal) = self {
             return write!(f, "{refusal}");
         }
-        f.write_str(&discreet(&Told(self).to_string()))
+        f.write_str(&discreet(&Worded(self).to_string()))
     }
 }
 
 /// The full text of a fault.
-struct Told<'f>(&'f Fault);
+struct Worded<'f>(&'f Fault);
 
-impl fmt::Display for Told<'_> {
+impl fmt::Display for Worded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Fault::Syntax { message, line, column } => write!(f, "{message} at line {line} column {column}"),

@@ -32,34 +32,34 @@ pub mod shipped;
 mod source;
 pub mod trust;
 
-/// How the filter acts on decisions: the plugin configuration as written.
+/// The plugin configuration as written: how the filter acts on decisions.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, default, expecting = "a mapping with `bundle`, `audit`, …")]
 pub struct Settings {
-    /// The bundle; a file of settings has none.
+    /// The bundle. A file of settings does not have it.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub bundle: Option<Shipped>,
-    /// The keys that may sign the bundle; with them an unsigned one is refused.
+    /// The keys that may sign the bundle. With keys, the gateway rejects an unsigned bundle.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
         schemars(length(min = 1, max = MAX_KEYS), extend("uniqueItems" = true))
     )]
     pub keys: Option<Vec<PublicKey>>,
-    /// How many of them must have signed it.
+    /// At least this many of the keys must sign the bundle.
     #[serde(deserialize_with = "number")]
     #[cfg_attr(not(target_arch = "wasm32"), schemars(range(min = 1, max = MAX_KEYS)))]
     pub threshold: u64,
-    /// Where to fetch bundles from; one in `bundle` serves until the first has come.
+    /// Where the gateway fetches its bundle. The one in `bundle` is active until the first arrives.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub feed: Option<Feed>,
-    /// Whether decisions are enforced.
+    /// Whether the filter enforces its decisions.
     pub mode: Mode,
     /// The environment that this gateway is in.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
-    /// The service that this gateway is, or is before.
+    /// The service that this gateway is or protects.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceName>,
     /// Where a request may bring its token.
@@ -72,16 +72,16 @@ pub struct Settings {
     pub forward_credential: bool,
     /// Headers that name the caller to the upstream.
     pub identity_headers: IdentityHeaders,
-    /// How the gateway finds out where a request comes from; without it by what Envoy takes for that.
+    /// How the gateway finds the caller's address. By default, Envoy's own view decides.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceRule>,
-    /// What becomes of paths that have more than one reading.
+    /// What the filter does with paths that programs could read in different ways.
     pub paths: PathRules,
-    /// What becomes of CORS preflights.
+    /// What the filter does with CORS preflights.
     pub cors_preflight: Preflight,
-    /// What becomes of requests that name a second path in a header.
+    /// What the filter does with requests that name a second path in a header.
     pub second_path: SecondPath,
-    /// More headers that no upstream gets.
+    /// Further headers that the filter removes from requests.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         not(target_arch = "wasm32"),
@@ -234,15 +234,15 @@ fn check_feed(feed: &Feed) -> Option<Problem> {
     Some(Problem { place: Place::default().key("feed").key(key), fault: Fault::Shape(message) })
 }
 
-/// Whether decisions are enforced.
+/// Whether the filter enforces its decisions.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// They are.
+    /// The filter enforces its decisions.
     #[default]
     Enforce,
-    /// Everything is forwarded; decisions are only reported.
+    /// The filter forwards everything and only reports its decisions.
     Shadow,
 }
 
@@ -256,27 +256,27 @@ impl Mode {
     }
 }
 
-/// What becomes of a CORS preflight, which a browser sends without credentials.
+/// What the filter does with a CORS preflight, which a browser sends without credentials.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Preflight {
-    /// One as a browser sends it is forwarded, for what the policy has an operation for.
+    /// The filter forwards a preflight as a browser sends it, if the policy has such an operation.
     #[default]
     Permit,
-    /// It is a request like any other.
+    /// A preflight needs a token like any other request.
     Authenticate,
 }
 
-/// What becomes of a request that names a second path in a header, such as `destination` or `x-amz-copy-source`.
+/// What the filter does with a request that names a second path in a header, such as `destination` or `x-amz-copy-source`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SecondPath {
-    /// The filter rejects it as malformed, because it does not judge that path.
+    /// The filter rejects the request as malformed, because it does not judge that path.
     #[default]
     Reject,
-    /// It is judged by its own path alone; the upstream has to judge the second.
+    /// The filter judges only the request's own path. The upstream must judge the second one.
     Forward,
 }
 

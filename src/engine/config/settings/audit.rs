@@ -17,16 +17,16 @@ use crate::engine::words::fields::mappings;
     expecting = "a mapping with `sinks`, `permits`, `strangers`, `level`, `chain`"
 )]
 pub struct Audit {
-    /// The sinks; none turns auditing off.
+    /// The sinks. An empty list disables the audit.
     pub sinks: Vec<Sink>,
     /// Which permits the filter writes. It always writes denies; beyond `strangers` it counts them.
     pub permits: Permits,
-    /// How many lines a second each worker writes at most about requests without a known token, and again about tokens
-    /// that do not work. It counts the others, and writes one `summary` a second; 0 counts all of them.
+    /// At most this many lines per second and worker about requests without a known token, and as many about tokens
+    /// that do not work. The filter counts the others and writes one `summary` per second; 0 counts all of them.
     pub strangers: LinesPerSecond,
     /// Level of the lines in the host's log.
     pub level: Level,
-    /// How the lines are chained.
+    /// How the filter chains the lines.
     pub chain: Chaining,
 }
 
@@ -55,22 +55,22 @@ pub enum Sink {
     FilterState,
 }
 
-/// Which permits are logged, before `strangers` counts them. Denies always are, those in shadow too, and uses of a
-/// retiring secret.
+/// Which permits the filter writes, before `strangers` counts them. It always writes denies, also in shadow, and uses
+/// of a retiring secret.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Permits {
-    /// All of them.
+    /// The filter writes every permit.
     #[default]
     All,
-    /// None.
+    /// The filter writes no permit.
     None,
-    /// One in so many.
+    /// The filter writes one in this many permits.
     OneIn(SampleSize),
 }
 
-/// One in how many permits is logged: 1 to 1,000,000.
+/// The filter writes one in this many permits: 1 to 1,000,000.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),
@@ -131,27 +131,27 @@ impl From<LinesPerSecond> for u32 {
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
-    /// Shown by Envoy's default.
+    /// Envoy shows this level by default.
     Info,
-    /// Shown by Istio's default too.
+    /// Istio shows this level by default too.
     Warn,
     /// An error.
     Error,
-    /// Shown at every setting but `off`.
+    /// Every log level but `off` shows this one.
     Critical,
 }
 
-/// How the lines of one VM are chained, so that a missing or changed one shows.
+/// How the filter chains the lines of one VM. A chain reveals missing and changed lines.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Chaining {
-    /// By a hash that anybody can compute.
+    /// A hash without a key: anyone can compute it.
     #[default]
     Sha256,
-    /// Not at all.
+    /// No chain.
     Off,
-    /// By a hash that only who has the key can compute.
+    /// A hash with a key: only holders of the key can compute it.
     HmacSha256(ChainKey),
 }
 

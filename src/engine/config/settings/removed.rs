@@ -6,7 +6,7 @@ use crate::engine::config::problem::{Fault, Place, Problem};
 use crate::engine::config::settings::Settings;
 use crate::engine::words::header::{MAX_HEADER_NAME, is_header_name, same_header};
 
-/// Name of a header that no upstream gets, however it is spelled: `x-scope-orgid`.
+/// Name of a header that the filter removes in every spelling: `x-scope-orgid`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(
     not(target_arch = "wasm32"),

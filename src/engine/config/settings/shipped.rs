@@ -11,14 +11,14 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use crate::engine::config::bundle::Bundle;
 
-/// A bundle as a configuration has it.
+/// The bundle in a configuration.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum Shipped {
-    /// The bundle itself, which nobody signed.
+    /// An unsigned bundle.
     Plain(Box<Bundle>),
-    /// A signed bundle: the text of an envelope.
+    /// A signed bundle: the text of its envelope.
     Signed(String),
 }
 

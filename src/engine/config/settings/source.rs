@@ -5,13 +5,13 @@ use serde::{Deserialize, Serialize};
 use crate::engine::words::fields::Number;
 use crate::engine::words::fields::mappings;
 
-/// Where a request comes from, as the gateway reads it off `x-forwarded-for` itself.
+/// How the gateway itself reads the caller's address from `x-forwarded-for`.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(remote = "Self", deny_unknown_fields, expecting = "a mapping with `trusted_hops`")]
 pub struct SourceRule {
-    /// Number of proxies before Envoy that append to `x-forwarded-for`, counted as for Envoy's `xff_num_trusted_hops`:
-    /// all of them with `use_remote_address`, without it all but the last.
+    /// Number of proxies before Envoy that append to `x-forwarded-for`, as in Envoy's `xff_num_trusted_hops`: all of
+    /// them with `use_remote_address`, otherwise all but the last.
     pub trusted_hops: Hops,
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::matching::path::{BadPath, skeleton};
 use crate::engine::words::fields::mappings;
 
-/// What becomes of a path that more than one program reads in more than one way, rule by rule.
+/// What the filter does with paths that programs could read in different ways, rule by rule.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema), schemars(!remote))]
 #[serde(
@@ -48,29 +48,29 @@ pub enum Rule {
     Normalize,
 }
 
-/// What becomes of a path with `%2F`.
+/// What the filter does with a path that has `%2F`.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SlashRule {
-    /// The request is refused.
+    /// The filter rejects the request.
     #[default]
     Reject,
-    /// It is a slash, and the path is matched, audited and forwarded so.
+    /// The filter makes it a slash, then matches, audits and forwards that path.
     Normalize,
-    /// It is a character of its segment, and forwarded as it came. A deny sees a slash too.
+    /// The filter matches it as a character of its segment, and forwards it unchanged. A deny sees a slash too.
     Keep,
 }
 
-/// What becomes of a path with a character that a name may hold and some programs read otherwise.
+/// What the filter does with a character that names may hold, and that some programs read in another way.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CharacterRule {
-    /// The request is refused.
+    /// The filter rejects the request.
     #[default]
     Reject,
-    /// It is matched and forwarded as it came. A deny sees what those programs read too.
+    /// The filter matches and forwards it unchanged. A deny also sees what those programs read.
     Keep,
 }
 

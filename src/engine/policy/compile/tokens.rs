@@ -203,8 +203,8 @@ fn guard(id: &TokenId, token: &bundle::Token, Rails { kind, allowed }: &Rails<'_
                 token: id.clone(),
                 role: role.clone(),
                 kind: token.kind.clone(),
-                allowed: kind.roles.iter().flatten().take(MAX_TOLD).cloned().collect(),
-                more: kind.roles.as_ref().map_or(0, Vec::len).saturating_sub(MAX_TOLD),
+                allowed: kind.roles.iter().flatten().take(MAX_NAMED).cloned().collect(),
+                more: kind.roles.as_ref().map_or(0, Vec::len).saturating_sub(MAX_NAMED),
             };
             check.fault(place(id).key("roles").index(position), fault);
         }
@@ -274,4 +274,4 @@ fn place(id: &TokenId) -> Place {
 }
 
 /// Maximum number of roles that a message names.
-const MAX_TOLD: usize = 10;
+const MAX_NAMED: usize = 10;
