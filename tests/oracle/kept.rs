@@ -6,6 +6,7 @@ use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
+use tokenward::engine::matching::path::{CharacterRule, PathRules, SlashRule};
 use tokenward::engine::words::secret::SecretDigest;
 
 use crate::oracle::bundles::{Bundle, time};
@@ -25,6 +26,19 @@ proptest! {
     }
 }
 
+/// A program that takes `//b` for a host reads the end of this path as `//`.
+#[test]
+fn reading_of_two_slashes_has_an_empty_segment() {
+    let (encoded_slash, keep) = (SlashRule::Keep, CharacterRule::Keep);
+    let paths = PathRules { encoded_slash, percent: keep, ..PathRules::default() };
+    let request = request("/%2F%252F/b/%2F".to_owned(), "writer", paths);
+    let bundle = bundle();
+    let (document, policy) = (bundle.document(), compile(&bundle));
+    let answer = Oracle::of(&document).decide(&request);
+    assert_eq!(answer.reason, "insufficient_scope");
+    agree(&decide(&policy, &request), &answer).unwrap();
+}
+
 #[test]
 fn readings_of_kept_characters_deny_often() {
     let mut runner = TestRunner::deterministic();
@@ -41,17 +55,14 @@ fn readings_of_kept_characters_deny_often() {
 
 fn requests() -> impl Strategy<Value = Request> {
     let paths = vec(select(PIECES.to_vec()), 1..8).prop_map(|pieces| format!("/{}", pieces.concat()));
-    (paths, select(vec!["careful", "reader", "writer"]), path_rules(9)).prop_map(|(path, role, paths)| {
-        Request {
-            method: "GET".to_owned(),
-            host: String::new(),
-            path,
-            authorization: vec![format!("Bearer {}", secret(role))],
-            source: String::new(),
-            now: time(0),
-            paths,
-        }
-    })
+    (paths, select(vec!["careful", "reader", "writer"]), path_rules(9))
+        .prop_map(|(path, role, paths)| request(path, role, paths))
+}
+
+fn request(path: String, role: &str, paths: PathRules) -> Request {
+    let authorization = vec![format!("Bearer {}", secret(role))];
+    let (method, host, source) = ("GET".to_owned(), String::new(), String::new());
+    Request { method, host, path, authorization, source, now: time(0), paths }
 }
 
 /// One role grants by variables, one by literals, and one grants everything except what it denies.

@@ -186,11 +186,11 @@ impl fmt::Display for BadPath {
 pub struct Segments<'a>(Option<&'a str>);
 
 impl<'a> Segments<'a> {
-    /// Returns the segments of `path`, which starts with a slash.
+    /// Returns the segments of `path`, which starts with a slash. `/` has none. `//`, which only a loose reading can
+    /// be, has one empty segment and a trailing slash.
     pub(crate) fn of(path: &'a str) -> Self {
         let inner = path.strip_prefix('/').unwrap_or(path);
-        let inner = inner.strip_suffix('/').unwrap_or(inner);
-        Self((!inner.is_empty()).then_some(inner))
+        Self((!inner.is_empty()).then(|| inner.strip_suffix('/').unwrap_or(inner)))
     }
 }
 
